@@ -1,0 +1,29 @@
+/** Byte strings: order, equality, text. */
+
+const encoder = new TextEncoder();
+const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+export const EMPTY = new Uint8Array(0);
+
+/** Byte order, as LMDB and every ordered storage keep keys: negative, zero or positive. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  return Buffer.compare(a, b);
+}
+
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && Buffer.compare(a, b) === 0;
+}
+
+export function utf8(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+/** The text of `bytes`, or undefined if they are not UTF-8. */
+export function textOf(bytes: Uint8Array): string | undefined {
+  try {
+    return strict.decode(bytes);
+  } catch {
+    // Not UTF-8: an expected answer, which the caller shows as bytes.
+    return undefined;
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * Every error that the store lets out. Each has a `code`, a message that says what to do, and `definite`:
+ * true only where it is certain that nothing was stored (for reads, which change nothing, always true).
+ * Source: the table of errors in the store's semantics; "definite" as Maelstrom and Jepsen use the word.
+ */
+
+export type ErrorCode =
+  | 'QUORUM_UNAVAILABLE'
+  | 'QUORUM_NOT_MET'
+  | 'TIMEOUT'
+  | 'OVERLOADED'
+  | 'CLOSED'
+  | 'ABORTED'
+  | 'LOCKED'
+  | 'UNKNOWN_FORMAT'
+  | 'OPTIONS_MISMATCH'
+  | 'STORAGE_FULL'
+  | 'STORAGE_FAILED'
+  | 'PRECONDITION_FAILED'
+  | 'STALE_READ'
+  | 'INVALID_ARGUMENT'
+  | 'KEY_TOO_LONG'
+  | 'VALUE_TOO_LARGE'
+  | 'TOO_MANY_SIBLINGS'
+  | 'CONFLICT'
+  | 'CORRUPT';
+
+export interface ErrorDetails {
+  /** True only if it is certain that nothing was stored. */
+  readonly definite: boolean;
+  readonly cause?: unknown;
+}
+
+/** The base of every error of this package; `instanceof QuoralError` tells them from others. */
+export abstract class QuoralError extends Error {
+  abstract readonly code: ErrorCode;
+  /** True only if it is certain that nothing was stored; a read's error is always definite. */
+  readonly definite: boolean;
+
+  constructor(message: string, details: ErrorDetails) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.definite = details.definite;
+    this.name = new.target.name;
+  }
+}
+
+const DEFINITE: ErrorDetails = { definite: true };
+const INDEFINITE: ErrorDetails = { definite: false };
+
+/** Fewer replicas than asked for can be reached; known before anything was sent. Definite. */
+export class QuorumUnavailableError extends QuoralError {
+  readonly code = 'QUORUM_UNAVAILABLE';
+  constructor(message: string) {
+    super(message, DEFINITE);
+  }
+}
+
+/** Replies did not suffice in time. Indefinite for a write: it may be, or become, visible. */
+export class QuorumNotMetError extends QuoralError {
+  readonly code = 'QUORUM_NOT_MET';
+  readonly got: number;
+  readonly wanted: number;
+  constructor(message: string, details: ErrorDetails & { got: number; wanted: number }) {
+    super(message, details);
+    this.got = details.got;
+    this.wanted = details.wanted;
+  }
+}
+
+/** No answer in time. Indefinite for a write. */
+export class TimeoutError extends QuoralError {
+  readonly code = 'TIMEOUT';
+  constructor(message: string, details: ErrorDetails = INDEFINITE) {
+    super(message, details);
+  }
+}
+
+/** Refused at once because a queue is full. Definite unless a replica had been sent the write. */
+export class OverloadedError extends QuoralError {
+  readonly code = 'OVERLOADED';
+  /** When to try again, in milliseconds. */
+  readonly retryAfterMs: number;
+  constructor(message: string, details: ErrorDetails & { retryAfterMs: number }) {
+    super(message, details);
+    this.retryAfterMs = details.retryAfterMs;
+  }
+}
+
+/** The store is closed or closing. Definite unless a replica had been sent the write. */
+export class ClosedError extends QuoralError {
+  readonly code = 'CLOSED';
+  constructor(message: string, details: ErrorDetails = DEFINITE) {
+    super(message, details);
+  }
+}
+
+/** The caller's signal fired. Indefinite for a write once it was sent. */
+export class AbortedError extends QuoralError {
+  readonly code = 'ABORTED';
+  constructor(message: string, details: ErrorDetails) {
+    super(message, details);
+  }
+}
+
+/** Another process, or another store of this process, has the data directory open. Definite. */
+export class LockedError extends QuoralError {
+  readonly code = 'LOCKED';
+  constructor(message: string) {
+    super(message, DEFINITE);
+  }
+}
+
+/** The data directory, or a record in it, is of a format this version does not know. Definite. */
+export class UnknownFormatError extends QuoralError {
+  readonly code = 'UNKNOWN_FORMAT';
+  constructor(message: string) {
+    super(message, DEFINITE);
+  }
+}
+
+/** The data directory was created with other fixed options (nodes, n, partitions). Definite. */
+export class OptionsMismatchError extends QuoralError {
+  readonly code = 'OPTIONS_MISMATCH';
+  constructor(message: string) {
+    super(message, DEFINITE);
+  }
+}
+
+/** The disk is full. */
+export class StorageFullError extends QuoralError {
+  readonly code = 'STORAGE_FULL';
+  constructor(message: string, details: ErrorDetails = INDEFINITE) {
+    super(message, details);
+  }
+}
+
+/** The disk is read-only or failing. */
+export class StorageFailedError extends QuoralError {
+  readonly code = 'STORAGE_FAILED';
+  constructor(message: string, details: ErrorDetails = INDEFINITE) {
+    super(message, details);
+  }
+}
+
+/** A condition of a put did not hold. Definite unless an earlier attempt of the same put was not. */
+export class PreconditionFailedError extends QuoralError {
+  readonly code = 'PRECONDITION_FAILED';
+  constructor(message: string, details: ErrorDetails = DEFINITE) {
+    super(message, details);
+  }
+}
+
+/** A session token could not be satisfied. Of a read. */
+export class StaleReadError extends QuoralError {
+  readonly code = 'STALE_READ';
+  constructor(message: string) {
+    super(message, DEFINITE);
+  }
+}
+
+/** An argument or option is of the wrong kind or out of its range. Definite. */
+export class InvalidArgumentError extends QuoralError {
+  readonly code = 'INVALID_ARGUMENT';
+  constructor(message: string) {
+    super(message, DEFINITE);
+  }
+}
+
+/** Type, bucket and key together are over 1,900 bytes. Definite. */
+export class KeyTooLongError extends QuoralError {
+  readonly code = 'KEY_TOO_LONG';
+  constructor(message: string) {
+    super(message, DEFINITE);
+  }
+}
+
+/** The value is above `maxValueBytes`. Definite. */
+export class ValueTooLargeError extends QuoralError {
+  readonly code = 'VALUE_TOO_LARGE';
+  constructor(message: string) {
+    super(message, DEFINITE);
+  }
+}
+
+/** The key has as many siblings as a put may leave; resolve them first. Definite. */
+export class TooManySiblingsError extends QuoralError {
+  readonly code = 'TOO_MANY_SIBLINGS';
+  constructor(message: string) {
+    super(message, DEFINITE);
+  }
+}
+
+/** One value was asked for where there are siblings. Of a read. */
+export class ConflictError extends QuoralError {
+  readonly code = 'CONFLICT';
+  constructor(message: string) {
+    super(message, DEFINITE);
+  }
+}
+
+/** No replica has a readable record of the key. Of a read. */
+export class CorruptError extends QuoralError {
+  readonly code = 'CORRUPT';
+  constructor(message: string) {
+    super(message, DEFINITE);
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * The embedded store as its users see it: the types behind `open`. Documentation of each call stands here, once;
+ * the implementation is in `store.ts` and `bucket.ts`.
+ */
+
+/** A quorum: a number from 1 to n, or a word for one. */
+export type Quorum = number | 'one' | 'quorum' | 'all';
+
+/** A key: text, or bytes. Type, bucket and key are together at most 1,900 bytes. */
+export type Key = string | Uint8Array;
+
+export interface NodeOptions {
+  /** The node's name, unique in the store: letters, digits, `-`, `_` and `.`, at most 64. */
+  readonly name: string;
+  /** Where it keeps its data. Default: a directory of its name in the store's. */
+  readonly path?: string;
+  /** What fails together with it: a disk, a host, a rack. Replicas go to distinct zones where they can. Default: its name. */
+  readonly zone?: string;
+  /** Its share of the ring, relative to the others. Default 1. */
+  readonly weight?: number;
+}
+
+export interface OpenOptions {
+  /** The data directory; created if missing. Omitted: memory only. */
+  readonly path?: string;
+  /** How many nodes ('a', 'b', …), or each by itself. Fixed at creation. Default 5, at most 32. */
+  readonly nodes?: number | readonly NodeOptions[];
+  /** Replicas of each key, at most the number of nodes. Fixed at creation. Default 3. */
+  readonly n?: number;
+  /** Replicas that a read waits for. Default 2. */
+  readonly r?: Quorum;
+  /** Replicas that a write waits for. Default 2. */
+  readonly w?: Quorum;
+  /** Replicas that must have flushed a write to disk: 0 … n. Default 0. */
+  readonly dw?: Quorum;
+  /** Primaries among the replicas that a read waits for: 0 … n. Default 0. */
+  readonly pr?: Quorum;
+  /** Primaries among the replicas that a write waits for: 0 … n. Default 0. */
+  readonly pw?: Quorum;
+  /** Partitions of the ring, a power of two from 8 to 1,024. Fixed at creation. Default 64. */
+  readonly partitions?: number;
+  /** 'full': every commit is flushed, and survives power loss. 'none': fast; survives a crash of the process, not of the power. Default 'full'. */
+  readonly sync?: 'full' | 'none';
+  /** How long a call waits for its quorum, in milliseconds: 1 to 3,600,000. Default 5,000. */
+  readonly timeoutMs?: number;
+  /** The largest value, in bytes: 1 to 64 MiB. Default 8 MiB. */
+  readonly maxValueBytes?: number;
+  /** Calls in flight of one handle before OVERLOADED. Default 10,000. */
+  readonly maxInFlight?: number;
+}
+
+/** Turns values into bytes and back. */
+export interface Codec<V> {
+  encode(value: V): Uint8Array;
+  decode(bytes: Uint8Array): V;
+  /** The media type that is stored with values of this codec. */
+  readonly contentType: string;
+}
+
+export interface Sibling<V> {
+  readonly value: V;
+  readonly contentType: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** When it was written, in milliseconds since 1970. */
+  readonly timestampMs: number;
+}
+
+/** What a put resolves with, as of the moment of the reply. */
+export interface Receipt {
+  /** Covers what the put was given and this write: pass it to this client's next put of the key. */
+  readonly causalContext: string;
+  /** The replicas that had stored the write. */
+  readonly acks: readonly { readonly node: string; readonly role: 'primary' | 'fallback'; readonly durable: boolean }[];
+  /** Replicas for which a stand-in keeps the write. */
+  readonly hints: readonly { readonly owner: string; readonly holder: string }[];
+}
+
+export interface ReadResult<V> {
+  /** True if there is at least one value. */
+  readonly found: boolean;
+  /** The one value, or undefined if there is none. @throws {ConflictError} if there are several: see `siblings`. */
+  readonly value: V | undefined;
+  /** Every value that no later write has replaced, oldest first; no tombstones. */
+  readonly siblings: readonly Sibling<V>[];
+  /** Hand it to the put that answers this read. Absent only if the key was never seen. */
+  readonly causalContext?: string;
+}
+
+export interface CallOptions {
+  /** How long to wait for the quorum, in milliseconds: 1 to 3,600,000. */
+  readonly timeoutMs?: number;
+  /** Gives up waiting: ABORTED. What was sent may still take effect. */
+  readonly signal?: AbortSignal;
+}
+
+export interface GetOptions extends CallOptions {
+  readonly r?: Quorum;
+  readonly pr?: Quorum;
+}
+
+export interface PutOptions extends CallOptions {
+  /** Of the read or receipt that this write answers: it replaces the siblings that those saw. Without one, it stands beside them. */
+  readonly causalContext?: string | undefined;
+  readonly w?: Quorum;
+  readonly pw?: Quorum;
+  readonly dw?: Quorum;
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Default: the codec's. */
+  readonly contentType?: string;
+  /** From the moment of writing; then the value is as if deleted. */
+  readonly ttlMs?: number | undefined;
+}
+
+export interface DeleteOptions extends CallOptions {
+  /** Without one, the delete reads first and uses that context. */
+  readonly causalContext?: string | undefined;
+  readonly r?: Quorum;
+  readonly w?: Quorum;
+  readonly pw?: Quorum;
+  readonly dw?: Quorum;
+}
+
+export interface ScanOptions extends CallOptions {
+  /** Keys that start with it. */
+  readonly prefix?: Key;
+  readonly gte?: Key;
+  readonly gt?: Key;
+  readonly lt?: Key;
+  readonly lte?: Key;
+  /** At most so many entries. */
+  readonly limit?: number;
+  /** With `true`, entries carry every field of `ReadResult`. */
+  readonly values?: boolean;
+  /** Goes on after the entry that had this cursor. */
+  readonly after?: string;
+  readonly r?: Quorum;
+}
+
+export interface ScanEntry<V> extends Partial<ReadResult<V>> {
+  /** Text, or bytes if the key is not UTF-8. */
+  readonly key: Key;
+  /** Pass it as `after` to go on behind this entry. */
+  readonly cursor: string;
+}
+
+export interface BucketOptions<V> {
+  /** The bucket type. Default 'default'. */
+  readonly type?: string;
+  /** 'raw': Uint8Array (default) · 'text': string · 'json': anything JSON · or one's own. */
+  readonly codec?: 'raw' | 'text' | 'json' | Codec<V>;
+  /** How concurrent writes are resolved. Default 'siblings': all are kept and returned. */
+  readonly resolution?: 'siblings' | 'last-write-wins';
+  /** Default for puts through this handle. */
+  readonly ttlMs?: number | undefined;
+  readonly r?: Quorum;
+  readonly w?: Quorum;
+  readonly pr?: Quorum;
+  readonly pw?: Quorum;
+  readonly dw?: Quorum;
+}
+
+export interface Bucket<V> {
+  readonly name: string;
+  readonly type: string;
+  /**
+   * Reads `key` from R replicas and merges what they hold. Never rejects because nothing is there.
+   * @throws {QuorumNotMetError} Fewer than R answered in time.
+   */
+  get(key: Key, options?: GetOptions): Promise<ReadResult<V>>;
+  /**
+   * Stores `value` under `key`; resolves once W replicas have stored it.
+   * Pass the `causalContext` of the read this write answers: it replaces the siblings that read saw.
+   * @throws {QuorumNotMetError} Fewer than W answered in time. Indefinite: the value may be stored, and a retry may leave it twice.
+   * Source: Dynamo §4.1 (context), §4.5 (W).
+   */
+  put(key: Key, value: V, options?: PutOptions): Promise<Receipt>;
+  /** Puts a tombstone: the key reads as not found, with a context. */
+  delete(key: Key, options?: DeleteOptions): Promise<Receipt>;
+  /** Streams the bucket's keys in byte order; deleted keys are skipped. */
+  scan(options?: ScanOptions): AsyncIterableIterator<ScanEntry<V>>;
+}
+
+export type NodeState = 'up' | 'suspect' | 'down' | 'joining' | 'leaving';
+
+export interface NodeStatus {
+  readonly name: string;
+  readonly state: NodeState;
+  readonly zone: string;
+  readonly weight: number;
+  /** Partitions of which it is the owner. */
+  readonly partitions: number;
+  /** Hints that it holds for others. */
+  readonly hints: number;
+}
+
+export interface PartitionStatus {
+  readonly partition: number;
+  /** Node names, in the order in which they are asked. */
+  readonly primaries: readonly string[];
+  readonly fallbacks: readonly string[];
+}
+
+/** A latency histogram's summary, in milliseconds. */
+export interface LatencySummary {
+  readonly count: number;
+  readonly meanMs: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly p999Ms: number;
+  readonly maxMs: number;
+}
+
+export interface StoreStats {
+  /** As seen by this handle's callers, since it was opened. */
+  readonly gets: LatencySummary;
+  readonly puts: LatencySummary;
+  readonly inFlight: number;
+  /** Counters by node; a node that is down is absent. */
+  readonly nodes: Readonly<Record<string, Readonly<Record<string, number>>>>;
+}
+
+export interface Admin {
+  /** Stops a node cleanly: it finishes its turn, flushes, and stays down until `start`. */
+  stop(node: string): Promise<void>;
+  /** Starts a node that was stopped or crashed. */
+  start(node: string): Promise<void>;
+  /** Ends a node's thread at its next turn: no flush, no clean-stop marker. It stays down until `start`. */
+  crash(node: string): Promise<void>;
+}
+
+export interface Store extends AsyncDisposable {
+  /** A handle on a bucket; buckets need no creation. */
+  bucket<V = Uint8Array>(name: string, options?: BucketOptions<V>): Bucket<V>;
+  nodes(): NodeStatus[];
+  ring(): PartitionStatus[];
+  stats(): Promise<StoreStats>;
+  readonly admin: Admin;
+  /** Stops every node cleanly. Calls in flight are finished first; new ones are refused as CLOSED. */
+  close(): Promise<void>;
+}
