@@ -7,7 +7,8 @@
 import { InFlight } from '../src/base/in-flight.js';
 import type { Dot } from '../src/clocks/event-id.js';
 import { type Timestamp, ZERO_TIMESTAMP } from '../src/clocks/timestamp.js';
-import { digestHigh, digestLow, mergeRecords } from '../src/codec/record.js';
+import { digestHigh, digestLow } from '../src/codec/record.js';
+import { mergeRecords } from '../src/codec/record-update.js';
 import { vnodeRef } from '../src/messages/addresses.js';
 import type {
   Ack,

@@ -38,7 +38,19 @@ const MAX_VALUE_BYTES = 64 * 2 ** 20;
 const MAX_TIMEOUT_MS = 3_600_000;
 
 const OPEN_OPTIONS = new Set([
-  'path', 'nodes', 'n', 'r', 'w', 'pr', 'pw', 'dw', 'partitions', 'sync', 'timeoutMs', 'maxValueBytes', 'maxInFlight',
+  'path',
+  'nodes',
+  'n',
+  'r',
+  'w',
+  'pr',
+  'pw',
+  'dw',
+  'partitions',
+  'sync',
+  'timeoutMs',
+  'maxValueBytes',
+  'maxInFlight',
 ]);
 
 /** @throws {InvalidArgumentError} naming the first option that is wrong, and what it may be. */
@@ -48,7 +60,8 @@ export function checkOpenOptions(options: OpenOptions): CheckedOptions {
   if (path !== undefined && (typeof path !== 'string' || path === '')) {
     throw new InvalidArgumentError(`path must be the name of a directory, not ${show(path)}`);
   }
-  if (sync !== 'full' && sync !== 'none') throw new InvalidArgumentError(`sync must be 'full' or 'none', not ${show(sync)}`);
+  if (sync !== 'full' && sync !== 'none')
+    throw new InvalidArgumentError(`sync must be 'full' or 'none', not ${show(sync)}`);
   return {
     path,
     nodes: options.nodes === undefined ? undefined : checkNodes(options.nodes),

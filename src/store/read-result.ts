@@ -5,7 +5,7 @@ import type { KeyHash } from '../codec/key.js';
 import { decodeRecord } from '../codec/record.js';
 import { encodeToken } from '../codec/token.js';
 import { highestTimestamp, isAbsent, lastWrite, visibleSiblings } from '../objects/resolution.js';
-import type { Sibling as StoredSibling, StoredObject } from '../objects/stored-object.js';
+import type { StoredObject, Sibling as StoredSibling } from '../objects/stored-object.js';
 import type { Codec, ReadResult, Sibling } from './api.js';
 
 /** How a bucket handle makes results of records. */
@@ -15,7 +15,6 @@ export interface Reading<V> {
 }
 
 export class ObjectRead<V> implements ReadResult<V> {
-  declare readonly causalContext?: string;
   readonly #record: Uint8Array;
   readonly #key: KeyHash;
   readonly #reading: Reading<V>;
@@ -55,29 +54,23 @@ export class ObjectRead<V> implements ReadResult<V> {
     return this.#siblings;
   }
 
+  /** Encoded when asked for: a token costs more than the rest of a read. */
+  get causalContext(): string | undefined {
+    if (this.#record.length === 0) return undefined;
+    const object = this.#stored();
+    return encodeToken(this.#key, object.context, highestTimestamp(object));
+  }
+
   /** Prints as what it is, in a console and as JSON. */
   toJSON(): object {
     const { found, siblings, causalContext } = this;
-    return siblings.length > 1 ? { found, siblings, causalContext } : { found, value: siblings[0]?.value, causalContext };
+    return siblings.length > 1
+      ? { found, siblings, causalContext }
+      : { found, value: siblings[0]?.value, causalContext };
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): object {
     return this.toJSON();
-  }
-
-  static {
-    // A getter, although the interface speaks of an optional property: encoding a token costs more than the rest.
-    Object.defineProperty(ObjectRead.prototype, 'causalContext', {
-      get(this: ObjectRead<unknown>): string | undefined {
-        return this.#token();
-      },
-    });
-  }
-
-  #token(): string | undefined {
-    if (this.#record.length === 0) return undefined;
-    const object = this.#stored();
-    return encodeToken(this.#key, object.context, highestTimestamp(object));
   }
 
   #stored(): StoredObject {

@@ -1,6 +1,7 @@
 /** The codecs that a bucket can be opened with by name. */
-import { InvalidArgumentError } from '../base/errors.js';
+
 import { utf8 } from '../base/bytes.js';
+import { InvalidArgumentError } from '../base/errors.js';
 import type { BucketOptions, Codec } from './api.js';
 import { show } from './options.js';
 
