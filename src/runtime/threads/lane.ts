@@ -116,29 +116,18 @@ export class LaneWriter {
   }
 
   /**
-   * Writes a bare header; false if there is no room, which with `urgent` (out of the reserve) is a broken invariant.
-   * @param length - of the body that travels beside, in bytes; 0 without the flag
+   * Writes a bare header, out of the reserve if need be. Room is there: for an answer's by the reserve, for a request's
+   * by a `claim` before.
+   * @param length - of the body that travels beside, in bytes; else 0
    */
-  header(
-    kind: number,
-    flags: number,
-    length: number,
-    slot: number,
-    incarnation: number,
-    requestId: number,
-    urgent: boolean,
-  ): boolean {
-    if (!this.has(urgent ? 1 : 1 + this.reserved)) {
-      assert(!urgent, 'the header of an answer found no room in its lane: the reserve was not kept');
-      return false;
-    }
+  header(kind: number, flags: number, length: number, slot: number, incarnation: number, requestId: number): void {
+    assert(this.has(1), 'a bare header found no room in its lane: the reserve was not kept');
     const index = FRAMES / 4 + (this.head & (this.capacity - 1)) * 4;
     this.words[index] = length;
     this.words[index + 1] = kind | (flags << 8) | (slot << 16);
     this.words[index + 2] = incarnation;
     this.words[index + 3] = requestId;
     this.head = (this.head + 1) | 0;
-    return true;
   }
 
   /** Lets the consumer see all sealed frames. True if there were any. */
