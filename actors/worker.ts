@@ -2,16 +2,16 @@
  * The entry of a node's worker thread: opens its storage, spawns its actors, and answers the control plane.
  * The only file of `actors/` that names threads and LMDB.
  */
-import type { NodeControl, NodeStart } from '../src/store/node-control.js';
-import { runWorkerThread } from '../src/runtime/threads/worker-thread.js';
+
 import { newNodeCounters } from '../src/metrics/node-counters.js';
+import { runWorkerThread } from '../src/runtime/threads/worker-thread.js';
 import { openMemoryNodeStorage, openNodeStorage } from '../src/storage/node-storage.js';
+import type { NodeControl, NodeStart } from '../src/store/node-control.js';
 import { NodeIdentity } from './node-identity.js';
 import { spawnNode } from './registry.js';
 
 await runWorkerThread<NodeStart>(({ host, thread, data }) => {
-  const storage =
-    data.path === null ? openMemoryNodeStorage() : openNodeStorage(data.path, { sync: data.sync });
+  const storage = data.path === null ? openMemoryNodeStorage() : openNodeStorage(data.path, { sync: data.sync });
   const { objects, system } = storage;
   const counters = newNodeCounters();
   const identity = NodeIdentity.open({ system, objects, random: host.random });

@@ -31,7 +31,7 @@ import type {
 } from './api.js';
 import type { Client, GetOutcome, PutOutcome, Settle } from './client.js';
 import { errorOf } from './failures.js';
-import { checkNames, checkTimeout, checkTtl, type Quorums, quorumOf, show } from './options.js';
+import { checkNames, checkTimeout, checkTtl, defaultQuorum, type Quorums, quorumOf, show } from './options.js';
 import { ObjectRead, type Reading } from './read-result.js';
 import { PutReceipt } from './receipt.js';
 import { scanBucket } from './scan.js';
@@ -115,7 +115,8 @@ export class BucketHandle<V> implements Bucket<V> {
     this.ttlMs = checkTtl(options.ttlMs);
     this.typeBytes = utf8(type);
     this.bucketBytes = utf8(name);
-    const of = (which: keyof Quorums) => quorumOf(which, options[which] ?? home.quorums[which]!, home.n);
+    const of = (which: keyof Quorums) =>
+      quorumOf(which, options[which] ?? home.quorums[which] ?? defaultQuorum(which, home.n), home.n);
     this.quorums = { r: of('r'), w: of('w'), pr: of('pr'), pw: of('pw'), dw: of('dw') };
     this.checkDurable(this.quorums.dw);
     // Finds a name that is too long now, not at the first call.

@@ -2,7 +2,7 @@
  * Opens a store: checks the options, takes the directory, makes or reads the ring, starts the nodes.
  */
 import { InvalidArgumentError } from '../base/errors.js';
-import { type Ring, createRing } from '../ring/ring.js';
+import { createRing, type Ring } from '../ring/ring.js';
 import { ringFromJson, ringToJson } from '../ring/ring-json.js';
 import type { OpenOptions, Store } from './api.js';
 import { type FixedOptions, type NodeEntry, openDataDirectory } from './data-directory.js';
@@ -13,6 +13,7 @@ import {
   DEFAULT_N,
   DEFAULT_NODES,
   DEFAULT_PARTITIONS,
+  defaultQuorum,
   type Quorums,
   quorumOf,
 } from './options.js';
@@ -59,7 +60,9 @@ function openInMemory(options: CheckedOptions): Promise<Store> {
 function plan({ nodes, n, partitions }: CheckedOptions): { ring: Ring; entries: NodeEntry[] } {
   const members = nodes ?? checkNodes(DEFAULT_NODES);
   if (n !== undefined && n > members.length) {
-    throw new InvalidArgumentError(`n is ${n}, but there are ${members.length} nodes: a node keeps at most one replica`);
+    throw new InvalidArgumentError(
+      `n is ${n}, but there are ${members.length} nodes: a node keeps at most one replica`,
+    );
   }
   const ring = createRing({
     members,
@@ -94,9 +97,4 @@ function checkQuorums({ quorums }: CheckedOptions, n: number): void {
   for (const which of ['r', 'w', 'pr', 'pw', 'dw'] as const satisfies (keyof Quorums)[]) {
     quorumOf(which, quorums[which] ?? defaultQuorum(which, n), n);
   }
-}
-
-/** What a quorum is where nobody says: two replicas of reads and writes, where there are two. */
-export function defaultQuorum(which: keyof Quorums, n: number): number {
-  return which === 'r' || which === 'w' ? Math.min(2, n) : 0;
 }
