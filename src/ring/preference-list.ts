@@ -48,14 +48,11 @@ export class RingWalk {
   constructor(zones: readonly string[], owners: ArrayLike<number>, limit: number) {
     const names = [...new Set(zones)];
     const sizes = names.map((name) => zones.filter((zone) => zone === name).length);
-    let fullRounds = 0;
-    const membersIn = (rounds: number) => sizes.reduce((sum, size) => sum + Math.min(size, rounds), 0);
-    while (membersIn(fullRounds) < limit && membersIn(fullRounds + 1) <= limit) fullRounds++;
-
+    const fullRounds = fullZoneRounds(sizes, limit);
     this.owners = owners;
     this.zoneOf = Int32Array.from(zones, (zone) => names.indexOf(zone));
     this.fullRounds = fullRounds;
-    this.inFullRounds = membersIn(fullRounds);
+    this.inFullRounds = membersInRounds(sizes, fullRounds);
     this.found = new Int32Array(limit);
     this.metInZone = new Int32Array(names.length);
     this.met = new Int32Array(zones.length);
@@ -94,6 +91,20 @@ export class RingWalk {
     }
     return Math.min(step, partitions);
   }
+}
+
+/**
+ * How many times a list of `limit` members can go through all zones of these sizes, taking one member of each that
+ * has one left: every zone gives at least so many members to every list, and at most one more.
+ */
+export function fullZoneRounds(sizes: readonly number[], limit: number): number {
+  let rounds = 0;
+  while (membersInRounds(sizes, rounds) < limit && membersInRounds(sizes, rounds + 1) <= limit) rounds++;
+  return rounds;
+}
+
+function membersInRounds(sizes: readonly number[], rounds: number): number {
+  return sizes.reduce((sum, size) => sum + Math.min(size, rounds), 0);
 }
 
 /** The preference list of every partition of a ring with these owners, of members in these zones. */
