@@ -3,7 +3,7 @@
  * stand in the way. What a plan of a membership shows before it is committed.
  * Source: Dynamo (SOSP 2007), §6.2 (load balancing efficiency).
  */
-import { fullZoneRounds } from './preference-list.js';
+import { fullZoneRounds, membersInRounds } from './preference-list.js';
 import type { Ring } from './ring.js';
 
 export interface MemberShare {
@@ -49,10 +49,11 @@ export function ringBalance({ members, partitions, n, owners, preferenceLists }:
   const zones = [...new Set(members.map(({ zone }) => zone))];
   const sizes = zones.map((zone) => members.filter((member) => member.zone === zone).length);
   const rounds = fullZoneRounds(sizes, n);
+  const started = membersInRounds(sizes, rounds) < n ? rounds + 1 : rounds;
   const forcedZones = zones.filter((zone, z) => {
     const fair = shares.reduce((sum, share, i) => (members[i]!.zone === zone ? sum + share.fairReplicas : sum), 0);
     const least = partitions * Math.min(sizes[z]!, rounds);
-    const most = partitions * Math.min(sizes[z]!, rounds + 1);
+    const most = partitions * Math.min(sizes[z]!, started);
     return fair < least || fair > most;
   });
   const heaviest = Math.max(...members.map((member, i) => replicas[i]! / member.weight));

@@ -16,7 +16,10 @@
  * No chance is involved: equal input gives equal owners.
  * Source: Dynamo (SOSP 2007), §6.2, strategy 3. Mending by swaps, as opposed to a search over whole rings, is our own.
  */
-import { RingWalk, UNOWNED } from './preference-list.js';
+import { RingWalk } from './preference-list.js';
+
+/** The owner of a partition that has none yet. */
+export const UNOWNED = -1;
 
 /** Of a member, what the claim looks at. */
 export interface Claimant {

@@ -4,8 +4,8 @@
  * Source: Dynamo (SOSP 2007), §4.2, and §6.2, strategy 3.
  */
 import { InvalidArgumentError } from '../base/errors.js';
-import { claim } from './claim.js';
-import { type PreferenceList, preferenceLists, UNOWNED } from './preference-list.js';
+import { claim, UNOWNED } from './claim.js';
+import { type PreferenceList, preferenceLists } from './preference-list.js';
 import { isPartitionCount, MAX_PARTITIONS, MIN_PARTITIONS } from './token.js';
 
 /** A node, as the ring knows it. */

@@ -39,7 +39,8 @@ const plans: fc.Arbitrary<RingPlan> = members.chain((drawn) =>
 function naiveList(ring: Ring, partition: number): number[] {
   const walk: number[] = [];
   for (let step = 0; step < ring.partitions; step++) walk.push(ring.owners[(partition + step) % ring.partitions]!);
-  for (let i = 0; i < ring.members.length; i++) walk.push((partition + i) % ring.members.length);
+  const idle = ring.members.map((_, member) => member).filter((member) => !walk.includes(member));
+  for (let i = 0; i < idle.length; i++) walk.push(idle[(partition + i) % idle.length]!);
   const order: number[] = [];
   const taken = new Map<string, number>();
   while (order.length < ring.members.length) {
