@@ -8,7 +8,7 @@ import { ringBalance } from '../../src/ring/balance.js';
 import { preferenceList } from '../../src/ring/preference-list.js';
 import { changeMembers, createRing, type Member, type Ring, type RingPlan } from '../../src/ring/ring.js';
 import { ringFromJson, ringToJson } from '../../src/ring/ring-json.js';
-import { testProperty } from '../support/property.js';
+import { testProperty } from '../support/property-test.js';
 
 /** Up to 40 members in a few zones or many; weights alike, close, or far apart. */
 const members: fc.Arbitrary<Member[]> = fc
