@@ -109,8 +109,9 @@ export class CellContext implements ActorContext {
 
   reply<Answer>(incoming: Incoming<Answer>, answer: Answer, release: Release = 'now'): void {
     const request = this.own(incoming);
-    this.cell.settle(request);
+    // In this order: if the answer cannot be encoded, the request is still in hand, and fails with the crash.
     this.host.reply(request, answer, release);
+    this.cell.settle(request);
   }
 
   after(delayMs: number, message: unknown): TimerId {

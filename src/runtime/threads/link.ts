@@ -8,7 +8,7 @@
  * room. A body that finds none beyond the reserve goes beside the lane.
  */
 
-import type { MessagePort } from 'node:worker_threads';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { assert } from '../../base/assert.js';
 import type { ActorRef, Failure, MessageCodec } from '../actor.js';
 import { slotOf } from '../actor.js';
@@ -16,7 +16,7 @@ import type { ActorCell } from './actor-cell.js';
 import { type BodyDesk, BodySide, encodeBody } from './bodies.js';
 import { ring } from './doorbell.js';
 import { CODE_SHIFT, FAILURE, FAILURES, REQUEST } from './envelope.js';
-import { BESIDE, LaneReader, LaneWriter, longestFrame, reservedUnits } from './lane.js';
+import { BESIDE, createLane, LaneReader, LaneWriter, longestFrame, reservedUnits } from './lane.js';
 import { Outstanding } from './outstanding.js';
 
 /** What a thread needs to reach another: made by the thread group, anew for each incarnation of either. */
@@ -30,6 +30,24 @@ export interface LinkEnds {
   readonly port: MessagePort;
 }
 
+/** One side of a link to be. */
+export interface LinkSide {
+  readonly thread: number;
+  readonly doorbell: SharedArrayBuffer;
+}
+
+/** Makes the two ends of a link between two threads, with lanes of `laneBytes` each. */
+export function createLinkEnds(a: LinkSide, b: LinkSide, laneBytes: number): [ofA: LinkEnds, ofB: LinkEnds] {
+  const there = createLane(laneBytes);
+  const back = createLane(laneBytes);
+  const { port1, port2 } = new MessageChannel();
+  return [
+    { peer: b.thread, outgoing: there, incoming: back, doorbell: b.doorbell, port: port1 },
+    { peer: a.thread, outgoing: back, incoming: there, doorbell: a.doorbell, port: port2 },
+  ];
+}
+
+/** A notice's, and a reply's or failure's. */
 const HEADERS_PER_REQUEST = 2;
 
 export class Link {

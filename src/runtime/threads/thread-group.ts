@@ -17,8 +17,8 @@ import { DEFAULT_SUPERVISION, type SupervisionPolicy } from '../actor.js';
 import { Supervision } from '../supervision.js';
 import { ControlLine, type ErrorData, errorData, type Remote } from './control-plane.js';
 import { condemn, createDoorbell } from './doorbell.js';
-import { createLane, laneBytesFor } from './lane.js';
-import type { LinkEnds } from './link.js';
+import { laneBytesFor } from './lane.js';
+import { createLinkEnds, type LinkEnds } from './link.js';
 import { type HostEvents, ThreadHost } from './thread-host.js';
 import type { GroupOrder, ThreadReport, WorkerStart } from './worker-thread.js';
 
@@ -143,7 +143,7 @@ export class ThreadGroup {
       clearTimeout(seat.restart);
       seat.supervision.reset();
       seat.data = data;
-      this.launch(seat);
+      this.launch(seat, true);
     }
     await seat.running!.ready;
   }
@@ -169,7 +169,7 @@ export class ThreadGroup {
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
   }
 
-  private launch(seat: Seat): void {
+  private launch(seat: Seat, byRequest: boolean): void {
     const { thread } = seat;
     seat.incarnation++;
     const doorbell = createDoorbell();
@@ -177,7 +177,7 @@ export class ThreadGroup {
     const ports: MessagePort[] = [];
     const connectLater: (() => void)[] = [];
     const link = (peer: number, bell: SharedArrayBuffer, connect: (ends: LinkEnds) => void): void => {
-      const [here, there] = this.makeLink(thread, doorbell, peer, bell);
+      const [here, there] = createLinkEnds({ thread, doorbell }, { thread: peer, doorbell: bell }, this.laneBytes);
       links.push(here);
       ports.push(here.port);
       connectLater.push(() => connect(there));
@@ -204,25 +204,16 @@ export class ThreadGroup {
       ...(this.options.heapMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: this.options.heapMb } }),
     });
     for (const connect of connectLater) connect();
-    this.watch(seat, worker, doorbell, new ControlLine(control.port1));
+    this.watch(seat, worker, doorbell, new ControlLine(control.port1), byRequest);
   }
 
-  private makeLink(
-    a: number,
-    aBell: SharedArrayBuffer,
-    b: number,
-    bBell: SharedArrayBuffer,
-  ): [ofA: LinkEnds, ofB: LinkEnds] {
-    const there = createLane(this.laneBytes);
-    const back = createLane(this.laneBytes);
-    const { port1, port2 } = new MessageChannel();
-    return [
-      { peer: b, outgoing: there, incoming: back, doorbell: bBell, port: port1 },
-      { peer: a, outgoing: back, incoming: there, doorbell: aBell, port: port2 },
-    ];
-  }
-
-  private watch(seat: Seat, worker: Worker, doorbell: SharedArrayBuffer, control: ControlLine<unknown>): void {
+  private watch(
+    seat: Seat,
+    worker: Worker,
+    doorbell: SharedArrayBuffer,
+    control: ControlLine<unknown>,
+    byRequest: boolean,
+  ): void {
     const ready = deferred<void>();
     const exited = deferred<void>();
     // A restarted thread has nobody who waits for it: its failures are told as events.
@@ -255,32 +246,34 @@ export class ThreadGroup {
       running.error ??= errorData(error);
     });
     worker.on('exit', (code) => {
-      running.error ??= errorData(new Error(`the thread exited with code ${code}`));
-      this.exited(seat, running, wasReady);
-      if (!wasReady) ready.reject(new ThreadStartError(seat.thread, running.error));
+      // A start by request that fails is the requester's to hear of and to repeat.
+      const stays = seat.state === 'stopping' || (byRequest && !wasReady);
+      const error = running.error ?? errorData(new Error(`the thread exited with code ${code}`));
+      this.exited(seat, running, stays, error);
+      if (!wasReady) ready.reject(new ThreadStartError(seat.thread, error));
       exited.resolve();
     });
   }
 
-  private exited(seat: Seat, running: Running, wasReady: boolean): void {
-    const asked = seat.state === 'stopping' || (!wasReady && seat.incarnation === 1);
+  private exited(seat: Seat, running: Running, stays: boolean, error: ErrorData): void {
     seat.running = undefined;
     this.host.disconnect(seat.thread);
     for (const other of this.seats) {
       if (other.running !== undefined) post(other.running.worker, { type: 'disconnect', peer: seat.thread }, []);
     }
     running.control.close(`thread ${seat.thread} has ended`);
-    if (asked) {
-      this.enter(seat, 'down');
+    if (stays) {
+      // An error here was thrown on the way: a stop that was not clean.
+      this.enter(seat, 'down', running.error);
       return;
     }
     const decision = seat.supervision.failed(performance.now());
     if (decision.type === 'escalate') {
-      this.enter(seat, 'given-up', running.error);
+      this.enter(seat, 'given-up', error);
       return;
     }
-    this.enter(seat, 'waiting', running.error);
-    seat.restart = setTimeout(() => this.launch(seat), decision.delayMs).unref();
+    this.enter(seat, 'waiting', error);
+    seat.restart = setTimeout(() => this.launch(seat, false), decision.delayMs).unref();
   }
 
   private async end(seat: Seat, order: GroupOrder, timeoutMs: number): Promise<void> {

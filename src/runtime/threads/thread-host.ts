@@ -220,8 +220,7 @@ export class ThreadHost implements ActorHost {
         this.publishScheduled = true;
         queueMicrotask(this.publishOutside);
       }
-      if (this.queue.size > 0 || this.polls > 0) this.schedule();
-      else this.armTimer();
+      this.afterOutside();
     }
   }
 
@@ -339,19 +338,29 @@ export class ThreadHost implements ActorHost {
   private schedule(): void {
     if (this.scheduled || this.closed) return;
     this.scheduled = true;
-    this.bell.unpark();
     setImmediate(this.runImmediate);
   }
 
   /** A turn, and what comes after it: another one, a few looks, or parking. */
   private run(): void {
     if (this.closed) return;
+    this.bell.unpark();
     const handled = this.turn();
     if (this.closed) return;
     if (handled > 0) this.pollsLeft = this.polls;
     if (this.hasMail() || (this.remoteInFlight > 0 && this.pollsLeft-- > 0)) this.schedule();
     else this.park();
     this.armTimer();
+  }
+
+  private afterOutside(): void {
+    this.pollsLeft = this.polls;
+    if (this.queue.size > 0 || (this.remoteInFlight > 0 && this.polls > 0)) {
+      this.schedule();
+    } else {
+      if (this.remoteInFlight > 0) this.keepAlive.ref();
+      this.armTimer();
+    }
   }
 
   private park(): void {
@@ -501,13 +510,22 @@ export class ThreadHost implements ActorHost {
       return at + 16;
     }
     if ((flags & BESIDE) !== 0) {
-      this.desk.announce({ link, kind, slot, incarnation, requestId, length });
+      this.announce({ link, kind, slot, incarnation, requestId, length });
       return at + 16;
     }
     this.decoder.begin(batch.bytes, at + 16, at + 16 + length);
     if (kind === REQUEST) this.receiveRequest(link, slot, incarnation, requestId);
     else this.receiveAnswer(link, requestId, kind === NOTICE);
     return at + 16 + ((length + 15) & ~15);
+  }
+
+  /** A bare header whose body travels beside. A request that is refused anyway is refused before its body is pulled. */
+  private announce(announced: Announced): void {
+    const { link, kind, slot, incarnation, requestId } = announced;
+    const cell = this.cells[slot];
+    const failure = kind === REQUEST ? this.refusal(cell, incarnation) : undefined;
+    if (failure === undefined) this.desk.announce(announced);
+    else this.failTo(link, requestId, failure, slot, cell?.incarnation ?? 0);
   }
 
   private receiveBody({ link, kind, slot, incarnation, requestId }: Announced, body: Uint8Array): void {
@@ -519,12 +537,9 @@ export class ThreadHost implements ActorHost {
   /** A request whose fields the decoder stands at. */
   private receiveRequest(link: Link, slot: number, incarnation: number, requestId: number): void {
     const cell = this.cells[slot];
-    let failure: Failure | undefined;
-    if (this.refusing || cell === undefined || cell.actor === undefined) failure = 'unreachable';
-    else if (cell.incarnation !== incarnation) failure = 'stale';
-    else if (cell.held >= cell.mailbox || this.desk.congested) failure = 'refused';
+    const failure = this.refusal(cell, incarnation);
     if (failure !== undefined || cell?.actor === undefined) {
-      this.failTo(link, requestId, failure!, slot, cell?.incarnation ?? 0);
+      this.failTo(link, requestId, failure ?? 'unreachable', slot, cell?.incarnation ?? 0);
       return;
     }
     let message: unknown;
@@ -541,6 +556,13 @@ export class ThreadHost implements ActorHost {
     request.requestId = requestId;
     cell.held++;
     this.receive(cell, cell.actor, request);
+  }
+
+  /** Why a request from another thread is not received; undefined if it is. */
+  private refusal(cell: ActorCell | undefined, incarnation: number): Failure | undefined {
+    if (cell?.actor === undefined || this.refusing) return 'unreachable';
+    if (cell.incarnation !== incarnation) return 'stale';
+    return cell.held >= cell.mailbox || this.desk.congested ? 'refused' : undefined;
   }
 
   /** A notice or reply whose fields the decoder stands at. */
@@ -688,7 +710,7 @@ export class ThreadHost implements ActorHost {
     let durable = 0;
     for (const reply of held) {
       if (reply.release === 'durable') durable++;
-      else this.send(reply, reply.payload);
+      else this.sendHeld(reply);
     }
     if (durable === 0) return;
     this.publish();
@@ -699,7 +721,7 @@ export class ThreadHost implements ActorHost {
       this.commitFailed(flushed, error);
       return;
     }
-    for (const reply of flushed) this.send(reply, reply.payload);
+    for (const reply of flushed) this.sendHeld(reply);
   }
 
   /** Runs a step of all committers, in order, while the thread must not be terminated. */
@@ -767,6 +789,17 @@ export class ThreadHost implements ActorHost {
       request.incarnation = request.requesterIncarnation;
       request.payload = answer;
       this.queue.push(request);
+    }
+  }
+
+  /** A reply that cannot be encoded is its actor's fault, also when it was held back. */
+  private sendHeld(reply: Envelope): void {
+    const { cell, incarnation } = reply;
+    try {
+      this.send(reply, reply.payload);
+    } catch (error) {
+      this.fail(reply, 'died');
+      if (cell.actor !== undefined && cell.incarnation === incarnation) this.crash(cell, error);
     }
   }
 

@@ -86,7 +86,8 @@ export class EchoActor implements Actor<Ask, Told, Told> {
       case 'throw':
         throw new Error('asked to throw');
       case 'exit':
-        return process.exit(1);
+        process.exit(1);
+        break;
       case 'exhaust': {
         const hoard: number[][] = [];
         for (;;) hoard.push(new Array(100_000).fill(1.5));
