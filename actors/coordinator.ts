@@ -6,7 +6,9 @@
  */
 import { InFlight } from '../src/base/in-flight.js';
 import type { Dot } from '../src/clocks/event-id.js';
-import { digestHigh, digestLow, mergeRecords } from '../src/codec/record.js';
+import { type Timestamp, ZERO_TIMESTAMP } from '../src/clocks/timestamp.js';
+import { digestHigh, digestLow } from '../src/codec/record.js';
+import { mergeRecords } from '../src/codec/record-update.js';
 import { vnodeRef } from '../src/messages/addresses.js';
 import type {
   Ack,
@@ -60,6 +62,7 @@ interface PutOperation {
   readonly quorum: PutQuorum;
   record: Uint8Array | null;
   dot: Dot | null;
+  timestamp: Timestamp;
   /** Slots that refused for lack of room. */
   refusals: number;
 }
@@ -195,6 +198,7 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
       quorum: new PutQuorum(order.length, 0, message),
       record: null,
       dot: null,
+      timestamp: ZERO_TIMESTAMP,
       refusals: 0,
     };
     const ticket = this.operations.add(operation);
@@ -223,6 +227,7 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
       case 'minted':
         operation.record = answer.record;
         operation.dot = answer.dot;
+        operation.timestamp = answer.timestamp;
         this.actOnPut(operation, ticket, quorum.onMinted(), context);
         return;
       case 'wrote':
@@ -232,6 +237,7 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
         // Minted by an earlier copy of this message: what the replica has now goes to the others all the same.
         operation.record = answer.record;
         operation.dot = answer.dot;
+        operation.timestamp = answer.timestamp;
         this.actOnPut(operation, ticket, quorum.onMinted(), context);
         this.actOnPut(operation, ticket, quorum.onWrote(slot, false), context);
         return;
@@ -240,7 +246,12 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
           this.failPut(operation, ticket, answer.why, true, context);
           return;
         }
-        this.actOnPut(operation, ticket, quorum.onNotMinted(), context);
+        this.actOnPut(
+          operation,
+          ticket,
+          answer.why === 'doubtful' ? quorum.onMinterLost() : quorum.onNotMinted(),
+          context,
+        );
         return;
       case 'corrupt':
         this.actOnPut(operation, ticket, quorum.onFailed(slot, false), context);
@@ -283,7 +294,12 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
         this.replicate(operation, ticket, context);
         return;
       case 'succeeded':
-        context.reply(operation.incoming, { type: 'put-done', dot: operation.dot, acks: acksOf(operation) });
+        context.reply(operation.incoming, {
+          type: 'put-done',
+          dot: operation.dot!,
+          timestamp: operation.timestamp,
+          acks: acksOf(operation),
+        });
         break;
       case 'failed': {
         const { got, wanted } = quorum;

@@ -2,6 +2,7 @@
  * What a coordinator can be asked by a client: put (a delete is the put of a tombstone), get, and a page of a scan.
  */
 import type { Dot } from '../clocks/event-id.js';
+import type { Timestamp } from '../clocks/timestamp.js';
 import {
   type Conversation,
   FrameError,
@@ -10,7 +11,15 @@ import {
   type MessageCodec,
 } from '../runtime/actor.js';
 import { type ObjectPut, objectPutSize, readObjectPut, writeObjectPut } from './object-request.js';
-import { type ListedEntry, readDot, readEntries, writeDot, writeEntries } from './vnode-messages.js';
+import {
+  type ListedEntry,
+  readDot,
+  readEntries,
+  readTimestamp,
+  VERSION_BYTES,
+  writeEntries,
+  writeVersion,
+} from './vnode-messages.js';
 
 export type CoordinatorRequest =
   | {
@@ -64,8 +73,8 @@ export interface OperationFailure {
 }
 
 export type CoordinatorAnswer =
-  /** `dot` names the write; null if it had been minted before and a later write has replaced it. */
-  | { readonly type: 'put-done'; readonly dot: Dot | null; readonly acks: readonly Ack[] }
+  /** `dot` names the write. */
+  | { readonly type: 'put-done'; readonly dot: Dot; readonly timestamp: Timestamp; readonly acks: readonly Ack[] }
   /** `record`: the merged object, empty if no replica has one. */
   | { readonly type: 'got'; readonly record: Uint8Array }
   | { readonly type: 'page-done'; readonly entries: readonly ListedEntry[]; readonly more: boolean }
@@ -164,7 +173,7 @@ const answer: MessageCodec<CoordinatorAnswer> = {
   size(message) {
     switch (message.type) {
       case 'put-done':
-        return 3 + 16 + 3 * message.acks.length;
+        return 2 + VERSION_BYTES + 3 * message.acks.length;
       case 'got':
         return 5 + message.record.length;
       case 'page-done': {
@@ -180,8 +189,7 @@ const answer: MessageCodec<CoordinatorAnswer> = {
     switch (message.type) {
       case 'put-done':
         out.u8(PUT_DONE);
-        out.u8(message.dot === null ? 0 : 1);
-        if (message.dot !== null) writeDot(message.dot, out);
+        writeVersion(message, out);
         out.u8(message.acks.length);
         for (const ack of message.acks) writeAck(ack, out);
         return;
@@ -207,11 +215,12 @@ const answer: MessageCodec<CoordinatorAnswer> = {
     const type = from.u8();
     switch (type) {
       case PUT_DONE: {
-        const dot = from.u8() === 1 ? readDot(from) : null;
+        const dot = readDot(from);
+        const timestamp = readTimestamp(from);
         const count = from.u8();
         const acks: Ack[] = [];
         for (let i = 0; i < count; i++) acks.push(readAck(from));
-        return { type: 'put-done', dot, acks };
+        return { type: 'put-done', dot, timestamp, acks };
       }
       case GOT:
         return { type: 'got', record: from.bytes() };

@@ -2,6 +2,7 @@
  * What a vnode can be asked: to mint a put, to store a replica's object, to read, to list a part of its range.
  */
 import type { Dot } from '../clocks/event-id.js';
+import type { Timestamp } from '../clocks/timestamp.js';
 import {
   type Conversation,
   FrameError,
@@ -27,16 +28,18 @@ export type VnodeRequest =
       readonly limitBytes: number;
     };
 
-/** Why nothing was minted; certain in each case. */
+/** Why nothing was minted; certain in each case but the last. */
 export type NotMinted =
-  /** The attempt's time is over, or its sequence lies before the window of remembered attempts. */
+  /** The attempt's time is over. */
   | 'late'
   /** A later attempt of the same put covers this one. */
   | 'voided'
   /** The replica's record of this key is unreadable. */
   | 'corrupt'
   /** The key already has as many siblings as a put may leave. */
-  | 'too-many-siblings';
+  | 'too-many-siblings'
+  /** The attempt came before, or may have: whether it was minted then, and is replaced now, cannot be told. */
+  | 'doubtful';
 
 export interface ListedEntry {
   readonly key: Uint8Array;
@@ -44,10 +47,10 @@ export interface ListedEntry {
 }
 
 export type VnodeAnswer =
-  | { readonly type: 'minted'; readonly record: Uint8Array; readonly dot: Dot }
+  | { readonly type: 'minted'; readonly record: Uint8Array; readonly dot: Dot; readonly timestamp: Timestamp }
   | { readonly type: 'wrote'; readonly durable: boolean }
-  /** The attempt was minted before; `superseded` if a later write has replaced it. The replica's present object is given. */
-  | { readonly type: 'repeated'; readonly superseded: boolean; readonly record: Uint8Array; readonly dot: Dot | null }
+  /** The attempt was minted before, under `dot`, and is there. `record`: the replica's present object. */
+  | { readonly type: 'repeated'; readonly record: Uint8Array; readonly dot: Dot; readonly timestamp: Timestamp }
   | { readonly type: 'not-minted'; readonly why: NotMinted }
   | { readonly type: 'object'; readonly record: Uint8Array }
   | { readonly type: 'digest'; readonly high: number; readonly low: number }
@@ -138,15 +141,15 @@ const DIGEST = 6;
 const NOTHING = 7;
 const CORRUPT = 8;
 const LISTED = 9;
-const WHY: readonly NotMinted[] = ['late', 'voided', 'corrupt', 'too-many-siblings'];
+const WHY: readonly NotMinted[] = ['late', 'voided', 'corrupt', 'too-many-siblings', 'doubtful'];
 
 const answer: MessageCodec<VnodeAnswer> = {
   size(message) {
     switch (message.type) {
       case 'minted':
-        return 5 + message.record.length + 16;
+        return 5 + message.record.length + VERSION_BYTES;
       case 'repeated':
-        return 7 + message.record.length + 16;
+        return 5 + message.record.length + VERSION_BYTES;
       case 'object':
         return 5 + message.record.length;
       case 'digest':
@@ -165,7 +168,7 @@ const answer: MessageCodec<VnodeAnswer> = {
       case 'minted':
         out.u8(MINTED);
         out.bytes(message.record);
-        writeDot(message.dot, out);
+        writeVersion(message, out);
         return;
       case 'wrote':
         out.u8(WROTE);
@@ -173,10 +176,8 @@ const answer: MessageCodec<VnodeAnswer> = {
         return;
       case 'repeated':
         out.u8(REPEATED);
-        out.u8(message.superseded ? 1 : 0);
         out.bytes(message.record);
-        out.u8(message.dot === null ? 0 : 1);
-        if (message.dot !== null) writeDot(message.dot, out);
+        writeVersion(message, out);
         return;
       case 'not-minted':
         out.u8(NOT_MINTED);
@@ -209,14 +210,11 @@ const answer: MessageCodec<VnodeAnswer> = {
     const type = from.u8();
     switch (type) {
       case MINTED:
-        return { type: 'minted', record: from.bytes(), dot: readDot(from) };
+        return { type: 'minted', record: from.bytes(), dot: readDot(from), timestamp: readTimestamp(from) };
       case WROTE:
         return { type: 'wrote', durable: from.u8() === 1 };
-      case REPEATED: {
-        const superseded = from.u8() === 1;
-        const record = from.bytes();
-        return { type: 'repeated', superseded, record, dot: from.u8() === 1 ? readDot(from) : null };
-      }
+      case REPEATED:
+        return { type: 'repeated', record: from.bytes(), dot: readDot(from), timestamp: readTimestamp(from) };
       case NOT_MINTED: {
         const why = WHY[from.u8()];
         if (why === undefined) throw new FrameError('unknown reason why nothing was minted');
@@ -241,14 +239,24 @@ const answer: MessageCodec<VnodeAnswer> = {
   },
 };
 
-export function writeDot(dot: Dot, out: FrameWriter): void {
-  out.u32(dot.high);
-  out.u32(dot.low);
-  out.f64(dot.counter);
+/** What `writeVersion` writes. */
+export const VERSION_BYTES = 16 + 12;
+
+/** The name of a version: its dot, and its timestamp. */
+export function writeVersion(version: { readonly dot: Dot; readonly timestamp: Timestamp }, out: FrameWriter): void {
+  out.u32(version.dot.high);
+  out.u32(version.dot.low);
+  out.f64(version.dot.counter);
+  out.f64(version.timestamp.ms);
+  out.u32(version.timestamp.logical);
 }
 
 export function readDot(from: FrameReader): Dot {
   return { high: from.u32(), low: from.u32(), counter: from.f64() };
+}
+
+export function readTimestamp(from: FrameReader): Timestamp {
+  return { ms: from.f64(), logical: from.u32() };
 }
 
 export function writeEntries(entries: readonly ListedEntry[], out: FrameWriter): void {

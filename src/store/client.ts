@@ -9,6 +9,7 @@
  */
 import { InFlight } from '../base/in-flight.js';
 import type { Attempt, Dot, WriterId } from '../clocks/event-id.js';
+import type { Timestamp } from '../clocks/timestamp.js';
 import { coordinatorRef } from '../messages/addresses.js';
 import type { Ack, CoordinatorAnswer, CoordinatorRequest, OperationFailure } from '../messages/coordinator-messages.js';
 import type { ListedEntry } from '../messages/vnode-messages.js';
@@ -29,7 +30,8 @@ export type ClientPut = Omit<CoordinatorRequest & { type: 'put' }, 'put'> & {
 export type PutOutcome =
   | {
       readonly ok: true;
-      readonly dot: Dot | null;
+      readonly dot: Dot;
+      readonly timestamp: Timestamp;
       readonly acks: readonly Ack[];
       /** Every try of this put, the last one last. */
       readonly attempts: readonly Attempt[];
@@ -141,7 +143,13 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
       case 'put-done': {
         const { put } = pending.request as CoordinatorRequest & { type: 'put' };
         const attempts = put.earlier.length === 0 ? [put.attempt] : [...put.earlier, put.attempt];
-        const outcome: PutOutcome = { ok: true, dot: answer.dot, acks: answer.acks, attempts };
+        const outcome: PutOutcome = {
+          ok: true,
+          dot: answer.dot,
+          timestamp: answer.timestamp,
+          acks: answer.acks,
+          attempts,
+        };
         this.settle(ticket, pending, outcome);
         return;
       }
