@@ -1,6 +1,7 @@
 /**
  * A process that wants a directory: `node lock-child.js hold PATH` takes it, says so, and keeps it until it is killed;
- * `node lock-child.js contend PATH TIMES` takes it so many times, and fails if it is ever not the only owner.
+ * `node lock-child.js contend PATH TIMES` takes it so many times, and fails if it is ever not the only owner, or is not
+ * done within 20 seconds.
  */
 import { openSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,6 +14,7 @@ if (task === 'hold') {
   console.log('locked');
   process.stdin.resume(); // Ends with its parent, at the latest.
 } else {
+  const deadline = performance.now() + 20_000;
   const alone = join(path, 'alone');
   for (let taken = 0; taken < Number(times); ) {
     try {
@@ -23,7 +25,7 @@ if (task === 'hold') {
       unlinkSync(alone);
       lock.release();
     } catch (error) {
-      if (!(error instanceof LockedError)) throw error;
+      if (!(error instanceof LockedError) || performance.now() > deadline) throw error;
     }
   }
 }
