@@ -169,6 +169,31 @@ test('a commit that throws drops its group, clears the word, and lets the next o
   t.end();
 });
 
+// Method: lmdb's own flush is replaced for one call, as a disk cannot be made to fail on demand.
+test('a flush that failed once fails for good, until the storage is opened again', (t) => {
+  const path = place();
+  const storage = openLmdbStorage({ path, sync: 'none' });
+  storage.put(utf8('k'), utf8('v'));
+  storage.commit();
+  storage.flush();
+  const { env } = (storage as unknown as { db: { env: { sync(): void } } }).db;
+  const native = Object.assign(new Error('native'), { code: 5 });
+  const fail = (): never => {
+    throw native;
+  };
+  Object.defineProperty(env, 'sync', { configurable: true, value: fail });
+  t.throws(() => storage.flush(), { code: 'STORAGE_FAILED', definite: false, cause: native });
+  Object.defineProperty(env, 'sync', { configurable: true, value: () => undefined });
+  t.throws(() => storage.flush(), { code: 'STORAGE_FAILED' }, 'though the disk would now say yes');
+  t.equal(text(storage, 'k'), 'v');
+  storage.close();
+  const again = openLmdbStorage({ path, sync: 'none' });
+  again.flush();
+  t.equal(text(again, 'k'), 'v');
+  again.close();
+  t.end();
+});
+
 test('the file grows beyond the map that was reserved', (t) => {
   const path = place();
   const storage = openLmdbStorage({ path, sync: 'none', mapBytes: 1 << 20 });
