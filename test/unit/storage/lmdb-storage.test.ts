@@ -12,6 +12,7 @@ import { InvariantError } from '../../../src/base/assert.js';
 import { utf8 } from '../../../src/base/bytes.js';
 import { StorageFailedError, StorageFullError } from '../../../src/base/errors.js';
 import { openLmdbStorage } from '../../../src/storage/lmdb-storage.js';
+import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
 import { openMemoryNodeStorage, openNodeStorage } from '../../../src/storage/node-storage.js';
 import type { Storage } from '../../../src/storage/storage.js';
 import { storageError } from '../../../src/storage/storage-errors.js';
@@ -111,6 +112,16 @@ test('a file that would crash the process is refused', (t) => {
   const empty = openLmdbStorage({ path: whole, sync: 'full' });
   t.equal(empty.stats().entries, 0);
   empty.close();
+  t.end();
+});
+
+test('a read of a key that cannot be is a mistake, not a failing disk', (t) => {
+  for (const storage of [openLmdbStorage({ path: place(), sync: 'none' }), openMemoryStorage()]) {
+    for (const length of [0, 1_979, 5_000]) t.throws(() => storage.get(new Uint8Array(length)), InvariantError);
+    t.throws(() => storage.range({ gte: utf8('a'), gt: utf8('a'), limit: 1 }), InvariantError);
+    t.throws(() => storage.range({ limit: -1 }), InvariantError);
+    storage.close();
+  }
   t.end();
 });
 
