@@ -6,13 +6,13 @@ import { test } from 'tap';
 import { OverloadedError, QuorumNotMetError } from '../../../src/base/errors.js';
 import { RemoteBucket } from '../../../src/cli/remote-store.js';
 import { serveHttp } from '../../../src/service/http/server.js';
-import { FakeStore } from '../../support/fake-store.js';
 import { FakeTerminal } from '../../support/fake-terminal.js';
+import { WatchedStore } from '../../support/watched-store.js';
 
 type Test = { testdir(): string; teardown(fn: () => unknown): void };
 
-async function startService(t: Test): Promise<{ store: FakeStore; url: string }> {
-  const store = new FakeStore();
+async function startService(t: Test): Promise<{ store: WatchedStore; url: string }> {
+  const store = new WatchedStore();
   const service = await serveHttp(store, { port: 0 });
   t.teardown(() => service.close());
   return { store, url: service.url };
@@ -220,8 +220,8 @@ test('serve says what to try, serves, and closes all in order when asked to stop
     terminal.signal();
     const { code, out } = await running;
     t.equal(code, 0);
-    if (json) t.match(JSON.parse(out), { event: 'listening', url, nodes: { length: 4 } });
-    else t.match(out, /4 nodes \(a, b, c, d\)[\s\S]*curl -X PUT[\s\S]*curl -i [\s\S]*stopped\n$/);
+    if (json) t.match(JSON.parse(out), { event: 'listening', url, nodes: { length: 5 } });
+    else t.match(out, /5 nodes \(a, b, c, d, e\)[\s\S]*curl -X PUT[\s\S]*curl -i [\s\S]*stopped\n$/);
     t.equal(terminal.stores.get(data)!.closed, true);
     t.equal(terminal.listens, false);
     await t.rejects(fetch(`${url}/ping`));

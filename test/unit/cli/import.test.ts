@@ -7,8 +7,8 @@ import { linesOf } from '../../../src/cli/import/lines.js';
 import { duration } from '../../../src/cli/import/progress.js';
 import { recordOf } from '../../../src/cli/import/record.js';
 import { serveHttp } from '../../../src/service/http/server.js';
-import { FakeStore } from '../../support/fake-store.js';
 import { FakeTerminal } from '../../support/fake-terminal.js';
+import { WatchedStore } from '../../support/watched-store.js';
 
 type Test = { testdir(): string };
 
@@ -31,7 +31,7 @@ function setUp(t: Test, content: string | Uint8Array) {
   };
 }
 
-async function contentOf(store: FakeStore): Promise<Record<string, string[]>> {
+async function contentOf(store: WatchedStore): Promise<Record<string, string[]>> {
   const content: Record<string, string[]> = {};
   store.closed = false;
   for await (const { key, siblings } of store.bucket('b').scan({ values: true })) {
@@ -84,7 +84,7 @@ test('bad lines: named by number with the reason; skipped as asked', async (t) =
     ['{"id":true}', /neither text nor a number/],
     ['{"id":""}', /empty/],
     ['{"__proto__":{"id":1}}', /no field "id"/],
-    [`{"id":"${'k'.repeat(2_000)}"}`, /1,900/],
+    [`{"id":"${'k'.repeat(2_000)}"}`, /at most 1900/],
     [Uint8Array.of(0x22, 0xff), /not UTF-8/],
   ];
   const content = Buffer.concat(
@@ -144,10 +144,12 @@ test('an error of the store ends the import in order; the next run goes on where
   t.match(await words(), { code: 1, err: /QUORUM_NOT_MET/ });
   t.equal(checkpoints().length, 1);
   store().bucket = put;
+  const before = await contentOf(store());
   const again = await words('--json');
   t.match(again, { code: 0, err: /^resuming after line (\d+) / });
   const after = Number(/after line (\d+)/.exec(again.err)![1]);
-  t.ok(after >= 100 && after < 200, `line ${after}`);
+  t.ok(after > 0 && after < count, `line ${after}`);
+  for (let i = 0; i < after; i++) t.ok(before[`word${i}`], `line ${i + 1} was done`);
   t.match(JSON.parse(again.out), { lines: count - after, bad: 0 });
   const content = await contentOf(store());
   t.equal(Object.keys(content).length, count);
@@ -223,7 +225,7 @@ test('progress: a bar on a terminal, lines elsewhere', async (t) => {
 
 test('over HTTP: the same counts, no progress file', async (t) => {
   const { terminal, file } = setUp(t, '{"id":1}\n{"id":2}\n');
-  const store = new FakeStore();
+  const store = new WatchedStore();
   const service = await serveHttp(store, { port: 0 });
   t.teardown(() => service.close());
   const run = () => terminal.run('import', file, '--bucket', 'b', '--key', 'id', '--url', service.url);
@@ -259,7 +261,10 @@ test('lines do not depend on chunks', async (t) => {
     }
     return number === 7 + expected.length && end === 100 + bytes.length;
   });
-  await fc.assert(property, { interruptAfterTimeLimit: Number(process.env.PROPERTY_MS ?? 2_000), numRuns: 2_000 });
+  await fc.assert(property, {
+    interruptAfterTimeLimit: Number(process.env.QUORAL_PROPERTY_MS ?? 2_000),
+    numRuns: 2_000,
+  });
   t.pass('each line had its number, place and bytes');
 });
 
@@ -272,7 +277,7 @@ test('any bytes are a record, blank, or bad with a reason', (t) => {
       return record === undefined || (typeof record === 'string' ? record.length > 0 : record.key.length > 0);
     },
   );
-  fc.assert(property, { interruptAfterTimeLimit: Number(process.env.PROPERTY_MS ?? 1_000), numRuns: 2_000 });
+  fc.assert(property, { interruptAfterTimeLimit: Number(process.env.QUORAL_PROPERTY_MS ?? 1_000), numRuns: 2_000 });
   t.pass('none threw');
   t.end();
 });
