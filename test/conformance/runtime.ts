@@ -116,12 +116,13 @@ export class Stage {
 
   /** Asks again and again until there is an answer, while an actor or thread is on its way back. */
   async answerInTheEnd(to: ActorRef<Say, Say>, message: Say): Promise<Say> {
-    let outcome = this.ask(to, message);
-    await this.until(() => {
-      if (outcome.failures.length > 0) outcome = this.ask(to, message);
-      return outcome.answers.length > 0;
-    }, `${message.verb} was answered`);
-    return outcome.answers[0]!;
+    for (let attempt = 0; attempt < 1_000; attempt++) {
+      const outcome = this.ask(to, message);
+      await this.outcomesOf([outcome]);
+      if (outcome.answers.length > 0) return outcome.answers[0]!;
+      await this.quiet(5);
+    }
+    throw new assert.AssertionError({ message: `${message.verb} was never answered` });
   }
 
   /** Requests that the actor has received, as their notices tell, and answers only after `ms`. */
@@ -405,13 +406,14 @@ export const RUNTIME_STORIES: readonly RuntimeStory[] = [
   {
     name: 'answers and timers of an old incarnation do not reach the new one',
     async run(stage) {
+      await stage.outcomesOf([stage.ask(first, say('timer-then-throw'))]);
+      await stage.answerInTheEnd(first, say('incarnation'));
+      await stage.quiet();
       for (const target of [second, other]) {
         await stage.outcomesOf([stage.ask(first, say('ask-then-throw', { number: target.place }))]);
         await stage.answerInTheEnd(first, say('incarnation'));
-        await stage.outcomesOf([stage.ask(first, say('timer-then-throw'))]);
-        await stage.answerInTheEnd(first, say('incarnation'));
+        await stage.quiet();
       }
-      await stage.quiet(150);
       // `check` finds strays.
     },
   },
@@ -460,9 +462,11 @@ export const RUNTIME_STORIES: readonly RuntimeStory[] = [
       await stage.system.startThread(1);
       assert.equal((await stage.answerInTheEnd(other, say('incarnation'))).number, 1);
       // The other thread has found its way back, too.
-      let forwarded = await stage.answer(first, say('forward', { number: other.place, text: 'echo' }));
-      while (forwarded.verb === 'failed') {
-        forwarded = await stage.answer(first, say('forward', { number: other.place, text: 'echo' }));
+      const forward = say('forward', { number: other.place, text: 'echo' });
+      let forwarded = await stage.answer(first, forward);
+      for (let attempt = 0; attempt < 100 && forwarded.verb === 'failed'; attempt++) {
+        await stage.quiet(5);
+        forwarded = await stage.answer(first, forward);
       }
       assert.equal(forwarded.verb, 'echo');
     },
