@@ -22,3 +22,12 @@ export interface WriterId {
   readonly high: number;
   readonly low: number;
 }
+
+/** By writer or client, then by counter: negative, zero or positive. */
+export function compareEventIds(a: EventId, b: EventId): number {
+  return a.high - b.high || a.low - b.low || a.counter - b.counter;
+}
+
+export function sameEvent(a: EventId, b: EventId): boolean {
+  return a.counter === b.counter && a.low === b.low && a.high === b.high;
+}

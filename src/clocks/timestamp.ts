@@ -12,6 +12,9 @@ export interface Timestamp {
 
 export const ZERO_TIMESTAMP: Timestamp = { ms: 0, logical: 0 };
 
+export const MAX_MS = 2 ** 48 - 1;
+export const MAX_LOGICAL = 0xffff;
+
 /** Negative, zero or positive. */
 export function compareTimestamps(a: Timestamp, b: Timestamp): number {
   return a.ms - b.ms || a.logical - b.logical;
@@ -19,4 +22,10 @@ export function compareTimestamps(a: Timestamp, b: Timestamp): number {
 
 export function laterOf(a: Timestamp, b: Timestamp): Timestamp {
   return compareTimestamps(a, b) >= 0 ? a : b;
+}
+
+/** The next timestamp. The very last one there is stands for itself: the year is then 10,889, or a clock is broken. */
+export function nextTimestamp(timestamp: Timestamp): Timestamp {
+  if (timestamp.logical < MAX_LOGICAL) return { ms: timestamp.ms, logical: timestamp.logical + 1 };
+  return timestamp.ms < MAX_MS ? { ms: timestamp.ms + 1, logical: 0 } : timestamp;
 }

@@ -1,0 +1,151 @@
+/**
+ * The binary form of a stored object, on disk and between replicas. Canonical: equal objects have identical bytes,
+ * so replicas compare the digest at the front.
+ *
+ *     8 xxHash64 of all that follows, low half first · 1 format version · context (context.ts)
+ *     varint n · n × [ 8 writer · varint counter · 8 client · varint sequence · 6 ms · 2 logical · 1 flags ·
+ *                      varint expiresAtMs, if flagged · varint length, body, unless a tombstone ]
+ */
+
+import { EMPTY } from '../base/bytes.js';
+import { hash64, hashLow } from '../base/hash.js';
+import { coversDot } from '../clocks/causal-context.js';
+import { compareEventIds, type EventId } from '../clocks/event-id.js';
+import type { Sibling, StoredObject } from '../objects/stored-object.js';
+import { ByteReader } from './byte-reader.js';
+import { ByteWriter, varintSize } from './byte-writer.js';
+import { contextSize, readContext, readTimestamp, writeContext, writeTimestamp } from './context.js';
+import { CorruptRecordError, UnknownRecordVersionError } from './errors.js';
+
+const VERSION = 1;
+const CHECKSUM_BYTES = 8;
+const HEADER_BYTES = CHECKSUM_BYTES + 1;
+/** The least that a sibling takes: two ids of 9, a timestamp, flags. */
+const MIN_SIBLING_BYTES = 9 + 9 + 8 + 1;
+
+const TOMBSTONE = 1;
+const EXPIRES = 2;
+const KNOWN_FLAGS = TOMBSTONE | EXPIRES;
+
+/** The object as a record; memory of its own. */
+export function encodeRecord(object: StoredObject): Uint8Array {
+  const { context, siblings } = object;
+  let size = HEADER_BYTES + contextSize(context) + varintSize(siblings.length);
+  for (let i = 0; i < siblings.length; i++) size += siblingSize(siblings[i]!);
+  const writer = new ByteWriter(size);
+  writer.at = CHECKSUM_BYTES;
+  writer.u8(VERSION);
+  writeContext(writer, context);
+  writer.varint(siblings.length);
+  for (let i = 0; i < siblings.length; i++) writeSibling(writer, siblings[i]!);
+  const high = hash64(writer.bytes.subarray(CHECKSUM_BYTES));
+  writer.at = 0;
+  writer.u32(hashLow);
+  writer.u32(high);
+  return writer.bytes;
+}
+
+/**
+ * The object of a record. Bodies are views into `record`.
+ * @throws {CorruptRecordError} The record was cut off or changed.
+ * @throws {UnknownRecordVersionError} It is whole, and of a newer format.
+ */
+export function decodeRecord(record: Uint8Array): StoredObject {
+  const reader = openRecord(record);
+  const context = readContext(reader);
+  const count = reader.count(MIN_SIBLING_BYTES);
+  const siblings: Sibling[] = [];
+  for (let i = 0; i < count; i++) {
+    const sibling = readSibling(reader);
+    if (i > 0 && compareEventIds(siblings[i - 1]!.dot, sibling.dot) >= 0) {
+      throw new CorruptRecordError('Siblings are out of order, or one is there twice');
+    }
+    if (!coversDot(context, sibling.dot)) throw new CorruptRecordError('The context does not cover a sibling');
+    siblings.push(sibling);
+  }
+  reader.end();
+  return { context, siblings };
+}
+
+/** The high half of the record's digest: equal objects have equal digests. Says nothing of the record's soundness. */
+export function digestHigh(record: Uint8Array): number {
+  return uint32At(record, 4);
+}
+
+/** The low half of the record's digest. */
+export function digestLow(record: Uint8Array): number {
+  return uint32At(record, 0);
+}
+
+/** True if the record's checksum holds: it is what was once encoded. */
+export function isSoundRecord(record: Uint8Array): boolean {
+  if (record.length < HEADER_BYTES) return false;
+  return hash64(record.subarray(CHECKSUM_BYTES)) === digestHigh(record) && hashLow === digestLow(record);
+}
+
+function uint32At(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+}
+
+/** Checks checksum and version; the reader stands at the context. */
+function openRecord(record: Uint8Array): ByteReader {
+  const reader = new ByteReader(record, 0);
+  const low = reader.u32();
+  const high = reader.u32();
+  const version = reader.u8();
+  if (hash64(record.subarray(CHECKSUM_BYTES)) !== high || hashLow !== low) {
+    throw new CorruptRecordError('The checksum does not match');
+  }
+  if (version !== VERSION) throw new UnknownRecordVersionError(version);
+  return reader;
+}
+
+function siblingSize(sibling: Sibling): number {
+  const { length } = sibling.body;
+  return (
+    25 + // Two ids of 8, a timestamp of 8, flags.
+    varintSize(sibling.dot.counter) +
+    varintSize(sibling.attempt.counter) +
+    (sibling.expiresAtMs === 0 ? 0 : varintSize(sibling.expiresAtMs)) +
+    (sibling.tombstone ? 0 : varintSize(length) + length)
+  );
+}
+
+function writeSibling(writer: ByteWriter, sibling: Sibling): void {
+  const { expiresAtMs, tombstone, body } = sibling;
+  writeEvent(writer, sibling.dot);
+  writeEvent(writer, sibling.attempt);
+  writeTimestamp(writer, sibling.timestamp);
+  writer.u8((tombstone ? TOMBSTONE : 0) | (expiresAtMs === 0 ? 0 : EXPIRES));
+  if (expiresAtMs !== 0) writer.varint(expiresAtMs);
+  if (tombstone) return;
+  writer.varint(body.length);
+  writer.copy(body);
+}
+
+function readSibling(reader: ByteReader): Sibling {
+  const dot = readEvent(reader);
+  const attempt = readEvent(reader);
+  const timestamp = readTimestamp(reader);
+  const flags = reader.u8();
+  if ((flags & ~KNOWN_FLAGS) !== 0) throw new CorruptRecordError('A sibling has unknown flags');
+  const tombstone = (flags & TOMBSTONE) !== 0;
+  const expiresAtMs = (flags & EXPIRES) !== 0 ? reader.varint() : 0;
+  if ((flags & EXPIRES) !== 0 && expiresAtMs === 0) throw new CorruptRecordError('An expiry is 0');
+  const body = tombstone ? EMPTY : reader.view(reader.varint());
+  return { dot, attempt, timestamp, tombstone, expiresAtMs, body };
+}
+
+function writeEvent(writer: ByteWriter, event: EventId): void {
+  writer.u32(event.high);
+  writer.u32(event.low);
+  writer.varint(event.counter);
+}
+
+function readEvent(reader: ByteReader): EventId {
+  const high = reader.u32();
+  const low = reader.u32();
+  const counter = reader.varint();
+  if (counter === 0) throw new CorruptRecordError('A counter is 0');
+  return { high, low, counter };
+}
