@@ -17,12 +17,6 @@ import { ByteWriter, varintSize } from './byte-writer.js';
 import { contextSize, readContext, readTimestamp, writeContext, writeTimestamp } from './context.js';
 import { CorruptRecordError, UnknownRecordVersionError } from './errors.js';
 
-/** What tells two records apart without moving them. */
-export interface Digest {
-  readonly high: number;
-  readonly low: number;
-}
-
 const VERSION = 1;
 const CHECKSUM_BYTES = 8;
 const HEADER_BYTES = CHECKSUM_BYTES + 1;
@@ -73,15 +67,24 @@ export function decodeRecord(record: Uint8Array): StoredObject {
   return { context, siblings };
 }
 
-/** The record's digest. Says nothing of its soundness: `decodeRecord` does. */
-export function digestOf(record: Uint8Array): Digest {
-  const reader = new ByteReader(record, 0);
-  const low = reader.u32();
-  return { high: reader.u32(), low };
+/** The high half of the record's digest: equal objects have equal digests. Says nothing of the record's soundness. */
+export function digestHigh(record: Uint8Array): number {
+  return uint32At(record, 4);
 }
 
-export function sameDigest(a: Digest, b: Digest): boolean {
-  return a.low === b.low && a.high === b.high;
+/** The low half of the record's digest. */
+export function digestLow(record: Uint8Array): number {
+  return uint32At(record, 0);
+}
+
+/** True if the record's checksum holds: it is what was once encoded. */
+export function isSoundRecord(record: Uint8Array): boolean {
+  if (record.length < HEADER_BYTES) return false;
+  return hash64(record.subarray(CHECKSUM_BYTES)) === digestHigh(record) && hashLow === digestLow(record);
+}
+
+function uint32At(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
 }
 
 /** Checks checksum and version; the reader stands at the context. */

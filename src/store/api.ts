@@ -83,7 +83,7 @@ export interface ReadResult<V> {
   /** Every value that no later write has replaced, oldest first; no tombstones. */
   readonly siblings: readonly Sibling<V>[];
   /** Hand it to the put that answers this read. Absent only if the key was never seen. */
-  readonly causalContext?: string;
+  readonly causalContext?: string | undefined;
 }
 
 export interface CallOptions {

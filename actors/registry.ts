@@ -1,0 +1,45 @@
+/** The actors of a node, by slot: what a worker thread hosts, and what the simulator hosts. */
+import { COORDINATOR_SLOT, vnodeSlot } from '../src/messages/addresses.js';
+import { coordinatorConversation } from '../src/messages/coordinator-messages.js';
+import { vnodeConversation } from '../src/messages/vnode-messages.js';
+import type { NodeCounters } from '../src/metrics/node-counters.js';
+import type { ActorHost } from '../src/runtime/actor.js';
+import type { Storage } from '../src/storage/storage.js';
+import { Coordinator } from './coordinator.js';
+import type { NodeIdentity } from './node-identity.js';
+import { Vnode } from './vnode.js';
+
+/** What a node's actors are made from. */
+export interface NodeEnvironment {
+  /** The node's index in the ring. */
+  readonly node: number;
+  /** By partition, the nodes of its primaries, in the order of the preference list. */
+  readonly primaries: readonly (readonly number[])[];
+  readonly objects: Storage;
+  readonly system: Storage;
+  readonly identity: NodeIdentity;
+  readonly counters: NodeCounters;
+  readonly maxOperations: number;
+  readonly maxSiblings: number;
+}
+
+/** Puts the node's actors onto `host`: its coordinator, and a vnode for each partition of which it is a primary. */
+export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
+  const { node, primaries, objects, identity, counters, maxOperations, maxSiblings } = environment;
+  host.addCommitter(environment.system);
+  host.addCommitter(objects);
+  primaries.forEach((nodes, partition) => {
+    if (!nodes.includes(node)) return;
+    host.spawn(
+      vnodeSlot(partition),
+      vnodeConversation,
+      (context) => new Vnode({ partition, objects, identity, counters, maxSiblings }, context),
+    );
+  });
+  host.spawn(
+    COORDINATOR_SLOT,
+    coordinatorConversation,
+    () => new Coordinator({ node, primaries, maxOperations, counters }),
+    { mailbox: maxOperations },
+  );
+}

@@ -1,0 +1,281 @@
+/**
+ * The vnode: owns one partition on one node, and is the only writer of that partition's data there. Mints puts,
+ * merges what other replicas send, answers reads. What a merge or a minting results in is decided in `src/objects`.
+ *
+ * Lives once per partition and node. Hears `VnodeRequest`; asks nobody.
+ */
+import { type CausalContext, EMPTY_CONTEXT, highestCounterOf } from '../src/clocks/causal-context.js';
+import { sameEvent, type WriterId } from '../src/clocks/event-id.js';
+import { HybridLogicalClock } from '../src/clocks/hybrid-logical-clock.js';
+import { ZERO_TIMESTAMP } from '../src/clocks/timestamp.js';
+import { decodeContext, type SeenContext } from '../src/codec/context.js';
+import { CorruptRecordError } from '../src/codec/errors.js';
+import { decodeRecord, digestHigh, digestLow, encodeRecord, isSoundRecord } from '../src/codec/record.js';
+import type { ObjectPut } from '../src/messages/object-request.js';
+import type { ListedEntry, VnodeAnswer, VnodeRequest } from '../src/messages/vnode-messages.js';
+import type { NodeCounters } from '../src/metrics/node-counters.js';
+import { type AttemptOutcome, outcomeOf } from '../src/objects/attempt.js';
+import { merge } from '../src/objects/merge.js';
+import { mint } from '../src/objects/mint.js';
+import type { StoredObject } from '../src/objects/stored-object.js';
+import { AttemptWindow } from '../src/quorum/attempt-window.js';
+import type { Actor, ActorContext, Incoming, Release } from '../src/runtime/actor.js';
+import type { RangeOptions, Storage } from '../src/storage/storage.js';
+import type { NodeIdentity } from './node-identity.js';
+
+export interface VnodeOptions {
+  readonly partition: number;
+  readonly objects: Storage;
+  readonly identity: NodeIdentity;
+  readonly counters: NodeCounters;
+  /** A put that would leave more siblings is refused; merges never are. */
+  readonly maxSiblings: number;
+}
+
+const NOTHING_SEEN: SeenContext = { context: EMPTY_CONTEXT, highestTimestamp: ZERO_TIMESTAMP };
+
+/** What is in the place of a record: nothing, an object, or bytes that are no object. */
+type Local = StoredObject | undefined | 'corrupt';
+
+export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
+  private readonly partition: number;
+  private readonly objects: Storage;
+  private readonly identity: NodeIdentity;
+  private readonly counters: NodeCounters;
+  private readonly maxSiblings: number;
+  private readonly clock: HybridLogicalClock;
+  private readonly attempts = new AttemptWindow();
+  private writer: WriterId;
+  /** The highest counter used under `writer`. */
+  private counter = 0;
+
+  constructor(options: VnodeOptions, context: ActorContext) {
+    this.partition = options.partition;
+    this.objects = options.objects;
+    this.identity = options.identity;
+    this.counters = options.counters;
+    this.maxSiblings = options.maxSiblings;
+    this.clock = new HybridLogicalClock(context.wallClock(), context.now());
+    const marker = options.identity.take(options.partition);
+    if (marker === undefined) {
+      this.writer = drawWriter(context);
+      this.counters.newIdentities++;
+    } else {
+      this.writer = marker.writer;
+      this.counter = marker.counter;
+    }
+  }
+
+  receive(message: VnodeRequest, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
+    switch (message.type) {
+      case 'mint':
+        this.mint(message.put, message.durable, incoming, context);
+        return;
+      case 'write':
+        this.write(message.key, message.record, message.durable, incoming, context);
+        return;
+      case 'read':
+        this.read(message.key, message.digestOnly, incoming, context);
+        return;
+      case 'list':
+        this.list(message, incoming, context);
+        return;
+    }
+  }
+
+  /** What was minted in the failed turn may have been replicated already: its dots must never be used again. */
+  commitFailed(_error: unknown, context: ActorContext): void {
+    this.counters.failedCommits++;
+    this.renew(context);
+  }
+
+  stop(): void {
+    this.identity.leave(this.partition, { writer: this.writer, counter: this.counter });
+  }
+
+  private mint(put: ObjectPut, durable: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
+    const local = this.load(put.key);
+    if (local === 'corrupt') {
+      // What this writer minted for the key is unknown now; another replica knows it all the same.
+      this.renew(context);
+      context.reply(incoming, { type: 'not-minted', why: 'corrupt' });
+      return;
+    }
+    const outcome = outcomeOf(local, put.attempt, undefined);
+    const seen = this.attempts.see(put.attempt);
+    if (outcome !== 'unknown' || seen !== 'new') {
+      this.answerKnown(put, outcome, local, durable, incoming, context);
+      return;
+    }
+    const wallMs = this.clock.localMs(context.wallClock(), context.now());
+    if (wallMs > put.expiresAtMs) {
+      context.reply(incoming, { type: 'not-minted', why: 'late' });
+      return;
+    }
+    const token = put.causalContext.length === 0 ? NOTHING_SEEN : decodeContext(put.causalContext);
+    this.noteContext(token.context, context);
+    if (local !== undefined) this.noteContext(local.context, context);
+    if (!this.clock.observe(token.highestTimestamp, context.wallClock(), context.now())) this.counters.clockRefusals++;
+    const dot = { high: this.writer.high, low: this.writer.low, counter: this.counter + 1 };
+    const minted = mint(local, {
+      dot,
+      attempt: put.attempt,
+      earlierAttempts: put.earlier,
+      token: token.context,
+      tokenTimestamp: token.highestTimestamp,
+      clock: this.clock.tick(context.wallClock(), context.now()),
+      lastWriteWins: put.minting === 'last-write-wins',
+      tombstone: put.tombstone,
+      expiresAtMs: put.ttlMs === 0 ? 0 : wallMs + put.ttlMs,
+      body: put.body,
+    });
+    if (minted.object.siblings.length > this.maxSiblings) {
+      this.attempts.unsee(put.attempt);
+      context.reply(incoming, { type: 'not-minted', why: 'too-many-siblings' });
+      return;
+    }
+    this.counter++;
+    this.counters.minted++;
+    const record = encodeRecord(minted.object);
+    this.objects.put(put.key, record);
+    // A dot needs no commit before it travels: if the commit fails, this vnode changes its writerId.
+    context.notice(incoming, { type: 'minted', record, dot, timestamp: minted.sibling.timestamp });
+    this.replyWrote(durable, incoming, context);
+  }
+
+  /** Answers an attempt that is not to be minted: it was here before, or a later one of its put has taken its place. */
+  private answerKnown(
+    put: ObjectPut,
+    outcome: AttemptOutcome,
+    local: StoredObject | undefined,
+    durable: boolean,
+    incoming: Incoming<VnodeAnswer>,
+    context: ActorContext,
+  ): void {
+    this.counters.repeatedAttempts++;
+    if (outcome === 'voided') {
+      context.reply(incoming, { type: 'not-minted', why: 'voided' });
+      return;
+    }
+    const sibling = local?.siblings.find((one) => sameEvent(one.attempt, put.attempt));
+    if (local === undefined || sibling === undefined) {
+      // It was here, and is gone: replaced by a later write, or lost in a commit that failed. Nobody here can tell.
+      context.reply(incoming, { type: 'not-minted', why: 'doubtful' });
+      return;
+    }
+    const answer: VnodeAnswer = {
+      type: 'repeated',
+      record: encodeRecord(local),
+      dot: sibling.dot,
+      timestamp: sibling.timestamp,
+    };
+    context.reply(incoming, answer, durable ? 'durable' : 'stored');
+  }
+
+  private write(
+    key: Uint8Array,
+    record: Uint8Array,
+    durable: boolean,
+    incoming: Incoming<VnodeAnswer>,
+    context: ActorContext,
+  ): void {
+    this.counters.replicated++;
+    const stored = this.objects.get(key);
+    if (stored !== undefined && digestHigh(stored) === digestHigh(record) && digestLow(stored) === digestLow(record)) {
+      this.replyWrote(durable, incoming, context);
+      return;
+    }
+    const theirs = decodeRecord(record);
+    this.noteContext(theirs.context, context);
+    const local = this.load(key);
+    if (local === 'corrupt') this.renew(context);
+    if (local === undefined || local === 'corrupt') this.objects.put(key, record);
+    else {
+      const merged = merge(local, theirs);
+      if (merged === theirs) this.objects.put(key, record);
+      else if (merged !== local) this.objects.put(key, encodeRecord(merged));
+    }
+    this.replyWrote(durable, incoming, context);
+  }
+
+  private read(key: Uint8Array, digestOnly: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
+    this.counters.reads++;
+    const record = this.objects.get(key);
+    if (record === undefined) context.reply(incoming, { type: 'nothing' });
+    else if (!this.isSound(record)) context.reply(incoming, { type: 'corrupt' });
+    else if (digestOnly) {
+      context.reply(incoming, { type: 'digest', high: digestHigh(record), low: digestLow(record) });
+    } else context.reply(incoming, { type: 'object', record: copyOf(record) });
+  }
+
+  private list(message: VnodeRequest & { type: 'list' }, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
+    const { lt, limit, limitBytes } = message;
+    const entries: ListedEntry[] = [];
+    let bytes = 0;
+    let corrupt = 0;
+    let more = false;
+    let from: RangeOptions = { gte: message.gte, lt, limit: limit + 1 };
+    // Unreadable records are left out: read on until the page is full or the range ends.
+    for (let found = this.objects.range(from); found.length > 0; found = this.objects.range(from)) {
+      for (const { key, value } of found) {
+        if (entries.length === limit || (entries.length > 0 && bytes + key.length + value.length > limitBytes)) {
+          more = true;
+          break;
+        }
+        if (this.isSound(value)) {
+          entries.push({ key, record: value });
+          bytes += key.length + value.length;
+        } else corrupt++;
+      }
+      if (more || found.length < from.limit) break;
+      from = { gt: found[found.length - 1]!.key, lt, limit: limit + 1 };
+    }
+    context.reply(incoming, { type: 'listed', entries, more, corrupt });
+  }
+
+  private replyWrote(durable: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
+    const release: Release = durable ? 'durable' : 'stored';
+    context.reply(incoming, { type: 'wrote', durable: durable || this.objects.commitIsDurable }, release);
+  }
+
+  private load(key: Uint8Array): Local {
+    const record = this.objects.get(key);
+    if (record === undefined) return undefined;
+    try {
+      return decodeRecord(record);
+    } catch (error) {
+      if (!(error instanceof CorruptRecordError)) throw error;
+      this.counters.corruptRecords++;
+      return 'corrupt';
+    }
+  }
+
+  private isSound(record: Uint8Array): boolean {
+    if (isSoundRecord(record)) return true;
+    this.counters.corruptRecords++;
+    return false;
+  }
+
+  /** A context that names this writer beyond its counter: somewhere a copy of this vnode has minted under its name. */
+  private noteContext(seen: CausalContext, context: ActorContext): void {
+    if (highestCounterOf(seen, this.writer) <= this.counter) return;
+    this.counters.identityAlarms++;
+    this.renew(context);
+  }
+
+  private renew(context: ActorContext): void {
+    this.writer = drawWriter(context);
+    this.counter = 0;
+    this.counters.newIdentities++;
+  }
+}
+
+function drawWriter(context: ActorContext): WriterId {
+  return { high: context.random.uint32(), low: context.random.uint32() };
+}
+
+function copyOf(bytes: Uint8Array): Uint8Array {
+  const copy = Buffer.allocUnsafe(bytes.length);
+  copy.set(bytes);
+  return copy;
+}

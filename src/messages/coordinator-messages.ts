@@ -1,0 +1,257 @@
+/**
+ * What a coordinator can be asked by a client: put (a delete is the put of a tombstone), get, and a page of a scan.
+ */
+import type { Dot } from '../clocks/event-id.js';
+import type { Timestamp } from '../clocks/timestamp.js';
+import {
+  type Conversation,
+  FrameError,
+  type FrameReader,
+  type FrameWriter,
+  type MessageCodec,
+} from '../runtime/actor.js';
+import { type ObjectPut, objectPutSize, readObjectPut, writeObjectPut } from './object-request.js';
+import {
+  type ListedEntry,
+  readDot,
+  readEntries,
+  readTimestamp,
+  VERSION_BYTES,
+  writeEntries,
+  writeVersion,
+} from './vnode-messages.js';
+
+export type CoordinatorRequest =
+  | {
+      readonly type: 'put';
+      readonly put: ObjectPut;
+      readonly w: number;
+      readonly pw: number;
+      readonly dw: number;
+      readonly timeoutMs: number;
+    }
+  | {
+      readonly type: 'get';
+      readonly key: Uint8Array;
+      readonly r: number;
+      readonly pr: number;
+      readonly timeoutMs: number;
+    }
+  /** One page of one partition's range, from R replicas. */
+  | {
+      readonly type: 'page';
+      readonly partition: number;
+      readonly gte: Uint8Array;
+      readonly lt: Uint8Array;
+      readonly limit: number;
+      readonly limitBytes: number;
+      readonly r: number;
+      readonly timeoutMs: number;
+    };
+
+/** A replica that acknowledged. */
+export interface Ack {
+  /** The node's index in the ring. */
+  readonly node: number;
+  readonly durable: boolean;
+}
+
+/** Why an operation failed. `definite` (of a put): nothing was stored. */
+export interface OperationFailure {
+  readonly why:
+    | 'unavailable'
+    | 'not-met'
+    | 'timeout'
+    | 'overloaded'
+    | 'corrupt'
+    | 'storage'
+    | 'too-many-siblings'
+    | 'voided';
+  readonly got: number;
+  readonly wanted: number;
+  readonly definite: boolean;
+}
+
+export type CoordinatorAnswer =
+  /** `dot` names the write. */
+  | { readonly type: 'put-done'; readonly dot: Dot; readonly timestamp: Timestamp; readonly acks: readonly Ack[] }
+  /** `record`: the merged object, empty if no replica has one. */
+  | { readonly type: 'got'; readonly record: Uint8Array }
+  | { readonly type: 'page-done'; readonly entries: readonly ListedEntry[]; readonly more: boolean }
+  | { readonly type: 'failed'; readonly failure: OperationFailure };
+
+const PUT = 1;
+const GET = 2;
+const PAGE = 3;
+
+const request: MessageCodec<CoordinatorRequest> = {
+  size(message) {
+    switch (message.type) {
+      case 'put':
+        return 4 + 8 + objectPutSize(message.put);
+      case 'get':
+        return 3 + 8 + 4 + message.key.length;
+      case 'page':
+        return 2 + 12 + 8 + 8 + message.gte.length + message.lt.length;
+    }
+  },
+  write(message, out) {
+    switch (message.type) {
+      case 'put':
+        out.u8(PUT);
+        out.u8(message.w);
+        out.u8(message.pw);
+        out.u8(message.dw);
+        out.f64(message.timeoutMs);
+        writeObjectPut(message.put, out);
+        return;
+      case 'get':
+        out.u8(GET);
+        out.u8(message.r);
+        out.u8(message.pr);
+        out.f64(message.timeoutMs);
+        out.bytes(message.key);
+        return;
+      case 'page':
+        out.u8(PAGE);
+        out.u8(message.r);
+        out.u32(message.partition);
+        out.u32(message.limit);
+        out.u32(message.limitBytes);
+        out.f64(message.timeoutMs);
+        out.bytes(message.gte);
+        out.bytes(message.lt);
+        return;
+    }
+  },
+  read(from) {
+    const type = from.u8();
+    switch (type) {
+      case PUT: {
+        const w = from.u8();
+        const pw = from.u8();
+        const dw = from.u8();
+        const timeoutMs = from.f64();
+        return { type: 'put', put: readObjectPut(from), w, pw, dw, timeoutMs };
+      }
+      case GET: {
+        const r = from.u8();
+        const pr = from.u8();
+        const timeoutMs = from.f64();
+        return { type: 'get', key: from.bytes(), r, pr, timeoutMs };
+      }
+      case PAGE: {
+        const r = from.u8();
+        const partition = from.u32();
+        const limit = from.u32();
+        const limitBytes = from.u32();
+        const timeoutMs = from.f64();
+        return { type: 'page', partition, gte: from.bytes(), lt: from.bytes(), limit, limitBytes, r, timeoutMs };
+      }
+      default:
+        throw new FrameError(`no request of a coordinator has type ${type}`);
+    }
+  },
+};
+
+const PUT_DONE = 1;
+const GOT = 2;
+const PAGE_DONE = 3;
+const FAILED = 4;
+const WHY: readonly OperationFailure['why'][] = [
+  'unavailable',
+  'not-met',
+  'timeout',
+  'overloaded',
+  'corrupt',
+  'storage',
+  'too-many-siblings',
+  'voided',
+];
+
+const answer: MessageCodec<CoordinatorAnswer> = {
+  size(message) {
+    switch (message.type) {
+      case 'put-done':
+        return 2 + VERSION_BYTES + 3 * message.acks.length;
+      case 'got':
+        return 5 + message.record.length;
+      case 'page-done': {
+        let size = 6;
+        for (const entry of message.entries) size += 8 + entry.key.length + entry.record.length;
+        return size;
+      }
+      case 'failed':
+        return 5;
+    }
+  },
+  write(message, out) {
+    switch (message.type) {
+      case 'put-done':
+        out.u8(PUT_DONE);
+        writeVersion(message, out);
+        out.u8(message.acks.length);
+        for (const ack of message.acks) writeAck(ack, out);
+        return;
+      case 'got':
+        out.u8(GOT);
+        out.bytes(message.record);
+        return;
+      case 'page-done':
+        out.u8(PAGE_DONE);
+        out.u8(message.more ? 1 : 0);
+        writeEntries(message.entries, out);
+        return;
+      case 'failed':
+        out.u8(FAILED);
+        out.u8(WHY.indexOf(message.failure.why));
+        out.u8(message.failure.got);
+        out.u8(message.failure.wanted);
+        out.u8(message.failure.definite ? 1 : 0);
+        return;
+    }
+  },
+  read(from) {
+    const type = from.u8();
+    switch (type) {
+      case PUT_DONE: {
+        const dot = readDot(from);
+        const timestamp = readTimestamp(from);
+        const count = from.u8();
+        const acks: Ack[] = [];
+        for (let i = 0; i < count; i++) acks.push(readAck(from));
+        return { type: 'put-done', dot, timestamp, acks };
+      }
+      case GOT:
+        return { type: 'got', record: from.bytes() };
+      case PAGE_DONE: {
+        const more = from.u8() === 1;
+        return { type: 'page-done', entries: readEntries(from), more };
+      }
+      case FAILED: {
+        const why = WHY[from.u8()];
+        if (why === undefined) throw new FrameError('unknown reason of a failure');
+        return { type: 'failed', failure: { why, got: from.u8(), wanted: from.u8(), definite: from.u8() === 1 } };
+      }
+      default:
+        throw new FrameError(`no answer of a coordinator has type ${type}`);
+    }
+  },
+};
+
+/** A node's index takes 15 bits, its durability one; split because frames know bytes. */
+function writeAck(ack: Ack, out: FrameWriter): void {
+  out.u8(ack.node & 0xff);
+  out.u8(ack.node >>> 8);
+  out.u8(ack.durable ? 1 : 0);
+}
+
+function readAck(from: FrameReader): Ack {
+  return { node: from.u8() | (from.u8() << 8), durable: from.u8() === 1 };
+}
+
+export const coordinatorConversation: Conversation<CoordinatorRequest, CoordinatorAnswer> = {
+  name: 'coordinator',
+  request,
+  answer,
+};

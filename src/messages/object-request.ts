@@ -1,0 +1,101 @@
+/**
+ * The fields of a put that travel unchanged from the client through the coordinator to the vnode that mints it,
+ * and their one binary form.
+ */
+import { assert } from '../base/assert.js';
+import type { Attempt } from '../clocks/event-id.js';
+import type { FrameReader, FrameWriter } from '../runtime/actor.js';
+
+/** How a put treats concurrent versions on the coordinating replica. */
+export type Minting = 'siblings' | 'last-write-wins';
+
+export interface ObjectPut {
+  /** Partition, type, bucket and key (`codec/key.ts`). */
+  readonly key: Uint8Array;
+  /** The client's causal context C in its binary form (`codec/token.ts`), empty if it gave none. */
+  readonly causalContext: Uint8Array;
+  /** This try of the put. */
+  readonly attempt: Attempt;
+  /** Earlier tries of the same put whose outcome is unknown: covered by this one. At most 255. */
+  readonly earlier: readonly Attempt[];
+  /** Wall-clock milliseconds after which the attempt must not be minted. */
+  readonly expiresAtMs: number;
+  readonly minting: Minting;
+  readonly tombstone: boolean;
+  /** How long the value lives from its minting, in milliseconds; 0: for ever. */
+  readonly ttlMs: number;
+  /** The stored form of value, content type and metadata (`codec/body.ts`); empty for a tombstone. */
+  readonly body: Uint8Array;
+}
+
+const TOMBSTONE = 1;
+const LAST_WRITE_WINS = 2;
+const ATTEMPT_BYTES = 16;
+
+export function objectPutSize(put: ObjectPut): number {
+  return (
+    4 +
+    put.key.length +
+    4 +
+    put.causalContext.length +
+    4 +
+    put.body.length +
+    ATTEMPT_BYTES * (1 + put.earlier.length) +
+    1 +
+    1 +
+    8 +
+    8
+  );
+}
+
+export function writeObjectPut(put: ObjectPut, out: FrameWriter): void {
+  assert(put.earlier.length <= 255, 'a put lists at most 255 earlier attempts');
+  out.bytes(put.key);
+  out.bytes(put.causalContext);
+  out.bytes(put.body);
+  writeAttempt(put.attempt, out);
+  out.u8(put.earlier.length);
+  for (const attempt of put.earlier) writeAttempt(attempt, out);
+  out.u8((put.tombstone ? TOMBSTONE : 0) | (put.minting === 'last-write-wins' ? LAST_WRITE_WINS : 0));
+  out.f64(put.expiresAtMs);
+  out.f64(put.ttlMs);
+}
+
+export function readObjectPut(from: FrameReader): ObjectPut {
+  const key = from.bytes();
+  const causalContext = from.bytes();
+  const body = from.bytes();
+  const attempt = readAttempt(from);
+  const count = from.u8();
+  let earlier: Attempt[] = NONE;
+  if (count > 0) {
+    earlier = [];
+    for (let i = 0; i < count; i++) earlier.push(readAttempt(from));
+  }
+  const flags = from.u8();
+  const expiresAtMs = from.f64();
+  const ttlMs = from.f64();
+  return {
+    key,
+    causalContext,
+    attempt,
+    earlier,
+    expiresAtMs,
+    minting: (flags & LAST_WRITE_WINS) !== 0 ? 'last-write-wins' : 'siblings',
+    tombstone: (flags & TOMBSTONE) !== 0,
+    ttlMs,
+    body,
+  };
+}
+
+const NONE: Attempt[] = [];
+
+function writeAttempt(attempt: Attempt, out: FrameWriter): void {
+  out.u32(attempt.high);
+  out.u32(attempt.low);
+  out.f64(attempt.counter);
+}
+
+function readAttempt(from: FrameReader): Attempt {
+  return { high: from.u32(), low: from.u32(), counter: from.f64() };
+}

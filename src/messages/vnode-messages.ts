@@ -1,0 +1,278 @@
+/**
+ * What a vnode can be asked: to mint a put, to store a replica's object, to read, to list a part of its range.
+ */
+import type { Dot } from '../clocks/event-id.js';
+import type { Timestamp } from '../clocks/timestamp.js';
+import {
+  type Conversation,
+  FrameError,
+  type FrameReader,
+  type FrameWriter,
+  type MessageCodec,
+} from '../runtime/actor.js';
+import { type ObjectPut, objectPutSize, readObjectPut, writeObjectPut } from './object-request.js';
+
+export type VnodeRequest =
+  /** Mint this put. Noticed at once as 'minted', replied to as 'wrote' once it is stored; or replied to as 'not-minted'. */
+  | { readonly type: 'mint'; readonly put: ObjectPut; readonly durable: boolean }
+  /** Merge this object into the replica. Replied to as 'wrote'. */
+  | { readonly type: 'write'; readonly key: Uint8Array; readonly record: Uint8Array; readonly durable: boolean }
+  /** Replied to as 'object', 'digest' (if only that is wanted), 'nothing' or 'corrupt'. */
+  | { readonly type: 'read'; readonly key: Uint8Array; readonly digestOnly: boolean }
+  /** Entries with `gte` ≤ key < `lt`, at most `limit` of them and about `limitBytes`. Replied to as 'listed'. */
+  | {
+      readonly type: 'list';
+      readonly gte: Uint8Array;
+      readonly lt: Uint8Array;
+      readonly limit: number;
+      readonly limitBytes: number;
+    };
+
+/** Why nothing was minted; certain in each case but the last. */
+export type NotMinted =
+  /** The attempt's time is over. */
+  | 'late'
+  /** A later attempt of the same put covers this one. */
+  | 'voided'
+  /** The replica's record of this key is unreadable. */
+  | 'corrupt'
+  /** The key already has as many siblings as a put may leave. */
+  | 'too-many-siblings'
+  /** The attempt came before, or may have: whether it was minted then, and is replaced now, cannot be told. */
+  | 'doubtful';
+
+export interface ListedEntry {
+  readonly key: Uint8Array;
+  readonly record: Uint8Array;
+}
+
+export type VnodeAnswer =
+  | { readonly type: 'minted'; readonly record: Uint8Array; readonly dot: Dot; readonly timestamp: Timestamp }
+  | { readonly type: 'wrote'; readonly durable: boolean }
+  /** The attempt was minted before, under `dot`, and is there. `record`: the replica's present object. */
+  | { readonly type: 'repeated'; readonly record: Uint8Array; readonly dot: Dot; readonly timestamp: Timestamp }
+  | { readonly type: 'not-minted'; readonly why: NotMinted }
+  | { readonly type: 'object'; readonly record: Uint8Array }
+  | { readonly type: 'digest'; readonly high: number; readonly low: number }
+  | { readonly type: 'nothing' }
+  | { readonly type: 'corrupt' }
+  /** `more`: the listing stopped at a limit, after its last entry. `corrupt`: records left out because they are unreadable. */
+  | {
+      readonly type: 'listed';
+      readonly entries: readonly ListedEntry[];
+      readonly more: boolean;
+      readonly corrupt: number;
+    };
+
+const MINT = 1;
+const WRITE = 2;
+const READ = 3;
+const LIST = 4;
+
+const request: MessageCodec<VnodeRequest> = {
+  size(message) {
+    switch (message.type) {
+      case 'mint':
+        return 2 + objectPutSize(message.put);
+      case 'write':
+        return 10 + message.key.length + message.record.length;
+      case 'read':
+        return 6 + message.key.length;
+      case 'list':
+        return 17 + message.gte.length + message.lt.length;
+    }
+  },
+  write(message, out) {
+    switch (message.type) {
+      case 'mint':
+        out.u8(MINT);
+        out.u8(message.durable ? 1 : 0);
+        writeObjectPut(message.put, out);
+        return;
+      case 'write':
+        out.u8(WRITE);
+        out.u8(message.durable ? 1 : 0);
+        out.bytes(message.key);
+        out.bytes(message.record);
+        return;
+      case 'read':
+        out.u8(READ);
+        out.u8(message.digestOnly ? 1 : 0);
+        out.bytes(message.key);
+        return;
+      case 'list':
+        out.u8(LIST);
+        out.bytes(message.gte);
+        out.bytes(message.lt);
+        out.u32(message.limit);
+        out.u32(message.limitBytes);
+        return;
+    }
+  },
+  read(from) {
+    const type = from.u8();
+    switch (type) {
+      case MINT: {
+        const durable = from.u8() === 1;
+        return { type: 'mint', put: readObjectPut(from), durable };
+      }
+      case WRITE: {
+        const durable = from.u8() === 1;
+        return { type: 'write', key: from.bytes(), record: from.bytes(), durable };
+      }
+      case READ: {
+        const digestOnly = from.u8() === 1;
+        return { type: 'read', key: from.bytes(), digestOnly };
+      }
+      case LIST:
+        return { type: 'list', gte: from.bytes(), lt: from.bytes(), limit: from.u32(), limitBytes: from.u32() };
+      default:
+        throw new FrameError(`no request of a vnode has type ${type}`);
+    }
+  },
+};
+
+const MINTED = 1;
+const WROTE = 2;
+const REPEATED = 3;
+const NOT_MINTED = 4;
+const OBJECT = 5;
+const DIGEST = 6;
+const NOTHING = 7;
+const CORRUPT = 8;
+const LISTED = 9;
+const WHY: readonly NotMinted[] = ['late', 'voided', 'corrupt', 'too-many-siblings', 'doubtful'];
+
+const answer: MessageCodec<VnodeAnswer> = {
+  size(message) {
+    switch (message.type) {
+      case 'minted':
+        return 5 + message.record.length + VERSION_BYTES;
+      case 'repeated':
+        return 5 + message.record.length + VERSION_BYTES;
+      case 'object':
+        return 5 + message.record.length;
+      case 'digest':
+        return 9;
+      case 'listed': {
+        let size = 10;
+        for (const entry of message.entries) size += 8 + entry.key.length + entry.record.length;
+        return size;
+      }
+      default:
+        return 2;
+    }
+  },
+  write(message, out) {
+    switch (message.type) {
+      case 'minted':
+        out.u8(MINTED);
+        out.bytes(message.record);
+        writeVersion(message, out);
+        return;
+      case 'wrote':
+        out.u8(WROTE);
+        out.u8(message.durable ? 1 : 0);
+        return;
+      case 'repeated':
+        out.u8(REPEATED);
+        out.bytes(message.record);
+        writeVersion(message, out);
+        return;
+      case 'not-minted':
+        out.u8(NOT_MINTED);
+        out.u8(WHY.indexOf(message.why));
+        return;
+      case 'object':
+        out.u8(OBJECT);
+        out.bytes(message.record);
+        return;
+      case 'digest':
+        out.u8(DIGEST);
+        out.u32(message.high);
+        out.u32(message.low);
+        return;
+      case 'nothing':
+        out.u8(NOTHING);
+        return;
+      case 'corrupt':
+        out.u8(CORRUPT);
+        return;
+      case 'listed':
+        out.u8(LISTED);
+        out.u8(message.more ? 1 : 0);
+        out.u32(message.corrupt);
+        writeEntries(message.entries, out);
+        return;
+    }
+  },
+  read(from) {
+    const type = from.u8();
+    switch (type) {
+      case MINTED:
+        return { type: 'minted', record: from.bytes(), dot: readDot(from), timestamp: readTimestamp(from) };
+      case WROTE:
+        return { type: 'wrote', durable: from.u8() === 1 };
+      case REPEATED:
+        return { type: 'repeated', record: from.bytes(), dot: readDot(from), timestamp: readTimestamp(from) };
+      case NOT_MINTED: {
+        const why = WHY[from.u8()];
+        if (why === undefined) throw new FrameError('unknown reason why nothing was minted');
+        return { type: 'not-minted', why };
+      }
+      case OBJECT:
+        return { type: 'object', record: from.bytes() };
+      case DIGEST:
+        return { type: 'digest', high: from.u32(), low: from.u32() };
+      case NOTHING:
+        return { type: 'nothing' };
+      case CORRUPT:
+        return { type: 'corrupt' };
+      case LISTED: {
+        const more = from.u8() === 1;
+        const corrupt = from.u32();
+        return { type: 'listed', entries: readEntries(from), more, corrupt };
+      }
+      default:
+        throw new FrameError(`no answer of a vnode has type ${type}`);
+    }
+  },
+};
+
+/** What `writeVersion` writes. */
+export const VERSION_BYTES = 16 + 12;
+
+/** The name of a version: its dot, and its timestamp. */
+export function writeVersion(version: { readonly dot: Dot; readonly timestamp: Timestamp }, out: FrameWriter): void {
+  out.u32(version.dot.high);
+  out.u32(version.dot.low);
+  out.f64(version.dot.counter);
+  out.f64(version.timestamp.ms);
+  out.u32(version.timestamp.logical);
+}
+
+export function readDot(from: FrameReader): Dot {
+  return { high: from.u32(), low: from.u32(), counter: from.f64() };
+}
+
+export function readTimestamp(from: FrameReader): Timestamp {
+  return { ms: from.f64(), logical: from.u32() };
+}
+
+export function writeEntries(entries: readonly ListedEntry[], out: FrameWriter): void {
+  out.u32(entries.length);
+  for (const entry of entries) {
+    out.bytes(entry.key);
+    out.bytes(entry.record);
+  }
+}
+
+export function readEntries(from: FrameReader): ListedEntry[] {
+  const count = from.u32();
+  const entries: ListedEntry[] = [];
+  // A malformed count ends at the frame's end, where the reader throws.
+  for (let i = 0; i < count; i++) entries.push({ key: from.bytes(), record: from.bytes() });
+  return entries;
+}
+
+export const vnodeConversation: Conversation<VnodeRequest, VnodeAnswer> = { name: 'vnode', request, answer };

@@ -1,0 +1,54 @@
+/** What a node counts, for `stats()`. Plain numbers: one thread writes them, and hands out copies when asked. */
+export interface NodeCounters {
+  /** Puts coordinated, gets coordinated, pages of scans coordinated. */
+  puts: number;
+  gets: number;
+  pages: number;
+  /** Operations refused because too many were under way. */
+  refused: number;
+  /** Operations that failed: too few answers, or none in time. */
+  failed: number;
+  /** Versions minted here. */
+  minted: number;
+  /** Objects stored for other coordinators, replication and repair alike. */
+  replicated: number;
+  /** Replica reads answered. */
+  reads: number;
+  /** Stale replicas that a read found and repaired. */
+  readRepairs: number;
+  /** Digests that differed, so that a full object was fetched. */
+  digestMismatches: number;
+  /** Records that failed their checksum; never served. */
+  corruptRecords: number;
+  /** Attempts that came a second time and were not minted again. */
+  repeatedAttempts: number;
+  /** Commits that failed. */
+  failedCommits: number;
+  /** Times a vnode drew a new identity because its old one was in doubt. */
+  newIdentities: number;
+  /** Contexts that named this node's writers beyond their counters: a copy of this data has been alive elsewhere. */
+  identityAlarms: number;
+  /** Timestamps further ahead of the clock than it follows. */
+  clockRefusals: number;
+}
+
+export function newNodeCounters(): NodeCounters {
+  return {
+    puts: 0,
+    gets: 0,
+    pages: 0,
+    refused: 0,
+    failed: 0,
+    minted: 0,
+    replicated: 0,
+    reads: 0,
+    readRepairs: 0,
+    digestMismatches: 0,
+    corruptRecords: 0,
+    repeatedAttempts: 0,
+    failedCommits: 0,
+    newIdentities: 0,
+    identityAlarms: 0,
+    clockRefusals: 0,
+  };
+}

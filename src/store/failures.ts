@@ -1,0 +1,56 @@
+/** Turns what a client reports of a failed operation into the error that its caller gets. */
+import {
+  CorruptError,
+  OverloadedError,
+  type QuoralError,
+  QuorumNotMetError,
+  QuorumUnavailableError,
+  StorageFailedError,
+  TimeoutError,
+  TooManySiblingsError,
+} from '../base/errors.js';
+import type { OperationFailure } from '../messages/coordinator-messages.js';
+
+/** When an overloaded store may be tried again, in milliseconds. */
+const RETRY_AFTER_MS = 100;
+
+export function errorOf(operation: 'get' | 'put' | 'scan', failure: OperationFailure): QuoralError {
+  const { why, got, wanted } = failure;
+  // A read changes nothing: its error is always definite.
+  const definite = failure.definite || operation !== 'put';
+  const outcome = definite
+    ? 'nothing was stored'
+    : 'the write may be stored all the same: read the key before you write it again';
+  const end = operation === 'put' ? `; ${outcome}` : '';
+  switch (why) {
+    case 'unavailable':
+      if (definite) {
+        return new QuorumUnavailableError(
+          `${got} of the ${wanted} replicas asked for can be reached${end}; start the nodes that are down, or ask for fewer`,
+        );
+      }
+      return new QuorumNotMetError(`no further replica could be reached${end}`, { definite, got, wanted });
+    case 'not-met':
+      return new QuorumNotMetError(`${got} of ${wanted} replicas answered${end}`, { definite, got, wanted });
+    case 'voided':
+      return new QuorumNotMetError(`a later attempt of this put has taken its place${end}`, { definite, got, wanted });
+    case 'timeout':
+      return new TimeoutError(`no replica answered in time${end}; try again, or raise timeoutMs`, { definite });
+    case 'overloaded':
+      return new OverloadedError(
+        `too many operations are under way${end}; wait ${RETRY_AFTER_MS} ms, or keep fewer in flight`,
+        { definite, retryAfterMs: RETRY_AFTER_MS },
+      );
+    case 'corrupt':
+      return new CorruptError('no replica has a readable record of this key; restore it from a backup, or delete it');
+    case 'storage':
+      return new StorageFailedError(
+        `too few replicas could store the write: ${got} of ${wanted}${end}; look at the disks of the nodes`,
+        { definite },
+      );
+    case 'too-many-siblings':
+      return new TooManySiblingsError(
+        'the key has as many siblings as a put may leave; read it, resolve them, and put with the causalContext of that read',
+      );
+  }
+}

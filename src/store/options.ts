@@ -1,0 +1,176 @@
+/**
+ * Checks what callers give: the options of `open`, of a bucket handle and of each call. Everything that is wrong is
+ * refused here, with a message that says what to do, before anything is sent.
+ */
+import { InvalidArgumentError } from '../base/errors.js';
+import type { Member } from '../ring/ring.js';
+import type { NodeOptions, OpenOptions, Quorum } from './api.js';
+
+/** Replicas that an operation waits for, as numbers. */
+export interface Quorums {
+  readonly r: number;
+  readonly w: number;
+  readonly pr: number;
+  readonly pw: number;
+  readonly dw: number;
+}
+
+/** What `open` was asked for, complete and checked, but for what an existing directory decides. */
+export interface CheckedOptions {
+  readonly path: string | undefined;
+  /** Undefined if left out: then an existing directory's stand, or the default. */
+  readonly nodes: readonly (Member & { readonly path: string | undefined })[] | undefined;
+  readonly n: number | undefined;
+  readonly partitions: number | undefined;
+  /** Only those that were given. */
+  readonly quorums: Partial<Record<keyof Quorums, Quorum>>;
+  readonly sync: 'full' | 'none';
+  readonly timeoutMs: number;
+  readonly maxValueBytes: number;
+  readonly maxInFlight: number;
+}
+
+export const DEFAULT_NODES = 5;
+export const DEFAULT_N = 3;
+export const DEFAULT_PARTITIONS = 64;
+/** A lane per pair of threads: memory grows with the square of the nodes. */
+export const MAX_NODES = 32;
+const MAX_VALUE_BYTES = 64 * 2 ** 20;
+const MAX_TIMEOUT_MS = 3_600_000;
+
+const OPEN_OPTIONS = new Set([
+  'path',
+  'nodes',
+  'n',
+  'r',
+  'w',
+  'pr',
+  'pw',
+  'dw',
+  'partitions',
+  'sync',
+  'timeoutMs',
+  'maxValueBytes',
+  'maxInFlight',
+]);
+
+/** @throws {InvalidArgumentError} naming the first option that is wrong, and what it may be. */
+export function checkOpenOptions(options: OpenOptions): CheckedOptions {
+  checkNames('open', options, OPEN_OPTIONS);
+  const { path, sync = 'full' } = options;
+  if (path !== undefined && (typeof path !== 'string' || path === '')) {
+    throw new InvalidArgumentError(`path must be the name of a directory, not ${show(path)}`);
+  }
+  if (sync !== 'full' && sync !== 'none')
+    throw new InvalidArgumentError(`sync must be 'full' or 'none', not ${show(sync)}`);
+  return {
+    path,
+    nodes: options.nodes === undefined ? undefined : checkNodes(options.nodes),
+    n: integer('n', options.n, 1, MAX_NODES),
+    partitions: integer('partitions', options.partitions, 8, 1_024),
+    quorums: given({ r: options.r, w: options.w, pr: options.pr, pw: options.pw, dw: options.dw }),
+    sync,
+    timeoutMs: checkTimeout(options.timeoutMs) ?? 5_000,
+    maxValueBytes: integer('maxValueBytes', options.maxValueBytes, 1, MAX_VALUE_BYTES) ?? 8 * 2 ** 20,
+    maxInFlight: integer('maxInFlight', options.maxInFlight, 1, 65_536) ?? 10_000,
+  };
+}
+
+/** The members that `nodes: 5` stands for, or that a list names. */
+export function checkNodes(nodes: number | readonly NodeOptions[]): (Member & { path: string | undefined })[] {
+  if (typeof nodes === 'number') {
+    const count = integer('nodes', nodes, 1, MAX_NODES)!;
+    return Array.from({ length: count }, (_, i) => ({ name: nameOf(i), zone: nameOf(i), weight: 1, path: undefined }));
+  }
+  if (!Array.isArray(nodes) || nodes.length === 0 || nodes.length > MAX_NODES) {
+    throw new InvalidArgumentError(`nodes must be a number from 1 to ${MAX_NODES}, or a list of as many { name }`);
+  }
+  return nodes.map((node: NodeOptions) => {
+    if (typeof node !== 'object' || node === null || typeof node.name !== 'string') {
+      throw new InvalidArgumentError(`each node must be an object with a name, not ${show(node)}`);
+    }
+    const { name, zone = name, weight = 1, path } = node;
+    if (path !== undefined && (typeof path !== 'string' || path === '')) {
+      throw new InvalidArgumentError(`the path of node "${name}" must be the name of a directory, not ${show(path)}`);
+    }
+    // Names, zones and weights are checked where the ring is made.
+    return { name, zone, weight, path };
+  });
+}
+
+/** 'a' … 'z', then 'a2', 'b2' and so on. */
+function nameOf(index: number): string {
+  const letter = String.fromCharCode(97 + (index % 26));
+  return index < 26 ? letter : `${letter}${Math.floor(index / 26) + 1}`;
+}
+
+/**
+ * A quorum as a number.
+ * @param least - 1 for r and w, 0 for pr, pw and dw
+ * @throws {InvalidArgumentError} It is no quorum of n replicas.
+ */
+export function quorumOf(name: keyof Quorums, value: Quorum, n: number): number {
+  const least = name === 'r' || name === 'w' ? 1 : 0;
+  if (value === 'one') return 1;
+  if (value === 'quorum') return Math.floor(n / 2) + 1;
+  if (value === 'all') return n;
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > n) {
+    throw new InvalidArgumentError(
+      `${name} must be a number from ${least} to n (${n}), or 'one', 'quorum' or 'all', not ${show(value)}`,
+    );
+  }
+  return value;
+}
+
+/** What a quorum is where nobody says: two replicas of reads and writes, where there are two. */
+export function defaultQuorum(which: keyof Quorums, n: number): number {
+  return which === 'r' || which === 'w' ? Math.min(2, n) : 0;
+}
+
+function given(quorums: Record<keyof Quorums, Quorum | undefined>): Partial<Record<keyof Quorums, Quorum>> {
+  return Object.fromEntries(Object.entries(quorums).filter(([, quorum]) => quorum !== undefined));
+}
+
+/** @throws {InvalidArgumentError} It is no number of milliseconds from 1 to an hour. */
+export function checkTimeout(timeoutMs: number | undefined): number | undefined {
+  if (timeoutMs === undefined) return undefined;
+  if (typeof timeoutMs !== 'number' || !(timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS)) {
+    throw new InvalidArgumentError(`timeoutMs must be from 1 to 3,600,000 milliseconds, not ${show(timeoutMs)}`);
+  }
+  return timeoutMs;
+}
+
+/** A lifetime in milliseconds; 0 for none. @throws {InvalidArgumentError} */
+export function checkTtl(ttlMs: number | undefined): number {
+  if (ttlMs === undefined) return 0;
+  if (typeof ttlMs !== 'number' || !(ttlMs >= 1 && ttlMs <= 2 ** 45)) {
+    throw new InvalidArgumentError(`ttlMs must be a number of milliseconds from 1 to 2^45, not ${show(ttlMs)}`);
+  }
+  return Math.floor(ttlMs);
+}
+
+/** @throws {InvalidArgumentError} `options` is no object, or has a name that is not in `known`. */
+export function checkNames(call: string, options: object, known: ReadonlySet<string>): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new InvalidArgumentError(`the options of ${call} must be an object, not ${show(options)}`);
+  }
+  for (const name in options) {
+    if (!known.has(name)) {
+      throw new InvalidArgumentError(`${call} has no option "${name}"; it has ${[...known].join(', ')}`);
+    }
+  }
+}
+
+function integer(name: string, value: number | undefined, least: number, most: number): number | undefined {
+  if (value === undefined) return undefined;
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new InvalidArgumentError(`${name} must be an integer from ${least} to ${most}, not ${show(value)}`);
+  }
+  return value;
+}
+
+/** A value as an error message shows it: short, whatever it is. */
+export function show(value: unknown): string {
+  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+}

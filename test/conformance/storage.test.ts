@@ -1,0 +1,28 @@
+/** Holds the engines of this package to the storage contract. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { t } from 'tap';
+import { openLmdbStorage } from '../../src/storage/lmdb-storage.js';
+import { openMemoryStorage } from '../../src/storage/memory-storage.js';
+import { type StorageUnderTest, storageConformance } from './storage.js';
+
+const directory = mkdtempSync(join(tmpdir(), 'quoral-storage-'));
+t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+let places = 0;
+
+function lmdb(sync: 'full' | 'none'): StorageUnderTest {
+  const path = join(directory, `${++places}.mdb`);
+  return {
+    persistent: true,
+    durable: true,
+    open: () => openLmdbStorage({ path, sync }),
+    dispose: () => {
+      for (const file of [path, `${path}-lock`]) rmSync(file);
+    },
+  };
+}
+
+storageConformance('memory', () => ({ persistent: false, durable: false, open: openMemoryStorage }));
+storageConformance('lmdb, sync full', () => lmdb('full'));
+storageConformance('lmdb, sync none', () => lmdb('none'));
