@@ -57,7 +57,8 @@ function meaning(of: CausalContext): string {
 }
 
 function assertNormal({ vv, extra }: CausalContext): void {
-  for (let i = 3; i < vv.length; i += 3) assert.ok((vv[i - 3]! - vv[i]! || vv[i - 2]! - vv[i + 1]!) < 0, 'vector sorted');
+  for (let i = 3; i < vv.length; i += 3)
+    assert.ok((vv[i - 3]! - vv[i]! || vv[i - 2]! - vv[i + 1]!) < 0, 'vector sorted');
   for (let i = 4; i < extra.length; i += 4) {
     const order = [0, 1, 2, 3].map((k) => extra[i - 4 + k]! - extra[i + k]!).find((difference) => difference !== 0);
     assert.ok((order ?? 0) < 0, 'extra sorted, none twice');
