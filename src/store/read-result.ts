@@ -46,7 +46,7 @@ export class ObjectRead<V> implements ReadResult<V> {
         `the key has ${visible.length} siblings; read \`siblings\`, resolve them, and put the result with this read's causalContext`,
       );
     }
-    return this.#siblings === undefined ? valueOf(visible[0]!, this.#reading.codec) : this.#siblings[0]!.value;
+    return this.#siblings === undefined ? decodedValue(visible[0]!, this.#reading.codec) : this.#siblings[0]!.value;
   }
 
   get siblings(): readonly Sibling<V>[] {
@@ -90,7 +90,7 @@ export class ObjectRead<V> implements ReadResult<V> {
   }
 }
 
-function valueOf<V>(sibling: StoredSibling, codec: Codec<V>): V {
+function decodedValue<V>(sibling: StoredSibling, codec: Codec<V>): V {
   return codec.decode(decodeBody(sibling.body).value);
 }
 
