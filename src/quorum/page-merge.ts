@@ -5,6 +5,7 @@
  * merged page is complete as far as all of them are: beyond that, a key could be missing from one replica's answer only
  * because its page was full.
  */
+import { assert } from '../base/assert.js';
 import { compareBytes } from '../base/bytes.js';
 
 export interface PageEntry {
@@ -15,7 +16,7 @@ export interface PageEntry {
 export interface Page {
   /** Ascending by key. */
   readonly entries: readonly PageEntry[];
-  /** True if it stopped at a limit, after its last entry. */
+  /** True if it stopped at a limit, after its last entry, of which there is then at least one. */
   readonly more: boolean;
 }
 
@@ -52,7 +53,8 @@ function horizonOf(pages: readonly Page[]): Uint8Array | null {
   for (const page of pages) {
     if (!page.more) continue;
     const last = page.entries[page.entries.length - 1];
-    if (last !== undefined && (horizon === null || compareBytes(last.key, horizon) < 0)) horizon = last.key;
+    assert(last !== undefined, 'a page that has more ends with an entry, or nothing tells how far it is complete');
+    if (horizon === null || compareBytes(last.key, horizon) < 0) horizon = last.key;
   }
   return horizon;
 }

@@ -6,7 +6,7 @@
  *          └──▶ mint at the next slot                   (the rest is still awaited after the reply)
  *
  * Pure: `actors/coordinator.ts` feeds it what happened and does what its verdict says. A slot counts once, whatever it
- * answers, and only a slot that was asked counts.
+ * answers. A slot that could not mint may still store: it is written to like the others.
  * Source: Dynamo (SOSP 2007), §4.5 (quorums), §6.1 (durable writes).
  */
 import { assert } from '../base/assert.js';
@@ -53,6 +53,7 @@ export class PutQuorum {
     this.minter = minter;
     this.w = Math.max(needs.w, needs.pw);
     this.dw = needs.dw;
+    assert(this.w >= 1 && this.w <= n && this.dw >= 0 && this.dw <= n, 'a put waits for 1 to n slots');
   }
 
   /** The minter has given the minted object; it is stored there once `wrote` says so. */
@@ -60,16 +61,20 @@ export class PutQuorum {
     if (this.minted) return 'pending';
     this.minted = true;
     this.uncertain = withSlot(this.uncertain, this.minter);
+    // The slots that could not mint are asked anew, to store.
+    this.failedSlots = NO_SLOTS;
     return this.n > 1 ? 'replicate' : 'pending';
   }
 
-  /** The minter certainly did not mint. */
+  /** The minter did not mint when it was asked this time. */
   onNotMinted(): PutVerdict {
     assert(!this.minted, 'a minted put cannot become unminted');
+    // It had minted before and has forgotten: another slot would mint the attempt a second time.
+    if (this.uncertain !== NO_SLOTS) return this.onMinterLost();
     this.failedSlots = withSlot(this.failedSlots, this.minter);
-    const next = firstSlotOutside(this.failedSlots, this.n);
-    if (next === -1) return this.tell('failed');
-    this.minter = next;
+    // With too few slots left it is better to stop here: so far nothing is stored anywhere.
+    if (this.hopeless() === 'failed') return 'failed';
+    this.minter = firstSlotOutside(this.failedSlots, this.n);
     return 'mint';
   }
 
@@ -84,6 +89,12 @@ export class PutQuorum {
   /** `slot` has stored the write. */
   onWrote(slot: number, durable: boolean): PutVerdict {
     if (hasSlot(this.failedSlots, slot)) return 'pending';
+    if (!this.minted) {
+      // The minted object was overtaken by this, and is lost: the minter, asked again, gives it as a repeated attempt.
+      this.uncertain = withSlot(this.uncertain, slot);
+      if (durable) this.durable = withSlot(this.durable, slot);
+      return this.replied ? 'pending' : 'mint';
+    }
     this.acked = withSlot(this.acked, slot);
     if (durable) this.durable = withSlot(this.durable, slot);
     if (countSlots(this.acked) < this.w || countSlots(this.durable) < this.dw) return this.hopeless();

@@ -2,12 +2,13 @@
  * The storages of one node: its objects, and a small one for what the node must never lose or find damaged: its
  * identity, hints, fences. The latter is always fully synced, whatever the objects' mode (semantics §4).
  */
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { storageError } from './lmdb-errors.js';
+import { makeDirectory, syncDirectory } from './durable-directory.js';
 import { openLmdbStorage } from './lmdb-storage.js';
 import { openMemoryStorage } from './memory-storage.js';
 import type { Storage } from './storage.js';
+import { storageError } from './storage-errors.js';
 
 const OBJECTS_FILE = 'objects.mdb';
 const SYSTEM_FILE = 'system.mdb';
@@ -43,7 +44,7 @@ export interface NodeStorageOptions {
  */
 export function openNodeStorage(directory: string, { sync, inTransaction }: NodeStorageOptions): NodeStorage {
   try {
-    mkdirSync(directory, { recursive: true });
+    makeDirectory(directory);
   } catch (error) {
     throw storageError(error, 'opened', directory);
   }
@@ -51,12 +52,15 @@ export function openNodeStorage(directory: string, { sync, inTransaction }: Node
   const systemPath = join(directory, SYSTEM_FILE);
   const created = { objects: !existsSync(objectsPath), system: !existsSync(systemPath) };
   const system = openLmdbStorage({ path: systemPath, sync: 'full', inTransaction });
+  let objects: Storage | undefined;
   try {
-    const objects = openLmdbStorage({ path: objectsPath, sync, inTransaction });
+    objects = openLmdbStorage({ path: objectsPath, sync, inTransaction });
+    if (created.objects || created.system) syncDirectory(directory);
     return nodeStorage(objects, system, created, true);
   } catch (error) {
+    objects?.close();
     system.close();
-    throw error;
+    throw storageError(error, 'opened', directory);
   }
 }
 
