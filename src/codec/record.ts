@@ -83,6 +83,14 @@ export function isSoundRecord(record: Uint8Array): boolean {
   return hash64(viewOf(record, CHECKSUM_BYTES, record.length)) === digestHigh(record) && hashLow === digestLow(record);
 }
 
+/**
+ * Checks that the record is whole and of this format, without decoding it.
+ * @throws {CorruptRecordError} It was cut off or changed. @throws {UnknownRecordVersionError} It is of a newer format.
+ */
+export function checkRecord(record: Uint8Array): void {
+  openRecord(record);
+}
+
 /** Checks checksum and version; the reader stands at the context. */
 function openRecord(record: Uint8Array): ByteReader {
   const reader = new ByteReader(record, 0);
