@@ -51,7 +51,13 @@ export function encodeRecord(object: StoredObject): Uint8Array {
  * @throws {UnknownRecordVersionError} It is whole, and of a newer format.
  */
 export function decodeRecord(record: Uint8Array): StoredObject {
-  const reader = openRecord(record);
+  checkRecord(record);
+  return decodeSoundRecord(record);
+}
+
+/** As `decodeRecord`, of a record whose checksum was checked before: on the replica that it was read from. */
+export function decodeSoundRecord(record: Uint8Array): StoredObject {
+  const reader = new ByteReader(record, HEADER_BYTES);
   const context = readContext(reader);
   const count = reader.count(MIN_SIBLING_BYTES);
   const siblings: Sibling[] = [];
@@ -88,11 +94,6 @@ export function isSoundRecord(record: Uint8Array): boolean {
  * @throws {CorruptRecordError} It was cut off or changed. @throws {UnknownRecordVersionError} It is of a newer format.
  */
 export function checkRecord(record: Uint8Array): void {
-  openRecord(record);
-}
-
-/** Checks checksum and version; the reader stands at the context. */
-function openRecord(record: Uint8Array): ByteReader {
   const reader = new ByteReader(record, 0);
   const low = reader.u32();
   const high = reader.u32();
@@ -101,7 +102,6 @@ function openRecord(record: Uint8Array): ByteReader {
     throw new CorruptRecordError('The checksum does not match');
   }
   if (version !== VERSION) throw new UnknownRecordVersionError(version);
-  return reader;
 }
 
 function siblingSize(sibling: Sibling): number {
