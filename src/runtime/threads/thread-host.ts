@@ -60,6 +60,8 @@ export interface ThreadHostOptions {
   readonly supervision?: SupervisionPolicy;
   readonly random?: Random;
   readonly events?: HostEvents;
+  /** Called once when the host has been closed. */
+  readonly onClose?: () => void;
 }
 
 /** What a host lets its owner know. */
@@ -80,6 +82,8 @@ interface HostTimer {
 }
 const RESTART = 0;
 
+const CONDEMNED = 'the thread is condemned: it did not stop in time, or the process is about to end';
+
 export class ThreadHost implements ActorHost {
   readonly thread: number;
   readonly random: Random;
@@ -92,6 +96,7 @@ export class ThreadHost implements ActorHost {
   private readonly polls: number;
   private readonly policy: SupervisionPolicy;
   private readonly events: HostEvents;
+  private readonly onClose: () => void;
   private readonly cells: (ActorCell | undefined)[] = [];
   private readonly committers: Committer[] = [];
   private readonly queue = new EnvelopeQueue();
@@ -148,6 +153,7 @@ export class ThreadHost implements ActorHost {
     this.polls = options.polls ?? 0;
     this.policy = options.supervision ?? DEFAULT_SUPERVISION;
     this.events = options.events ?? {};
+    this.onClose = options.onClose ?? (() => {});
     this.bell = new Doorbell(this.doorbell, () => this.run());
     this.desk = new BodyDesk((announced, body) => {
       this.bodies.push({ announced, body });
@@ -253,6 +259,19 @@ export class ThreadHost implements ActorHost {
     if (flushError !== undefined) throw flushError.cause;
   }
 
+  /**
+   * Runs `work` on a storage outside of turns, as a thread's setup does: until it is done the thread is not terminated.
+   * Not to be nested, nor to be used while turns are taken.
+   */
+  async shielded<T>(work: () => T | Promise<T>): Promise<T> {
+    assert(this.bell.enterCommit(), CONDEMNED);
+    try {
+      return await work();
+    } finally {
+      this.bell.leaveCommit();
+    }
+  }
+
   /** Drops everything, between turns: no `stop`, no commit, no flush. */
   close(): void {
     if (this.closed) return;
@@ -263,6 +282,7 @@ export class ThreadHost implements ActorHost {
     clearTimeout(this.timer);
     clearInterval(this.keepAlive);
     this.bell.close();
+    this.onClose();
   }
 
   /** From now on every request from another thread fails with 'unreachable': the thread is about to stop. */
@@ -740,7 +760,7 @@ export class ThreadHost implements ActorHost {
    */
   private guarded(step: (committer: Committer) => void): { readonly cause: unknown } | undefined {
     if (this.committers.length === 0) return undefined;
-    assert(this.bell.enterCommit(), 'the thread is condemned: it did not stop in time');
+    assert(this.bell.enterCommit(), CONDEMNED);
     let first: { readonly cause: unknown } | undefined;
     for (const committer of this.committers) {
       try {
