@@ -17,9 +17,10 @@ import { DEFAULT_SUPERVISION, type SupervisionPolicy } from '../actor.js';
 import { Supervision } from '../supervision.js';
 import { ControlLine, type ErrorData, errorData, type Remote } from './control-plane.js';
 import { condemn, createDoorbell } from './doorbell.js';
+import type { HostEvents } from './host-events.js';
 import { laneBytesFor } from './lane.js';
 import { createLinkEnds, type LinkEnds } from './link.js';
-import { type HostEvents, ThreadHost, type ThreadHostOptions } from './thread-host.js';
+import { ThreadHost, type ThreadHostOptions } from './thread-host.js';
 import type { GroupOrder, ThreadReport, WorkerStart } from './worker-thread.js';
 
 export type ThreadState = 'down' | 'starting' | 'up' | 'stopping' | 'waiting' | 'given-up';
@@ -398,6 +399,8 @@ export class ThreadGroup {
     return {
       crashed: (slot, incarnation, error) =>
         onEvent?.({ type: 'crashed', thread, slot, incarnation, error: errorData(error) }),
+      // The application's thread is not ours to end: the actor stays down, and its owner hears of it.
+      escalated: (slot, error) => onEvent?.({ type: 'escalated', thread, slot, error: errorData(error) }),
       trouble: (what, error) => onEvent?.({ type: 'trouble', thread, what, error: errorData(error) }),
     };
   }
