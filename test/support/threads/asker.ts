@@ -88,8 +88,8 @@ export class Asker implements Actor<never, never, Told> {
 
   /** Resolves once `thread` has taken what it was asked. Looks into the lane: nothing else tells while it hangs. */
   async taken(thread: number): Promise<void> {
-    const { links } = this.host as unknown as { links: Link[] };
-    const { writer } = links[thread]!;
+    const { links } = this.host as unknown as { links: { links: Link[] } };
+    const { writer } = links.links[thread]!;
     while (!writer.taken(writer.position)) await new Promise(setImmediate);
   }
 

@@ -1,8 +1,9 @@
 /** Hosts of several threads, all in this one: everything but the threads themselves, in an order that a test controls. */
 
 import type { SupervisionPolicy } from '../../../src/runtime/actor.js';
+import type { HostEvents } from '../../../src/runtime/threads/host-events.js';
 import { createLinkEnds } from '../../../src/runtime/threads/link.js';
-import { type HostEvents, ThreadHost } from '../../../src/runtime/threads/thread-host.js';
+import { ThreadHost } from '../../../src/runtime/threads/thread-host.js';
 
 export interface PairOptions {
   readonly laneBytes?: number;

@@ -1,8 +1,10 @@
 /** Thread groups: real threads that ask one another, die in every way and come back. */
 
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { Worker } from 'node:worker_threads';
 
 import { type Test, test } from 'tap';
 
@@ -18,7 +20,10 @@ import { Asker, type Outcome, tally, told } from '../../../support/threads/asker
 import type { EchoControl, EchoSetup } from '../../../support/threads/echo-worker.js';
 
 const ENTRY = new URL('../../../support/threads/echo-worker.js', import.meta.url);
+const COMMIT_ENTRY = new URL('../../../support/threads/commit-worker.js', import.meta.url);
+const APPLICATION = new URL('../../../support/threads/application-thread.js', import.meta.url);
 const IDLE_SCRIPT = fileURLToPath(new URL('../../../support/threads/idle-process.js', import.meta.url));
+const EXIT_SCRIPT = fileURLToPath(new URL('../../../support/threads/exit-process.js', import.meta.url));
 
 /** A group whose events can be waited for, closed when the test ends. */
 class Watched {
@@ -73,7 +78,7 @@ test('three threads ask and answer one another', async (t) => {
   t.same(await asker.ask(0, {}, 99), { failure: 'unreachable' });
 
   // Both workers at once, to themselves, to each other and back, bodies in the lane and beside it.
-  for (let wave = 0; wave < 5; wave++) {
+  for (let wave = 0; wave < 3; wave++) {
     const sizeOf = (i: number): number => (i % 97 === 0 ? 70_000 + i : (i * 31) % 1_500);
     const outcomes = await Promise.all(
       Array.from({ length: 2_000 }, (_, i) => {
@@ -217,4 +222,40 @@ test('idle threads use no time, and let the process end', async (t) => {
   const { answers, cpuShare } = JSON.parse(stdout) as { answers: number; cpuShare: number };
   t.equal(answers, 1_000);
   t.ok(cpuShare < 0.01, `idle, ${(cpuShare * 100).toFixed(2)} % of one core`);
+});
+
+// Goal: LMDB's cleanup at the end of a process waits for a lock; a worker that was ended within a commit would hold it.
+test('a process that exits while its workers commit does not hang', async (t) => {
+  const path = t.testdir();
+  for (const workMs of [20, 43, 71]) {
+    const args = [EXIT_SCRIPT, COMMIT_ENTRY.href, path, String(workMs)];
+    const ended = await promisify(execFile)(process.execPath, args, { timeout: 20_000 }).catch(
+      (error: unknown) => error,
+    );
+    t.match(ended, { code: 7, signal: null });
+  }
+});
+
+test('another application thread joins the group, hears of its threads, and leaves', async (t) => {
+  const watched = new Watched(t, { applications: 2 });
+  await watched.start();
+  const { group } = watched;
+  const { ends, transfer } = group.attach(3);
+  t.throws(() => group.attach(3), /taken/);
+  t.throws(() => group.attach(4), /application/);
+  const application = new Worker(APPLICATION, { workerData: ends, transferList: transfer });
+  const next = async (): Promise<unknown> => (await once(application, 'message'))[0];
+  const ask = (): Promise<unknown> => {
+    application.postMessage('ask');
+    return next();
+  };
+  t.equal(await next(), 'joined');
+  t.same(await ask(), { told: 1_000 });
+  await group.crash(1);
+  t.same(await ask(), { told: 500, unreachable: 500 });
+  await group.start(1, {});
+  t.same(await ask(), { told: 1_000 }, 'a thread that comes back is linked to it, too');
+  application.postMessage('leave');
+  await once(application, 'exit');
+  t.doesNotThrow(() => group.attach(3), 'its place is free again');
 });

@@ -160,8 +160,8 @@ test('planted: a reply without reserved room is caught', async (t) => {
   const [a, b] = hostPair(t, { laneBytes: 4_096 });
   b.spawn(ECHO_SLOT, ECHO, () => new EchoActor());
   const asker = await Asker.on(a);
-  const { links } = a as unknown as { links: { outstanding: { limit: number } }[] };
-  links[1]!.outstanding.limit = 65_536;
+  const { links } = a as unknown as { links: { links: { outstanding: { limit: number } }[] } };
+  links.links[1]!.outstanding.limit = 65_536;
   const caught = new Promise<unknown>((resolve) => process.once('uncaughtException', resolve));
   // Three waves that wait in hand, so that all are answered in one turn.
   for (let wave = 0; wave < 12; wave++) {
