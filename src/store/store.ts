@@ -38,6 +38,15 @@ export interface StoreParts {
   readonly paths: readonly (string | null)[];
   /** Called last, when every node is down: gives the data directory back. */
   readonly release: () => Promise<void> | void;
+  readonly workers?: WorkerOptions;
+}
+
+/** How the nodes' threads are made; for tests that make them fail. */
+export interface WorkerOptions {
+  /** What they run. Default: `actors/worker`. */
+  readonly entry?: URL;
+  /** What the JavaScript heap of each may take, in MiB. Default: what Node gives it. */
+  readonly heapMb?: number;
 }
 
 export class EmbeddedStore implements Store {
@@ -87,6 +96,7 @@ export class EmbeddedStore implements Store {
     let store: EmbeddedStore | undefined;
     const group = new ThreadGroup({
       entry: WORKER_ENTRY,
+      ...parts.workers,
       workers: parts.ring.members.length,
       onEvent: (event) => store?.onEvent(event),
     });
