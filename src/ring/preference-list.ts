@@ -21,11 +21,8 @@ export interface PreferenceList {
   readonly fallbacks: readonly number[];
 }
 
-/** The owner of a position that has none yet: the walk passes over it. */
-export const UNOWNED = -1;
-
 /**
- * Walks a ring, whose owners may change between walks, until the first `limit` entries of a list are known.
+ * Walks a ring until the first `limit` entries of a list are known. Owners may swap between walks.
  * Keeps its scratch space: a walk allocates nothing.
  */
 export class RingWalk {
@@ -33,29 +30,31 @@ export class RingWalk {
   readonly found: Int32Array;
 
   private readonly owners: ArrayLike<number>;
+  /** Members that own nothing. */
+  private readonly idle: readonly number[];
   private readonly zoneOf: Int32Array;
-  /** Every member that is the k-th of its zone, for k below this, is among the first `limit` … */
+  /** A member's rank is how many of its zone were met before it. All of lower ranks than this are on the list … */
   private readonly fullRounds: number;
-  /** … which makes so many; … */
+  /** … which makes so many; the others are the first to be met of just this rank. */
   private readonly inFullRounds: number;
-  /** … the others are the first to be met of those that come next in their zones. */
   private readonly metInZone: Int32Array;
+  /** The members met, in order. */
   private readonly met: Int32Array;
   private readonly rankOf: Int32Array;
+  /** Of every member, the number of the last walk that met it: no need to clear it for each. */
   private readonly lastMetBy: Int32Array;
   private walks = 0;
 
   constructor(zones: readonly string[], owners: ArrayLike<number>, limit: number) {
     const names = [...new Set(zones)];
     const sizes = names.map((name) => zones.filter((zone) => zone === name).length);
-    let fullRounds = 0;
-    const membersIn = (rounds: number) => sizes.reduce((sum, size) => sum + Math.min(size, rounds), 0);
-    while (membersIn(fullRounds) < limit && membersIn(fullRounds + 1) <= limit) fullRounds++;
-
+    const fullRounds = fullZoneRounds(sizes, limit);
     this.owners = owners;
+    const owning = new Set(Array.from(owners));
+    this.idle = zones.flatMap((_, member) => (owning.has(member) ? [] : [member]));
     this.zoneOf = Int32Array.from(zones, (zone) => names.indexOf(zone));
     this.fullRounds = fullRounds;
-    this.inFullRounds = membersIn(fullRounds);
+    this.inFullRounds = membersInRounds(sizes, fullRounds);
     this.found = new Int32Array(limit);
     this.metInZone = new Int32Array(names.length);
     this.met = new Int32Array(zones.length);
@@ -65,20 +64,21 @@ export class RingWalk {
 
   /** Fills `found` for `partition`; returns how many positions of the ring it looked at. */
   from(partition: number): number {
-    const { owners, zoneOf, metInZone, met, rankOf, lastMetBy, fullRounds, found } = this;
+    const { owners, idle, zoneOf, metInZone, met, rankOf, lastMetBy, fullRounds, found } = this;
     const partitions = owners.length;
-    const members = zoneOf.length;
     const walk = ++this.walks;
     metInZone.fill(0);
     let metCount = 0;
     let missing = this.inFullRounds;
     let missingNext = found.length - missing;
     let step = 0;
-    // Members that own nothing come after the ring, each time another first: else one would be everybody's stand-in.
-    for (; step < partitions + members && missing + missingNext > 0; step++) {
+    // Members that own nothing come after the ring, taking turns: else one of them would be everybody's stand-in.
+    for (; step < partitions + idle.length && missing + missingNext > 0; step++) {
       const member =
-        step < partitions ? owners[(partition + step) % partitions]! : (partition + step - partitions) % members;
-      if (member === UNOWNED || lastMetBy[member] === walk) continue;
+        step < partitions
+          ? owners[(partition + step) % partitions]!
+          : idle[(partition + step - partitions) % idle.length]!;
+      if (lastMetBy[member] === walk) continue;
       lastMetBy[member] = walk;
       const rank = metInZone[zoneOf[member]!]!++;
       rankOf[member] = rank;
@@ -94,6 +94,21 @@ export class RingWalk {
     }
     return Math.min(step, partitions);
   }
+}
+
+/**
+ * How many times a list of `limit` members can go through all zones of these sizes, taking one member of each that
+ * has one left: every zone gives at least so many members to every list, and at most one more.
+ */
+export function fullZoneRounds(sizes: readonly number[], limit: number): number {
+  let rounds = 0;
+  while (membersInRounds(sizes, rounds) < limit && membersInRounds(sizes, rounds + 1) <= limit) rounds++;
+  return rounds;
+}
+
+/** The members that so many rounds take from zones of these sizes. */
+export function membersInRounds(sizes: readonly number[], rounds: number): number {
+  return sizes.reduce((sum, size) => sum + Math.min(size, rounds), 0);
 }
 
 /** The preference list of every partition of a ring with these owners, of members in these zones. */

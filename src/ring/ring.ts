@@ -4,7 +4,7 @@
  * Source: Dynamo (SOSP 2007), §4.2, and §6.2, strategy 3.
  */
 import { InvalidArgumentError } from '../base/errors.js';
-import { claim } from './claim.js';
+import { claim, UNOWNED } from './claim.js';
 import { type PreferenceList, preferenceLists } from './preference-list.js';
 import { isPartitionCount, MAX_PARTITIONS, MIN_PARTITIONS } from './token.js';
 
@@ -42,7 +42,20 @@ export interface Ring extends RingPlan {
  */
 export function createRing(plan: RingPlan): Ring {
   checkPlan(plan);
-  return assembleRing(plan, 1, claim(plan.members, plan.partitions, plan.n));
+  return assembleRing(plan, 1, claim(plan.members, new Array<number>(plan.partitions).fill(UNOWNED), plan.n));
+}
+
+/**
+ * The next version of `ring`, with these members: a member is the same if its name is. Close to as few partitions
+ * as possible get another owner. Depends on the ring it changes, not only on the members.
+ * @throws {InvalidArgumentError} The members break a limit, or are fewer than the ring's n.
+ */
+export function changeMembers(ring: Ring, members: readonly Member[]): Ring {
+  const plan = { members, partitions: ring.partitions, n: ring.n };
+  checkPlan(plan);
+  const newIndex = ring.members.map(({ name }) => members.findIndex((member) => member.name === name));
+  const previous = ring.owners.map((owner) => (newIndex[owner] === -1 ? UNOWNED : newIndex[owner]!));
+  return assembleRing(plan, ring.version + 1, claim(members, previous, ring.n));
 }
 
 /** Puts a checked plan and valid owners together. */

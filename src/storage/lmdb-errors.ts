@@ -1,8 +1,10 @@
 /**
  * LMDB's error numbers, as the errors of the store: what happened to which file, and what to do about it.
- * lmdb puts the number of the system (ENOSPC = 28) or of LMDB itself (lmdb.h: −30799 …) into `code`.
+ * lmdb puts the number of the system (ENOSPC: 28) or of LMDB itself (lmdb.h: −30799 …) into `code`.
  */
+import { statfsSync } from 'node:fs';
 import { constants } from 'node:os';
+import { dirname } from 'node:path';
 import { StorageFailedError, StorageFullError } from '../base/errors.js';
 
 const { EACCES, EDQUOT, EFBIG, EIO, ENOENT, ENOMEM, ENOSPC, EROFS } = constants.errno;
@@ -22,7 +24,7 @@ const FULL = new Map<unknown, string>([
 ]);
 
 const FAILED = new Map<unknown, string>([
-  [EIO, 'the disk reports an input/output error: check it, and replace it if it is failing'],
+  [EIO, 'the disk did not take it whole: check that the disk is well and that the file may grow (ulimit -f)'],
   [EROFS, 'the file system is read-only: remount it writable, and check the disk'],
   [EACCES, 'this process may not use the file: correct its permissions'],
   [ENOENT, 'the file or its directory is missing: restore it'],
@@ -34,17 +36,42 @@ const FAILED = new Map<unknown, string>([
   [MDB_BAD_TXN, 'a write of the group failed: check that the disk has space and is well'],
 ]);
 
-/** `error`, thrown by lmdb while the file at `path` was being `done` to, as one of the store's. */
+/** With less than this free a disk counts as full, in bytes. A failed group may have freed what it had taken. */
+const NEARLY_FULL_BYTES = 4 << 20;
+
+/**
+ * The store's error for one that lmdb or the file system threw, while the file at `path` was being `done` to.
+ * An error that is one of the store's already is returned as it is.
+ */
 export function storageError(
   error: unknown,
   done: 'opened' | 'read' | 'written' | 'flushed',
   path: string,
 ): StorageFullError | StorageFailedError {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (error instanceof StorageFullError || error instanceof StorageFailedError) return error;
+  const number = numberOf(error);
   // Nothing is changed by opening or reading; a write or flush that failed may have had its effect.
   const details = { definite: done === 'opened' || done === 'read', cause: error };
-  const full = FULL.get(code);
+  // LMDB reports a write that was cut short as EIO, and that is how a disk that fills up first shows.
+  const full = FULL.get(number === EIO && diskIsFull(path) ? ENOSPC : number);
   if (full !== undefined) return new StorageFullError(`${path} could not be ${done}: ${full}`, details);
-  const reason = FAILED.get(code) ?? `${error instanceof Error ? error.message : String(error)}: check the disk`;
+  const reason = FAILED.get(number) ?? `${error instanceof Error ? error.message : String(error)}: check the disk`;
   return new StorageFailedError(`${path} could not be ${done}: ${reason}`, details);
+}
+
+/** The number of an error of lmdb (`code`) or of Node (`errno`, negative). */
+function numberOf(error: unknown): unknown {
+  if (!(error instanceof Error)) return undefined;
+  if ('errno' in error && typeof error.errno === 'number') return -error.errno;
+  return 'code' in error ? error.code : undefined;
+}
+
+function diskIsFull(path: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(dirname(path));
+    return bavail * bsize < NEARLY_FULL_BYTES;
+  } catch {
+    // A file system that cannot even be asked is failing, not full; the error at hand is reported as such.
+    return false;
+  }
 }

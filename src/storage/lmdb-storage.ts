@@ -11,16 +11,21 @@
  * - `overlappingSync` (on by default) returns before the flush, and is slower than flushing: always off.
  * - A put that fails inside the transaction does not throw. It spoils the transaction, whose commit then fails: as
  *   MDB_BAD_TXN, whatever the reason was.
+ * - A commit that failed, be the disk full or the file at its largest size, leaves everything before it readable, and
+ *   the next one can succeed. A worker thread that ends with the environment open frees it; the next thread may open it.
+ *   Two threads that have it open take turns in writing.
  * - `getBinaryFast` returns one and the same buffer, with a `length` of its own pasted over the real one: its
  *   `byteLength`, `subarray` and every copy from it are those of the whole buffer. `get` makes a true view of it.
  */
 
-import { statSync } from 'node:fs';
+import { accessSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { assert } from '../base/assert.js';
 import { compareBytes, EMPTY } from '../base/bytes.js';
 import type { StorageFailedError, StorageFullError } from '../base/errors.js';
 import { storageError } from './lmdb-errors.js';
+import { checkLmdbFile } from './lmdb-file.js';
 import { MAX_KEY_BYTES, PendingWrites } from './pending-writes.js';
 import type { RangeOptions, Storage, StorageEntry, StorageStats } from './storage.js';
 
@@ -32,6 +37,11 @@ export interface LmdbOptions {
    * commit begins: power loss after that may leave the file damaged, not merely old.
    */
   readonly sync: 'full' | 'none';
+  /**
+   * Address space to reserve for the memory map, in bytes (default 64 GiB); it takes neither memory nor disk.
+   * The file may grow beyond, by a larger map each time it has to.
+   */
+  readonly mapBytes?: number;
   /** Index 0 is 1 while a transaction is being written, else 0; in shared memory, for whoever watches this thread. */
   readonly inTransaction?: Int32Array | undefined;
 }
@@ -45,6 +55,9 @@ export interface LmdbOptions {
 export function openLmdbStorage(options: LmdbOptions): Storage {
   let db: RootDatabase<Uint8Array, Uint8Array>;
   try {
+    // lmdb would create a missing directory: of a disk that is not mounted, on the wrong disk.
+    accessSync(dirname(options.path));
+    checkLmdbFile(options.path);
     db = open<Uint8Array, Uint8Array>({
       path: options.path,
       noSubdir: true,
@@ -52,12 +65,21 @@ export function openLmdbStorage(options: LmdbOptions): Storage {
       encoding: 'binary',
       overlappingSync: false,
       noSync: options.sync === 'none',
+      mapSize: options.mapBytes ?? RESERVED_BYTES,
     });
   } catch (error) {
     throw storageError(error, 'opened', options.path);
   }
   return new LmdbStorage(db, options);
 }
+
+/**
+ * A map that starts small, as lmdb's default does, is mapped anew whenever the file has doubled, and the old maps stay:
+ * 200 MB of data took 760 MB of resident memory instead of 380, and loading them 13 % longer. Where address space is
+ * limited (ulimit -v), a map that could not grow left a damaged tree in memory; one too large from the start ends the
+ * process at opening, before it touches anything.
+ */
+const RESERVED_BYTES = 64 * 2 ** 30;
 
 /** The part of lmdb's database object that its types leave out. */
 interface Internals {

@@ -22,6 +22,7 @@ export interface CheckedOptions {
   readonly nodes: readonly (Member & { readonly path: string | undefined })[] | undefined;
   readonly n: number | undefined;
   readonly partitions: number | undefined;
+  /** Only those that were given. */
   readonly quorums: Partial<Record<keyof Quorums, Quorum>>;
   readonly sync: 'full' | 'none';
   readonly timeoutMs: number;
@@ -67,7 +68,7 @@ export function checkOpenOptions(options: OpenOptions): CheckedOptions {
     nodes: options.nodes === undefined ? undefined : checkNodes(options.nodes),
     n: integer('n', options.n, 1, MAX_NODES),
     partitions: integer('partitions', options.partitions, 8, 1_024),
-    quorums: { r: options.r ?? 2, w: options.w ?? 2, pr: options.pr ?? 0, pw: options.pw ?? 0, dw: options.dw ?? 0 },
+    quorums: given({ r: options.r, w: options.w, pr: options.pr, pw: options.pw, dw: options.dw }),
     sync,
     timeoutMs: checkTimeout(options.timeoutMs) ?? 5_000,
     maxValueBytes: integer('maxValueBytes', options.maxValueBytes, 1, MAX_VALUE_BYTES) ?? 8 * 2 ** 20,
@@ -119,6 +120,15 @@ export function quorumOf(name: keyof Quorums, value: Quorum, n: number): number 
     );
   }
   return value;
+}
+
+/** What a quorum is where nobody says: two replicas of reads and writes, where there are two. */
+export function defaultQuorum(which: keyof Quorums, n: number): number {
+  return which === 'r' || which === 'w' ? Math.min(2, n) : 0;
+}
+
+function given(quorums: Record<keyof Quorums, Quorum | undefined>): Partial<Record<keyof Quorums, Quorum>> {
+  return Object.fromEntries(Object.entries(quorums).filter(([, quorum]) => quorum !== undefined));
 }
 
 /** @throws {InvalidArgumentError} It is no number of milliseconds from 1 to an hour. */

@@ -326,7 +326,7 @@ export function storageConformance(name: string, make: () => StorageUnderTest): 
   test(`${name}: random commands agree with a sorted map`, (t) => {
     let commands = 0;
     fc.assert(
-      fc.property(fc.array(command, { maxLength: 60 }), (list) => {
+      fc.property(fc.array(command, { maxLength: 60, size: 'max' }), (list) => {
         commands += list.length;
         play(make(), list);
       }),
@@ -344,9 +344,9 @@ type Command =
   | { type: 'range'; options: RangeOptions }
   | { type: 'commit' | 'reopen' };
 
-/** Keys that collide, that are prefixes of each other, and that differ in the highest bit. */
-const someKey = fc.array(fc.constantFrom(0, 1, 0x61, 0x80, 0xff), { minLength: 1, maxLength: 3 }).map(toBytes);
-const someBound = fc.array(fc.constantFrom(0, 1, 0x61, 0x80, 0xff), { maxLength: 3 }).map(toBytes);
+/** Few keys, so that commands meet: prefixes of each other, and either side of the highest bit. */
+const someKey = fc.array(fc.constantFrom(0, 0x61, 0xff), { minLength: 1, maxLength: 2 }).map(toBytes);
+const someBound = fc.array(fc.constantFrom(0, 0x60, 0x61, 0xff), { maxLength: 3 }).map(toBytes);
 const someValue = fc.oneof(
   { weight: 6, arbitrary: fc.uint8Array({ maxLength: 20 }) },
   { weight: 1, arbitrary: fc.tuple(fc.nat(9_000), fc.nat(255)).map(([size, fill]) => filled(size, fill)) },

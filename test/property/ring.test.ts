@@ -4,10 +4,11 @@
  */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { ringBalance } from '../../src/ring/balance.js';
 import { preferenceList } from '../../src/ring/preference-list.js';
-import { createRing, type Member, type Ring, type RingPlan } from '../../src/ring/ring.js';
+import { changeMembers, createRing, type Member, type Ring, type RingPlan } from '../../src/ring/ring.js';
 import { ringFromJson, ringToJson } from '../../src/ring/ring-json.js';
-import { testProperty } from '../support/property.js';
+import { testProperty } from '../support/property-test.js';
 
 /** Up to 40 members in a few zones or many; weights alike, close, or far apart. */
 const members: fc.Arbitrary<Member[]> = fc
@@ -28,7 +29,8 @@ const members: fc.Arbitrary<Member[]> = fc
 const plans: fc.Arbitrary<RingPlan> = members.chain((drawn) =>
   fc.record({
     members: fc.constant(drawn),
-    partitions: fc.constantFrom(8, 16, 32, 64, 128, 1_024),
+    // A ring of 1,024 costs as much as a hundred small ones.
+    partitions: fc.oneof({ weight: 100, arbitrary: fc.constantFrom(8, 16, 32, 64) }, fc.constantFrom(128, 1_024)),
     n: fc.oneof(fc.integer({ min: 1, max: Math.min(5, drawn.length) }), fc.integer({ min: 1, max: drawn.length })),
   }),
 );
@@ -37,7 +39,8 @@ const plans: fc.Arbitrary<RingPlan> = members.chain((drawn) =>
 function naiveList(ring: Ring, partition: number): number[] {
   const walk: number[] = [];
   for (let step = 0; step < ring.partitions; step++) walk.push(ring.owners[(partition + step) % ring.partitions]!);
-  for (let i = 0; i < ring.members.length; i++) walk.push((partition + i) % ring.members.length);
+  const idle = ring.members.map((_, member) => member).filter((member) => !walk.includes(member));
+  for (let i = 0; i < idle.length; i++) walk.push(idle[(partition + i) % idle.length]!);
   const order: number[] = [];
   const taken = new Map<string, number>();
   while (order.length < ring.members.length) {
@@ -70,6 +73,12 @@ function assertSound(ring: Ring): void {
   }
 }
 
+function assertBalanced(ring: Ring): void {
+  for (const { name, owned, fairOwned } of ringBalance(ring).members) {
+    assert.ok(Math.abs(owned - fairOwned) < 1, `${name} owns ${owned}, its share is ${fairOwned}`);
+  }
+}
+
 testProperty(
   'every ring is sound: distinct primaries, in distinct zones, every member on every list',
   fc.property(plans, (plan) => assertSound(createRing(plan))),
@@ -87,15 +96,7 @@ testProperty(
 
 testProperty(
   'ownership follows the weights to within one partition',
-  fc.property(plans, (plan) => {
-    const ring = createRing(plan);
-    const total = ring.members.reduce((sum, { weight }) => sum + weight, 0);
-    ring.members.forEach(({ name, weight }, i) => {
-      const owned = ring.owners.filter((owner) => owner === i).length;
-      const fair = (ring.partitions * weight) / total;
-      assert.ok(Math.abs(owned - fair) < 1, `${name} owns ${owned}, its share is ${fair}`);
-    });
-  }),
+  fc.property(plans, (plan) => assertBalanced(createRing(plan))),
 );
 
 testProperty(
@@ -104,5 +105,40 @@ testProperty(
     const ring = createRing(plan);
     assert.deepEqual(createRing(structuredClone(plan)), ring);
     assert.deepEqual(ringFromJson(JSON.parse(JSON.stringify(ringToJson(ring)))), ring);
+  }),
+);
+
+testProperty(
+  'a change of members keeps the ring sound and balanced, and moves no partition that needs not move',
+  fc.property(plans, members, fc.nat(), (plan, others, cut) => {
+    const before = createRing(plan);
+    // Some of the old members stay, under new indices; those of the other drawing that have a new name join.
+    const staying = plan.members.slice(cut % plan.members.length).reverse();
+    const joining = others.map((member) => ({ ...member, name: `new-${member.name}` }));
+    const next = [...joining, ...staying];
+    if (next.length < plan.n) return;
+    const after = changeMembers(before, next);
+    assertSound(after);
+    assertBalanced(after);
+    assert.equal(after.version, before.version + 1);
+
+    // Whoever gains partitions must gain just so many; more must not move.
+    const owned = (ring: Ring) => new Map(ringBalance(ring).members.map(({ name, owned }) => [name, owned]));
+    const ownedBefore = owned(before);
+    const gains = [...owned(after)].map(([name, count]) => Math.max(0, count - (ownedBefore.get(name) ?? 0)));
+    const ownerName = (ring: Ring, partition: number) => ring.members[ring.owners[partition]!]!.name;
+    const moved = after.owners.filter((_, p) => ownerName(before, p) !== ownerName(after, p)).length;
+    assert.equal(
+      moved,
+      gains.reduce((sum, gain) => sum + gain, 0),
+    );
+  }),
+);
+
+testProperty(
+  'a change that changes nothing moves nothing',
+  fc.property(plans, (plan) => {
+    const before = createRing(plan);
+    assert.deepEqual(changeMembers(before, plan.members).owners, before.owners);
   }),
 );

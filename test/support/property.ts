@@ -1,19 +1,40 @@
 /**
- * Property tests with a budget of time instead of a number of runs. A failure prints its seed; give it to fast-check
- * to see it again.
- * QUORAL_PROPERTY_MS: how long each property is tried, in milliseconds (default 1,500).
+ * Runs fast-check properties: seeded, time-boxed by their number of runs, and with a line that reruns a failure.
+ * `QUORAL_RUNS` multiplies the runs; `QUORAL_SEED` (and `QUORAL_PATH`, for the shrunken case) repeats one.
  */
+import assert from 'node:assert/strict';
+import { relative } from 'node:path';
 import fc from 'fast-check';
-import { test } from 'tap';
 
-const BUDGET = { interruptAfterTimeLimit: Number(process.env.QUORAL_PROPERTY_MS ?? 1_500), numRuns: 1_000_000 };
+const MULTIPLIER = Number(process.env.QUORAL_RUNS ?? 1);
 
-/** A test of `property`, tried until the budget is spent. Fails also if not even one run was made. */
-export function testProperty<Ts>(name: string, property: fc.IProperty<Ts>): void {
-  test(name, (t) => {
-    const result = fc.check(property, BUDGET);
-    if (result.failed) t.fail(fc.defaultReportMessage(result) ?? 'the property does not hold');
-    else t.ok(result.numRuns > 0, `${result.numRuns} runs`);
-    t.end();
+/** Checks `property` in `runs` runs; a failure says how to run just that one again. */
+export function holds<T>(property: fc.IProperty<T>, runs: number): void {
+  const { QUORAL_SEED: seed, QUORAL_PATH: path } = process.env;
+  const result = fc.check(property, {
+    numRuns: Math.ceil(runs * MULTIPLIER),
+    ...(seed === undefined ? {} : { seed: Number(seed) }),
+    ...(path === undefined ? {} : { path }),
   });
+  if (!result.failed) return;
+  const file = relative(process.cwd(), process.argv[1] ?? '');
+  const again = `QUORAL_SEED=${result.seed} QUORAL_PATH=${result.counterexamplePath} node ${file}`;
+  assert.fail(`${fc.defaultReportMessage(result as fc.RunDetails<unknown>)}\n\nTo run this again: ${again}`);
+}
+
+/**
+ * How many runs from the fixed `seed` it takes until `property` fails with one of `errors`: what a planted bug must
+ * make it do. Undefined if it holds for `runs`; any other error is thrown.
+ */
+export function runsUntilFailure<T>(
+  property: fc.IProperty<T>,
+  runs: number,
+  seed: number,
+  errors: readonly (abstract new (...args: never[]) => Error)[],
+): number | undefined {
+  const result = fc.check(property, { numRuns: runs, seed, endOnFailure: true });
+  if (!result.failed) return undefined;
+  const { errorInstance } = result;
+  if (!errors.some((kind) => errorInstance instanceof kind)) throw errorInstance;
+  return result.numRuns;
 }

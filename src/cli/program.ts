@@ -1,0 +1,57 @@
+/**
+ * The command line: which commands there are, and what their ends mean for the exit code:
+ * 0 done, 1 it failed, 2 it was called wrongly.
+ */
+import { Command, CommanderError } from 'commander';
+import pc from 'picocolors';
+import { QuoralError } from '../base/errors.js';
+import { addDelete } from './delete.js';
+import { addGet } from './get.js';
+import { addImport } from './import.js';
+import { addPut } from './put.js';
+import { addScan } from './scan.js';
+import { addServe } from './serve.js';
+import { type Terminal, UsageError } from './terminal.js';
+
+/** Runs one command line (without the program's name); returns the exit code. Never throws. */
+export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
+  const program = createProgram(terminal);
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    const { red } = pc.createColors(terminal.stderr.isTTY === true);
+    terminal.stderr.write(`${red('quoral:')} ${describe(error)}\n`);
+    return isWrongUse(error) ? 2 : 1;
+  }
+}
+
+function createProgram(terminal: Terminal): Command {
+  const program = new Command('quoral')
+    .description('An always-writeable, replicated key-value store that lives inside a Node process')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void terminal.stdout.write(text),
+      writeErr: (text) => void terminal.stderr.write(text),
+      getOutHasColors: () => terminal.stdout.isTTY === true,
+      getErrHasColors: () => terminal.stderr.isTTY === true,
+    })
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ quoral serve --data ./data\n\nExit codes: 0 done, 1 it failed, 2 wrong use.',
+    );
+  for (const add of [addServe, addGet, addPut, addDelete, addScan, addImport]) add(program, terminal);
+  return program;
+}
+
+function isWrongUse(error: unknown): boolean {
+  return error instanceof UsageError || (error instanceof QuoralError && error.code === 'INVALID_ARGUMENT');
+}
+
+function describe(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const line = message.replace(/\s*\n\s*/g, ' ');
+  if (!(error instanceof QuoralError)) return line;
+  return `${line} (${error.code}${error.definite ? '' : '; the write may still take effect'})`;
+}

@@ -1,0 +1,161 @@
+/** A bucket of a running service, over its HTTP interface: get, put and delete as the embedded store has them. */
+import { ConflictError, type ErrorCode, InvalidArgumentError, OverloadedError, QuoralError } from '../base/errors.js';
+import { encodeSegment } from '../service/http/address.js';
+import type { DeleteOptions, GetOptions, Key, PutOptions, ReadResult, Receipt, Sibling } from '../store/api.js';
+import { CommandError } from './terminal.js';
+
+/** How much longer than the store the client waits, in milliseconds: for the connection and the transport of values. */
+const SLACK_MS = 60_000;
+const STORE_TIMEOUT_MS = 5_000;
+
+/** An error that the service reported; those with a class of their own that matters here come as that. */
+export class RemoteError extends QuoralError {
+  readonly code: ErrorCode;
+  constructor(code: ErrorCode, message: string, definite: boolean) {
+    super(message, { definite });
+    this.code = code;
+  }
+}
+
+export class RemoteBucket {
+  private readonly path: string;
+
+  /** @throws {InvalidArgumentError} `url` is not an http or https URL. */
+  constructor(url: string, bucket: string, type: string) {
+    const base = URL.canParse(url) ? new URL(url) : undefined;
+    if (base === undefined || !/^https?:$/.test(base.protocol))
+      throw new InvalidArgumentError(`Not an HTTP URL: ${url}`);
+    this.path = `${base.href.replace(/\/+$/, '')}/types/${segment(type)}/buckets/${segment(bucket)}/keys/`;
+  }
+
+  async get(key: Key, options: GetOptions = {}): Promise<ReadResult<Uint8Array>> {
+    const response = await this.send('GET', key, options, { headers: { Accept: 'multipart/mixed, */*' } });
+    const body = new Uint8Array(await response.arrayBuffer());
+    const causalContext = response.headers.get('x-riak-vclock');
+    const siblings =
+      response.status === 404
+        ? []
+        : response.status === 300
+          ? parseMultipart(response.headers, body)
+          : [siblingOf(response.headers, body)];
+    return {
+      found: siblings.length > 0,
+      get value() {
+        if (siblings.length > 1) throw new ConflictError(`${siblings.length} siblings`);
+        return siblings[0]?.value;
+      },
+      siblings,
+      ...(causalContext !== null && { causalContext }),
+    };
+  }
+
+  /** The receipt tells no replicas: the service does not say. */
+  async put(key: Key, value: Uint8Array, options: PutOptions = {}): Promise<Receipt> {
+    if (options.ttlMs !== undefined) throw new InvalidArgumentError('The service takes no ttlMs');
+    const headers: Record<string, string> = { 'Content-Type': options.contentType ?? 'application/octet-stream' };
+    for (const [name, text] of Object.entries(options.metadata ?? {})) headers[`X-Riak-Meta-${name}`] = text;
+    return receiptOf(await this.send('PUT', key, options, { headers, body: value as BodyInit }));
+  }
+
+  async delete(key: Key, options: DeleteOptions = {}): Promise<Receipt> {
+    return receiptOf(await this.send('DELETE', key, options, {}));
+  }
+
+  private async send(
+    method: string,
+    key: Key,
+    options: GetOptions & PutOptions & DeleteOptions,
+    init: { headers?: Record<string, string>; body?: BodyInit },
+  ): Promise<Response> {
+    const { causalContext, timeoutMs = STORE_TIMEOUT_MS } = options;
+    const query = new URLSearchParams({ timeout: String(timeoutMs) });
+    for (const name of ['r', 'w', 'pr', 'pw', 'dw'] as const) {
+      if (options[name] !== undefined) query.set(name, String(options[name]));
+    }
+    const headers = { ...init.headers, ...(causalContext !== undefined && { 'X-Riak-Vclock': causalContext }) };
+    const deadline = AbortSignal.timeout(timeoutMs + SLACK_MS);
+    const signal = options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal]);
+    const url = `${this.path}${segment(key)}?${query}`;
+    let response: Response;
+    try {
+      response = await fetch(url, { ...init, method, headers, signal });
+    } catch (error) {
+      throw new CommandError(
+        `Cannot reach ${new URL(url).origin} (${causeOf(error)}): is "quoral serve" running there?`,
+      );
+    }
+    const expected = method === 'GET' ? [200, 300, 404] : [204];
+    if (!expected.includes(response.status)) throw await failureOf(response);
+    return response;
+  }
+}
+
+/** fetch folds dot segments away, even escaped ones, and would ask for something else. */
+function segment(text: Key): string {
+  const encoded = encodeSegment(text);
+  if (encoded === '') throw new InvalidArgumentError('Type, bucket and key must not be empty');
+  if (encoded === '.' || encoded === '..') {
+    throw new InvalidArgumentError(`The name "${encoded}" cannot be sent in a URL: use --data`);
+  }
+  return encoded;
+}
+
+function receiptOf(response: Response): Receipt {
+  return { causalContext: response.headers.get('x-riak-vclock') ?? '', acks: [], hints: [] };
+}
+
+async function failureOf(response: Response): Promise<Error> {
+  const text = (await response.text()).trim();
+  const code = response.headers.get('x-quoral-error') as ErrorCode | null;
+  const definite = response.headers.get('x-quoral-definite') === 'true';
+  if (code === 'OVERLOADED') {
+    const retryAfterMs = Number(response.headers.get('retry-after') ?? 1) * 1_000;
+    return new OverloadedError(text, { definite, retryAfterMs });
+  }
+  if (code !== null) return new RemoteError(code, text, definite);
+  if (response.status === 400) return new InvalidArgumentError(text);
+  if (response.status === 413) return new RemoteError('VALUE_TOO_LARGE', text, true);
+  return new CommandError(`${new URL(response.url).origin} answered ${response.status}: ${text}`);
+}
+
+function causeOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? cause.message) : String(cause);
+}
+
+const META_PREFIX = 'x-riak-meta-';
+
+function siblingOf(headers: Headers, value: Uint8Array): Sibling<Uint8Array> {
+  const metadata: Record<string, string> = {};
+  headers.forEach((text, name) => {
+    if (name.startsWith(META_PREFIX)) metadata[name.slice(META_PREFIX.length)] = text;
+  });
+  return {
+    value,
+    contentType: headers.get('content-type') ?? 'application/octet-stream',
+    metadata,
+    timestampMs: Date.parse(headers.get('last-modified') ?? ''),
+  };
+}
+
+/** The parts of a multipart/mixed body. Source: RFC 2046, §5.1. */
+function parseMultipart(headers: Headers, body: Uint8Array): Sibling<Uint8Array>[] {
+  const boundary = /boundary=([^;]+)/.exec(headers.get('content-type') ?? '')?.[1];
+  if (boundary === undefined) throw new CommandError('The service sent siblings in a form that is not multipart/mixed');
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  const delimiter = Buffer.from(`\r\n--${boundary}`);
+  const siblings: Sibling<Uint8Array>[] = [];
+  for (let at = bytes.indexOf(delimiter); at >= 0; ) {
+    const next = bytes.indexOf(delimiter, at + delimiter.length);
+    if (next < 0) break;
+    const part = bytes.subarray(at + delimiter.length, next);
+    const split = part.indexOf('\r\n\r\n');
+    const lines = part.subarray(0, split).toString('latin1').split('\r\n').filter(Boolean);
+    const fields = lines.map(
+      (line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()] as [string, string],
+    );
+    siblings.push(siblingOf(new Headers(fields), Uint8Array.from(part.subarray(split + 4))));
+    at = next;
+  }
+  return siblings;
+}

@@ -1,0 +1,52 @@
+/** Where a command's data is: a directory that it opens itself (`--data`), or a running service (`--url`). */
+import { existsSync } from 'node:fs';
+import { type Command, Option } from 'commander';
+import type { Bucket, OpenOptions, Store } from '../store/api.js';
+import { RemoteBucket } from './remote-store.js';
+import { CommandError, type Terminal } from './terminal.js';
+
+export const DEFAULT_URL = 'http://127.0.0.1:8098';
+
+/** What both kinds of target can do. */
+export type KeyValues = Pick<Bucket<Uint8Array>, 'get' | 'put' | 'delete'>;
+
+export interface TargetFlags {
+  readonly data?: string;
+  readonly url?: string;
+  readonly type: string;
+}
+
+export function addTarget(command: Command): Command {
+  return command
+    .addOption(new Option('--data <dir>', 'open the store in this directory').conflicts('url'))
+    .addOption(new Option('--url <url>', `talk to a running service (default: ${DEFAULT_URL})`).conflicts('data'))
+    .option('--type <type>', 'bucket type', 'default');
+}
+
+/**
+ * Opens the target's bucket for `use`, and closes it afterwards.
+ * @param create - creates the data directory if it is missing, with these options; without, that is an error
+ */
+export async function withBucket<T>(
+  terminal: Terminal,
+  bucket: string,
+  flags: TargetFlags,
+  use: (bucket: KeyValues) => Promise<T>,
+  create?: OpenOptions,
+): Promise<T> {
+  const { data, type } = flags;
+  if (data === undefined) return use(new RemoteBucket(flags.url ?? DEFAULT_URL, bucket, type));
+  return withStore(terminal, data, (store) => use(store.bucket<Uint8Array>(bucket, { type })), create);
+}
+
+/** Opens the store in `data` for `use`, and closes it afterwards. */
+export async function withStore<T>(
+  terminal: Terminal,
+  data: string,
+  use: (store: Store) => Promise<T>,
+  create?: OpenOptions,
+): Promise<T> {
+  if (create === undefined && !existsSync(data)) throw new CommandError(`There is no store in ${data}`);
+  await using store = await terminal.openStore({ ...create, path: data });
+  return await use(store);
+}

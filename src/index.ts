@@ -1,0 +1,4 @@
+/** The public API of the package. */
+export * from './base/errors.js';
+export type * from './store/api.js';
+export { open } from './store/open.js';

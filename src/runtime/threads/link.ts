@@ -1,0 +1,143 @@
+/**
+ * A link: what one thread holds of the way to one incarnation of another. Two lanes, the requests outstanding there,
+ * the incarnations known of its actors, and the bodies beside the lanes.
+ *
+ * Room for answers: a request is admitted only while fewer than `outstanding.limit` are open. The limit is so chosen
+ * that two bare headers for each (a notice's, and a reply's or failure's) fit into the reserve of the lane back, which
+ * nothing else may use. A header is freed there before its request is closed here, so an answer's header always finds
+ * room. A body that finds none beyond the reserve goes beside the lane.
+ */
+
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { assert } from '../../base/assert.js';
+import type { ActorRef, Failure, MessageCodec } from '../actor.js';
+import { slotOf } from '../actor.js';
+import type { ActorCell } from './actor-cell.js';
+import { type BodyDesk, BodySide, encodeBody } from './bodies.js';
+import { ring } from './doorbell.js';
+import { CODE_SHIFT, FAILURE, FAILURES, REQUEST } from './envelope.js';
+import { BESIDE, createLane, LaneReader, LaneWriter, longestFrame, reservedUnits } from './lane.js';
+import { Outstanding } from './outstanding.js';
+
+/** What a thread needs to reach another: made by the thread group, anew for each incarnation of either. */
+export interface LinkEnds {
+  readonly peer: number;
+  readonly outgoing: SharedArrayBuffer;
+  readonly incoming: SharedArrayBuffer;
+  /** The peer's. */
+  readonly doorbell: SharedArrayBuffer;
+  /** For pulls and bodies. */
+  readonly port: MessagePort;
+}
+
+/** One side of a link to be. */
+export interface LinkSide {
+  readonly thread: number;
+  readonly doorbell: SharedArrayBuffer;
+}
+
+/** Makes the two ends of a link between two threads, with lanes of `laneBytes` each. */
+export function createLinkEnds(a: LinkSide, b: LinkSide, laneBytes: number): [ofA: LinkEnds, ofB: LinkEnds] {
+  const there = createLane(laneBytes);
+  const back = createLane(laneBytes);
+  const { port1, port2 } = new MessageChannel();
+  return [
+    { peer: b.thread, outgoing: there, incoming: back, doorbell: b.doorbell, port: port1 },
+    { peer: a.thread, outgoing: back, incoming: there, doorbell: a.doorbell, port: port2 },
+  ];
+}
+
+/** A notice's, and a reply's or failure's. */
+const HEADERS_PER_REQUEST = 2;
+
+export class Link {
+  readonly peer: number;
+  readonly writer: LaneWriter;
+  readonly reader: LaneReader;
+  readonly outstanding: Outstanding;
+  readonly side: BodySide;
+  /** True while frames are sealed and not published. */
+  dirty = false;
+  /** False once the peer is known to be gone: answers to it are dropped. */
+  open = true;
+  private readonly desk: BodyDesk;
+  private readonly bell: Int32Array;
+  private readonly longest: number;
+  /** The last known incarnation by slot; an actor never heard of has its first. */
+  private readonly book = new Map<number, number>();
+
+  constructor(ends: LinkEnds, desk: BodyDesk) {
+    this.peer = ends.peer;
+    this.writer = new LaneWriter(ends.outgoing);
+    this.reader = new LaneReader(ends.incoming);
+    this.outstanding = new Outstanding(reservedUnits(ends.incoming) / HEADERS_PER_REQUEST);
+    this.side = new BodySide(ends.port);
+    this.desk = desk;
+    this.bell = new Int32Array(ends.doorbell);
+    this.longest = longestFrame(ends.outgoing);
+    desk.attach(this.side);
+  }
+
+  /** Puts a request into the lane, or says why it is not delivered. */
+  request<Request, Answer>(
+    requester: ActorCell,
+    requesterIncarnation: number,
+    to: ActorRef<Request, Answer>,
+    message: Request,
+    correlation: number,
+  ): Failure | undefined {
+    if (this.outstanding.full) return 'refused';
+    const { conversation } = to;
+    const slot = slotOf(to.place);
+    const incarnation = this.book.size === 0 ? 1 : (this.book.get(slot) ?? 1);
+    const bound = conversation.request.size(message);
+    const { outstanding, writer, desk } = this;
+    if (bound <= this.longest) {
+      if (!writer.claim(bound)) return 'refused';
+      // Encoded before the request is entered: a codec that throws leaves nothing behind.
+      conversation.request.write(message, writer.encoder);
+      const id = outstanding.open(requester, requesterIncarnation, correlation, conversation);
+      writer.seal(REQUEST, slot, incarnation, id);
+      outstanding.position[outstanding.indexOf(id)] = writer.position;
+      return undefined;
+    }
+    if (!desk.hasRoom(bound) || !writer.claim(0)) return 'refused';
+    const body = encodeBody(conversation.request, message, bound);
+    const id = outstanding.open(requester, requesterIncarnation, correlation, conversation);
+    desk.keep(this.side, REQUEST, id, body);
+    writer.header(REQUEST, BESIDE, body.length, slot, incarnation, id);
+    outstanding.position[outstanding.indexOf(id)] = writer.position;
+    return undefined;
+  }
+
+  /** Answers a request of the peer's: its header in the reserve if need be, its body beside the lane if need be. */
+  answer<Answer>(kind: number, requestId: number, codec: MessageCodec<Answer>, answer: Answer): void {
+    const bound = codec.size(answer);
+    if (bound <= this.longest && this.writer.claim(bound)) {
+      codec.write(answer, this.writer.encoder);
+      this.writer.seal(kind, 0, 0, requestId);
+    } else {
+      const body = encodeBody(codec, answer, bound);
+      this.desk.keep(this.side, kind, requestId, body);
+      this.writer.header(kind, BESIDE, body.length, 0, 0, requestId);
+    }
+  }
+
+  /** Fails a request of the peer's. @param incarnation - with 'stale', the actor's present one */
+  fail(requestId: number, failure: Failure, slot: number, incarnation: number): void {
+    const code = FAILURES.indexOf(failure);
+    assert(code >= 0, `unknown failure ${failure}`);
+    this.writer.header(FAILURE, code << CODE_SHIFT, 0, slot, incarnation, requestId);
+  }
+
+  /** Remembers the incarnation of the peer's actor in `slot`. */
+  learn(slot: number, incarnation: number): void {
+    this.book.set(slot, incarnation);
+  }
+
+  /** Lets the peer see what was written, and wakes it if it is parked. */
+  publish(): void {
+    this.dirty = false;
+    if (this.writer.publish()) ring(this.bell);
+  }
+}

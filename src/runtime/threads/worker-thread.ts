@@ -1,0 +1,116 @@
+/**
+ * The worker's side of a thread group: makes the host, lets the entry put actors into it, then follows the group's
+ * orders between turns.
+ */
+
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+
+import { assert } from '../../base/assert.js';
+import { type ErrorData, errorData, serveControl } from './control-plane.js';
+import type { LinkEnds } from './link.js';
+import { ThreadHost, type ThreadHostOptions } from './thread-host.js';
+
+/** What the group gives a worker at its start. */
+export interface WorkerStart {
+  readonly thread: number;
+  /** 1, 2, … over the life of the group. */
+  readonly incarnation: number;
+  readonly doorbell: SharedArrayBuffer;
+  readonly links: readonly LinkEnds[];
+  readonly control: MessagePort;
+  /** The owner's own, for the entry. */
+  readonly data: unknown;
+}
+
+/** From the group to a thread. */
+export type GroupOrder =
+  | { readonly type: 'connect'; readonly ends: LinkEnds }
+  | { readonly type: 'disconnect'; readonly peer: number }
+  /** Clean: finish what is in hand for up to `graceMs`, then stop, commit, flush, exit. */
+  | { readonly type: 'stop'; readonly graceMs: number }
+  /** At once, between turns: no flush, no `stop`. */
+  | { readonly type: 'crash' };
+
+/** From a thread to the group. */
+export type ThreadReport =
+  | { readonly type: 'ready' }
+  | { readonly type: 'start-failed'; readonly error: ErrorData }
+  | { readonly type: 'crashed'; readonly slot: number; readonly incarnation: number; readonly error: ErrorData }
+  | { readonly type: 'escalated'; readonly slot: number; readonly error: ErrorData }
+  | { readonly type: 'trouble'; readonly what: string; readonly error: ErrorData };
+
+/** What an entry makes of its thread. */
+export interface ThreadSetup {
+  /** Served to the group by its control plane. */
+  readonly control?: object;
+  /** Called after the host has stopped cleanly, before the exit: closes what the entry opened. */
+  stopped?(): void | Promise<void>;
+}
+
+/** What an entry is given. */
+export interface WorkerContext<Data> {
+  readonly host: ThreadHost;
+  readonly thread: number;
+  readonly incarnation: number;
+  readonly data: Data;
+}
+
+/** How often a stopping thread looks whether its actors have let go of everything, in milliseconds. */
+const STOP_LOOK_MS = 5;
+
+/**
+ * Runs a worker thread: to be called once by its entry. `setup` opens what is needed and spawns the actors; if it
+ * throws, the start of the thread fails. The returned promise resolves when the thread is ready.
+ */
+export async function runWorkerThread<Data>(
+  setup: (context: WorkerContext<Data>) => ThreadSetup | Promise<ThreadSetup>,
+  options: Pick<ThreadHostOptions, 'turnFrames' | 'supervision'> = {},
+): Promise<void> {
+  const port = parentPort;
+  assert(port !== null, 'a worker thread is started by a thread group');
+  const start = workerData as WorkerStart;
+  const report = (message: ThreadReport): void => port.postMessage(message);
+
+  const host = new ThreadHost({
+    ...options,
+    thread: start.thread,
+    doorbell: start.doorbell,
+    events: {
+      crashed: (slot, incarnation, error) => report({ type: 'crashed', slot, incarnation, error: errorData(error) }),
+      escalated: (slot, error) => {
+        report({ type: 'escalated', slot, error: errorData(error) });
+        // The thread ends as if the actor's error had not been caught; the group's supervision decides what follows.
+        throw new Error(`the actor in slot ${slot} failed too often`, { cause: error });
+      },
+      trouble: (what, error) => report({ type: 'trouble', what, error: errorData(error) }),
+    },
+  });
+  let made: ThreadSetup;
+  try {
+    made = await setup({ host, thread: start.thread, incarnation: start.incarnation, data: start.data as Data });
+  } catch (error) {
+    report({ type: 'start-failed', error: errorData(error) });
+    // The report is delivered before the exit event; a throw would be told twice.
+    process.exit(1);
+  }
+  serveControl(made.control ?? {}, start.control);
+  for (const ends of start.links) host.connect(ends);
+
+  // This listener also keeps the thread alive, which waits for mail in a way that does not.
+  port.on('message', (order: GroupOrder) => {
+    if (order.type === 'connect') host.connect(order.ends);
+    else if (order.type === 'disconnect') host.disconnect(order.peer);
+    else if (order.type === 'crash') process.exit(1);
+    else void stop(host, made, order.graceMs);
+  });
+  report({ type: 'ready' });
+}
+
+async function stop(host: ThreadHost, made: ThreadSetup, graceMs: number): Promise<void> {
+  host.refuseRequests();
+  const until = performance.now() + graceMs;
+  while (host.busy && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, STOP_LOOK_MS));
+  host.stop();
+  await made.stopped?.();
+  process.exit(0);
+}

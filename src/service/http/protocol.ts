@@ -1,0 +1,233 @@
+/**
+ * Riak KV's HTTP interface, the object family: from a request's head to what it asks of the store. Pure: bytes and
+ * headers in, a request or a refusal out. `commands.ts` carries requests out, `server.ts` talks to sockets.
+ * Source: Riak KV's HTTP API (its behaviour, parameters and error texts).
+ */
+import type { DeleteOptions, GetOptions, Key, PutOptions, Quorum } from '../../store/api.js';
+import { type Address, parseAddress, parseTarget } from './address.js';
+import { header, metadataOf, type RequestHeaders } from './headers.js';
+import { essenceOf } from './media-type.js';
+import { type Reply, textReply } from './reply.js';
+
+export interface RequestHead {
+  readonly method: string;
+  /** The request target as it was sent. */
+  readonly url: string;
+  /** By lower-case name. */
+  readonly headers: RequestHeaders;
+}
+
+/** Where one object lives. */
+export type ObjectAddress = Address & { readonly key: Key };
+
+/** Conditions of a read, by header. */
+export interface Conditions {
+  readonly ifNoneMatch: string | undefined;
+  readonly ifMatch: string | undefined;
+  readonly ifModifiedSince: string | undefined;
+  readonly ifUnmodifiedSince: string | undefined;
+}
+
+export interface ReadRequest {
+  readonly kind: 'read';
+  readonly address: ObjectAddress;
+  readonly options: GetOptions;
+  readonly accept: string | undefined;
+  readonly conditions: Conditions;
+  /** The one sibling that is asked for. */
+  readonly vtag: string | undefined;
+}
+
+export interface WriteRequest {
+  readonly kind: 'write';
+  /** Without a key, the service makes one. */
+  readonly address: Address;
+  readonly options: PutOptions;
+  readonly returnBody: boolean;
+  readonly accept: string | undefined;
+}
+
+export interface DeleteRequest {
+  readonly kind: 'delete';
+  readonly address: ObjectAddress;
+  readonly options: DeleteOptions;
+}
+
+export type ObjectRequest = ReadRequest | WriteRequest | DeleteRequest;
+
+/** A request that is answered without asking the store. */
+export interface Refusal {
+  readonly kind: 'refused';
+  readonly reply: Reply;
+}
+
+/** What a head of the object families asks for, or why it is refused. */
+export function parseRequest(head: RequestHead): ObjectRequest | Refusal {
+  const { segments, query } = parseTarget(head.url);
+  const address = parseAddress(segments);
+  if (address === undefined) return refused(404, 'not found\n');
+  if (typeof address === 'string') return refused(400, `${address}\n`);
+  const options = parseParameters(query);
+  if ('kind' in options) return options;
+
+  switch (head.method) {
+    case 'GET':
+    case 'HEAD':
+      return hasKey(address) ? parseRead(head, address, options, query) : methodNotAllowed(address);
+    case 'PUT':
+      return hasKey(address) ? parseWrite(head, address, options) : methodNotAllowed(address);
+    case 'POST':
+      return parseWrite(head, address, options);
+    case 'DELETE':
+      return hasKey(address) ? parseDelete(head, address, options) : methodNotAllowed(address);
+    default:
+      return methodNotAllowed(address);
+  }
+}
+
+function hasKey(address: Address): address is ObjectAddress {
+  return address.key !== undefined;
+}
+
+function parseRead(
+  head: RequestHead,
+  address: ObjectAddress,
+  parameters: Parameters,
+  query: URLSearchParams,
+): ReadRequest {
+  const { r, pr } = parameters.quorums;
+  const { headers } = head;
+  return {
+    kind: 'read',
+    address,
+    options: { ...(r !== undefined && { r }), ...(pr !== undefined && { pr }), ...parameters.timeout },
+    accept: header(headers, 'accept'),
+    conditions: {
+      ifNoneMatch: header(headers, 'if-none-match'),
+      ifMatch: header(headers, 'if-match'),
+      ifModifiedSince: header(headers, 'if-modified-since'),
+      ifUnmodifiedSince: header(headers, 'if-unmodified-since'),
+    },
+    vtag: query.get('vtag') ?? undefined,
+  };
+}
+
+function parseWrite(head: RequestHead, address: Address, parameters: Parameters): WriteRequest | Refusal {
+  const { headers } = head;
+  const unsupported = unsupportedCondition(headers) ?? unsupportedIndex(headers);
+  if (unsupported !== undefined) return unsupported;
+  const contentType = header(headers, 'content-type');
+  if (contentType === undefined) return refused(400, 'Missing Content-Type request header\n');
+  if (essenceOf(contentType) === undefined) {
+    return refused(415, `"${contentType}" is not a valid media type for the Content-type header.\n`);
+  }
+  const metadata = metadataOf(headers);
+  if (typeof metadata === 'string') return refused(400, `${metadata}\n`);
+  const { w, pw, dw } = parameters.quorums;
+  return {
+    kind: 'write',
+    address,
+    options: {
+      contentType,
+      metadata,
+      causalContext: header(headers, 'x-riak-vclock'),
+      ...(w !== undefined && { w }),
+      ...(pw !== undefined && { pw }),
+      ...(dw !== undefined && { dw }),
+      ...parameters.timeout,
+    },
+    returnBody: parameters.returnBody,
+    accept: header(headers, 'accept'),
+  };
+}
+
+function parseDelete(head: RequestHead, address: ObjectAddress, parameters: Parameters): DeleteRequest | Refusal {
+  const unsupported = unsupportedCondition(head.headers);
+  if (unsupported !== undefined) return unsupported;
+  const { r, w, pw, dw } = parameters.quorums;
+  return {
+    kind: 'delete',
+    address,
+    options: {
+      causalContext: header(head.headers, 'x-riak-vclock'),
+      ...(r !== undefined && { r }),
+      ...(w !== undefined && { w }),
+      ...(pw !== undefined && { pw }),
+      ...(dw !== undefined && { dw }),
+      ...parameters.timeout,
+    },
+  };
+}
+
+type QuorumName = 'r' | 'w' | 'pr' | 'pw' | 'dw';
+
+interface Parameters {
+  readonly quorums: Partial<Record<QuorumName, Quorum>>;
+  readonly timeout: { readonly timeoutMs?: number };
+  readonly returnBody: boolean;
+}
+
+const QUORUM_NAMES: readonly QuorumName[] = ['r', 'w', 'pr', 'pw', 'dw'];
+
+/** Parameters of Riak's that this service does not carry out, and the values that ask for what it does anyway. */
+const NEUTRAL_VALUES: Readonly<Record<string, readonly string[]>> = {
+  basic_quorum: ['default', 'false'],
+  notfound_ok: ['default', 'true'],
+  node_confirms: ['default', '0'],
+  sync_on_write: ['default'],
+  asis: ['default', 'false'],
+  rw: ['default'],
+};
+
+function parseParameters(query: URLSearchParams): Parameters | Refusal {
+  const quorums: Partial<Record<QuorumName, Quorum>> = {};
+  for (const name of QUORUM_NAMES) {
+    const text = query.get(name);
+    if (text === null || text === 'default') continue;
+    if (text === 'one' || text === 'quorum' || text === 'all') quorums[name] = text;
+    else if (/^\d{1,9}$/.test(text)) quorums[name] = Number(text);
+    else {
+      const words = `${name} query parameter must be an integer or one of the following words: 'one', 'quorum' or 'all'\n`;
+      return refused(400, words);
+    }
+  }
+  for (const [name, neutral] of Object.entries(NEUTRAL_VALUES)) {
+    const text = query.get(name);
+    if (text !== null && !neutral.includes(text)) {
+      return refused(501, `${name} is supported only as ${neutral.join(' or ')}\n`);
+    }
+  }
+  const timeout = query.get('timeout');
+  if (timeout !== null && !/^\d{1,9}$/.test(timeout)) return refused(400, `Bad timeout value "${timeout}"\n`);
+  const returnBody = query.get('returnbody')?.toLowerCase();
+  if (returnBody !== undefined && returnBody !== 'true' && returnBody !== 'false') {
+    return refused(400, 'returnbody query parameter must be true or false\n');
+  }
+  return {
+    quorums,
+    timeout: timeout === null ? {} : { timeoutMs: Number(timeout) },
+    returnBody: returnBody === 'true',
+  };
+}
+
+/** A condition that is not checked would let a write through that its sender meant to be refused. */
+function unsupportedCondition(headers: RequestHeaders): Refusal | undefined {
+  for (const name of ['if-none-match', 'if-match', 'if-unmodified-since', 'x-riak-if-not-modified']) {
+    if (headers[name] !== undefined) return refused(501, `Conditional writes are not supported: leave out ${name}\n`);
+  }
+  return undefined;
+}
+
+function unsupportedIndex(headers: RequestHeaders): Refusal | undefined {
+  const name = Object.keys(headers).find((candidate) => candidate.startsWith('x-riak-index-'));
+  return name === undefined ? undefined : refused(501, `Secondary indexes are not supported: leave out ${name}\n`);
+}
+
+function methodNotAllowed(address: Address): Refusal {
+  const allow = hasKey(address) ? 'GET, HEAD, PUT, POST, DELETE' : 'POST';
+  return { kind: 'refused', reply: textReply(405, `Allowed here: ${allow}\n`, { Allow: allow }) };
+}
+
+function refused(status: number, text: string): Refusal {
+  return { kind: 'refused', reply: textReply(status, text) };
+}

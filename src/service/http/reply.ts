@@ -1,0 +1,11 @@
+/** An answer of the HTTP service, as data: what the pure parts make and `server.ts` sends. */
+export interface Reply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array;
+}
+
+/** A reply of plain text. */
+export function textReply(status: number, body: string, headers: Readonly<Record<string, string>> = {}): Reply {
+  return { status, headers: { 'Content-Type': 'text/plain', ...headers }, body };
+}

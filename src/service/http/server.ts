@@ -1,0 +1,181 @@
+/**
+ * The HTTP service: sockets, limits and shutdown around `protocol.ts` and `commands.ts`.
+ *
+ *     socket ─▶ head ─▶ parseRequest ─▶ (refused: reply at once) ─▶ body ─▶ Commands.execute ─▶ reply
+ *
+ * A head is judged before its body is read. Whatever arrives on a socket ends in a reply or a closed connection.
+ */
+import type { ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { EMPTY } from '../../base/bytes.js';
+import { ClosedError, InvalidArgumentError } from '../../base/errors.js';
+import type { Store } from '../../store/api.js';
+import { isObjectFamily, parseTarget } from './address.js';
+import { Commands } from './commands.js';
+import { failureReply } from './failures.js';
+import { type ObjectRequest, parseRequest } from './protocol.js';
+import { type Reply, textReply } from './reply.js';
+
+export interface HttpOptions {
+  /** Default 8098; 0 takes a free one. */
+  readonly port?: number;
+  /** The address to bind to. Default 127.0.0.1. Others than loopback need `insecure`. */
+  readonly host?: string;
+  /** Allows an address that other hosts can reach, though nothing authenticates them. Default false. */
+  readonly insecure?: boolean;
+  /** The largest body, in bytes: the store's `maxValueBytes`. Default 8 MiB. */
+  readonly maxValueBytes?: number;
+  /** How long a client may take to send its request, in milliseconds: 100 to 3,600,000. Default 60,000. */
+  readonly requestTimeoutMs?: number;
+  /** How long `close` waits for requests in flight before it cuts them off, in milliseconds. Default 10,000. */
+  readonly drainTimeoutMs?: number;
+  /** Connections at a time; more are closed at once. Default 10,000. */
+  readonly maxConnections?: number;
+  /** Told of every error that is a mistake of this package and was answered 500. Default: writes it to stderr. */
+  readonly onError?: (error: unknown) => void;
+}
+
+export interface HttpService {
+  /** `http://host:port`, with the port that was taken. */
+  readonly url: string;
+  /** Stops accepting, finishes what is in flight, closes. Idempotent. */
+  close(): Promise<void>;
+}
+
+const OBJECT_ROUTE = '/buckets';
+const MAX_HEADER_BYTES = 64 * 1024;
+
+/**
+ * Serves `store` over HTTP. Closing the service leaves the store open.
+ * @throws {InvalidArgumentError} The host is not loopback and `insecure` was not given. Port errors are Node's own.
+ */
+export async function serveHttp(store: Store, options: HttpOptions = {}): Promise<HttpService> {
+  const host = options.host ?? '127.0.0.1';
+  if (!isLoopback(host) && options.insecure !== true) {
+    throw new InvalidArgumentError(
+      `Refusing to serve on ${host}: other hosts could read and write without authentication. Use 127.0.0.1, or allow it with insecure (--insecure).`,
+    );
+  }
+  const requestTimeoutMs = options.requestTimeoutMs ?? 60_000;
+  const server = fastify({
+    bodyLimit: options.maxValueBytes ?? 8 * 2 ** 20,
+    requestTimeout: requestTimeoutMs,
+    return503OnClosing: false,
+    exposeHeadRoutes: false,
+    rewriteUrl: (request) => (isObjectFamily(parseTarget(request.url!).segments) ? OBJECT_ROUTE : request.url!),
+    clientErrorHandler: answerClientError,
+    frameworkErrors: (error, request, reply) => sendError(error, request, reply, report),
+    http: {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: requestTimeoutMs,
+      connectionsCheckingInterval: Math.min(30_000, Math.max(50, requestTimeoutMs / 4)),
+    },
+  });
+  server.server.maxConnections = options.maxConnections ?? 10_000;
+  const report = options.onError ?? ((error: unknown) => console.error('quoral: internal error:', error));
+
+  let closing: Promise<void> | undefined;
+  addRoutes(server, new Commands(store), () => closing !== undefined);
+  server.setErrorHandler<FastifyError>((error, request, reply) => sendError(error, request, reply, report));
+  await server.listen({ port: options.port ?? 8098, host });
+  const { port } = server.server.address() as AddressInfo;
+  return {
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    close: () => (closing ??= drain(server, options.drainTimeoutMs ?? 10_000)),
+  };
+}
+
+/** True for addresses that only this host can reach. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+function addRoutes(server: FastifyInstance, commands: Commands, isClosing: () => boolean): void {
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  server.decorateRequest('objectRequest', null);
+  server.addHook('onRequest', async (_request, reply) => {
+    if (isClosing()) return send(reply, failureReply(new ClosedError('The service is stopping'), 'read')!);
+    return undefined;
+  });
+
+  // Tells keep-alive clients of requests in flight not to send another one.
+  server.addHook('onSend', async (_request, reply) => {
+    if (isClosing()) reply.header('Connection', 'close');
+  });
+
+  server.all(OBJECT_ROUTE, {
+    onRequest: async (request, reply) => {
+      const parsed = parseRequest({ method: request.method, url: request.originalUrl, headers: request.headers });
+      if (parsed.kind === 'refused') return send(reply, parsed.reply);
+      (request as ObjectFastifyRequest).objectRequest = parsed;
+      return undefined;
+    },
+    handler: async (request, reply) => {
+      const body = request.body instanceof Uint8Array ? request.body : EMPTY;
+      return send(reply, await commands.execute((request as ObjectFastifyRequest).objectRequest, body));
+    },
+  });
+  server.route({
+    method: ['GET', 'HEAD'],
+    url: '/ping',
+    handler: (_request, reply) => send(reply, { status: 200, headers: { 'Content-Type': 'text/html' }, body: 'OK' }),
+  });
+  server.route({ method: ['GET', 'HEAD'], url: '/ready', handler: (_request, reply) => send(reply, commands.ready()) });
+  server.setNotFoundHandler((_request, reply) => send(reply, textReply(404, 'not found\n')));
+}
+
+interface ObjectFastifyRequest extends FastifyRequest {
+  objectRequest: ObjectRequest;
+}
+
+function send(reply: FastifyReply, { status, headers, body }: Reply): FastifyReply {
+  reply.code(status).headers(headers);
+  return reply.send(typeof body === 'string' ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength));
+}
+
+/** Answers what the framework refused (an oversized body, say) by its own status, and everything else as 500. */
+function sendError(
+  error: FastifyError,
+  _request: unknown,
+  reply: FastifyReply,
+  report: (error: unknown) => void,
+): FastifyReply {
+  const status = error.statusCode ?? 500;
+  if (status < 500) return send(reply, textReply(status, `${error.message}\n`));
+  report(error);
+  return send(reply, textReply(500, 'Error:\ninternal error\n'));
+}
+
+const CLIENT_ERRORS: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+};
+
+/** Answers what is not HTTP, or stopped being it, and closes the connection. */
+function answerClientError(
+  this: unknown,
+  error: Error & { code?: string },
+  socket: Socket & { _httpMessage?: ServerResponse },
+): void {
+  // Nothing can be said to a socket that is gone, nor in the middle of a reply.
+  if (error.code === 'ECONNRESET' || !socket.writable || socket._httpMessage?.headersSent) {
+    socket.destroy();
+    return;
+  }
+  const status = CLIENT_ERRORS[error.code ?? ''] ?? '400 Bad Request';
+  const body = `${status.slice(4)}\n`;
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  );
+}
+
+async function drain(server: FastifyInstance, timeoutMs: number): Promise<void> {
+  const deadline = setTimeout(() => server.server.closeAllConnections(), timeoutMs);
+  try {
+    await server.close();
+  } finally {
+    clearTimeout(deadline);
+  }
+}

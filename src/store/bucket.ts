@@ -1,0 +1,378 @@
+/**
+ * A handle on a bucket: checks what it is given, encodes it once, hands it to the client, and turns outcomes into
+ * results and errors. What each call promises stands in `api.ts`.
+ */
+
+import { EMPTY, utf8 } from '../base/bytes.js';
+import { AbortedError, ClosedError, InvalidArgumentError, ValueTooLargeError } from '../base/errors.js';
+import { EMPTY_CONTEXT } from '../clocks/causal-context.js';
+import { ZERO_TIMESTAMP } from '../clocks/timestamp.js';
+import { encodeBody } from '../codec/body.js';
+import { encodeContext, type SeenContext } from '../codec/context.js';
+import { encodeLocatedKey, type KeyHash, keyHash, setPartition } from '../codec/key.js';
+import { decodeToken } from '../codec/token.js';
+import type { OperationFailure } from '../messages/coordinator-messages.js';
+import type { Histogram } from '../metrics/histogram.js';
+import { partitionOf } from '../ring/token.js';
+import type {
+  Bucket,
+  BucketOptions,
+  CallOptions,
+  Codec,
+  DeleteOptions,
+  GetOptions,
+  Key,
+  PutOptions,
+  Quorum,
+  ReadResult,
+  Receipt,
+  ScanEntry,
+  ScanOptions,
+} from './api.js';
+import type { Client, GetOutcome, PutOutcome, Settle } from './client.js';
+import { errorOf } from './failures.js';
+import { checkNames, checkTimeout, checkTtl, defaultQuorum, type Quorums, quorumOf, show } from './options.js';
+import { ObjectRead, type Reading } from './read-result.js';
+import { PutReceipt } from './receipt.js';
+import { scanBucket } from './scan.js';
+import { codecOf } from './value-codecs.js';
+
+/** What every handle of a store shares. */
+export interface BucketHome {
+  readonly partitions: number;
+  readonly n: number;
+  readonly nodeNames: readonly string[];
+  readonly quorums: Partial<Record<keyof Quorums, Quorum>>;
+  readonly timeoutMs: number;
+  readonly maxValueBytes: number;
+  /** False where nothing can be made durable: then dw must be 0. */
+  readonly canBeDurable: boolean;
+  readonly gets: Histogram;
+  readonly puts: Histogram;
+  /** Monotonic milliseconds. */
+  now(): number;
+  wallClock(): number;
+  /** The client, to be called within `run`. @throws {ClosedError} */
+  client(): Client;
+  /** Runs `act` where the client's context may be used, and sees that what it sends leaves. */
+  run<T>(act: (client: Client) => T): T;
+}
+
+const BUCKET_OPTIONS = new Set(['type', 'codec', 'resolution', 'ttlMs', 'r', 'w', 'pr', 'pw', 'dw']);
+const GET_OPTIONS = new Set(['r', 'pr', 'timeoutMs', 'signal']);
+const PUT_OPTIONS = new Set([
+  'causalContext',
+  'w',
+  'pw',
+  'dw',
+  'metadata',
+  'contentType',
+  'ttlMs',
+  'timeoutMs',
+  'signal',
+]);
+const DELETE_OPTIONS = new Set(['causalContext', 'r', 'w', 'pw', 'dw', 'timeoutMs', 'signal']);
+const NOTHING_SEEN: SeenContext = { context: EMPTY_CONTEXT, highestTimestamp: ZERO_TIMESTAMP };
+const NO_OPTIONS = {};
+const NO_METADATA: Readonly<Record<string, string>> = {};
+
+/** A key in the form in which it travels, and its hash. */
+export interface PlacedKey {
+  readonly located: Uint8Array;
+  readonly hash: KeyHash;
+}
+
+export class BucketHandle<V> implements Bucket<V> {
+  readonly name: string;
+  readonly type: string;
+  private readonly home: BucketHome;
+  private readonly codec: Codec<V>;
+  private readonly reading: Reading<V>;
+  private readonly lastWriteWins: boolean;
+  private readonly ttlMs: number;
+  private readonly quorums: Quorums;
+  private readonly typeBytes: Uint8Array;
+  private readonly bucketBytes: Uint8Array;
+
+  constructor(home: BucketHome, name: string, options: BucketOptions<V>) {
+    checkNames('bucket', options, BUCKET_OPTIONS);
+    const { type = 'default', resolution = 'siblings' } = options;
+    if (typeof name !== 'string' || name === '') {
+      throw new InvalidArgumentError(`a bucket's name must be a text that is not empty, not ${show(name)}`);
+    }
+    if (typeof type !== 'string' || type === '') {
+      throw new InvalidArgumentError(`a bucket's type must be a text that is not empty, not ${show(type)}`);
+    }
+    if (resolution !== 'siblings' && resolution !== 'last-write-wins') {
+      throw new InvalidArgumentError(`resolution must be 'siblings' or 'last-write-wins', not ${show(resolution)}`);
+    }
+    this.home = home;
+    this.name = name;
+    this.type = type;
+    this.codec = codecOf(options.codec);
+    this.lastWriteWins = resolution === 'last-write-wins';
+    this.reading = { codec: this.codec, lastWriteWins: this.lastWriteWins };
+    this.ttlMs = checkTtl(options.ttlMs);
+    this.typeBytes = utf8(type);
+    this.bucketBytes = utf8(name);
+    const of = (which: keyof Quorums) =>
+      quorumOf(which, options[which] ?? home.quorums[which] ?? defaultQuorum(which, home.n), home.n);
+    this.quorums = { r: of('r'), w: of('w'), pr: of('pr'), pw: of('pw'), dw: of('dw') };
+    this.checkDurable(this.quorums.dw);
+    // Finds a name that is too long now, not at the first call.
+    encodeLocatedKey(0, { type: this.typeBytes, bucket: this.bucketBytes, key: utf8('k') });
+  }
+
+  async get(key: Key, options: GetOptions = NO_OPTIONS): Promise<ReadResult<V>> {
+    if (options !== NO_OPTIONS) checkNames('get', options, GET_OPTIONS);
+    const { located, hash } = this.place(key);
+    const record = await this.read(located, options);
+    return new ObjectRead(record, hash, this.reading, this.home.wallClock());
+  }
+
+  async put(key: Key, value: V, options: PutOptions = NO_OPTIONS): Promise<Receipt> {
+    if (options !== NO_OPTIONS) checkNames('put', options, PUT_OPTIONS);
+    const placed = this.place(key);
+    const { contentType = this.codec.contentType, metadata = NO_METADATA } = options;
+    checkHeaders(contentType, metadata);
+    const body = encodeBody({ contentType, metadata, value: this.codec.encode(value) });
+    if (body.length > this.home.maxValueBytes) {
+      throw new ValueTooLargeError(
+        `the value is ${body.length} bytes with its metadata, over maxValueBytes (${this.home.maxValueBytes}): store less, or raise maxValueBytes up to 64 MiB`,
+      );
+    }
+    const ttlMs = options.ttlMs === undefined ? this.ttlMs : checkTtl(options.ttlMs);
+    const given = options.causalContext === undefined ? NOTHING_SEEN : decodeToken(options.causalContext, placed.hash);
+    return this.write(placed, given, body, false, ttlMs, options);
+  }
+
+  async delete(key: Key, options: DeleteOptions = NO_OPTIONS): Promise<Receipt> {
+    if (options !== NO_OPTIONS) checkNames('delete', options, DELETE_OPTIONS);
+    const placed = this.place(key);
+    const timeoutMs = checkTimeout(options.timeoutMs) ?? this.home.timeoutMs;
+    if (options.causalContext !== undefined) {
+      return this.write(placed, decodeToken(options.causalContext, placed.hash), EMPTY, true, 0, options);
+    }
+    const deadline = this.home.now() + timeoutMs;
+    const record = await this.read(placed.located, options);
+    const seen = new ObjectRead(record, placed.hash, this.reading, this.home.wallClock()).causalContext;
+    const given = seen === undefined ? NOTHING_SEEN : decodeToken(seen, placed.hash);
+    // What the read took is gone from the time of the whole.
+    const left = Math.max(1, deadline - this.home.now());
+    return this.write(placed, given, EMPTY, true, 0, { ...options, timeoutMs: left });
+  }
+
+  scan(options: ScanOptions = NO_OPTIONS): AsyncIterableIterator<ScanEntry<V>> {
+    return scanBucket(this.home, {
+      type: this.typeBytes,
+      bucket: this.bucketBytes,
+      r: this.quorums.r,
+      reading: this.reading,
+      options,
+    });
+  }
+
+  private read(located: Uint8Array, options: GetOptions): Promise<Uint8Array> {
+    const { home } = this;
+    const request = {
+      type: 'get' as const,
+      key: located,
+      r: this.quorum('r', options.r),
+      pr: this.quorum('pr', options.pr),
+      timeoutMs: checkTimeout(options.timeoutMs) ?? home.timeoutMs,
+    };
+    return new Promise((resolve, reject) => {
+      const caller = new GetCaller(home, resolve, reject);
+      begin(home, options, caller, (client) => client.get(request, caller));
+    });
+  }
+
+  private write(
+    placed: PlacedKey,
+    given: SeenContext,
+    body: Uint8Array,
+    tombstone: boolean,
+    ttlMs: number,
+    options: Omit<PutOptions, 'causalContext'>,
+  ): Promise<Receipt> {
+    const { home } = this;
+    const dw = this.quorum('dw', options.dw);
+    if (dw > 0) this.checkDurable(dw);
+    const request = {
+      type: 'put' as const,
+      w: this.quorum('w', options.w),
+      pw: this.quorum('pw', options.pw),
+      dw,
+      timeoutMs: checkTimeout(options.timeoutMs) ?? home.timeoutMs,
+      put: {
+        key: placed.located,
+        causalContext: given === NOTHING_SEEN ? EMPTY : encodeContext(given.context, given.highestTimestamp),
+        minting: this.lastWriteWins ? ('last-write-wins' as const) : ('siblings' as const),
+        tombstone,
+        ttlMs,
+        body,
+      },
+    };
+    return new Promise((resolve, reject) => {
+      const caller = new PutCaller(home, placed.hash, given, resolve, reject);
+      begin(home, options, caller, (client) => client.put(request, caller));
+    });
+  }
+
+  private quorum(which: keyof Quorums, asked: Quorum | undefined): number {
+    return asked === undefined ? this.quorums[which] : quorumOf(which, asked, this.home.n);
+  }
+
+  private checkDurable(dw: number): void {
+    if (dw === 0 || this.home.canBeDurable) return;
+    throw new InvalidArgumentError(
+      "dw above 0 needs storage that can be flushed: open the store with a path and sync: 'full', or leave dw at 0",
+    );
+  }
+
+  private place(key: Key): PlacedKey {
+    const bytes = typeof key === 'string' ? utf8(key) : key;
+    if (!(bytes instanceof Uint8Array)) {
+      throw new InvalidArgumentError(`a key must be a string or a Uint8Array, not ${show(key)}`);
+    }
+    const located = encodeLocatedKey(0, { type: this.typeBytes, bucket: this.bucketBytes, key: bytes });
+    const hash = keyHash(located);
+    setPartition(located, partitionOf(hash.high, this.home.partitions));
+    return { located, hash };
+  }
+}
+
+/** Starts an operation; what is refused at once rejects like any failure. */
+function begin<Outcome>(
+  home: BucketHome,
+  options: CallOptions,
+  caller: Caller<Outcome>,
+  start: (client: Client) => number | OperationFailure,
+): void {
+  const { signal } = options;
+  if (signal?.aborted) {
+    caller.abort(signal.reason, true);
+    return;
+  }
+  const ticket = home.run(start);
+  if (typeof ticket !== 'number') {
+    caller.fail(ticket);
+    return;
+  }
+  if (signal === undefined) return;
+  const onAbort = () => {
+    if (home.client().abandon(ticket)) caller.abort(signal.reason, false);
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  caller.onSettled = () => signal.removeEventListener('abort', onAbort);
+}
+
+/** Settles the promise of one operation. */
+abstract class Caller<Outcome> implements Settle<Outcome> {
+  onSettled: (() => void) | null = null;
+  protected readonly home: BucketHome;
+  protected readonly reject: (error: unknown) => void;
+  private readonly startedAt: number;
+  protected abstract readonly operation: 'get' | 'put';
+
+  constructor(home: BucketHome, reject: (error: unknown) => void) {
+    this.home = home;
+    this.reject = reject;
+    this.startedAt = home.now();
+  }
+
+  abstract settle(outcome: Outcome): void;
+
+  fail(failure: OperationFailure): void {
+    this.onSettled?.();
+    this.reject(errorOf(this.operation, failure));
+  }
+
+  /** @param unsent - true if the signal had fired before anything was sent */
+  abort(reason: unknown, unsent: boolean): void {
+    const definite = unsent || this.operation === 'get';
+    const end = definite ? '' : '; the write was sent and may be stored all the same';
+    this.reject(new AbortedError(`the ${this.operation} was aborted by its signal${end}`, { definite, cause: reason }));
+  }
+
+  protected finished(latencies: Histogram): void {
+    latencies.record(this.home.now() - this.startedAt);
+    this.onSettled?.();
+  }
+}
+
+class GetCaller extends Caller<GetOutcome> {
+  protected readonly operation = 'get';
+  private readonly resolve: (record: Uint8Array) => void;
+
+  constructor(home: BucketHome, resolve: (record: Uint8Array) => void, reject: (error: unknown) => void) {
+    super(home, reject);
+    this.resolve = resolve;
+  }
+
+  settle(outcome: GetOutcome): void {
+    if (!outcome.ok) {
+      this.fail(outcome.failure);
+      return;
+    }
+    this.finished(this.home.gets);
+    this.resolve(outcome.record);
+  }
+}
+
+class PutCaller extends Caller<PutOutcome> {
+  protected readonly operation = 'put';
+  private readonly key: KeyHash;
+  private readonly given: SeenContext;
+  private readonly resolve: (receipt: Receipt) => void;
+
+  constructor(
+    home: BucketHome,
+    key: KeyHash,
+    given: SeenContext,
+    resolve: (receipt: Receipt) => void,
+    reject: (error: unknown) => void,
+  ) {
+    super(home, reject);
+    this.key = key;
+    this.given = given;
+    this.resolve = resolve;
+  }
+
+  settle(outcome: PutOutcome): void {
+    if (!outcome.ok) {
+      this.fail(outcome.failure);
+      return;
+    }
+    this.finished(this.home.puts);
+    const { nodeNames } = this.home;
+    const acks = outcome.acks.map(({ node, durable }) => ({
+      node: nodeNames[node]!,
+      role: 'primary' as const,
+      durable,
+    }));
+    const earlier = outcome.attempts.slice(0, -1);
+    const { dot, timestamp } = outcome;
+    this.resolve(new PutReceipt({ key: this.key, given: this.given, dot, timestamp, earlier, acks }));
+  }
+}
+
+function checkHeaders(contentType: string, metadata: Readonly<Record<string, string>>): void {
+  if (typeof contentType !== 'string' || contentType === '') {
+    throw new InvalidArgumentError(`contentType must be a text that is not empty, not ${show(contentType)}`);
+  }
+  if (metadata === NO_METADATA) return;
+  if (typeof metadata !== 'object' || metadata === null) {
+    throw new InvalidArgumentError(`metadata must be an object of strings, not ${show(metadata)}`);
+  }
+  for (const [name, value] of Object.entries(metadata)) {
+    if (typeof value !== 'string') {
+      throw new InvalidArgumentError(`metadata "${name}" must be a string, not ${show(value)}`);
+    }
+  }
+}
+
+/** What a closed store answers. */
+export function closed(): ClosedError {
+  return new ClosedError('the store is closed: open it again');
+}

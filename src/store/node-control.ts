@@ -1,0 +1,21 @@
+/** What the application's thread and a node's worker thread say to each other beside the data plane. */
+import type { NodeCounters } from '../metrics/node-counters.js';
+import type { StorageStats } from '../storage/storage.js';
+
+/** What a node's thread is started with. Copied to the worker. */
+export interface NodeStart {
+  /** The node's directory; null for memory only. */
+  readonly path: string | null;
+  readonly sync: 'full' | 'none';
+  /** By partition, the nodes of its primaries, in the order of the preference list. */
+  readonly primaries: readonly (readonly number[])[];
+  /** Operations that a coordinator has under way at a time. */
+  readonly maxOperations: number;
+  readonly maxSiblings: number;
+}
+
+/** What a node's thread serves. A type, not an interface: the control plane passes plain data only. */
+export interface NodeControl {
+  counters(): NodeCounters;
+  storage(): StorageStats;
+}

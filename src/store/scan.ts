@@ -1,0 +1,221 @@
+/**
+ * A scan of a bucket: the merge of its partitions' pages, in byte order of the keys. Each partition is read page by
+ * page as the consumer takes entries; so a scan holds a page a partition, and waits when its consumer does.
+ */
+import { compareBytes, textOf, utf8 } from '../base/bytes.js';
+import { InvalidArgumentError } from '../base/errors.js';
+import { Heap } from '../base/heap.js';
+import { bucketRange, decodeLocatedKey, type KeyRange, keyHash } from '../codec/key.js';
+import { decodeRecord } from '../codec/record.js';
+import type { ListedEntry } from '../messages/vnode-messages.js';
+import { isAbsent } from '../objects/resolution.js';
+import type { Key, ScanEntry, ScanOptions } from './api.js';
+import type { BucketHome } from './bucket.js';
+import type { PageOutcome } from './client.js';
+import { errorOf } from './failures.js';
+import { checkNames, checkTimeout, quorumOf, show } from './options.js';
+import { ObjectRead, type Reading } from './read-result.js';
+
+export interface ScanRequest<V> {
+  readonly type: Uint8Array;
+  readonly bucket: Uint8Array;
+  readonly r: number;
+  readonly reading: Reading<V>;
+  readonly options: ScanOptions;
+}
+
+const SCAN_OPTIONS = new Set([
+  'prefix',
+  'gte',
+  'gt',
+  'lt',
+  'lte',
+  'limit',
+  'values',
+  'after',
+  'r',
+  'timeoutMs',
+  'signal',
+]);
+/** A page is at most so many entries and about so many bytes: 64 partitions hold some 16 MiB at the most. */
+const PAGE_ENTRIES = 256;
+const PAGE_BYTES = 256 * 2 ** 10;
+/** Partitions whose first pages are fetched at the same time. */
+const CONCURRENCY = 16;
+
+/** What is known of one partition: a page, and from where to go on. */
+interface Stream {
+  readonly partition: number;
+  entries: readonly ListedEntry[];
+  /** The next entry to give. */
+  at: number;
+  /** The rest of its range, or null at the end. */
+  rest: KeyRange | null;
+}
+
+/** @throws {InvalidArgumentError} at once if an option is wrong. */
+export function scanBucket<V>(home: BucketHome, request: ScanRequest<V>): AsyncIterableIterator<ScanEntry<V>> {
+  const { options } = request;
+  checkNames('scan', options, SCAN_OPTIONS);
+  const limit = options.limit ?? Number.POSITIVE_INFINITY;
+  if (options.limit !== undefined && (!Number.isInteger(limit) || limit < 0)) {
+    throw new InvalidArgumentError(`limit must be an integer of 0 or more, not ${show(options.limit)}`);
+  }
+  const bounds = {
+    prefix: keyBytes('prefix', options.prefix),
+    gte: keyBytes('gte', options.gte),
+    gt: later(keyBytes('gt', options.gt), options.after === undefined ? undefined : keyOfCursor(options.after)),
+    lt: keyBytes('lt', options.lt),
+    lte: keyBytes('lte', options.lte),
+  };
+  const streams: Stream[] = [];
+  for (let partition = 0; partition < home.partitions; partition++) {
+    const range = bucketRange(partition, request.type, request.bucket, bounds);
+    const rest = compareBytes(range.gte, range.lt) < 0 ? range : null;
+    if (rest !== null) streams.push({ partition, entries: [], at: 0, rest });
+  }
+  const r = options.r === undefined ? request.r : quorumOf('r', options.r, home.n);
+  const timeoutMs = checkTimeout(options.timeoutMs) ?? home.timeoutMs;
+  return entriesOf(home, request, streams, limit, { r, timeoutMs });
+}
+
+async function* entriesOf<V>(
+  home: BucketHome,
+  request: ScanRequest<V>,
+  streams: readonly Stream[],
+  limit: number,
+  page: { r: number; timeoutMs: number },
+): AsyncGenerator<ScanEntry<V>, void, undefined> {
+  if (limit === 0) return;
+  const entriesPerPage = Math.min(PAGE_ENTRIES, limit);
+  const fetch = (stream: Stream) => fetchPage(home, stream, { ...page, limit: entriesPerPage });
+  const heap = new Heap<Stream>((a, b) => compareKeys(a.entries[a.at]!.key, b.entries[b.at]!.key));
+  for (let first = 0; first < streams.length; first += CONCURRENCY) {
+    const some = streams.slice(first, first + CONCURRENCY);
+    await Promise.all(some.map(fetch));
+    for (const stream of some) if (stream.at < stream.entries.length) heap.push(stream);
+  }
+  let given = 0;
+  for (let stream = heap.pop(); stream !== undefined; stream = heap.pop()) {
+    const entry = stream.entries[stream.at++]!;
+    const result = entryOf(home, request, entry);
+    if (result !== null) {
+      yield result;
+      if (++given === limit) return;
+    }
+    if (stream.at === stream.entries.length) await fetch(stream);
+    if (stream.at < stream.entries.length) heap.push(stream);
+  }
+}
+
+/** Fills `stream` with its next page that has entries; leaves it empty at the end of its range. */
+async function fetchPage(
+  home: BucketHome,
+  stream: Stream,
+  options: { r: number; timeoutMs: number; limit: number },
+): Promise<void> {
+  stream.entries = [];
+  stream.at = 0;
+  while (stream.rest !== null && stream.entries.length === 0) {
+    const { gte, lt } = stream.rest;
+    const outcome = await askForPage(home, { partition: stream.partition, gte, lt, ...options });
+    stream.entries = outcome.entries;
+    const last = outcome.entries[outcome.entries.length - 1];
+    stream.rest = outcome.more && last !== undefined ? { gte: justAfter(last.key), lt } : null;
+  }
+}
+
+function askForPage(
+  home: BucketHome,
+  page: { partition: number; gte: Uint8Array; lt: Uint8Array; r: number; timeoutMs: number; limit: number },
+): Promise<PageOutcome & { ok: true }> {
+  return new Promise((resolve, reject) => {
+    const caller = {
+      settle(outcome: PageOutcome): void {
+        if (outcome.ok) resolve(outcome);
+        else reject(errorOf('scan', outcome.failure));
+      },
+    };
+    const refused = home.run((client) => client.page({ type: 'page', limitBytes: PAGE_BYTES, ...page }, caller));
+    if (typeof refused !== 'number') reject(errorOf('scan', refused));
+  });
+}
+
+/** The entry, or null if the key is deleted. */
+function entryOf<V>(home: BucketHome, request: ScanRequest<V>, entry: ListedEntry): ScanEntry<V> | null {
+  const wallMs = home.wallClock();
+  const object = decodeRecord(entry.record);
+  if (object.siblings.every((sibling) => isAbsent(sibling, wallMs))) return null;
+  const { key: bytes } = decodeLocatedKey(entry.key);
+  const key = textOf(bytes) ?? new Uint8Array(bytes);
+  const cursor = Buffer.from(bytes).toString('base64url');
+  if (request.options.values !== true) return { key, cursor };
+  const read = new ObjectRead(entry.record, keyHash(entry.key), request.reading, wallMs);
+  return new ValuedEntry(key, cursor, read);
+}
+
+/** An entry with every field of a read, each decoded when it is looked at. */
+class ValuedEntry<V> implements ScanEntry<V> {
+  readonly key: Key;
+  readonly cursor: string;
+  readonly #read: ObjectRead<V>;
+
+  constructor(key: Key, cursor: string, read: ObjectRead<V>) {
+    this.key = key;
+    this.cursor = cursor;
+    this.#read = read;
+  }
+
+  get found(): boolean {
+    return this.#read.found;
+  }
+
+  get value(): V | undefined {
+    return this.#read.value;
+  }
+
+  get siblings(): ObjectRead<V>['siblings'] {
+    return this.#read.siblings;
+  }
+
+  get causalContext(): string | undefined {
+    return this.#read.causalContext;
+  }
+
+  toJSON(): object {
+    return { key: this.key, cursor: this.cursor, ...this.#read.toJSON() };
+  }
+}
+
+/** Located keys of different partitions, by what follows the partition: type and bucket are the same. */
+function compareKeys(a: Uint8Array, b: Uint8Array): number {
+  return compareBytes(a.subarray(2), b.subarray(2));
+}
+
+function justAfter(key: Uint8Array): Uint8Array {
+  const after = new Uint8Array(key.length + 1);
+  after.set(key);
+  return after;
+}
+
+function keyBytes(name: string, key: Key | undefined): Uint8Array | undefined {
+  if (key === undefined) return undefined;
+  if (typeof key === 'string') return utf8(key);
+  if (key instanceof Uint8Array) return key;
+  throw new InvalidArgumentError(`${name} must be a string or a Uint8Array, not ${show(key)}`);
+}
+
+function keyOfCursor(cursor: string): Uint8Array {
+  const bytes = typeof cursor === 'string' ? Buffer.from(cursor, 'base64url') : EMPTY_CURSOR;
+  if (bytes.length === 0 || bytes.toString('base64url') !== cursor) {
+    throw new InvalidArgumentError('after must be the cursor of an entry that a scan of this bucket gave');
+  }
+  return bytes;
+}
+
+const EMPTY_CURSOR = Buffer.alloc(0);
+
+function later(a: Uint8Array | undefined, b: Uint8Array | undefined): Uint8Array | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return compareBytes(a, b) >= 0 ? a : b;
+}

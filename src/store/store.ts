@@ -1,0 +1,242 @@
+/**
+ * The open store: handles on buckets, what the nodes and the ring look like, administration, and the way down.
+ * Nodes live on worker threads (`ThreadGroup`); this thread keeps only the client.
+ */
+import { InvalidArgumentError, StorageFailedError } from '../base/errors.js';
+import { CLIENT_SLOT } from '../messages/addresses.js';
+import { Histogram } from '../metrics/histogram.js';
+import type { Ring } from '../ring/ring.js';
+import type { Conversation } from '../runtime/actor.js';
+import { type GroupEvent, ThreadGroup, ThreadStartError } from '../runtime/threads/thread-group.js';
+import type { Admin, Bucket, BucketOptions, NodeState, NodeStatus, PartitionStatus, Store, StoreStats } from './api.js';
+import { BucketHandle, type BucketHome, closed } from './bucket.js';
+import { Client } from './client.js';
+import type { NodeControl, NodeStart } from './node-control.js';
+import { type CheckedOptions, show } from './options.js';
+
+/** Operations that one coordinator has under way at a time. */
+const MAX_OPERATIONS = 10_000;
+/** A put that would leave more siblings is refused. Riak warns at 25 and refuses at 100, too. */
+const MAX_SIBLINGS = 100;
+const WORKER_ENTRY = new URL('../../actors/worker.js', import.meta.url);
+
+/** The client is never asked anything: what it hears is nothing. */
+const silence: Conversation<never, never> = {
+  name: 'client',
+  request: { size: () => 0, write: () => {}, read: unexpected },
+  answer: { size: () => 0, write: () => {}, read: unexpected },
+};
+
+function unexpected(): never {
+  throw new TypeError('a client is never asked anything');
+}
+
+export interface StoreParts {
+  readonly options: CheckedOptions;
+  readonly ring: Ring;
+  /** By node: its directory, or null for memory only. */
+  readonly paths: readonly (string | null)[];
+  /** Called last, when every node is down: gives the data directory back. */
+  readonly release: () => Promise<void> | void;
+}
+
+export class EmbeddedStore implements Store {
+  readonly admin: Admin = {
+    stop: (node) => this.stopNode(node),
+    start: (node) => this.startNode(node),
+    crash: (node) => this.crashNode(node),
+  };
+  private readonly parts: StoreParts;
+  private readonly group: ThreadGroup;
+  private readonly client: Client;
+  private readonly home: BucketHome;
+  private readonly gets = new Histogram();
+  private readonly puts = new Histogram();
+  private readonly lastErrors = new Map<number, string>();
+  private closing: Promise<void> | undefined;
+
+  private constructor(parts: StoreParts, group: ThreadGroup, client: Client) {
+    this.parts = parts;
+    this.group = group;
+    this.client = client;
+    const { ring, options } = parts;
+    const { host } = group;
+    const isClosing = () => this.closing !== undefined;
+    this.home = {
+      partitions: ring.partitions,
+      n: ring.n,
+      nodeNames: ring.members.map(({ name }) => name),
+      quorums: options.quorums,
+      timeoutMs: options.timeoutMs,
+      maxValueBytes: options.maxValueBytes,
+      canBeDurable: options.path !== undefined && options.sync === 'full',
+      gets: this.gets,
+      puts: this.puts,
+      now: () => performance.now(),
+      wallClock: () => Date.now(),
+      client: () => client,
+      run: (act) => {
+        if (isClosing()) throw closed();
+        return host.outside(() => act(client));
+      },
+    };
+  }
+
+  /** Starts every node. @throws what the first node that could not be started met; the others are stopped again. */
+  static async start(parts: StoreParts): Promise<EmbeddedStore> {
+    let store: EmbeddedStore | undefined;
+    const group = new ThreadGroup({
+      entry: WORKER_ENTRY,
+      workers: parts.ring.members.length,
+      onEvent: (event) => store?.onEvent(event),
+    });
+    store = new EmbeddedStore(parts, group, await spawnClient(group, parts));
+    const opened = store;
+    const starts = await Promise.allSettled(parts.ring.members.map((_, node) => opened.launch(node)));
+    const failed = starts.find((start) => start.status === 'rejected');
+    if (failed !== undefined) {
+      await opened.close();
+      throw failed.reason;
+    }
+    return opened;
+  }
+
+  bucket<V = Uint8Array>(name: string, options: BucketOptions<V> = {}): Bucket<V> {
+    return new BucketHandle<V>(this.home, name, options);
+  }
+
+  nodes(): NodeStatus[] {
+    const { ring } = this.parts;
+    return ring.members.map(({ name, zone, weight }, node) => ({
+      name,
+      state: this.stateOf(node),
+      zone,
+      weight,
+      partitions: ring.owners.filter((owner) => owner === node).length,
+      hints: 0,
+    }));
+  }
+
+  ring(): PartitionStatus[] {
+    const { ring } = this.parts;
+    const nameOf = (node: number) => ring.members[node]!.name;
+    return ring.preferenceLists.map(({ primaries, fallbacks }, partition) => ({
+      partition,
+      primaries: primaries.map(nameOf),
+      fallbacks: fallbacks.map(nameOf),
+    }));
+  }
+
+  async stats(): Promise<StoreStats> {
+    const nodes: Record<string, Readonly<Record<string, number>>> = {};
+    const asked = this.parts.ring.members.map(async ({ name }, node) => {
+      if (this.group.state(node) !== 'up') return;
+      const control = this.group.control<NodeControl>(node);
+      // A node that dies while it is asked is absent, like one that is down.
+      const answers = await Promise.allSettled([control.counters(), control.storage()]);
+      const [counters, storage] = answers;
+      if (counters.status !== 'fulfilled' || storage.status !== 'fulfilled') return;
+      nodes[name] = { ...counters.value, storedEntries: storage.value.entries, storedBytes: storage.value.bytes };
+    });
+    await Promise.all(asked);
+    return { gets: this.gets.summary(), puts: this.puts.summary(), inFlight: this.client.inFlight, nodes };
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.shutDown();
+    return this.closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private async shutDown(): Promise<void> {
+    await new Promise<void>((resolve) => this.client.whenIdle(resolve));
+    try {
+      await this.group.close();
+    } finally {
+      await this.parts.release();
+    }
+  }
+
+  private launch(node: number): Promise<void> {
+    const { ring, options, paths } = this.parts;
+    const start: NodeStart = {
+      path: paths[node]!,
+      sync: options.sync,
+      primaries: ring.preferenceLists.map((list) => list.primaries),
+      maxOperations: MAX_OPERATIONS,
+      maxSiblings: MAX_SIBLINGS,
+    };
+    return this.group.start(node, start).catch((error: unknown) => {
+      if (!(error instanceof ThreadStartError)) throw error;
+      const { name } = ring.members[node]!;
+      throw new StorageFailedError(`node "${name}" could not be started: ${error.data.message}`, {
+        definite: true,
+        cause: error,
+      });
+    });
+  }
+
+  private async startNode(name: string): Promise<void> {
+    await this.launch(this.indexOf(name));
+  }
+
+  private async stopNode(name: string): Promise<void> {
+    const node = this.indexOf(name);
+    this.client.setUp(node, false);
+    await this.group.stop(node);
+  }
+
+  private async crashNode(name: string): Promise<void> {
+    await this.group.crash(this.indexOf(name));
+  }
+
+  private indexOf(name: string): number {
+    if (this.closing !== undefined) throw closed();
+    const node = this.parts.ring.members.findIndex((member) => member.name === name);
+    if (node !== -1) return node;
+    const names = this.parts.ring.members.map((member) => member.name).join(', ');
+    throw new InvalidArgumentError(`there is no node ${show(name)}; the nodes are ${names}`);
+  }
+
+  private stateOf(node: number): NodeState {
+    return this.group.state(node) === 'up' ? 'up' : 'down';
+  }
+
+  private onEvent(event: GroupEvent): void {
+    if (event.type === 'state') {
+      this.client.setUp(event.thread, event.state === 'up');
+      if (event.state === 'given-up') {
+        this.tell(event.thread, `died again and again and is left down: ${event.error?.message}; start it by hand`);
+      } else if (event.state === 'waiting') {
+        this.tell(event.thread, `died and is restarted: ${event.error?.message}`);
+      }
+      return;
+    }
+    this.tell(event.thread, `${event.type}: ${event.error.message}`);
+  }
+
+  /** What an operator must know, once per text and node: on the error stream, as a warning of the process. */
+  private tell(thread: number, text: string): void {
+    const name = this.parts.ring.members[thread]?.name;
+    const who = name === undefined ? 'the client' : `node "${name}"`;
+    if (this.lastErrors.get(thread) === text) return;
+    this.lastErrors.set(thread, text);
+    process.emitWarning(`${who} ${text}`, { type: 'QuoralWarning' });
+  }
+}
+
+/** The client, once its host has started it. */
+function spawnClient(group: ThreadGroup, { ring, options }: StoreParts): Promise<Client> {
+  const primaries = ring.preferenceLists.map((list) => list.primaries);
+  const { maxInFlight } = options;
+  return new Promise((resolve) => {
+    group.host.spawn(CLIENT_SLOT, silence, (context) => {
+      const client = new Client({ primaries, nodes: ring.members.length, maxInFlight }, context);
+      resolve(client);
+      return client;
+    });
+  });
+}

@@ -1,0 +1,229 @@
+/** get, put, delete, scan and serve, on a directory and on a running service, with the exit codes they promise. */
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { test } from 'tap';
+import { OverloadedError, QuorumNotMetError } from '../../../src/base/errors.js';
+import { RemoteBucket } from '../../../src/cli/remote-store.js';
+import { serveHttp } from '../../../src/service/http/server.js';
+import { FakeStore } from '../../support/fake-store.js';
+import { FakeTerminal } from '../../support/fake-terminal.js';
+
+type Test = { testdir(): string; teardown(fn: () => unknown): void };
+
+async function startService(t: Test): Promise<{ store: FakeStore; url: string }> {
+  const store = new FakeStore();
+  const service = await serveHttp(store, { port: 0 });
+  t.teardown(() => service.close());
+  return { store, url: service.url };
+}
+
+const bytesOf = (text: string): AsyncIterable<Uint8Array> =>
+  (async function* () {
+    for (const byte of Buffer.from(text)) yield Uint8Array.of(byte);
+  })();
+
+// Both targets must tell the same story.
+for (const target of ['--data', '--url'] as const) {
+  test(`put, get and delete with ${target}`, async (t) => {
+    const terminal = new FakeTerminal();
+    const { url } = await startService(t);
+    const where = [target, target === '--url' ? url : `${t.testdir()}/store`];
+    const run = (...args: string[]) => terminal.run(...args, ...where);
+    if (target === '--url')
+      t.match(await run('get', 'carts', 'alice'), { code: 1, out: '', err: 'quoral: not found: carts/alice\n' });
+
+    t.match(await run('put', 'carts', 'alice', 'milk'), { code: 0, out: /^stored carts\/alice/, err: '' });
+    t.strictSame(await run('get', 'carts', 'alice'), { code: 0, out: 'milk', err: '' });
+    t.match(await run('get', 'carts', 'bob'), { code: 1, out: '', err: 'quoral: not found: carts/bob\n' });
+
+    terminal.stdin = bytesOf('brêad');
+    t.equal((await run('put', 'carts', 'alice', '-', '--replace', '--content-type', 'text/html')).code, 0);
+    const read = JSON.parse((await run('get', 'carts', 'alice', '--json', '--r', 'all')).out);
+    t.match(read, { found: true, siblings: [{ value: 'brêad', encoding: 'utf8', contentType: 'text/html' }] });
+
+    t.equal((await run('put', 'carts', 'alice', 'eggs')).code, 0);
+    const conflict = await run('get', 'carts', 'alice');
+    t.match(conflict, { code: 1, err: /^quoral: 2 siblings: [^\n]*--replace\n$/ });
+    t.match(conflict.out, /brêad[^]*eggs/);
+    const both = JSON.parse((await run('get', 'carts', 'alice', '--json')).out);
+    t.strictSame(
+      both.siblings.map((sibling: { value: string }) => sibling.value),
+      ['brêad', 'eggs'],
+    );
+    t.equal((await run('put', 'carts', 'alice', 'both', '--context', both.causalContext)).code, 0);
+    t.equal((await run('get', 'carts', 'alice')).out, 'both');
+
+    t.strictSame(await run('delete', 'carts', 'alice'), { code: 0, out: 'deleted carts/alice\n', err: '' });
+    t.match(await run('delete', 'carts', 'alice'), { code: 1, err: 'quoral: not found: carts/alice\n' });
+    const gone = await run('get', 'carts', 'alice', '--json');
+    t.equal(gone.code, 1);
+    t.match(JSON.parse(gone.out), { found: false, siblings: [], causalContext: String });
+
+    t.match(await run('get', 'carts', 'alice', '--r', '4'), { code: 2 });
+    t.match(await run('put', 'carts', 'alice', 'x', '--context', 'damaged'), {
+      code: 2,
+      err: /^quoral: [^\n]*context[^\n]*\n$/,
+    });
+    t.match(await run('put', 'carts', '', 'x'), { code: 2, err: /^quoral: [^\n]*\n$/ });
+    if (target === '--data') for (const store of terminal.stores.values()) t.equal(store.closed, true);
+  });
+}
+
+test('scan prints keys in order, by prefix, up to a limit, with values, as JSON', async (t) => {
+  const terminal = new FakeTerminal();
+  const data = `${t.testdir()}/store`;
+  const bucket = (await terminal.openStore({ path: data })).bucket('b');
+  for (const key of ['b2', 'a', 'b1', 'tab\t']) await bucket.put(key, Buffer.from(`of ${key}\n`));
+  await bucket.put(Uint8Array.of(0xff), Uint8Array.of(0xfe));
+  const scan = (...args: string[]) => terminal.run('scan', 'b', '--data', data, ...args);
+  t.strictSame(await scan(), { code: 0, out: 'a\nb1\nb2\ntab\\t\n0xff\n', err: '' });
+  t.equal((await scan('--prefix', 'b')).out, 'b1\nb2\n');
+  t.equal((await scan('--limit', '1', '--values')).out, 'a\tof a\\n\n');
+  const lines = (await scan('--json', '--values')).out
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  t.match(lines[0], { key: 'a', siblings: [{ value: 'of a\n', encoding: 'utf8' }], cursor: String });
+  t.match(lines[4], { key: '/w==', keyEncoding: 'base64', siblings: [{ value: '/g==', encoding: 'base64' }] });
+  t.equal((await terminal.run('scan', 'empty', '--data', data)).out, '');
+  t.match(await terminal.run('scan', 'b'), { code: 2, err: /scan needs --data/ });
+});
+
+test('wrong use ends with 2 and says what is wrong, failure with 1, help with 0 and an example', async (t) => {
+  const terminal = new FakeTerminal();
+  const data = `${t.testdir()}/none`;
+  for (const [args, words] of [
+    [['get', 'b'], /missing required argument 'key'/],
+    [['fly'], /unknown command 'fly'/],
+    [['get', 'b', 'k', '--colour'], /unknown option '--colour'/],
+    [['get', 'b', 'k', '--data', data, '--url', 'http://x'], /cannot be used with/],
+    [['get', 'b', 'k', '--url', 'nonsense'], /Not an HTTP URL/],
+    [['get', 'b', 'k', '--r', 'two'], /'one', 'quorum' or 'all'/],
+    [['get', 'b', 'k', '--timeout', '0'], /from 1 to 3600000/],
+    [['put', 'b', 'k', 'v', '--replace', '--context', 'x'], /not both/],
+    [['serve', '--http', '70000'], /from 0 to 65535/],
+    [['serve', '--data', data, '--host', '0.0.0.0', '--http', '0'], /--insecure/],
+    [['import', 'none.ndjson', '--bucket', 'b', '--key', 'k'], /no file/],
+    [['import', data, '--bucket', 'b'], /needs --key/],
+    [['import', data, '--key', 'k'], /--bucket/],
+    [['get', '.', '..', '--url', 'http://127.0.0.1:1'], /cannot be sent in a URL/],
+  ] as const) {
+    const { code, out, err } = await terminal.run(...args);
+    t.equal(code, 2, args.join(' '));
+    t.equal(out, '');
+    t.match(err, words);
+    t.notMatch(err, /\n\s+at /);
+  }
+  t.match(await terminal.run('get', 'b', 'k', '--data', `${data}/nowhere`), { code: 1, err: /There is no store in/ });
+  t.equal(existsSync(`${data}/nowhere`), false);
+  t.match(await terminal.run('get', 'b', 'k', '--url', 'http://127.0.0.1:1'), {
+    code: 1,
+    err: /^quoral: Cannot reach [^\n]*serve[^\n]*\n$/,
+  });
+  for (const name of ['serve', 'get', 'put', 'delete', 'scan', 'import']) {
+    t.match(await terminal.run(name, '--help'), {
+      code: 0,
+      out: new RegExp(`Example:\n  \\$ quoral ${name} `),
+      err: '',
+    });
+  }
+  t.match(await terminal.run('--help'), { code: 0, out: /serve[^]*import/ });
+  t.match(await terminal.run(), { code: 2, err: /Usage/ });
+});
+
+test('errors of the store come as one line with their code, and say if the write may still take effect', async (t) => {
+  const terminal = new FakeTerminal();
+  const data = `${t.testdir()}/store`;
+  const store = await terminal.openStore({ path: data });
+  const remote = await startService(t);
+  const error = () => new QuorumNotMetError('1 of 2\nreplicas', { definite: false, got: 1, wanted: 2 });
+  store.failures.push({ operation: 'put', error: error() });
+  remote.store.failures.push({ operation: 'put', error: error() });
+  t.match(await terminal.run('put', 'b', 'k', 'v', '--data', data), {
+    code: 1,
+    err: 'quoral: 1 of 2 replicas (QUORUM_NOT_MET; the write may still take effect)\n',
+  });
+  t.match(await terminal.run('put', 'b', 'k', 'v', '--url', remote.url), {
+    code: 1,
+    err: 'quoral: W-value unsatisfied: 1/2 (QUORUM_NOT_MET; the write may still take effect)\n',
+  });
+  terminal.isTTY = true;
+  store.failures.push({ operation: 'get', error: new Error('plain') });
+  t.match(await terminal.run('get', 'b', 'k', '--data', data), { code: 1, err: '\u001b[31mquoral:\u001b[39m plain\n' });
+});
+
+test('a remote bucket keeps bytes, metadata and the kinds of errors', async (t) => {
+  const { store, url } = await startService(t);
+  const remote = new RemoteBucket(`${url}/`, 'b/ü', 'my type');
+  const local = store.bucket('b/ü', { type: 'my type' });
+  const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
+  for (const key of ['a/b?c#d', Uint8Array.of(0, 0xff), '%41']) {
+    await remote.put(key, bytes, { metadata: { colour: 'red' }, contentType: 'image/png' });
+    t.match(await local.get(key), {
+      found: true,
+      siblings: [{ contentType: 'image/png', metadata: { colour: 'red' } }],
+    });
+    const read = await remote.get(key);
+    t.strictSame(read.value, bytes);
+    t.strictSame(read.siblings[0]!.metadata, { colour: 'red' });
+  }
+  await remote.put('k', Buffer.from('\r\n--x\r\n\r\n'));
+  await remote.put('k', bytes, { metadata: { n: '2' } });
+  const read = await remote.get('k');
+  t.strictSame(
+    read.siblings.map(({ value }) => Buffer.from(value)),
+    [Buffer.from('\r\n--x\r\n\r\n'), Buffer.from(bytes)],
+  );
+  t.equal(read.siblings[1]!.metadata.n, '2');
+  t.throws(() => read.value, { code: 'CONFLICT' });
+  const receipt = await remote.put('k', bytes, { causalContext: read.causalContext });
+  t.equal((await remote.get('k')).siblings.length, 1);
+  await remote.delete('k', { causalContext: receipt.causalContext });
+  t.equal((await remote.get('k')).found, false);
+
+  store.failures.push({
+    operation: 'get',
+    error: new OverloadedError('Busy', { definite: true, retryAfterMs: 1_500 }),
+  });
+  await t.rejects(remote.get('k'), { code: 'OVERLOADED', retryAfterMs: 2_000, definite: true });
+  await t.rejects(remote.put('k', new Uint8Array(8 * 2 ** 20 + 1)), { code: 'VALUE_TOO_LARGE' });
+  await t.rejects(remote.put('k', bytes, { contentType: 'nonsense' }), /415/);
+
+  const stranger = createServer((_request, response) => response.writeHead(418).end('teapot'));
+  await new Promise<void>((resolve) => stranger.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => stranger.close());
+  const other = new RemoteBucket(`http://127.0.0.1:${(stranger.address() as AddressInfo).port}`, 'b', 'default');
+  await t.rejects(other.get('k'), { name: 'CommandError', message: /answered 418: teapot/ });
+});
+
+test('serve says what to try, serves, and closes all in order when asked to stop', async (t) => {
+  const terminal = new FakeTerminal();
+  const data = `${t.testdir()}/store`;
+  for (const json of [false, true]) {
+    const running = terminal.run(
+      'serve',
+      '--data',
+      data,
+      '--http',
+      '0',
+      '--nodes',
+      '4',
+      '--sync',
+      'none',
+      ...(json ? ['--json'] : []),
+    );
+    while (!/http:\/\/127\.0\.0\.1:\d+/.test(terminal.printed)) await new Promise((resolve) => setImmediate(resolve));
+    const url = /http:\/\/127\.0\.0\.1:\d+/.exec(terminal.printed)![0];
+    t.equal(await (await fetch(`${url}/ping`)).text(), 'OK');
+    t.match(terminal.openings.at(-1), { path: data, nodes: 4, sync: 'none' });
+    terminal.signal();
+    const { code, out } = await running;
+    t.equal(code, 0);
+    if (json) t.match(JSON.parse(out), { event: 'listening', url, nodes: { length: 4 } });
+    else t.match(out, /4 nodes \(a, b, c, d\)[^]*curl -X PUT[^]*curl -i [^]*stopped\n$/);
+    t.equal(terminal.stores.get(data)!.closed, true);
+    t.equal(terminal.listens, false);
+    await t.rejects(fetch(`${url}/ping`));
+  }
+});

@@ -1,0 +1,264 @@
+/** `quoral import`: what it stores, skips, refuses, and how it goes on after an interruption. */
+import { readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { test } from 'tap';
+import { OverloadedError, QuorumNotMetError } from '../../../src/base/errors.js';
+import { linesOf } from '../../../src/cli/import/lines.js';
+import { duration } from '../../../src/cli/import/progress.js';
+import { recordOf } from '../../../src/cli/import/record.js';
+import { serveHttp } from '../../../src/service/http/server.js';
+import { FakeStore } from '../../support/fake-store.js';
+import { FakeTerminal } from '../../support/fake-terminal.js';
+
+type Test = { testdir(): string };
+
+function setUp(t: Test, content: string | Uint8Array) {
+  const terminal = new FakeTerminal();
+  const directory = t.testdir();
+  const file = `${directory}/input`;
+  const data = `${directory}/store`;
+  writeFileSync(file, content);
+  return {
+    terminal,
+    file,
+    data,
+    store: () => terminal.stores.get(data)!,
+    ndjson: (...args: string[]) =>
+      terminal.run('import', file, '--bucket', 'b', '--key', 'id', '--data', data, ...args),
+    words: (...args: string[]) =>
+      terminal.run('import', file, '--bucket', 'b', '--format', 'lines', '--data', data, ...args),
+    checkpoints: () => readdirSync(data, { recursive: true }).filter((name) => String(name).endsWith('.json')),
+  };
+}
+
+async function contentOf(store: FakeStore): Promise<Record<string, string[]>> {
+  const content: Record<string, string[]> = {};
+  store.closed = false;
+  for await (const { key, siblings } of store.bucket('b').scan({ values: true })) {
+    content[String(key)] = siblings!.map(({ value }) => Buffer.from(value).toString());
+  }
+  return content;
+}
+
+test('NDJSON is stored as it stands, under text and whole numbers; a second run changes nothing', async (t) => {
+  const { ndjson, store, checkpoints } = setUp(t, '\ufeff{"id":7,"a": 1}\r\n\n{"id":"x","b":"é"}\n  \n{"b":[],"id":8}');
+  t.match(await ndjson(), { code: 0, out: /^5 lines: 3 stored, 0 unchanged, 0 bad, 2 blank in / });
+  const content = { 7: ['{"id":7,"a": 1}'], 8: ['{"b":[],"id":8}'], x: ['{"id":"x","b":"é"}'] };
+  t.strictSame(await contentOf(store()), content);
+  t.strictSame(checkpoints(), []);
+  const puts = store().calls.put;
+  t.match(JSON.parse((await ndjson('--json')).out), {
+    lines: 5,
+    stored: 0,
+    unchanged: 3,
+    bad: 0,
+    blank: 2,
+    badLines: [],
+  });
+  t.equal(store().calls.put, puts);
+  t.strictSame(await contentOf(store()), content);
+});
+
+test('changed and conflicting values are replaced, and of lines with one key the last one wins', async (t) => {
+  const lines = Array.from({ length: 500 }, (_, i) => `{"id":"${i % 3}","n":${i}}\n`);
+  const { ndjson, store, terminal, data } = setUp(t, lines.join(''));
+  const bucket = (await terminal.openStore({ path: data })).bucket('b');
+  await bucket.put('0', Buffer.from('old'));
+  await bucket.put('0', Buffer.from('other'));
+  t.equal((await ndjson()).code, 0);
+  t.strictSame(await contentOf(store()), {
+    0: ['{"id":"0","n":498}'],
+    1: ['{"id":"1","n":499}'],
+    2: ['{"id":"2","n":497}'],
+  });
+});
+
+test('bad lines: named by number with the reason; skipped as asked', async (t) => {
+  const bad: [string | Uint8Array, RegExp][] = [
+    ['{"id":1', /not JSON/],
+    ['[1]', /not a JSON object/],
+    ['null', /not a JSON object/],
+    ['{"a":1}', /no field "id"/],
+    ['{"id":1.5}', /not whole/],
+    ['{"id":9007199254740993}', /over 2\^53/],
+    ['{"id":true}', /neither text nor a number/],
+    ['{"id":""}', /empty/],
+    ['{"__proto__":{"id":1}}', /no field "id"/],
+    [`{"id":"${'k'.repeat(2_000)}"}`, /1,900/],
+    [Uint8Array.of(0x22, 0xff), /not UTF-8/],
+  ];
+  const content = Buffer.concat(
+    bad.flatMap(([line]) => [Buffer.from(line), Buffer.from('\n')]).concat(Buffer.from('{"id":"good"}')),
+  );
+  const { ndjson, store, file } = setUp(t, content);
+  const { code, out, err } = await ndjson('--on-error', 'skip', '--json');
+  t.equal(code, 0);
+  t.match(JSON.parse(out), { lines: bad.length + 1, stored: 1, bad: bad.length });
+  bad.forEach(([, reason], index) => {
+    const line = err.split('\n').find((text) => text.startsWith(`${file}:${index + 1}: `));
+    t.match(line, reason, `line ${index + 1}`);
+  });
+  t.strictSame(Object.keys(await contentOf(store())), ['good']);
+});
+
+test('stopped at a bad line: all before it is stored, nothing after, and a mended file goes through', async (t) => {
+  const good = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, i) => `{"id":${from + i}}\n`).join('');
+  const { ndjson, store, file } = setUp(t, `${good(0, 300)}oops\n${good(300, 600)}`);
+  t.match(await ndjson(), {
+    code: 1,
+    out: /^301 lines: 300 stored, 0 unchanged, 1 bad/,
+    err: /:301: it is not JSON[^]*stopped at line 301/,
+  });
+  t.equal(Object.keys(await contentOf(store())).length, 300);
+  t.match(await ndjson(), { code: 1, err: /resuming after line 300[^]*stopped at line 301/ });
+  writeFileSync(file, good(0, 600));
+  t.match(await ndjson(), { code: 0, out: /^600 lines: 300 stored, 300 unchanged/, err: '' });
+});
+
+test('word lists: each line is key and value', async (t) => {
+  const { words, store } = setUp(t, 'beta\r\nalpha\n\n two words \n');
+  t.match(await words(), { code: 0, out: /^4 lines: 3 stored, 0 unchanged, 0 bad, 1 blank/ });
+  t.strictSame(await contentOf(store()), { ' two words ': [' two words '], alpha: ['alpha'], beta: ['beta'] });
+  t.match(await words('--key', 'x'), { code: 2, err: /takes no --key/ });
+});
+
+test('an error of the store ends the import in order; the next run goes on where every line before is done', async (t) => {
+  const count = 400;
+  const { words, store, terminal, data, checkpoints, file } = setUp(
+    t,
+    Array.from({ length: count }, (_, i) => `word${i}\n`).join(''),
+  );
+  terminal.tickMs = 50; // Saves often.
+  await terminal.openStore({ path: data });
+  const error = new QuorumNotMetError('1 of 2', { definite: false, got: 1, wanted: 2 });
+  const put = store().bucket.bind(store());
+  let calls = 0;
+  store().bucket = ((name: string) => {
+    const bucket = put(name);
+    return {
+      ...bucket,
+      put: (...args: Parameters<typeof bucket.put>) => (++calls === 200 ? Promise.reject(error) : bucket.put(...args)),
+    };
+  }) as typeof put;
+  t.match(await words(), { code: 1, err: /QUORUM_NOT_MET/ });
+  t.equal(checkpoints().length, 1);
+  store().bucket = put;
+  const again = await words('--json');
+  t.match(again, { code: 0, err: /^resuming after line (\d+) / });
+  const after = Number(/after line (\d+)/.exec(again.err)![1]);
+  t.ok(after >= 100 && after < 200, `line ${after}`);
+  t.match(JSON.parse(again.out), { lines: count - after, bad: 0 });
+  const content = await contentOf(store());
+  t.equal(Object.keys(content).length, count);
+  for (const [key, values] of Object.entries(content)) t.strictSame(values, [key]);
+  t.strictSame(checkpoints(), []);
+
+  // Of a file that has changed since, nothing is skipped.
+  calls = 0;
+  store().bucket = ((name: string) => ({ ...put(name), put: () => Promise.reject(error) })) as typeof put;
+  writeFileSync(file, Array.from({ length: count + 1 }, (_, i) => `word${i}\n`).join(''));
+  t.match(await words(), { code: 1 });
+  t.equal(checkpoints().length, 1);
+  utimesSync(file, 1, 1);
+  store().bucket = put;
+  t.match(await words(), { code: 0, out: /^401 lines: 1 stored, 400 unchanged/, err: '' });
+});
+
+test('a stop signal finishes what is in hand and can be resumed; --restart begins anew', async (t) => {
+  const { words, terminal } = setUp(t, Array.from({ length: 1_000 }, (_, i) => `word${i}\n`).join(''));
+  const running = words();
+  while (!terminal.listens) await new Promise((resolve) => setImmediate(resolve));
+  while ([...terminal.stores.values()][0]!.calls.put < 100) await new Promise((resolve) => setImmediate(resolve));
+  terminal.signal();
+  const { code, out, err } = await running;
+  t.equal(code, 1);
+  const stored = Number(/^(\d+) lines/.exec(out)![1]);
+  t.match(err, `interrupted after line ${stored}: run again to go on`);
+  t.ok(stored >= 100 && stored < 1_000);
+  t.match(await words('--restart'), {
+    code: 0,
+    out: new RegExp(`^1000 lines: ${1_000 - stored} stored, ${stored} unchanged`),
+    err: '',
+  });
+});
+
+test('an overloaded store is given the time it asks for', async (t) => {
+  const { words, terminal, data, store } = setUp(t, 'a\nb\n');
+  await terminal.openStore({ path: data });
+  for (const operation of ['get', 'put'] as const) {
+    store().failures.push({ operation, error: new OverloadedError('Busy', { definite: true, retryAfterMs: 30 }) });
+  }
+  t.match(await words(), { code: 0, out: /^2 lines: 2 stored/ });
+  t.strictSame(terminal.slept, [30, 30]);
+});
+
+test('progress: a bar on a terminal, lines elsewhere', async (t) => {
+  const content = Array.from({ length: 200 }, (_, i) => `word${i}\n`).join('');
+  const plain = setUp(t, content);
+  plain.terminal.tickMs = 200;
+  t.match((await plain.words()).err, /^importing: \d+%, \d+ lines, \d+ lines\/s, \d+ (s|min \d\d s) left\n/);
+  plain.terminal.isTTY = true;
+  const { err } = await plain.words();
+  t.match(err, /importing .*%.* lines\/s .* left/);
+  t.strictSame([0, 59.6, 61, 3_600, 7_325].map(duration), [
+    '0 s',
+    '1 min 00 s',
+    '1 min 01 s',
+    '1 h 00 min',
+    '2 h 02 min',
+  ]);
+});
+
+test('over HTTP: the same counts, no progress file', async (t) => {
+  const { terminal, file } = setUp(t, '{"id":1}\n{"id":2}\n');
+  const store = new FakeStore();
+  const service = await serveHttp(store, { port: 0 });
+  t.teardown(() => service.close());
+  const run = () => terminal.run('import', file, '--bucket', 'b', '--key', 'id', '--url', service.url);
+  t.match(await run(), { code: 0, out: /^2 lines: 2 stored, 0 unchanged/ });
+  t.match(await run(), { code: 0, out: /^2 lines: 0 stored, 2 unchanged/ });
+  t.strictSame(await contentOf(store), { 1: ['{"id":1}'], 2: ['{"id":2}'] });
+});
+
+// Goal: however a file is cut into chunks, its lines, their numbers and their places are the same.
+test('lines do not depend on chunks', async (t) => {
+  const line = fc.string({ maxLength: 6 }).map((text) => text.replaceAll('\n', 'n').replaceAll('\r', 'r'));
+  const file = fc.tuple(fc.array(fc.tuple(line, fc.constantFrom('\n', '\r\n'))), line);
+  const property = fc.asyncProperty(file, fc.array(fc.nat(8)), fc.nat(6), async ([lines, last], cuts, maxBytes) => {
+    const bytes = Buffer.from(lines.map((parts) => parts.join('')).join('') + last);
+    const chunks = (async function* () {
+      let at = 0;
+      for (const cut of cuts) yield bytes.subarray(at, (at += cut));
+      yield bytes.subarray(at);
+    })();
+    const expected = last === '' ? lines.map(([text]) => text) : [...lines.map(([text]) => text), last];
+    let end = 100;
+    let number = 7;
+    for await (const got of linesOf(chunks, { offset: 100, line: 7 }, maxBytes)) {
+      const text = expected[number - 7]!;
+      const fits = Buffer.byteLength(text) <= maxBytes;
+      if (got.number !== ++number || got.start !== end) return false;
+      if ((got.bytes === undefined ? undefined : Buffer.from(got.bytes).toString()) !== (fits ? text : undefined))
+        return false;
+      end = got.end;
+    }
+    return number === 7 + expected.length && end === 100 + bytes.length;
+  });
+  await fc.assert(property, { interruptAfterTimeLimit: Number(process.env.PROPERTY_MS ?? 2_000), numRuns: 2_000 });
+  t.pass('each line had its number, place and bytes');
+});
+
+test('any bytes are a record, blank, or bad with a reason', (t) => {
+  const property = fc.property(
+    fc.uint8Array(),
+    fc.constantFrom('ndjson' as const, 'lines' as const),
+    (bytes, format) => {
+      const record = recordOf(bytes, format, 'id');
+      return record === undefined || (typeof record === 'string' ? record.length > 0 : record.key.length > 0);
+    },
+  );
+  fc.assert(property, { interruptAfterTimeLimit: Number(process.env.PROPERTY_MS ?? 1_000), numRuns: 2_000 });
+  t.pass('none threw');
+  t.end();
+});

@@ -1,0 +1,476 @@
+/** The HTTP service from outside: over fetch what clients do, over raw sockets what nobody should. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { test } from 'tap';
+import {
+  CorruptError,
+  OverloadedError,
+  QuorumNotMetError,
+  StorageFullError,
+  TimeoutError,
+  TooManySiblingsError,
+} from '../../../src/base/errors.js';
+import { type HttpOptions, type HttpService, serveHttp } from '../../../src/service/http/server.js';
+import { FakeStore } from '../../support/fake-store.js';
+import { exchange } from '../../support/raw-http.js';
+
+type Teardown = { teardown(fn: () => Promise<unknown>): void };
+
+async function start(
+  t: Teardown,
+  options: HttpOptions = {},
+): Promise<{ store: FakeStore; service: HttpService; url: string }> {
+  const store = new FakeStore({ maxValueBytes: options.maxValueBytes ?? 8 * 2 ** 20 });
+  const service = await serveHttp(store, { port: 0, ...options });
+  t.teardown(() => service.close());
+  return { store, service, url: service.url };
+}
+
+const put = (url: string, body: string | Uint8Array, headers: Record<string, string> = {}) =>
+  fetch(url, { method: 'PUT', body: body as BodyInit, headers: { 'Content-Type': 'text/plain', ...headers } });
+
+const textOf = async (url: string, init?: RequestInit) => {
+  const response = await fetch(url, init);
+  return `${response.status} ${await response.text()}`;
+};
+
+test('an object is put, read, headed, replaced and deleted in each URL family', async (t) => {
+  const { url } = await start(t);
+  const families = [
+    ['/buckets/carts/keys/alice', '</buckets/carts>; rel="up"'],
+    ['/riak/old/alice', '</riak/old>; rel="up"'],
+    ['/types/maps/buckets/carts/keys/alice', '</types/maps/buckets/carts>; rel="up"'],
+  ] as const;
+  for (const [path, up] of families) {
+    const object = url + path;
+    t.equal(await textOf(object), '404 not found\n');
+
+    const stored = await put(object, 'milk', {
+      'X-Riak-Meta-Colour': 'red',
+      'Content-Type': 'text/plain; charset=utf-8',
+    });
+    t.equal(stored.status, 204);
+    t.equal(await stored.text(), '');
+
+    const read = await fetch(object);
+    t.equal(read.status, 200);
+    t.equal(await read.text(), 'milk');
+    t.equal(read.headers.get('content-type'), 'text/plain; charset=utf-8');
+    t.equal(read.headers.get('x-riak-meta-colour'), 'red');
+    t.equal(read.headers.get('link'), up);
+    t.equal(read.headers.get('vary'), 'Accept-Encoding');
+    t.match(read.headers.get('etag')!, /^"[0-9A-Za-z]+"$/);
+    t.equal(new Date(read.headers.get('last-modified')!).getTime(), 1_700_000_000_000 - (1_700_000_000_000 % 1000));
+    const context = read.headers.get('x-riak-vclock')!;
+
+    const head = await fetch(object, { method: 'HEAD' });
+    t.equal(head.status, 200);
+    t.equal(await head.text(), '');
+    t.equal(head.headers.get('content-length'), '4');
+    t.equal(head.headers.get('etag'), read.headers.get('etag'));
+
+    const replaced = await put(`${object}?returnbody=true&w=2`, 'bread', { 'X-Riak-Vclock': context });
+    t.equal(replaced.status, 200);
+    t.equal(await replaced.text(), 'bread');
+    t.not(replaced.headers.get('etag'), read.headers.get('etag'));
+
+    t.equal((await fetch(object, { method: 'DELETE' })).status, 204);
+    const gone = await fetch(object);
+    t.equal(gone.status, 404);
+    t.equal(await gone.text(), 'not found\n');
+    t.equal(gone.headers.get('x-riak-deleted'), 'true');
+
+    // The tombstone's context lets the next put replace it.
+    const again = await put(object, 'eggs', { 'X-Riak-Vclock': gone.headers.get('x-riak-vclock')! });
+    t.equal(again.status, 204);
+    t.equal(await textOf(object), '200 eggs');
+  }
+});
+
+test('DELETE: 404 for what is not there; with a context, that version without a read', async (t) => {
+  const { url, store } = await start(t);
+  const object = `${url}/buckets/b/keys/k`;
+  t.equal(await textOf(object, { method: 'DELETE' }), '404 not found\n');
+  const first = await put(object, '1');
+  await put(object, '2');
+  const reads = store.calls.get;
+  const context = first.headers.get('x-riak-vclock')!;
+  t.equal((await fetch(object, { method: 'DELETE', headers: { 'X-Riak-Vclock': context } })).status, 204);
+  t.equal(store.calls.get, reads);
+  t.equal(await textOf(object), '200 2'); // Only the version of the context is gone.
+});
+
+test('bytes, empty values, odd keys and every header value come back as they were', async (t) => {
+  const { url, store } = await start(t);
+  const bytes = Uint8Array.from({ length: 1024 }, (_, i) => i & 0xff);
+  for (const key of ['a%2Fb', '%00', '%FF%FE', 'k%C3%A9', 'a%20b+c', 'x'.repeat(1_800)]) {
+    const object = `${url}/buckets/b%2F1/keys/${key}`;
+    t.equal((await put(object, bytes, { 'Content-Type': 'application/octet-stream' })).status, 204, key);
+    t.strictSame(new Uint8Array(await (await fetch(object)).arrayBuffer()), bytes, key);
+  }
+  // Client libraries fold dot segments away, escaped or not; the service does not.
+  const dots =
+    'PUT /buckets/b%2F1/keys/%2e%2e HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: a/b\r\nContent-Length: 0\r\n\r\n';
+  t.match(await exchange(url, dots), /^HTTP\/1.1 204 /);
+  const keys = [];
+  for await (const { key } of store.bucket('b/1').scan()) keys.push(key);
+  t.strictSame(
+    keys,
+    ['\0', '..', 'a b+c', 'a/b', 'ké', 'x'.repeat(1_800), Uint8Array.of(0xff, 0xfe)].sort((a, b) =>
+      Buffer.compare(Buffer.from(a), Buffer.from(b)),
+    ),
+  );
+
+  const object = `${url}/buckets/b/keys/meta`;
+  const headers = {
+    'X-Riak-Meta-Name': Buffer.from('Zoë').toString('latin1'),
+    'X-Riak-Meta-Empty': '',
+    'X-Riak-Meta-__proto__': 'plain',
+    'Content-Encoding': 'gzip',
+    Link: '</buckets/b/keys/other>; riaktag="friend"',
+  };
+  t.equal((await put(object, '', headers)).status, 204);
+  const said = await exchange(url, 'GET /buckets/b/keys/meta HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+  const said8 = Buffer.from(said, 'latin1').toString();
+  t.match(said8, /^HTTP\/1.1 200 /);
+  t.match(said8, /\r\nX-Riak-Meta-Name: Zoë\r\n/i);
+  t.match(said8, /\r\nX-Riak-Meta-Empty: \r\n/i);
+  t.match(said8, /\r\nX-Riak-Meta-__proto__: plain\r\n/i);
+  t.match(said8, /\r\nContent-Encoding: gzip\r\n/i);
+  t.match(said8, /\r\nLink: <\/buckets\/b>; rel="up", <\/buckets\/b\/keys\/other>; riaktag="friend"\r\n/i);
+  t.match(said8, /\r\n\r\n$/);
+});
+
+test('metadata and content types of the embedded store that no header can carry do no harm', async (t) => {
+  const { url, store } = await start(t);
+  const metadata = { fine: 'yes', FINE: 'twice', 'two words': 'x', lines: 'a\r\nEvil: 1', snow: '☃' };
+  await store.bucket('b').put('k', Uint8Array.of(1), { metadata, contentType: 'not a\ntype' });
+  const response = await fetch(`${url}/buckets/b/keys/k`);
+  t.equal(response.status, 200);
+  t.equal(response.headers.get('content-type'), 'application/octet-stream');
+  t.equal(response.headers.get('x-riak-meta-fine'), 'yes');
+  t.equal(Buffer.from(response.headers.get('x-riak-meta-snow')!, 'latin1').toString(), '☃');
+  t.equal(response.headers.get('evil'), null);
+  t.equal(response.headers.get('x-quoral-meta-omitted'), '3');
+});
+
+test('siblings: listed, in parts, one by vtag, resolved by a put with the context', async (t) => {
+  const { url } = await start(t);
+  const object = `${url}/buckets/b/keys/k`;
+  await put(object, 'milk', { 'X-Riak-Meta-Who': 'alice' });
+  await put(object, 'bread', { 'Content-Type': 'text/html' });
+  await put(object, 'milk', { 'X-Riak-Meta-Who': 'alice' });
+
+  const list = await fetch(object);
+  t.equal(list.status, 300);
+  t.equal(list.headers.get('content-type'), 'text/plain');
+  t.equal(list.headers.get('vary'), 'Accept, Accept-Encoding');
+  const lines = (await list.text()).split('\n');
+  t.equal(lines[0], 'Siblings:');
+  const vtags = lines.slice(1, -1);
+  t.equal(new Set(vtags).size, 3);
+
+  const one = await fetch(`${object}?vtag=${vtags[1]}`);
+  t.equal(one.status, 200);
+  t.equal(one.headers.get('content-type'), 'text/html');
+  t.equal(one.headers.get('etag'), `"${vtags[1]}"`);
+  t.equal(await one.text(), 'bread');
+  t.equal(await textOf(`${object}?vtag=nothing`), '404 not found\n');
+
+  const parts = await fetch(object, { headers: { Accept: 'multipart/mixed' } });
+  t.equal(parts.status, 300);
+  const boundary = /^multipart\/mixed; boundary=(\w+)$/.exec(parts.headers.get('content-type')!)![1];
+  const pieces = (await parts.text()).split(`\r\n--${boundary}`);
+  t.equal(pieces[0], '');
+  t.equal(pieces.at(-1), '--\r\n');
+  const bodies = pieces.slice(1, -1).map((piece) => piece.slice(piece.indexOf('\r\n\r\n') + 4));
+  t.strictSame(bodies, ['milk', 'bread', 'milk']);
+  t.match(pieces[1]!, /\r\nContent-Type: text\/plain\r\n/);
+  t.match(pieces[1]!, /\r\nX-Riak-Meta-Who: alice\r\n/i);
+  t.match(pieces[1]!, new RegExp(`\\r\\nETag: "${vtags[0]}"\\r\\n`));
+
+  const returned = await put(`${object}?returnbody=true`, 'eggs');
+  t.equal(returned.status, 300);
+  const context = (await fetch(object)).headers.get('x-riak-vclock')!;
+  t.equal((await put(object, 'all of it', { 'X-Riak-Vclock': context })).status, 204);
+  t.equal(await textOf(object), '200 all of it');
+});
+
+test('Accept decides the form, and 406 says what there is', async (t) => {
+  const { url } = await start(t);
+  const object = `${url}/buckets/b/keys/k`;
+  await put(object, '{}', { 'Content-Type': 'application/json' });
+  const status = async (accept: string) => (await fetch(object, { headers: { Accept: accept } })).status;
+  t.equal(await status('application/json'), 200);
+  t.equal(await status('application/*;q=0.1, text/html'), 200);
+  t.equal(await status('text/html'), 406);
+  t.equal(await status('*/*, application/json;q=0'), 406);
+  await put(object, 'x');
+  const type = async (accept: string) =>
+    (await fetch(object, { headers: { Accept: accept } })).headers.get('content-type');
+  t.equal(await type('*/*'), 'text/plain');
+  t.match((await type('multipart/mixed, */*'))!, /^multipart/);
+  t.equal(await type('multipart/mixed;q=0.2, text/plain'), 'text/plain');
+  t.equal(await status('image/png'), 406);
+});
+
+test('conditional reads answer 304 and 412; conditional writes are refused, not ignored', async (t) => {
+  const { url, store } = await start(t);
+  const object = `${url}/buckets/b/keys/k`;
+  await put(object, 'x');
+  const { headers } = await fetch(object);
+  const etag = headers.get('etag')!;
+  const date = headers.get('last-modified')!;
+  const early = new Date(Date.parse(date) - 1_000).toUTCString();
+  const status = async (conditions: Record<string, string>) => (await fetch(object, { headers: conditions })).status;
+  t.equal(await status({ 'If-None-Match': `"other", W/${etag}` }), 304);
+  t.equal(await status({ 'If-None-Match': '*' }), 304);
+  t.equal(await status({ 'If-None-Match': '"other"', 'If-Modified-Since': date }), 200);
+  t.equal(await status({ 'If-Modified-Since': date }), 304);
+  t.equal(await status({ 'If-Modified-Since': early }), 200);
+  t.equal(await status({ 'If-Modified-Since': 'yesterday' }), 200);
+  t.equal(await status({ 'If-Match': etag }), 200);
+  t.equal(await status({ 'If-Match': '"other"' }), 412);
+  t.equal(await status({ 'If-Unmodified-Since': early }), 412);
+  t.equal(await status({ 'If-Unmodified-Since': date }), 200);
+  const writes = store.calls.put;
+  for (const name of [
+    'If-None-Match',
+    'If-Match',
+    'If-Unmodified-Since',
+    'X-Riak-If-Not-Modified',
+    'X-Riak-Index-age_int',
+  ]) {
+    t.equal((await put(object, 'y', { [name]: '*' })).status, 501, name);
+  }
+  t.equal((await fetch(object, { method: 'DELETE', headers: { 'If-Match': '*' } })).status, 501);
+  t.equal(store.calls.put, writes);
+});
+
+test('POST without a key makes one and says where', async (t) => {
+  const { url } = await start(t);
+  for (const [path, pattern] of [
+    ['/buckets/b/keys', /^\/buckets\/b\/keys\/[0-9A-Za-z]{15,22}$/],
+    ['/buckets/b/keys/', /^\/buckets\/b\/keys\/[0-9A-Za-z]{15,22}$/],
+    ['/types/t%20t/buckets/b/keys', /^\/types\/t%20t\/buckets\/b\/keys\/[0-9A-Za-z]{15,22}$/],
+    ['/riak/b', /^\/riak\/b\/[0-9A-Za-z]{15,22}$/],
+  ] as const) {
+    const made = await fetch(url + path, { method: 'POST', body: 'x', headers: { 'Content-Type': 'text/plain' } });
+    t.equal(made.status, 201);
+    t.match(made.headers.get('location')!, pattern);
+    t.equal(await textOf(url + made.headers.get('location')), '200 x');
+  }
+  const body = await fetch(`${url}/riak/b?returnbody=true`, {
+    method: 'POST',
+    body: 'y',
+    headers: { 'Content-Type': 'a/b' },
+  });
+  t.equal(`${body.status} ${await body.text()}`, '201 y');
+});
+
+test('parameters: read, and refused with the words of Riak', async (t) => {
+  const { url } = await start(t);
+  const object = `${url}/buckets/b/keys/k`;
+  await put(object, 'x');
+  for (const good of [
+    'r=1',
+    'r=quorum&pr=one',
+    'r=default',
+    'timeout=1000',
+    'notfound_ok=true&basic_quorum=false',
+    'unknown=1',
+  ]) {
+    t.equal(await textOf(`${object}?${good}`), '200 x', good);
+  }
+  for (const name of ['r', 'w', 'pr', 'pw', 'dw']) {
+    const words = `400 ${name} query parameter must be an integer or one of the following words: 'one', 'quorum' or 'all'\n`;
+    for (const bad of ['two', '-1', '1.5', '', '%00', '1e3']) t.equal(await textOf(`${object}?${name}=${bad}`), words);
+  }
+  t.equal(await textOf(`${object}?timeout=soon`), '400 Bad timeout value "soon"\n');
+  t.match(await textOf(`${object}?timeout=0`), /^400 /);
+  t.equal(await textOf(`${object}?r=4`), '400 Specified r/pr values invalid for bucket n value of 3\n');
+  const write = (query: string) =>
+    textOf(`${object}?${query}`, { method: 'PUT', body: 'y', headers: { 'Content-Type': 'a/b' } });
+  t.equal(await write('dw=4'), '400 Specified w/dw/pw/node_confirms values invalid for bucket n value of 3\n');
+  t.equal(await write('returnbody=perhaps'), '400 returnbody query parameter must be true or false\n');
+  t.match(await write('w=0'), /^400 /);
+  t.match(await write('node_confirms=2'), /^501 /);
+  t.equal(await textOf(object), '200 x');
+});
+
+test('bad heads and bodies: a 4xx that says what to do, and nothing stored', async (t) => {
+  const { url, store } = await start(t, { maxValueBytes: 1_000 });
+  const object = `${url}/buckets/b/keys/k`;
+  const untyped = await fetch(object, { method: 'PUT', body: Buffer.from('x') });
+  t.equal(`${untyped.status} ${await untyped.text()}`, '400 Missing Content-Type request header\n');
+  for (const type of ['text', 'text/', '/plain', 'a b/c', 'text/plain/x']) {
+    const expected = `415 "${type}" is not a valid media type for the Content-type header.\n`;
+    t.equal(await textOf(object, { method: 'PUT', body: 'x', headers: { 'Content-Type': type } }), expected);
+  }
+  t.match(
+    await textOf(object, { method: 'PUT', body: 'x', headers: { 'Content-Type': 'a/b', 'X-Riak-Vclock': '!' } }),
+    /^400 /,
+  );
+  t.match(
+    await textOf(object, { method: 'PUT', body: 'x', headers: { 'Content-Type': 'a/b', 'X-Riak-Meta-N': '\xff' } }),
+    /^400 /,
+  );
+  t.equal((await put(object, 'x'.repeat(1_001))).status, 413);
+  for (const path of [
+    '/buckets//keys/k',
+    '/buckets/%/keys/k',
+    '/buckets/b/keys/%4',
+    '/buckets/%ff/keys/k',
+    '/types//buckets/b/keys/k',
+  ]) {
+    t.match(await textOf(url + path), /^400 \w/, path);
+  }
+  t.match(await textOf(`${url}/buckets/b/keys/${'x'.repeat(1_901)}`), /^400 .*1,900/);
+  for (const path of ['/', '/nothing', '/buckets', '/buckets/b', '/types/t', '/riak', '/riak/b/k/more', '/%zz']) {
+    t.match(await textOf(url + path), /^40[04] /, path);
+  }
+  for (const [method, path, allow] of [
+    ['PATCH', '/buckets/b/keys/k', 'GET, HEAD, PUT, POST, DELETE'],
+    ['PUT', '/buckets/b/keys', 'POST'],
+    ['GET', '/buckets/b/keys', 'POST'],
+    ['DELETE', '/riak/b', 'POST'],
+  ] as const) {
+    const response = await fetch(url + path, { method });
+    t.equal(response.status, 405);
+    t.equal(response.headers.get('allow'), allow);
+  }
+  t.equal(store.calls.put, 1); // Only the damaged context got as far as the store, which refused it.
+  t.equal(await textOf(object), '404 not found\n');
+});
+
+test('what the store refuses becomes the status, text and headers of its code', async (t) => {
+  const { url, store } = await start(t);
+  const object = `${url}/buckets/b/keys/k`;
+  const failing = async (operation: 'get' | 'put', error: Error) => {
+    store.failures.push({ operation, error });
+    const response = operation === 'get' ? await fetch(object) : await put(object, 'x');
+    const definite = response.headers.get('x-quoral-definite');
+    return `${response.status} ${response.headers.get('x-quoral-error')} ${definite} ${await response.text()}`;
+  };
+  const unmet = { got: 1, wanted: 2 };
+  t.equal(
+    await failing('get', new QuorumNotMetError('m', { definite: true, ...unmet })),
+    '503 QUORUM_NOT_MET true R-value unsatisfied: 1/2\n',
+  );
+  t.equal(
+    await failing('put', new QuorumNotMetError('m', { definite: false, ...unmet })),
+    '503 QUORUM_NOT_MET false W-value unsatisfied: 1/2\n',
+  );
+  t.equal(await failing('put', new TimeoutError('m')), '503 TIMEOUT false request timed out\n');
+  t.equal(await failing('put', new StorageFullError('Free space')), '507 STORAGE_FULL false Free space\n');
+  t.equal(await failing('put', new TooManySiblingsError('Resolve')), '409 TOO_MANY_SIBLINGS true Resolve\n');
+  t.equal(await failing('get', new CorruptError('All bad')), '500 CORRUPT true All bad\n');
+
+  store.failures.push({
+    operation: 'get',
+    error: new OverloadedError('Busy', { definite: true, retryAfterMs: 1_200 }),
+  });
+  const busy = await fetch(object);
+  t.equal(`${busy.status} ${busy.headers.get('retry-after')} ${await busy.text()}`, '503 2 Busy\n');
+
+  store.failures.push({ operation: 'get', error: new TimeoutError('m', { definite: true }) });
+  const unread = await put(`${object}?returnbody=true`, 'x');
+  t.equal(unread.status, 503);
+  t.equal(unread.headers.get('x-quoral-definite'), 'false');
+  t.equal(await unread.text(), 'Stored, but could not be read back: request timed out\n');
+});
+
+test('a mistake of the service is a 500 without its details, and is reported', async (t) => {
+  const reported: unknown[] = [];
+  const { url, store } = await start(t, { onError: (error) => reported.push(error) });
+  const mistake = new Error('secret');
+  store.failures.push({ operation: 'get', error: mistake });
+  t.equal(await textOf(`${url}/buckets/b/keys/k`), '500 Error:\ninternal error\n');
+  t.strictSame(reported, [mistake]);
+});
+
+test('/ping answers; /ready follows the replicas', async (t) => {
+  const { url, store } = await start(t);
+  const ping = await fetch(`${url}/ping`);
+  t.equal(`${ping.status} ${ping.headers.get('content-type')} ${await ping.text()}`, '200 text/html OK');
+  t.equal(await textOf(`${url}/ready`), '200 ready\n');
+  await store.admin.stop('b');
+  t.equal(await textOf(`${url}/ready`), '200 ready\n');
+  await store.admin.stop('c');
+  t.match(await textOf(`${url}/ready`), /^503 not ready: 2 partitions/);
+});
+
+test('only loopback without insecure', async (t) => {
+  for (const host of ['0.0.0.0', '::', '10.0.0.1', 'example.com', '127.0.0.1.example.com']) {
+    await t.rejects(serveHttp(new FakeStore(), { host, port: 0 }), { code: 'INVALID_ARGUMENT', message: /--insecure/ });
+  }
+  const open = await serveHttp(new FakeStore(), { host: '0.0.0.0', port: 0, insecure: true });
+  t.equal(await textOf(`${open.url.replace('0.0.0.0', '127.0.0.1')}/ping`), '200 OK');
+  await open.close();
+});
+
+// Goal: nothing that arrives on a socket crashes the service, hangs it, or gets an answer that is not HTTP.
+test('what is not HTTP, too large or never finished gets an answer or a closed connection', async (t) => {
+  const { url } = await start(t, { maxValueBytes: 1_000, requestTimeoutMs: 200 });
+  const head = 'PUT /buckets/b/keys/k HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: text/plain\r\n';
+  const cases: [string, string | Uint8Array, RegExp][] = [
+    ['noise', Uint8Array.from({ length: 300 }, (_, i) => (i * 7) & 0xff), /^HTTP\/1.1 400 /],
+    ['a TLS hello', Uint8Array.of(0x16, 0x03, 0x01, 0x02, 0x00, 0x01), /^HTTP\/1.1 400 /],
+    ['no method', 'nonsense\r\n\r\n', /^HTTP\/1.1 400 /],
+    ['an unknown method', 'BREW /buckets/b/keys/k HTTP/1.1\r\nHost: x\r\n\r\n', /^HTTP\/1.1 400 /],
+    ['a header without a colon', `${head}broken\r\n\r\n`, /^HTTP\/1.1 400 /],
+    ['a NUL in a header', `${head}X-Riak-Meta-A: a\0b\r\n\r\n`, /^HTTP\/1.1 400 /],
+    ['huge headers', `${head}X-Riak-Meta-A: ${'a'.repeat(70_000)}\r\n\r\n`, /^HTTP\/1.1 431 /],
+    ['a huge target', `GET /buckets/b/keys/${'k'.repeat(70_000)} HTTP/1.1\r\n\r\n`, /^HTTP\/1.1 431 /],
+    ['a bad length', `${head}Content-Length: ten\r\n\r\n`, /^HTTP\/1.1 400 /],
+    ['two lengths', `${head}Content-Length: 1\r\nContent-Length: 2\r\n\r\nx`, /^HTTP\/1.1 400 /],
+    ['length and chunks', `${head}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, /^HTTP\/1.1 400 /],
+    ['a bad chunk', `${head}Transfer-Encoding: chunked\r\n\r\nzz\r\nx\r\n`, /^HTTP\/1.1 400 /],
+    ['a length over the limit', `${head}Content-Length: 99999999999\r\n\r\n`, /^HTTP\/1.1 413 /],
+    [
+      'chunks over the limit',
+      `${head}Transfer-Encoding: chunked\r\n\r\n5dc\r\n${'x'.repeat(1_500)}\r\n`,
+      /^HTTP\/1.1 413 /,
+    ],
+    ['an unfinished head', 'GET /ping HTTP/1.1\r\nHost:', /^HTTP\/1.1 408 /],
+    ['an unfinished body', `${head}Content-Length: 10\r\n\r\nabc`, /^(HTTP\/1.1 408 |$)/],
+    [
+      'the absolute form',
+      'GET http://x/ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+      /^HTTP\/1.1 (200|404) /,
+    ],
+    ['chunks', `${head}Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n`, /^HTTP\/1.1 204 /],
+    ['HTTP/1.0', 'GET /buckets/b/keys/k HTTP/1.0\r\n\r\n', /^HTTP\/1.1 200 /],
+  ];
+  for (const [name, bytes, expected] of cases) t.match(await exchange(url, bytes), expected, name);
+  t.equal(await textOf(`${url}/buckets/b/keys/k`), '200 hi');
+});
+
+test('close finishes what is in flight, refuses what comes after, and cuts off what never ends', async (t) => {
+  const { url, service, store } = await start(t, { drainTimeoutMs: 150 });
+  const object = `${url}/buckets/b/keys/k`;
+  let open = () => {};
+  store.gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  const inFlight = put(object, 'kept');
+  while (store.calls.put === 0) await new Promise((resolve) => setImmediate(resolve));
+  // A connection that is in the middle of a request when the service stops, and sends no more.
+  const { hostname, port } = new URL(url);
+  const stuck = connect(Number(port), hostname);
+  stuck.write(
+    'PUT /buckets/b/keys/k HTTP/1.1\r\nHost: x\r\nContent-Type: a/b\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n',
+  );
+  await once(stuck, 'data'); // 100 Continue: the service has its head, and waits for its body.
+  stuck.resume();
+  const stuckClosed = once(
+    stuck.on('error', () => stuck.destroy()),
+    'close',
+  );
+  const closed = service.close();
+  open();
+  t.equal((await inFlight).status, 204);
+  await Promise.all([closed, stuckClosed]);
+  await t.rejects(fetch(object));
+  t.equal(store.closed, false);
+});

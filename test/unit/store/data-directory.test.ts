@@ -1,0 +1,212 @@
+/** Who may open a data directory, and as what. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { t, test } from 'tap';
+import { InvariantError } from '../../../src/base/assert.js';
+import { type FixedOptions, openDataDirectory } from '../../../src/store/data-directory.js';
+import { isLockFile, lockDirectory } from '../../../src/store/directory-lock.js';
+
+const child = fileURLToPath(new URL('../../support/lock-child.js', import.meta.url));
+const root = mkdtempSync(join(tmpdir(), 'quoral-directory-'));
+t.teardown(() => rmSync(root, { recursive: true, force: true }));
+let places = 0;
+const place = (): string => join(root, `${++places}`);
+const emptyPlace = (): string => {
+  const path = place();
+  mkdirSync(path);
+  return path;
+};
+
+const node = (name: string, path = name) => ({ name, path, zone: name, weight: 1 });
+const options: FixedOptions = { nodes: ['a', 'b', 'c'].map((name) => node(name)), n: 3, partitions: 64 };
+const ring = { version: 1, owners: [0, 1, 2] };
+const create = () => ({ ...options, ring });
+const mustNotCreate = (): never => {
+  throw new InvariantError('The store is there already');
+};
+const files = (path: string): string[] => readdirSync(path).filter((name) => !isLockFile(name));
+
+async function holder(path: string): Promise<ChildProcess> {
+  const process_ = spawn(process.execPath, [child, 'hold', path], { stdio: ['pipe', 'pipe', 'inherit'] });
+  await once(process_.stdout, 'data');
+  return process_;
+}
+
+test('a directory has one owner in this process', async (t) => {
+  const path = emptyPlace();
+  const lock = await lockDirectory(path);
+  const refusal = {
+    code: 'LOCKED',
+    definite: true,
+    message: new RegExp(`open already in this process \\(${process.pid}\\)`),
+  };
+  await t.rejects(lockDirectory(path), refusal);
+  t.equal(readdirSync(path).length, 1, 'the refused one leaves nothing behind');
+  lock.release();
+  lock.release();
+  t.same(readdirSync(path), []);
+  const again = await lockDirectory(path);
+  lock.release(); // Of the old one: does nothing to the new.
+  await t.rejects(lockDirectory(path), { code: 'LOCKED' });
+  again.release();
+});
+
+test('another process is named, and a killed one is succeeded', async (t) => {
+  const path = emptyPlace();
+  const other = await holder(path);
+  await t.rejects(lockDirectory(path), { code: 'LOCKED', message: new RegExp(`in use by process ${other.pid}:`) });
+  other.kill('SIGKILL');
+  await once(other, 'exit');
+  t.equal(readdirSync(path).length, 1, 'its claim is still there');
+  const lock = await lockDirectory(path);
+  t.equal(readdirSync(path).length, 1, 'and is removed');
+  lock.release();
+});
+
+test('claims of another boot, of an id used again, or of nobody are dead; of another container, alive', async (t) => {
+  const path = emptyPlace();
+  const probe = await lockDirectory(path);
+  const own = readdirSync(path)[0]!;
+  probe.release();
+  const [, pid, start, boot, namespace, random] = own.split('.') as [string, string, string, string, string, string];
+  const claimOf = (parts: string[]): string => ['LOCK', ...parts, random].join('.');
+  const dead = [
+    [pid, start, '00000000-1111-2222-3333-444444444444', namespace],
+    [pid, `${Number(start) - 1}`, boot, namespace],
+    ['4194305', start, boot, namespace], // Above the largest id that Linux gives.
+  ];
+  for (const parts of dead) writeFileSync(join(path, claimOf(parts)), '');
+  writeFileSync(join(path, 'LOCKSMITH'), 'not a claim');
+  const lock = await lockDirectory(path);
+  t.equal(readdirSync(path).length, 2);
+  t.ok(existsSync(join(path, 'LOCKSMITH')));
+  lock.release();
+
+  const foreign = claimOf([pid, start, boot, '1']);
+  writeFileSync(join(path, foreign), '');
+  await t.rejects(lockDirectory(path), { code: 'LOCKED', message: /another container.*remove .*LOCK\./ });
+  rmSync(join(path, foreign));
+  (await lockDirectory(path)).release();
+});
+
+// Goal: never two owners, however many come at once and however they end. Method: processes that contend, each failing
+// if it meets another owner, over the claims that killed ones leave.
+test('contending processes own the directory one at a time', async (t) => {
+  const path = emptyPlace();
+  const killed = await holder(path);
+  const contenders = [1, 2, 3].map(() => spawn(process.execPath, [child, 'contend', path, '30'], { stdio: 'inherit' }));
+  killed.kill('SIGKILL');
+  const codes = await Promise.all(contenders.map(async (each) => (await once(each, 'exit'))[0]));
+  t.same(codes, [0, 0, 0]);
+  t.same(readdirSync(path), []);
+});
+
+test('a store is created once, and found again as it was', async (t) => {
+  const path = join(place(), 'deep', 'data');
+  const first = await openDataDirectory(path, {}, create);
+  t.equal(first.isNew, true);
+  t.match(first.manifest, { ...options, ring });
+  t.equal(first.path, path);
+  t.equal(first.nodePath(first.manifest.nodes[0]!), join(path, 'a'));
+  t.same(files(path), ['quoral.json']);
+  await t.rejects(openDataDirectory(path, {}, create), { code: 'LOCKED' });
+  first.close();
+  first.close();
+
+  const second = await openDataDirectory(path, {}, mustNotCreate);
+  t.equal(second.isNew, false);
+  t.same(second.manifest, first.manifest);
+  second.close();
+  const third = await openDataDirectory(path, options, mustNotCreate);
+  t.same(third.manifest, first.manifest);
+  third.close();
+});
+
+test('other fixed options are refused by name, with both values', async (t) => {
+  const path = place();
+  (await openDataDirectory(path, {}, create)).close();
+  const refused = (given: Partial<FixedOptions>, message: RegExp) =>
+    t.rejects(openDataDirectory(path, given, mustNotCreate), { code: 'OPTIONS_MISMATCH', definite: true, message });
+  await refused({ partitions: 128 }, /partitions: 64, not 128/);
+  await refused({ n: 2 }, /n: 3, not 2/);
+  await refused({ nodes: options.nodes.slice(1) }, /nodes: .*"a".*, not /);
+  await refused({ nodes: options.nodes.map((each) => ({ ...each, zone: 'z' })) }, /nodes: /);
+  await refused({ nodes: options.nodes.map((each) => ({ ...each, weight: 2 })) }, /nodes: /);
+  t.same(files(path), ['quoral.json']);
+  (await openDataDirectory(path, { partitions: 64 }, mustNotCreate)).close();
+});
+
+test('what is not a store is left alone', async (t) => {
+  const path = emptyPlace();
+  writeFileSync(join(path, 'thesis.txt'), 'years of work');
+  const refused = { code: 'UNKNOWN_FORMAT', definite: true, message: /thesis\.txt.*new directory/ };
+  await t.rejects(openDataDirectory(path, {}, mustNotCreate), refused);
+  t.same(readdirSync(path), ['thesis.txt']);
+  await t.rejects(openDataDirectory(join(path, 'thesis.txt'), {}, mustNotCreate), { code: 'INVALID_ARGUMENT' });
+  await t.rejects(openDataDirectory(join(path, 'thesis.txt', 'x'), {}, mustNotCreate), { code: 'INVALID_ARGUMENT' });
+
+  const cutShort = emptyPlace();
+  mkdirSync(join(cutShort, 'lost+found'));
+  writeFileSync(join(cutShort, 'quoral.json.new'), '{"format": 1, "id"');
+  const opened = await openDataDirectory(cutShort, {}, create);
+  t.equal(opened.isNew, true, 'a creation that was cut short is begun anew');
+  t.same(files(cutShort).sort(), ['lost+found', 'quoral.json']);
+  opened.close();
+});
+
+test('a manifest that is damaged or of another version is refused and kept', async (t) => {
+  const path = place();
+  (await openDataDirectory(path, {}, create)).close();
+  const file = join(path, 'quoral.json');
+  const good = readFileSync(file, 'utf8');
+  const content = JSON.parse(good);
+  const bad: [string, RegExp][] = [
+    ['', /not JSON/],
+    [good.slice(0, 100), /not JSON/],
+    ['\0'.repeat(good.length), /not JSON/],
+    ['null', /damaged/],
+    ['[]', /damaged/],
+    ['{}', /damaged/],
+    [JSON.stringify({ ...content, format: 2 }), /format 2.*newer/],
+    [JSON.stringify({ ...content, format: '1' }), /damaged/],
+    [JSON.stringify({ ...content, n: 0 }), /damaged/],
+    [JSON.stringify({ ...content, partitions: '64' }), /damaged/],
+    [JSON.stringify({ ...content, nodes: [] }), /damaged/],
+    [JSON.stringify({ ...content, nodes: [{ name: 'a' }] }), /damaged/],
+    [JSON.stringify({ ...content, ring: undefined }), /damaged/],
+  ];
+  for (const [text, message] of bad) {
+    writeFileSync(file, text);
+    await t.rejects(openDataDirectory(path, {}, mustNotCreate), { code: 'UNKNOWN_FORMAT', message }, text.slice(0, 40));
+    t.equal(readFileSync(file, 'utf8'), text);
+    t.same(readdirSync(path), ['quoral.json'], 'no lock is left');
+  }
+  writeFileSync(file, good);
+  (await openDataDirectory(path, {}, mustNotCreate)).close();
+});
+
+test('a node elsewhere is locked, too', async (t) => {
+  const disk = place();
+  const nodes = [node('a'), node('b', disk)];
+  const creating = () => ({ ...options, nodes, ring });
+  const first = await openDataDirectory(place(), {}, creating);
+  t.equal(first.nodePath(nodes[1]!), disk);
+  const other = place();
+  await t.rejects(openDataDirectory(other, {}, creating), { code: 'LOCKED' });
+  t.same(readdirSync(other), [], 'nothing was created');
+  first.close();
+  (await openDataDirectory(other, {}, creating)).close();
+
+  const same = () => ({ ...options, nodes: [node('a', disk), node('b', disk)], ring });
+  await t.rejects(openDataDirectory(place(), {}, same), { code: 'INVALID_ARGUMENT' });
+});
+
+test('a mistake in the creating code is not taken for a failing disk', async (t) => {
+  const path = place();
+  await t.rejects(openDataDirectory(path, {}, mustNotCreate), InvariantError);
+  t.same(readdirSync(path), []);
+});
