@@ -81,7 +81,8 @@ export class SimulatedClient {
   private client: Client | undefined;
   /** The puts under way, by the tickets of the client's present incarnation. */
   private readonly underWay = new Map<number, PutOperation>();
-  private readonly unsettled = new Set<PutOperation | GetOperation>();
+  /** What is under way, and what is to be called when it has ended. */
+  private readonly unsettled = new Map<PutOperation | GetOperation, () => void>();
   private beginning: PutOperation | undefined;
 
   constructor(options: SimulatedClientOptions) {
@@ -114,9 +115,10 @@ export class SimulatedClient {
   /** The process of this client died: what it had under way is never told. */
   died(): void {
     this.client = undefined;
-    for (const operation of this.unsettled) {
+    for (const [operation, ended] of this.unsettled) {
       operation.end = { type: 'abandoned' };
       operation.endedAt = this.options.simulator.time;
+      ended();
     }
     this.unsettled.clear();
     this.underWay.clear();
@@ -147,12 +149,15 @@ export class SimulatedClient {
       token === undefined
         ? { context: EMPTY_CONTEXT, highestTimestamp: ZERO_TIMESTAMP }
         : decodeToken(token.text, keyHash(located));
+    const ended = (): void => {
+      if (then !== undefined) simulator.at(0, () => then(put));
+    };
     const settle = (outcome: PutOutcome): void => {
       put.told++;
       this.unsettled.delete(put);
       put.endedAt = simulator.time;
       put.end = this.putEnd(put, located, given, outcome);
-      if (then !== undefined) simulator.at(0, () => then(put));
+      ended();
     };
     simulator.outside(this.thread, () => {
       this.beginning = put;
@@ -177,7 +182,7 @@ export class SimulatedClient {
       this.beginning = undefined;
       if (typeof ticket === 'number') {
         this.underWay.set(ticket, put);
-        this.unsettled.add(put);
+        this.unsettled.set(put, ended);
       } else settle({ ok: false, failure: ticket });
     });
     return put;
@@ -200,6 +205,9 @@ export class SimulatedClient {
     };
     history.gets.push(get);
     const located = locate(key, this.options.primaries.length);
+    const ended = (): void => {
+      if (then !== undefined) simulator.at(0, () => then(get));
+    };
     const settle = (outcome: GetOutcome): void => {
       get.told++;
       this.unsettled.delete(get);
@@ -209,11 +217,11 @@ export class SimulatedClient {
         const siblings = history.siblingsOf(outcome.record, `get ${get.id} of ${key}`);
         get.end = { type: 'got', siblings, token: this.readToken(located, outcome.record) };
       }
-      if (then !== undefined) simulator.at(0, () => then(get));
+      ended();
     };
     simulator.outside(this.thread, () => {
       const ticket = this.running().get({ type: 'get', key: located, r, pr: 0, timeoutMs }, { settle });
-      if (typeof ticket === 'number') this.unsettled.add(get);
+      if (typeof ticket === 'number') this.unsettled.set(get, ended);
       else settle({ ok: false, failure: ticket });
     });
     return get;
