@@ -1,17 +1,20 @@
 /**
- * What the clients of a simulated cluster did and were told, in the words of the checkers: puts by number, and for each
- * the numbers of the puts that its token had seen. This is bookkeeping by the clients' own observations; it looks into
- * no causal context, so that it can be held against them.
+ * What the clients of a simulated cluster did and were told, in the words of the checkers. Each try of a put is a write
+ * event with a number; each put knows the events that its token had seen. This is bookkeeping by the clients' own
+ * observations: it looks into no causal context, so that it can be held against them.
+ *
+ * Why tries and not puts: whoever has read a put's first try and replaced it has not seen the second one, which its
+ * client sends when the first one's coordinator dies. The second is then a write beside that later one.
  */
 import type { Attempt, Dot } from '../clocks/event-id.js';
-import type { Timestamp } from '../clocks/timestamp.js';
+import { compareTimestamps, type Timestamp } from '../clocks/timestamp.js';
 import { decodeRecord } from '../codec/record.js';
 import type { Ack, OperationFailure } from '../messages/coordinator-messages.js';
 
-/** A causal context as a client keeps it, and the puts that it is known to have seen: all of them, transitively. */
+/** A causal context as a client keeps it, and the events that it has seen: all of them, transitively. */
 export interface Token {
   readonly text: string;
-  readonly puts: ReadonlySet<number>;
+  readonly events: ReadonlySet<number>;
 }
 
 export type PutEnd =
@@ -33,8 +36,10 @@ export interface PutOperation {
   /** What it wrote, unique among all puts; null for a delete. */
   readonly value: string | null;
   readonly lastWriteWins: boolean;
-  /** The puts that its token had seen. */
+  /** The events that its token had seen. */
   readonly past: ReadonlySet<number>;
+  /** Its tries, in order. */
+  readonly events: number[];
   readonly w: number;
   readonly dw: number;
   readonly timeoutMs: number;
@@ -46,9 +51,9 @@ export interface PutOperation {
   told: number;
 }
 
-/** One sibling of an object as read: the put that made it, and when by its own timestamp. */
+/** One sibling of an object as read: the event that made it, and when by its own timestamp. */
 export interface ReadSibling {
-  readonly put: number;
+  readonly event: number;
   readonly timestamp: Timestamp;
 }
 
@@ -85,13 +90,19 @@ export class History {
   readonly destroyed = new Set<number>();
   /** What contradicted itself while it was being written down: each is a violation. */
   readonly contradictions: string[] = [];
-  private readonly putOfAttempt = new Map<string, number>();
+  /** By event: its put, and how many tries of that put came before. */
+  private readonly events: { readonly put: PutOperation; readonly tries: number }[] = [];
+  private readonly eventOfAttempt = new Map<string, number>();
   private readonly attemptOfDot = new Map<string, string>();
   private readonly mintedPuts = new Set<number>();
 
-  /** `put` is tried under `attempt`. */
-  noteAttempt(put: number, attempt: Attempt): void {
-    this.putOfAttempt.set(nameOf(attempt), put);
+  /** `put` is tried under `attempt`; the same attempt may be sent to several coordinators. */
+  noteAttempt(put: PutOperation, attempt: Attempt): void {
+    const name = nameOf(attempt);
+    if (this.eventOfAttempt.has(name)) return;
+    this.eventOfAttempt.set(name, this.events.length);
+    put.events.push(this.events.length);
+    this.events.push({ put, tries: put.events.length - 1 });
   }
 
   /** `dot` was seen to name `attempt`. */
@@ -107,27 +118,34 @@ export class History {
   /** A vnode minted `attempt`. */
   noteMinted(dot: Dot, attempt: Attempt): void {
     this.noteDot(dot, attempt, 'a minting');
-    const put = this.putOf(attempt);
-    if (put !== undefined) this.mintedPuts.add(put);
+    const event = this.eventOfAttempt.get(nameOf(attempt));
+    if (event !== undefined) this.mintedPuts.add(this.events[event]!.put.id);
   }
 
-  wasMinted(put: number): boolean {
-    return this.mintedPuts.has(put);
+  wasMinted(put: PutOperation): boolean {
+    return this.mintedPuts.has(put.id);
   }
 
-  putOf(attempt: Attempt): number | undefined {
-    return this.putOfAttempt.get(nameOf(attempt));
+  /** The put that `attempt` is a try of. */
+  putOf(attempt: Attempt): PutOperation | undefined {
+    const event = this.eventOfAttempt.get(nameOf(attempt));
+    return event === undefined ? undefined : this.events[event]!.put;
   }
 
-  /** The siblings of a record, tombstones included, by the puts that made them. */
+  /** The put that `event` is a try of. */
+  putBy(event: number): PutOperation {
+    return this.events[event]!.put;
+  }
+
+  /** The siblings of a record, tombstones included. */
   siblingsOf(record: Uint8Array, where: string): ReadSibling[] {
     if (record.length === 0) return [];
     const siblings: ReadSibling[] = [];
     for (const { dot, attempt, timestamp } of decodeRecord(record).siblings) {
       this.noteDot(dot, attempt, where);
-      const put = this.putOf(attempt);
-      if (put === undefined) this.contradictions.push(`${where}: a sibling that nobody put, dot ${nameOf(dot)}`);
-      else siblings.push({ put, timestamp });
+      const event = this.eventOfAttempt.get(nameOf(attempt));
+      if (event === undefined) this.contradictions.push(`${where}: a sibling that nobody put, dot ${nameOf(dot)}`);
+      else siblings.push({ event, timestamp });
     }
     return siblings;
   }
@@ -135,16 +153,32 @@ export class History {
   /** All that someone has seen who saw these siblings. */
   seenIn(siblings: readonly ReadSibling[]): ReadonlySet<number> {
     const seen = new Set<number>();
-    for (const { put } of siblings) {
-      seen.add(put);
-      for (const earlier of this.puts[put]!.past) seen.add(earlier);
+    for (const { event } of siblings) {
+      const { put, tries } = this.events[event]!;
+      for (let i = 0; i <= tries; i++) seen.add(put.events[i]!);
+      for (const earlier of put.past) seen.add(earlier);
     }
     return seen;
   }
 
-  /** True if `later` was made by someone who had seen `earlier`. */
+  /** True if `later` replaces `earlier`: its author had seen it, or it is a later try of the same put. */
   isBefore(earlier: number, later: number): boolean {
-    return this.puts[later]!.past.has(earlier);
+    const { put, tries } = this.events[later]!;
+    const index = put.events.indexOf(earlier);
+    return index === -1 ? put.past.has(earlier) : index < tries;
+  }
+
+  /** True if the sibling is, or replaces, what `put` was acknowledged for. */
+  carries(sibling: ReadSibling, put: AcknowledgedPut): boolean {
+    const acknowledged = put.events[put.events.length - 1]!;
+    if (sibling.event === acknowledged || this.isBefore(acknowledged, sibling.event)) return true;
+    // Under last-write-wins a put beats what its coordinator had, seen or not, by a later timestamp.
+    return put.lastWriteWins && compareTimestamps(sibling.timestamp, put.end.timestamp) > 0;
+  }
+
+  /** True if the author of `put` had seen `sibling`, or the put is a later try of it. */
+  replaces(put: AcknowledgedPut, sibling: ReadSibling): boolean {
+    return this.isBefore(sibling.event, put.events[put.events.length - 1]!);
   }
 
   *acknowledged(): Generator<AcknowledgedPut> {

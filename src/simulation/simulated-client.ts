@@ -19,7 +19,7 @@ import type { ActorContext, ActorHost, ActorRef, Conversation, MessageCodec } fr
 import type { Simulator } from '../runtime/simulator/simulator.js';
 import { Client, type GetOutcome, type PutOutcome } from '../store/client.js';
 import { PutReceipt, type ReceiptParts } from '../store/receipt.js';
-import type { GetOperation, History, PutOperation, Token } from './history.js';
+import type { GetOperation, History, PutOperation, ReadSibling, Token } from './history.js';
 import { TappedContext } from './tapped-host.js';
 
 export interface PutSettings {
@@ -134,7 +134,8 @@ export class SimulatedClient {
       key,
       value,
       lastWriteWins,
-      past: token?.puts ?? new Set(),
+      past: token?.events ?? new Set(),
+      events: [],
       w,
       dw,
       timeoutMs,
@@ -215,7 +216,7 @@ export class SimulatedClient {
       if (!outcome.ok) get.end = { type: 'failed', failure: outcome.failure };
       else {
         const siblings = history.siblingsOf(outcome.record, `get ${get.id} of ${key}`);
-        get.end = { type: 'got', siblings, token: this.readToken(located, outcome.record) };
+        get.end = { type: 'got', siblings, token: this.readToken(located, outcome.record, siblings) };
       }
       ended();
     };
@@ -238,7 +239,7 @@ export class SimulatedClient {
       joinContexts(left.context, right.context),
       laterOf(left.highestTimestamp, right.highestTimestamp),
     );
-    return { text, puts: new Set([...a.puts, ...b.puts]) };
+    return { text, events: new Set([...a.events, ...b.events]) };
   }
 
   private putEnd(put: PutOperation, located: Uint8Array, given: SeenContext, outcome: PutOutcome): PutOperation['end'] {
@@ -254,22 +255,22 @@ export class SimulatedClient {
       acks: [],
     };
     const text = this.options.receiptToken?.(parts, put) ?? new PutReceipt(parts).causalContext;
-    return { type: 'acknowledged', dot, timestamp, acks, token: { text, puts: new Set([...put.past, put.id]) } };
+    return { type: 'acknowledged', dot, timestamp, acks, token: { text, events: new Set([...put.past, ...put.events]) } };
   }
 
-  private readToken(located: Uint8Array, record: Uint8Array): Token | undefined {
+  private readToken(located: Uint8Array, record: Uint8Array, siblings: readonly ReadSibling[]): Token | undefined {
     if (record.length === 0) return undefined;
     const object = decodeRecord(record);
     const text = encodeToken(keyHash(located), object.context, highestTimestamp(object));
     const { history } = this.options;
-    return { text, puts: history.seenIn(history.siblingsOf(record, 'a read')) };
+    return { text, events: history.seenIn(siblings) };
   }
 
   private noteAttempt(ticket: number, request: CoordinatorRequest): void {
     if (request.type !== 'put') return;
     const put = this.beginning ?? this.underWay.get(ticket);
     assert(put !== undefined, 'every attempt belongs to a put under way');
-    this.options.history.noteAttempt(put.id, (request as Put).put.attempt);
+    this.options.history.noteAttempt(put, (request as Put).put.attempt);
   }
 
   private running(): Client {

@@ -8,7 +8,7 @@ test('a put is read back, and lies on every primary', () => {
   const put = cluster.settle(cluster.put('cart', 'milk'));
   assert.equal(put.end?.type, 'acknowledged');
   const get = cluster.settle(cluster.get('cart', { client: 1 }));
-  assert.deepEqual(get.end?.type === 'got' && get.end.siblings.map(({ put }) => put), [put.id]);
+  assert.deepEqual(get.end?.type === 'got' && get.end.siblings.map(({ event }) => event), put.events);
   cluster.runFor(10);
   for (const name of cluster.primariesOf('cart')) assert.equal(cluster.replica(name).read('cart'), 'milk');
 });

@@ -27,11 +27,11 @@ function check(operation: PutOperation | GetOperation, name: string, violations:
 export function definiteFailuresStored(cluster: SimulatedCluster, keys: Iterable<string>): string[] {
   const { history } = cluster;
   const violations: string[] = [];
-  const refused = new Set<number>();
+  const refused = new Set<PutOperation>();
   for (const put of history.puts) {
     if (put.end?.type !== 'failed' || !put.end.failure.definite) continue;
-    refused.add(put.id);
-    if (history.wasMinted(put.id)) {
+    refused.add(put);
+    if (history.wasMinted(put)) {
       violations.push(`minted though it had failed definitely (${put.end.failure.why}): ${describePut(put)}`);
     }
   }
@@ -40,7 +40,7 @@ export function definiteFailuresStored(cluster: SimulatedCluster, keys: Iterable
       for (const { attempt } of cluster.replica(name).object(key)?.siblings ?? []) {
         const put = history.putOf(attempt);
         if (put !== undefined && refused.has(put)) {
-          violations.push(`stored on ${name} though it had failed definitely: ${describePut(history.puts[put]!)}`);
+          violations.push(`stored on ${name} though it had failed definitely: ${describePut(put)}`);
         }
       }
     }

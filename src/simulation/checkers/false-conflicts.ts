@@ -17,13 +17,14 @@ export function falseConflicts(history: History, final: ReadonlyMap<string, read
 function check(history: History, siblings: readonly ReadSibling[], where: string, violations: string[]): void {
   for (let i = 0; i < siblings.length; i++) {
     for (let j = i + 1; j < siblings.length; j++) {
-      const a = siblings[i]!.put;
-      const b = siblings[j]!.put;
-      if (a === b) violations.push(`false conflict: ${where} shows ${describePut(history.puts[a]!)} twice`);
+      const a = siblings[i]!.event;
+      const b = siblings[j]!.event;
+      const [putA, putB] = [history.putBy(a), history.putBy(b)];
+      if (putA === putB) violations.push(`false conflict: ${where} shows ${describePut(putA)} twice`);
       else if (history.isBefore(a, b) || history.isBefore(b, a)) {
-        const [earlier, later] = history.isBefore(a, b) ? [a, b] : [b, a];
+        const [earlier, later] = history.isBefore(a, b) ? [putA, putB] : [putB, putA];
         violations.push(
-          `false conflict: ${where} shows ${describePut(history.puts[earlier]!)} beside ${describePut(history.puts[later]!)}, whose author had seen it`,
+          `false conflict: ${where} shows ${describePut(earlier)} beside ${describePut(later)}, whose author had seen it`,
         );
       }
     }

@@ -2,7 +2,6 @@
  * Promise 1: no acknowledged write is lost. After healing, each is visible or superseded by an effective write, unless
  * a fault destroyed its last holder.
  */
-import { compareTimestamps } from '../../clocks/timestamp.js';
 import { describePut, type History, type ReadSibling } from '../history.js';
 
 /** @param final - for every key, the siblings of a strict read after healing, tombstones included */
@@ -11,13 +10,7 @@ export function lostWrites(history: History, final: ReadonlyMap<string, readonly
   for (const put of history.acknowledged()) {
     if (history.destroyed.has(put.id)) continue;
     const siblings = final.get(put.key) ?? [];
-    const survives = siblings.some(
-      (sibling) =>
-        sibling.put === put.id ||
-        history.isBefore(put.id, sibling.put) ||
-        // Under last-write-wins a put beats what its coordinator had, seen or not, by a later timestamp.
-        (put.lastWriteWins && compareTimestamps(sibling.timestamp, put.end.timestamp) > 0),
-    );
+    const survives = siblings.some((sibling) => history.carries(sibling, put));
     if (!survives) violations.push(`lost: ${describePut(put)} was acknowledged`);
   }
   return violations;

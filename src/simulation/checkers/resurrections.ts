@@ -6,8 +6,8 @@ export function resurrections(history: History, final: ReadonlyMap<string, reado
   for (const put of history.acknowledged()) {
     if (history.destroyed.has(put.id)) continue;
     for (const sibling of final.get(put.key) ?? []) {
-      if (!history.isBefore(sibling.put, put.id)) continue;
-      const victim = describePut(history.puts[sibling.put]!);
+      if (!history.replaces(put, sibling)) continue;
+      const victim = describePut(history.putBy(sibling.event));
       violations.push(`resurrected: the final read shows ${victim}, which ${describePut(put)} had replaced`);
     }
   }

@@ -4,7 +4,6 @@
  * - shows that put or one that supersedes it (read your writes, whoever reads), and
  * - shows nothing that the put's author had seen: a deletion's victims never come back (no resurrection).
  */
-import { compareTimestamps } from '../../clocks/timestamp.js';
 import { type AcknowledgedPut, describePut, type GetOperation, type History, type ReadSibling } from '../history.js';
 
 export function strictReadViolations(history: History, n: number): string[] {
@@ -34,20 +33,15 @@ function checkRead(
   put: AcknowledgedPut,
   violations: string[],
 ): void {
-  const shown = siblings.some(
-    (sibling) =>
-      sibling.put === put.id ||
-      history.isBefore(put.id, sibling.put) ||
-      (put.lastWriteWins && compareTimestamps(sibling.timestamp, put.end.timestamp) > 0),
-  );
+  const shown = siblings.some((sibling) => history.carries(sibling, put));
   if (!shown) {
     violations.push(
       `not read: get ${get.id} (r ${get.r}, at ${get.startedAt.toFixed(1)} ms) does not show ${describePut(put)}`,
     );
   }
   for (const sibling of siblings) {
-    if (history.isBefore(sibling.put, put.id)) {
-      const victim = describePut(history.puts[sibling.put]!);
+    if (history.replaces(put, sibling)) {
+      const victim = describePut(history.putBy(sibling.event));
       violations.push(
         `resurrected: get ${get.id} (r ${get.r}, at ${get.startedAt.toFixed(1)} ms) shows ${victim}, which ${describePut(put)} had replaced`,
       );
