@@ -97,7 +97,7 @@ interface Run {
 
 async function runImport(terminal: Terminal, { file, size, from, flags, values, checkpoint }: Run): Promise<void> {
   const started = terminal.now();
-  const progress = new ProgressReport(terminal.stderr, size, from.offset, terminal.now);
+  const progress = new ProgressReport(terminal.stderr, size, from.offset, () => terminal.now());
   const badLines: { line: number; reason: string }[] = [];
   let savedMs = started;
   const importer = new Importer(
@@ -119,18 +119,20 @@ async function runImport(terminal: Terminal, { file, size, from, flags, values, 
         await checkpoint.save(position);
         savedMs = terminal.now();
       },
-      sleep: terminal.sleep,
+      sleep: (ms) => terminal.sleep(ms),
     },
     from,
   );
-  let interrupted = false;
+  let asked = false;
+  // A signal that came after the last line interrupted nothing.
+  const interrupted = () => asked && importer.position().offset < size;
   const unsubscribe = terminal.onStopSignal(() => {
-    interrupted = true;
+    asked = true;
     importer.stop();
   });
   try {
     await importer.run(linesOf(createReadStream(file, { start: from.offset }), from, MAX_LINE_BYTES));
-    if (importer.stoppedAt === undefined && !interrupted) await checkpoint?.remove();
+    if (importer.stoppedAt === undefined && !interrupted()) await checkpoint?.remove();
   } finally {
     unsubscribe();
     progress.stop();
@@ -142,7 +144,7 @@ async function runImport(terminal: Terminal, { file, size, from, flags, values, 
   if (importer.stoppedAt !== undefined) {
     throw new CommandError(`stopped at line ${importer.stoppedAt}: mend it and run again, or pass --on-error skip`);
   }
-  if (interrupted) throw new CommandError(`interrupted after line ${importer.position().line}: run again to go on`);
+  if (interrupted()) throw new CommandError(`interrupted after line ${importer.position().line}: run again to go on`);
 }
 
 function summary(importer: Importer, seconds: number, badLines: readonly object[], json: boolean): string {

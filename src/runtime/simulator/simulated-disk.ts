@@ -314,7 +314,6 @@ export class DiskStorage implements Storage {
 
   put(key: Uint8Array, value: Uint8Array): void {
     this.#begin();
-    assert(key.length >= 1 && key.length <= MAX_KEY_BYTES, 'a key has from 1 to 1,978 bytes');
     this.#write(key, value);
   }
 
@@ -385,6 +384,7 @@ export class DiskStorage implements Storage {
   }
 
   #write(key: Uint8Array, value: Uint8Array | undefined): void {
+    assert(key.length >= 1 && key.length <= MAX_KEY_BYTES, 'a key has from 1 to 1,978 bytes');
     const id = idOf(key);
     this.#pending.set(id, { id, key, value });
   }

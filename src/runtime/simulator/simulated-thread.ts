@@ -10,6 +10,7 @@
  * virtual instant, hence before, within and after a commit, and by `crashAt` on the points within one instant.
  */
 import { assert, InvariantError } from '../../base/assert.js';
+import { EMPTY } from '../../base/bytes.js';
 import { below, type SeededRandom, unit } from '../../base/random.js';
 import {
   type Actor,
@@ -20,6 +21,7 @@ import {
   type Conversation,
   DEFAULT_SUPERVISION,
   type Failure,
+  FrameError,
   type Release,
   refAt,
   type SupervisionPolicy,
@@ -71,6 +73,9 @@ interface HeldReply {
   readonly body: Uint8Array | undefined;
 }
 
+/** Where an outcome goes: a thread's incarnation, and the request's number there. */
+type Requester = Pick<Request, 'fromThread' | 'fromIncarnation' | 'requestId'>;
+
 type Phase = 'down' | 'idle' | 'turn' | 'committing';
 
 const WAKE = 0;
@@ -80,7 +85,6 @@ const LOST = 3;
 const TIMER_DUE = 4;
 const STOP_OVERDUE = 5;
 
-const EMPTY_BODY = new Uint8Array(0);
 const DEFAULT_MAILBOX = 4_096;
 /** One turn in so many takes its mails out of order. */
 const SHUFFLE_ONE_IN = 4;
@@ -294,7 +298,7 @@ export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
     this.#note('request', to, outstanding.id, slot);
     if (to === this.thread) {
       const target = this.#cells.get(slot);
-      const failure = this.#refusal(target, 0, ref.conversation.name);
+      const failure = this.#refusal(target, target?.incarnation ?? 0, ref.conversation.name);
       if (failure !== undefined) this.#settleFailed(outstanding.id, failure);
       else this.#admit(new Request(target!, to, this.incarnation, outstanding.id, message, undefined, undefined));
       return;
@@ -317,7 +321,7 @@ export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
         toIncarnation: outstanding.toIncarnation,
         requestId: outstanding.id,
         slot,
-        actorIncarnation: this.#world.actorIncarnation(to, slot),
+        actorIncarnation: this.#peers.actorIncarnation(to, slot),
         conversation: ref.conversation.name,
         body,
         failure: undefined,
@@ -433,6 +437,7 @@ export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
         return;
       }
       case FRAME_FAILURE:
+        if (frame.failure === 'stale') this.#peers.learnActor(frame.from, frame.slot, frame.actorIncarnation);
         this.#settleFailed(frame.requestId, frame.failure!);
         return;
     }
@@ -661,6 +666,8 @@ export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
           return;
       }
     } catch (error) {
+      // Nothing damages a simulated frame: its codec is wrong, and no restart would help.
+      if (error instanceof FrameError) throw error;
       this.#actorFailed(cell, error);
     }
   }
@@ -737,7 +744,8 @@ export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
       );
     } else if (copies === undefined || (copies.underWay === 0 && !copies.admitted)) {
       // The last copy to be turned away tells, and only if none was admitted: the failure says 'never received'.
-      this.#transmitFailure(frame.from, frame.fromIncarnation, frame.requestId, failure);
+      const requester = { fromThread: frame.from, fromIncarnation: frame.fromIncarnation, requestId: frame.requestId };
+      this.#transmitFailure(requester, failure, cell);
     }
   }
 
@@ -745,7 +753,7 @@ export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
   #refusal(cell: ActorCell | undefined, incarnation: number, conversation: string): Failure | undefined {
     if (cell === undefined || !cell.alive) return 'unreachable';
     assert(cell.conversation.name === conversation, `slot ${cell.slot} does not speak ${conversation}`);
-    if (incarnation !== 0 && incarnation !== cell.incarnation) return 'stale';
+    if (incarnation !== cell.incarnation) return 'stale';
     return cell.unanswered.size >= cell.mailbox ? 'refused' : undefined;
   }
 
@@ -760,7 +768,10 @@ export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
     const { fromThread, requestId } = request;
     this.#note(interim ? 'notice' : 'reply', fromThread, requestId, body?.length ?? 0);
     if (body !== undefined) {
-      this.#transmit(this.#frameBack(request, interim ? FRAME_NOTICE : FRAME_REPLY, body, undefined), body);
+      this.#transmit(
+        this.#frameBack(request, interim ? FRAME_NOTICE : FRAME_REPLY, body, undefined, request.cell),
+        body,
+      );
       return;
     }
     const outstanding = interim ? this.#outstanding.get(requestId) : this.#settle(requestId);
@@ -770,30 +781,30 @@ export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
 
   #sendFailure(request: Request, failure: Failure): void {
     if (request.fromThread === this.thread) this.#settleFailed(request.requestId, failure);
-    else this.#transmitFailure(request.fromThread, request.fromIncarnation, request.requestId, failure);
+    else this.#transmitFailure(request, failure, request.cell);
   }
 
-  #transmitFailure(to: number, incarnation: number, requestId: number, failure: Failure): void {
-    this.#note('failure', to, requestId, FAILURES.indexOf(failure));
-    const address = { fromThread: to, fromIncarnation: incarnation, requestId };
-    this.#transmit(this.#frameBack(address, FRAME_FAILURE, EMPTY_BODY, failure), EMPTY_BODY);
+  #transmitFailure(requester: Requester, failure: Failure, cell: ActorCell | undefined): void {
+    this.#note('failure', requester.fromThread, requester.requestId, FAILURES.indexOf(failure));
+    this.#transmit(this.#frameBack(requester, FRAME_FAILURE, EMPTY, failure, cell), EMPTY);
   }
 
   #frameBack(
-    request: { readonly fromThread: number; readonly fromIncarnation: number; readonly requestId: number },
+    requester: Requester,
     kind: FrameKind,
     body: Uint8Array,
     failure: Failure | undefined,
+    cell: ActorCell | undefined,
   ): Frame {
     return {
       kind,
       from: this.thread,
       fromIncarnation: this.incarnation,
-      to: request.fromThread,
-      toIncarnation: request.fromIncarnation,
-      requestId: request.requestId,
-      slot: 0,
-      actorIncarnation: 0,
+      to: requester.fromThread,
+      toIncarnation: requester.fromIncarnation,
+      requestId: requester.requestId,
+      slot: cell?.slot ?? 0,
+      actorIncarnation: cell?.incarnation ?? 0,
       conversation: '',
       body,
       failure,

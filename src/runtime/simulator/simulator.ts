@@ -308,10 +308,6 @@ export class Simulator implements World, EventReceiver {
     return this.network.isCut(from, to);
   }
 
-  actorIncarnation(thread: number, slot: number): number {
-    return this.host(thread).actorIncarnation(slot);
-  }
-
   actorFailed(report: CrashReport): void {
     this.#onCrash?.(report);
   }

@@ -11,10 +11,10 @@ import { t, test } from 'tap';
 import { InvariantError } from '../../../src/base/assert.js';
 import { utf8 } from '../../../src/base/bytes.js';
 import { StorageFailedError, StorageFullError } from '../../../src/base/errors.js';
-import { storageError } from '../../../src/storage/lmdb-errors.js';
 import { openLmdbStorage } from '../../../src/storage/lmdb-storage.js';
 import { openMemoryNodeStorage, openNodeStorage } from '../../../src/storage/node-storage.js';
 import type { Storage } from '../../../src/storage/storage.js';
+import { storageError } from '../../../src/storage/storage-errors.js';
 import type { Task } from '../../support/storage-child.js';
 
 const child = new URL('../../support/storage-child.js', import.meta.url);
