@@ -164,15 +164,12 @@ export class SimulatedClient {
       this.beginning = put;
       const ticket = this.running().put(
         {
-          type: 'put',
-          put: {
-            key: located,
-            causalContext: token === undefined ? EMPTY : encodeContext(given.context, given.highestTimestamp),
-            minting: lastWriteWins ? 'last-write-wins' : 'siblings',
-            tombstone: value === null,
-            ttlMs: 0,
-            body: value === null ? EMPTY : bodyOf(value),
-          },
+          key: located,
+          causalContext: token === undefined ? EMPTY : encodeContext(given.context, given.highestTimestamp),
+          minting: lastWriteWins ? 'last-write-wins' : 'siblings',
+          tombstone: value === null,
+          ttlMs: 0,
+          body: value === null ? EMPTY : bodyOf(value),
           w,
           pw: 0,
           dw,
@@ -246,14 +243,7 @@ export class SimulatedClient {
     if (!outcome.ok) return { type: 'failed', failure: outcome.failure };
     const { dot, timestamp, acks, attempts } = outcome;
     this.options.history.noteDot(dot, attempts[attempts.length - 1]!, `the receipt of put ${put.id}`);
-    const parts: ReceiptParts = {
-      key: keyHash(located),
-      given,
-      dot,
-      timestamp,
-      earlier: attempts.slice(0, -1),
-      acks: [],
-    };
+    const parts: ReceiptParts = { key: keyHash(located), given, outcome, nodeNames: [] };
     const text = this.options.receiptToken?.(parts, put) ?? new PutReceipt(parts).causalContext;
     return { type: 'acknowledged', dot, timestamp, acks, token: { text, events: new Set([...put.past, ...put.events]) } };
   }
