@@ -37,9 +37,10 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     bug: 'a reply is refused for lack of credit',
-    from: 'const outstanding = this.#settle(frame.requestId);',
-    to: "if (this.#inbox.size > 8) return this.#settleFailed(frame.requestId, 'refused');\nconst outstanding = this.#settle(frame.requestId);",
+    from: 'const to = this.#settle(requestId);',
+    to: "if (this.#outstanding.size % 8 === 1) return this.#settleFailed(requestId, 'refused');\nconst to = this.#settle(requestId);",
     caughtBy: 'thousands of requests at once',
+    file: 'correspondence.js',
   },
   {
     bug: 'acknowledgement before the commit',
@@ -55,20 +56,22 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     bug: 'durable is taken for stored',
-    from: "(release === 'durable' ? flushError : undefined)",
+    from: "(reply.release === 'durable' ? outcome.flushError : undefined)",
     to: 'undefined',
     caughtBy: 'a failed flush fails what was to be durable',
+    file: 'group-commit.js',
   },
   {
     bug: 'acknowledgements are released after a failed group commit',
-    from: 'commitError ?? (',
+    from: 'outcome.commitError ?? (',
     to: 'undefined ?? (',
     caughtBy: 'a failed commit fails every write of its turn',
+    file: 'group-commit.js',
   },
   {
     bug: 'only the first write of a failed group commit fails',
-    from: 'const error = commitError ?? (',
-    to: 'const error = (told.size === 0 ? commitError : undefined) ?? (',
+    from: 'const error = errorOf(reply, outcome);',
+    to: 'const error = told.size === 0 ? errorOf(reply, outcome) : undefined;',
     caughtBy: 'a failed commit fails every write of its turn',
   },
   {
@@ -100,12 +103,14 @@ const MUTANTS: readonly Mutant[] = [
     from: "if (incarnation !== cell.incarnation)\n            return 'stale';",
     to: '',
     caughtBy: 'a request to an incarnation that is no more',
+    file: 'correspondence.js',
   },
   {
     bug: 'mailboxes are not bounded',
     from: "cell.unanswered.size >= cell.mailbox ? 'refused' : undefined",
     to: 'undefined',
     caughtBy: 'what does not fit into a mailbox',
+    file: 'correspondence.js',
   },
   {
     bug: 'answered requests keep their room in the mailbox',
@@ -118,12 +123,14 @@ const MUTANTS: readonly Mutant[] = [
     from: 'this.#outstanding.delete(id);',
     to: '',
     caughtBy: 'when a thread dies',
+    file: 'correspondence.js',
   },
   {
     bug: 'the death of a thread fails nothing',
     from: 'outstanding.to === peer && outstanding.toIncarnation <= gone',
     to: 'false',
     caughtBy: 'when a thread dies',
+    file: 'correspondence.js',
   },
   {
     bug: 'cancelled timers fire',

@@ -202,7 +202,7 @@ export class Simulator implements World, EventReceiver {
   }
 
   /** Fails one actor as if it had thrown; its supervisor restarts it. Does nothing if it does not live just now. */
-  crashActor(ref: ActorRef<never, unknown>): void {
+  crashActor(ref: ActorRef<unknown, unknown>): void {
     const host = this.host(threadOf(ref.place));
     if (host.actorIncarnation(slotOf(ref.place)) > 0) host.crashActor(slotOf(ref.place), new PlannedCrash('planned'));
   }

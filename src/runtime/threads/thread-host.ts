@@ -34,6 +34,7 @@ import { createDoorbell, Doorbell } from './doorbell.js';
 import { EntropyRandom } from './entropy.js';
 import { CODE_SHIFT, Envelope, EnvelopeQueue, FAILURE, FAILURES, NOTICE, REPLY, REQUEST } from './envelope.js';
 import { FrameDecoder } from './frame.js';
+import { HeldAnswers } from './held-answers.js';
 import { Batch, BESIDE } from './lane.js';
 import { Link, type LinkEnds } from './link.js';
 import { TimerHeap } from './timer-heap.js';
@@ -109,6 +110,7 @@ export class ThreadHost implements ActorHost {
 
   private starting: ActorCell[] = [];
   private held: Envelope[] = [];
+  private readonly heldAnswers = new HeldAnswers();
   private bodies: { announced: Announced; body: Uint8Array }[] = [];
 
   /** True within a turn or `outside`: only then may actors and contexts be used. */
@@ -245,9 +247,10 @@ export class ThreadHost implements ActorHost {
     this.endTurn();
     for (const cell of this.cells) if (cell?.inHand !== undefined) this.forget(cell);
     this.publish();
-    this.guarded(flush);
+    const flushError = this.guarded(flush);
     this.entered = false;
     this.close();
+    if (flushError !== undefined) throw flushError.cause;
   }
 
   /** Drops everything, between turns: no `stop`, no commit, no flush. */
@@ -318,11 +321,12 @@ export class ThreadHost implements ActorHost {
     assert(this.entered, 'a context is used only in its actor, or within `outside`');
     if (release === 'now') {
       this.send(request, answer);
-    } else {
-      request.payload = answer;
-      request.release = release;
-      this.held.push(request);
+      return;
     }
+    // Encoded now: an answer's bytes may be a storage's, valid only until its next call.
+    request.payload = request.link === undefined ? answer : this.heldAnswers.keep(request, answer);
+    request.release = release;
+    this.held.push(request);
   }
 
   after(cell: ActorCell, incarnation: number, delayMs: number, message: unknown): TimerId {
@@ -698,41 +702,55 @@ export class ThreadHost implements ActorHost {
   // ---- The end of a turn
 
   private endTurn(): void {
-    if (this.held.length === 0 && !this.committers.some((committer) => committer.pending)) return;
-    const held = this.held;
+    if (this.held.length === 0 && !this.anyPending()) return;
+    const { held } = this;
     this.held = [];
-    try {
-      this.guarded(commit);
-    } catch (error) {
-      this.commitFailed(held, error);
-      return;
+    const commitError = this.guarded(commit);
+    if (commitError !== undefined) {
+      this.commitFailed(held, commitError.cause);
+    } else {
+      let durable = 0;
+      for (const reply of held) {
+        if (reply.release === 'durable') durable++;
+        else this.sendHeld(reply);
+      }
+      if (durable > 0) {
+        // What is stored need not wait for the disk.
+        this.publish();
+        this.endDurable(held.filter((reply) => reply.release === 'durable'));
+      }
     }
-    let durable = 0;
-    for (const reply of held) {
-      if (reply.release === 'durable') durable++;
-      else this.sendHeld(reply);
-    }
-    if (durable === 0) return;
-    this.publish();
-    const flushed = held.filter((reply) => reply.release === 'durable');
-    try {
-      this.guarded(flush);
-    } catch (error) {
-      this.commitFailed(flushed, error);
-      return;
-    }
-    for (const reply of flushed) this.sendHeld(reply);
+    this.heldAnswers.clear();
   }
 
-  /** Runs a step of all committers, in order, while the thread must not be terminated. */
-  private guarded(step: (committer: Committer) => void): void {
-    if (this.committers.length === 0) return;
+  private endDurable(held: readonly Envelope[]): void {
+    const flushError = this.guarded(flush);
+    if (flushError !== undefined) this.commitFailed(held, flushError.cause);
+    else for (const reply of held) this.sendHeld(reply);
+  }
+
+  private anyPending(): boolean {
+    for (const committer of this.committers) if (committer.pending) return true;
+    return false;
+  }
+
+  /**
+   * Runs a step of all committers, in order, while the thread must not be terminated. Gives the first error, if any:
+   * the others take the step all the same, so that no write is left for the next turn.
+   */
+  private guarded(step: (committer: Committer) => void): { readonly cause: unknown } | undefined {
+    if (this.committers.length === 0) return undefined;
     assert(this.bell.enterCommit(), 'the thread is condemned: it did not stop in time');
-    try {
-      for (const committer of this.committers) step(committer);
-    } finally {
-      this.bell.leaveCommit();
+    let first: { readonly cause: unknown } | undefined;
+    for (const committer of this.committers) {
+      try {
+        step(committer);
+      } catch (cause) {
+        first ??= { cause };
+      }
     }
+    this.bell.leaveCommit();
+    return first;
   }
 
   private commitFailed(held: readonly Envelope[], error: unknown): void {
@@ -792,14 +810,14 @@ export class ThreadHost implements ActorHost {
     }
   }
 
-  /** A reply that cannot be encoded is its actor's fault, also when it was held back. */
-  private sendHeld(reply: Envelope): void {
-    const { cell, incarnation } = reply;
-    try {
-      this.send(reply, reply.payload);
-    } catch (error) {
-      this.fail(reply, 'died');
-      if (cell.actor !== undefined && cell.incarnation === incarnation) this.crash(cell, error);
+  /** Sends a reply that was held back. */
+  private sendHeld(request: Envelope): void {
+    const { link } = request;
+    if (link === undefined) {
+      this.send(request, request.payload);
+    } else if (link.open) {
+      link.answerEncoded(REPLY, request.requestId, request.payload as Uint8Array, request.start, request.length);
+      this.touch(link);
     }
   }
 

@@ -129,6 +129,16 @@ test('a record that no encoder writes is corrupt though its checksum is right', 
   refused('an extra twice', { context: { vv: [], extra: [0, 1, 1, 1, 0, 1, 1, 1] }, siblings: [] });
 });
 
+test('an expiry of 0 has one form: no flag', async () => {
+  const never = Uint8Array.from(encodeRecord({ context: seen, siblings: [sibling(event(1, 5), { body: EMPTY })] }));
+  const flagsAt = never.length - 2;
+  assert.deepEqual([...never.subarray(flagsAt)], [0, 0], 'flags, then the length of the body');
+  const flagged = Uint8Array.from([...never.subarray(0, flagsAt), 2, 0, 0]);
+  assert.throws(() => decodeRecord(resealed(flagged)), CorruptRecordError);
+  flagged[flagsAt + 1] = 1;
+  assert.equal(decodeRecord(resealed(flagged)).siblings[0]?.expiresAtMs, 1);
+});
+
 test('merging records returns the record that the result equals, and a new one only if it is neither', async () => {
   const a = mintedRecord(undefined, write(event(1, 1)));
   const b = mintedRecord(a, write(event(1, 2), { token: decodeRecord(a).context }));
