@@ -83,14 +83,22 @@ export function digestLow(record: Uint8Array): number {
   return uint32At(record, 0);
 }
 
-/** True if the record's checksum holds: it is what was once encoded. */
+/** True if two records are of equal objects, as far as their digests tell. */
+export function sameDigest(a: Uint8Array, b: Uint8Array): boolean {
+  return digestLow(a) === digestLow(b) && digestHigh(a) === digestHigh(b);
+}
+
+/** True if the record can be decoded: its checksum holds, and its format is known. */
 export function isSoundRecord(record: Uint8Array): boolean {
-  if (record.length < HEADER_BYTES) return false;
+  if (record.length < HEADER_BYTES || record[CHECKSUM_BYTES] !== VERSION) return false;
   return hash64(viewOf(record, CHECKSUM_BYTES, record.length)) === digestHigh(record) && hashLow === digestLow(record);
 }
 
-/** Checks checksum and version. */
-function checkRecord(record: Uint8Array): void {
+/**
+ * Checks that the record is whole and of this format, without decoding it.
+ * @throws {CorruptRecordError} It was cut off or changed. @throws {UnknownRecordVersionError} It is of a newer format.
+ */
+export function checkRecord(record: Uint8Array): void {
   const reader = new ByteReader(record, 0);
   const low = reader.u32();
   const high = reader.u32();

@@ -1,6 +1,6 @@
 /**
  * Shows that the runtime's conformance stories can fail: each planted bug, put into a copy of the simulator's compiled
- * code, is caught by the story named beside it, under one of a few seeds. The copy without a bug passes all of them.
+ * code, is caught by the story named beside it, under one of a few seeds. The copy without a bug passes them.
  */
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { test } from 'tap';
 import type { Simulator } from '../../src/runtime/simulator/simulator.js';
 import { simulatedRuntime } from '../support/simulated-runtime.js';
-import { play, RUNTIME_STORIES } from './runtime.js';
+import { play, RUNTIME_STORIES, type RuntimeStory } from './runtime.js';
 
 interface Mutant {
   readonly bug: string;
@@ -146,7 +146,7 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     bug: 'a clean stop does not wait for what is in hand',
-    from: 'this.#nothingInHand()',
+    from: 'this.#inbox.size === 0 && this.#nothingInHand()',
     to: 'true',
     caughtBy: 'a clean stop finishes',
   },
@@ -172,12 +172,20 @@ async function simulatorFrom(
   return ((await import(entry.href)) as { Simulator: typeof Simulator }).Simulator;
 }
 
+function storyOf(beginning: string): RuntimeStory {
+  const story = RUNTIME_STORIES.find(({ name }) => name.startsWith(beginning));
+  if (story === undefined) throw new Error(`no story begins with "${beginning}"`);
+  return story;
+}
+
 test('each planted bug in a runtime is caught by a story', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'quoral-mutants-'));
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
 
   const whole = await simulatorFrom(join(directory, 'whole'), FILE, (code) => code);
-  for (const story of RUNTIME_STORIES) await play(story, simulatedRuntime(whole, 1));
+  for (const caughtBy of new Set(MUTANTS.map((mutant) => mutant.caughtBy))) {
+    await play(storyOf(caughtBy), simulatedRuntime(whole, 1));
+  }
   t.pass('a copy without a bug passes');
 
   for (const [index, mutant] of MUTANTS.entries()) {
@@ -186,8 +194,7 @@ test('each planted bug in a runtime is caught by a story', async (t) => {
       t.equal(code.split(from).length, 2, `what to break for "${bug}" occurs once`);
       return code.replace(from, () => to);
     });
-    const story = RUNTIME_STORIES.find(({ name }) => name.startsWith(caughtBy));
-    if (story === undefined) throw new Error(`no story begins with "${caughtBy}"`);
+    const story = storyOf(caughtBy);
     const caught: string[] = [];
     for (const seed of SEEDS) {
       await play(story, simulatedRuntime(mutated, seed)).catch((error: unknown) => caught.push(String(error)));

@@ -127,7 +127,11 @@ export class SimulatedThread implements ActorHost, CellHost, Correspondent, Even
 
   // ── Life of the thread ─────────────────────────────────────────────────────────────────────────────────────────
 
-  start(setup: ThreadSetup): void {
+  /**
+   * Starts the thread and lets `setup` put its actors in. If that throws, the thread is down again: as one that failed
+   * if this was a restart, else by throwing on.
+   */
+  start(setup: ThreadSetup, restart: boolean): void {
     assert(!this.up, 'a thread that is up cannot be started');
     this.incarnation++;
     this.#phase = 'idle';
@@ -135,7 +139,12 @@ export class SimulatedThread implements ActorHost, CellHost, Correspondent, Even
     this.#pausedUntil = 0;
     this.#correspondence.begin();
     this.#note('thread-start', this.incarnation);
-    setup(this);
+    try {
+      setup(this);
+    } catch (error) {
+      this.#goDown(restart ? { type: 'failed', error } : { type: 'crashed' });
+      if (!restart) throw error;
+    }
   }
 
   /** Kills the thread at this instant. What it held is gone; a commit under way ends one way or the other. */
@@ -460,7 +469,8 @@ export class SimulatedThread implements ActorHost, CellHost, Correspondent, Even
       return;
     }
     if (this.#due !== undefined) return;
-    if (this.#first.size > 0 || this.#inbox.size > 0 || this.#stopping) this.#wakeSoon();
+    const mail = this.#first.size > 0 || this.#inbox.size > 0;
+    if (mail || (this.#stopping && this.#nothingInHand())) this.#wakeSoon();
   }
 
   // ── Delivery ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -560,7 +570,16 @@ export class SimulatedThread implements ActorHost, CellHost, Correspondent, Even
   #actorFailed(cell: ActorCell, error: unknown): void {
     const decision = cell.supervision.failed(this.clock.monotonic(this.#world.time));
     const escalates = decision.type === 'escalate';
-    this.#note('actor-crash', cell.slot, cell.incarnation, escalates ? -1 : decision.delayMs);
+    const delay = escalates ? -1 : decision.delayMs;
+    this.#world.trace.note(
+      this.#world.time,
+      this.thread,
+      'actor-crash',
+      cell.slot,
+      cell.incarnation,
+      delay,
+      `${error}`,
+    );
     cell.alive = false;
     cell.actor = undefined;
     for (const timer of cell.timers.values()) if (timer.event !== undefined) this.#world.cancel(timer.event);

@@ -20,7 +20,7 @@ import {
   setPartition,
   successorOf,
 } from '../../../src/codec/key.js';
-import { decodeRecord, digestHigh, digestLow, encodeRecord } from '../../../src/codec/record.js';
+import { checkRecord, decodeRecord, digestHigh, digestLow, encodeRecord } from '../../../src/codec/record.js';
 import { mergeRecords, mintRecord } from '../../../src/codec/record-update.js';
 import { decodeToken, encodeToken } from '../../../src/codec/token.js';
 import { mint } from '../../../src/objects/mint.js';
@@ -156,6 +156,10 @@ test('merging records returns the record that the result equals, and a new one o
   const damaged = Uint8Array.from(a);
   damaged[20]! ^= 1;
   assert.throws(() => mergeRecords(damaged, b), CorruptRecordError);
+  assert.throws(() => mergeRecords(damaged, a), CorruptRecordError, 'its digest is equal, its bytes are not');
+  assert.throws(() => mergeRecords(a, damaged), CorruptRecordError);
+  assert.throws(() => checkRecord(damaged), CorruptRecordError);
+  checkRecord(a);
   assert.throws(() => mergeRecords(b, damaged), CorruptRecordError);
   assert.throws(() => mergeRecords(undefined, damaged), CorruptRecordError);
   assert.throws(() => mintRecord(damaged, write(event(1, 3))), CorruptRecordError);

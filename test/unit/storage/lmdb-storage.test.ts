@@ -30,7 +30,7 @@ const text = (storage: Storage, key: string): string | undefined => {
 
 async function inWorker(task: Task, path: string, sync: 'full' | 'none'): Promise<void> {
   const worker = new Worker(child, { workerData: { task, path, sync } });
-  worker.on('message', () => worker.terminate());
+  worker.on('message', () => void worker.terminate());
   await once(worker, 'exit');
 }
 
