@@ -17,7 +17,6 @@ import { partitionOf } from '../ring/token.js';
 import type {
   Bucket,
   BucketOptions,
-  CallOptions,
   Codec,
   DeleteOptions,
   GetOptions,
@@ -29,9 +28,19 @@ import type {
   ScanEntry,
   ScanOptions,
 } from './api.js';
+import { begin, type Call } from './calls.js';
 import type { Client, GetOutcome, PutOutcome, Settle } from './client.js';
 import { errorOf } from './failures.js';
-import { checkNames, checkTimeout, checkTtl, defaultQuorum, type Quorums, quorumOf, show } from './options.js';
+import {
+  checkDurable,
+  checkNames,
+  checkTimeout,
+  checkTtl,
+  defaultQuorum,
+  type Quorums,
+  quorumOf,
+  show,
+} from './options.js';
 import { ObjectRead, type Reading } from './read-result.js';
 import { PutReceipt } from './receipt.js';
 import { scanBucket } from './scan.js';
@@ -54,8 +63,14 @@ export interface BucketHome {
   wallClock(): number;
   /** The client, to be called within `run`. @throws {ClosedError} */
   client(): Client;
-  /** Runs `act` where the client's context may be used, and sees that what it sends leaves. */
-  run<T>(act: (client: Client) => T): T;
+  /**
+   * Runs `act` where the client's context may be used, and sees that what it sends leaves.
+   * @param ofCompound - a further step of a compound call: allowed also while the store is closing
+   * @throws {ClosedError}
+   */
+  run<T>(act: (client: Client) => T, ofCompound: boolean): T;
+  /** Does a call that consists of several operations: the store does not close in between. @throws {ClosedError} */
+  compound<T>(work: () => Promise<T>): Promise<T>;
 }
 
 const BUCKET_OPTIONS = new Set(['type', 'codec', 'resolution', 'ttlMs', 'r', 'w', 'pr', 'pw', 'dw']);
@@ -72,9 +87,13 @@ const PUT_OPTIONS = new Set([
   'signal',
 ]);
 const DELETE_OPTIONS = new Set(['causalContext', 'r', 'w', 'pw', 'dw', 'timeoutMs', 'signal']);
+/** What content type and metadata may take together, encoded. */
+const MAX_HEADER_BYTES = 65_536;
 const NOTHING_SEEN: SeenContext = { context: EMPTY_CONTEXT, highestTimestamp: ZERO_TIMESTAMP };
 const NO_OPTIONS = {};
 const NO_METADATA: Readonly<Record<string, string>> = {};
+
+type WriteOptions = Omit<PutOptions, 'causalContext'>;
 
 /** A key in the form in which it travels, and its hash. */
 export interface PlacedKey {
@@ -115,10 +134,16 @@ export class BucketHandle<V> implements Bucket<V> {
     this.ttlMs = checkTtl(options.ttlMs);
     this.typeBytes = utf8(type);
     this.bucketBytes = utf8(name);
-    const of = (which: keyof Quorums) =>
-      quorumOf(which, options[which] ?? home.quorums[which] ?? defaultQuorum(which, home.n), home.n);
+    const of = (which: keyof Quorums) => {
+      const asked = options[which];
+      return quorumOf(
+        which,
+        asked === undefined ? (home.quorums[which] ?? defaultQuorum(which, home.n)) : asked,
+        home.n,
+      );
+    };
     this.quorums = { r: of('r'), w: of('w'), pr: of('pr'), pw: of('pw'), dw: of('dw') };
-    this.checkDurable(this.quorums.dw);
+    checkDurable(this.quorums.dw, home.canBeDurable);
     // Finds a name that is too long now, not at the first call.
     encodeLocatedKey(0, { type: this.typeBytes, bucket: this.bucketBytes, key: utf8('k') });
   }
@@ -135,12 +160,7 @@ export class BucketHandle<V> implements Bucket<V> {
     const placed = this.place(key);
     const { contentType = this.codec.contentType, metadata = NO_METADATA } = options;
     checkHeaders(contentType, metadata);
-    const body = encodeBody({ contentType, metadata, value: this.codec.encode(value) });
-    if (body.length > this.home.maxValueBytes) {
-      throw new ValueTooLargeError(
-        `the value is ${body.length} bytes with its metadata, over maxValueBytes (${this.home.maxValueBytes}): store less, or raise maxValueBytes up to 64 MiB`,
-      );
-    }
+    const body = this.body(contentType, metadata, this.codec.encode(value));
     const ttlMs = options.ttlMs === undefined ? this.ttlMs : checkTtl(options.ttlMs);
     const given = options.causalContext === undefined ? NOTHING_SEEN : decodeToken(options.causalContext, placed.hash);
     return this.write(placed, given, body, false, ttlMs, options);
@@ -149,17 +169,21 @@ export class BucketHandle<V> implements Bucket<V> {
   async delete(key: Key, options: DeleteOptions = NO_OPTIONS): Promise<Receipt> {
     if (options !== NO_OPTIONS) checkNames('delete', options, DELETE_OPTIONS);
     const placed = this.place(key);
+    if (options.causalContext === undefined) return this.home.compound(() => this.readAndDelete(placed, options));
+    return this.write(placed, decodeToken(options.causalContext, placed.hash), EMPTY, true, 0, options);
+  }
+
+  private async readAndDelete(placed: PlacedKey, options: DeleteOptions): Promise<Receipt> {
+    // Checked before the read: what is wrong with the write must not show only after it.
+    this.checkWrite(options);
     const timeoutMs = checkTimeout(options.timeoutMs) ?? this.home.timeoutMs;
-    if (options.causalContext !== undefined) {
-      return this.write(placed, decodeToken(options.causalContext, placed.hash), EMPTY, true, 0, options);
-    }
     const deadline = this.home.now() + timeoutMs;
     const record = await this.read(placed.located, options);
     const seen = new ObjectRead(record, placed.hash, this.reading, this.home.wallClock()).causalContext;
     const given = seen === undefined ? NOTHING_SEEN : decodeToken(seen, placed.hash);
     // What the read took is gone from the time of the whole.
     const left = Math.max(1, deadline - this.home.now());
-    return this.write(placed, given, EMPTY, true, 0, { ...options, timeoutMs: left });
+    return this.write(placed, given, EMPTY, true, 0, { ...options, timeoutMs: left }, true);
   }
 
   scan(options: ScanOptions = NO_OPTIONS): AsyncIterableIterator<ScanEntry<V>> {
@@ -170,6 +194,25 @@ export class BucketHandle<V> implements Bucket<V> {
       reading: this.reading,
       options,
     });
+  }
+
+  private body(contentType: string, metadata: Readonly<Record<string, string>>, value: Uint8Array): Uint8Array {
+    const { maxValueBytes } = this.home;
+    if (!(value instanceof Uint8Array)) {
+      throw new InvalidArgumentError(`the codec's encode must give a Uint8Array, not ${show(value)}`);
+    }
+    if (value.length > maxValueBytes) {
+      throw new ValueTooLargeError(
+        `the value is ${value.length} bytes, over maxValueBytes (${maxValueBytes}): store less, or raise maxValueBytes up to 64 MiB`,
+      );
+    }
+    const body = encodeBody({ contentType, metadata, value });
+    if (body.length - value.length > MAX_HEADER_BYTES) {
+      throw new ValueTooLargeError(
+        `contentType and metadata are ${body.length - value.length} bytes together: shorten them to ${MAX_HEADER_BYTES}`,
+      );
+    }
+    return body;
   }
 
   private read(located: Uint8Array, options: GetOptions): Promise<Uint8Array> {
@@ -183,7 +226,7 @@ export class BucketHandle<V> implements Bucket<V> {
     };
     return new Promise((resolve, reject) => {
       const caller = new GetCaller(home, resolve, reject);
-      begin(home, options, caller, (client) => client.get(request, caller));
+      begin(home, options.signal, caller, (client) => client.get(request, caller));
     });
   }
 
@@ -193,16 +236,13 @@ export class BucketHandle<V> implements Bucket<V> {
     body: Uint8Array,
     tombstone: boolean,
     ttlMs: number,
-    options: Omit<PutOptions, 'causalContext'>,
+    options: WriteOptions,
+    ofCompound = false,
   ): Promise<Receipt> {
     const { home } = this;
-    const dw = this.quorum('dw', options.dw);
-    if (dw > 0) this.checkDurable(dw);
     const request = {
       type: 'put' as const,
-      w: this.quorum('w', options.w),
-      pw: this.quorum('pw', options.pw),
-      dw,
+      ...this.checkWrite(options),
       timeoutMs: checkTimeout(options.timeoutMs) ?? home.timeoutMs,
       put: {
         key: placed.located,
@@ -215,19 +255,18 @@ export class BucketHandle<V> implements Bucket<V> {
     };
     return new Promise((resolve, reject) => {
       const caller = new PutCaller(home, placed.hash, given, resolve, reject);
-      begin(home, options, caller, (client) => client.put(request, caller));
+      begin(home, options.signal, caller, (client) => client.put(request, caller), ofCompound);
     });
+  }
+
+  private checkWrite({ w, pw, dw }: WriteOptions): Pick<Quorums, 'w' | 'pw' | 'dw'> {
+    const quorums = { w: this.quorum('w', w), pw: this.quorum('pw', pw), dw: this.quorum('dw', dw) };
+    checkDurable(quorums.dw, this.home.canBeDurable);
+    return quorums;
   }
 
   private quorum(which: keyof Quorums, asked: Quorum | undefined): number {
     return asked === undefined ? this.quorums[which] : quorumOf(which, asked, this.home.n);
-  }
-
-  private checkDurable(dw: number): void {
-    if (dw === 0 || this.home.canBeDurable) return;
-    throw new InvalidArgumentError(
-      "dw above 0 needs storage that can be flushed: open the store with a path and sync: 'full', or leave dw at 0",
-    );
   }
 
   private place(key: Key): PlacedKey {
@@ -242,33 +281,8 @@ export class BucketHandle<V> implements Bucket<V> {
   }
 }
 
-/** Starts an operation; what is refused at once rejects like any failure. */
-function begin<Outcome>(
-  home: BucketHome,
-  options: CallOptions,
-  caller: Caller<Outcome>,
-  start: (client: Client) => number | OperationFailure,
-): void {
-  const { signal } = options;
-  if (signal?.aborted) {
-    caller.abort(signal.reason, true);
-    return;
-  }
-  const ticket = home.run(start);
-  if (typeof ticket !== 'number') {
-    caller.fail(ticket);
-    return;
-  }
-  if (signal === undefined) return;
-  const onAbort = () => {
-    if (home.client().abandon(ticket)) caller.abort(signal.reason, false);
-  };
-  signal.addEventListener('abort', onAbort, { once: true });
-  caller.onSettled = () => signal.removeEventListener('abort', onAbort);
-}
-
 /** Settles the promise of one operation. */
-abstract class Caller<Outcome> implements Settle<Outcome> {
+abstract class Caller<Outcome> implements Settle<Outcome>, Call {
   onSettled: (() => void) | null = null;
   protected readonly home: BucketHome;
   protected readonly reject: (error: unknown) => void;
@@ -362,7 +376,7 @@ function checkHeaders(contentType: string, metadata: Readonly<Record<string, str
     throw new InvalidArgumentError(`contentType must be a text that is not empty, not ${show(contentType)}`);
   }
   if (metadata === NO_METADATA) return;
-  if (typeof metadata !== 'object' || metadata === null) {
+  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) {
     throw new InvalidArgumentError(`metadata must be an object of strings, not ${show(metadata)}`);
   }
   for (const [name, value] of Object.entries(metadata)) {

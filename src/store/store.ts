@@ -12,7 +12,7 @@ import type { Admin, Bucket, BucketOptions, NodeState, NodeStatus, PartitionStat
 import { BucketHandle, type BucketHome, closed } from './bucket.js';
 import { Client } from './client.js';
 import type { NodeControl, NodeStart } from './node-control.js';
-import { type CheckedOptions, show } from './options.js';
+import { type CheckedOptions, canBeDurable, show } from './options.js';
 
 /** Operations that one coordinator has under way at a time. */
 const MAX_OPERATIONS = 10_000;
@@ -63,6 +63,9 @@ export class EmbeddedStore implements Store {
   private readonly puts = new Histogram();
   private readonly lastErrors = new Map<number, string>();
   private closing: Promise<void> | undefined;
+  /** Calls under way that consist of several operations. */
+  private compounds = 0;
+  private onCompoundsEnded: (() => void) | undefined;
 
   private constructor(parts: StoreParts, group: ThreadGroup, client: Client) {
     this.parts = parts;
@@ -70,7 +73,6 @@ export class EmbeddedStore implements Store {
     this.client = client;
     const { ring, options } = parts;
     const { host } = group;
-    const isClosing = () => this.closing !== undefined;
     this.home = {
       partitions: ring.partitions,
       n: ring.n,
@@ -78,16 +80,17 @@ export class EmbeddedStore implements Store {
       quorums: options.quorums,
       timeoutMs: options.timeoutMs,
       maxValueBytes: options.maxValueBytes,
-      canBeDurable: options.path !== undefined && options.sync === 'full',
+      canBeDurable: canBeDurable(options),
       gets: this.gets,
       puts: this.puts,
       now: () => performance.now(),
       wallClock: () => Date.now(),
       client: () => client,
-      run: (act) => {
-        if (isClosing()) throw closed();
+      run: (act, ofCompound) => {
+        if (this.closing !== undefined && !ofCompound) throw closed();
         return host.outside(() => act(client));
       },
+      compound: (work) => this.compound(work),
     };
   }
 
@@ -161,7 +164,23 @@ export class EmbeddedStore implements Store {
     return this.close();
   }
 
+  private async compound<T>(work: () => Promise<T>): Promise<T> {
+    if (this.closing !== undefined) throw closed();
+    this.compounds++;
+    try {
+      return await work();
+    } finally {
+      this.compounds--;
+      if (this.compounds === 0) this.onCompoundsEnded?.();
+    }
+  }
+
   private async shutDown(): Promise<void> {
+    if (this.compounds > 0) {
+      await new Promise<void>((resolve) => {
+        this.onCompoundsEnded = resolve;
+      });
+    }
     await new Promise<void>((resolve) => this.client.whenIdle(resolve));
     try {
       await this.group.close();

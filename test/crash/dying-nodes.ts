@@ -19,7 +19,7 @@ import { digestMismatches, readStrictly } from './strict-reads.js';
 export interface DeathOptions {
   /** How many nodes die, one after the other. */
   readonly deaths: number;
-  readonly by: 'crash' | Fault;
+  readonly by: 'crash' | 'throw' | 'exhaust';
   readonly sync: 'full' | 'none';
   readonly seed: number;
 }

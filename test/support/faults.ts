@@ -5,8 +5,12 @@ import { BroadcastChannel } from 'node:worker_threads';
 export const FAULT_CHANNEL = 'quoral-test-faults';
 export const FAULTY_WORKER = new URL('./faulty-worker.js', import.meta.url);
 
-/** 'throw': an error that nobody catches. 'exhaust': its JavaScript heap is used up, outside of a commit. */
-export type Fault = 'throw' | 'exhaust';
+/**
+ * 'throw': an error that nobody catches. 'exhaust': its JavaScript heap is used up, outside of a commit.
+ * 'stall': it stands still for `STALL_MS`.
+ */
+export type Fault = 'throw' | 'exhaust' | 'stall';
+export const STALL_MS = 1_500;
 
 export interface FaultOrder {
   readonly thread: number;
