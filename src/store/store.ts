@@ -141,18 +141,19 @@ export class EmbeddedStore implements Store {
   }
 
   async stats(): Promise<StoreStats> {
-    const nodes: Record<string, Readonly<Record<string, number>>> = {};
-    const asked = this.parts.ring.members.map(async ({ name }, node) => {
-      if (this.group.state(node) !== 'up') return;
-      const control = this.group.control<NodeControl>(node);
-      // A node that dies while it is asked is absent, like one that is down.
-      const answers = await Promise.allSettled([control.counters(), control.storage()]);
-      const [counters, storage] = answers;
-      if (counters.status !== 'fulfilled' || storage.status !== 'fulfilled') return;
-      nodes[name] = { ...counters.value, storedEntries: storage.value.entries, storedBytes: storage.value.bytes };
-    });
-    await Promise.all(asked);
+    const asked = this.parts.ring.members.map(({ name }, node) => this.countersOf(name, node));
+    const known = (await Promise.all(asked)).filter((entry) => entry !== undefined);
+    const nodes = Object.fromEntries(known);
     return { gets: this.gets.summary(), puts: this.puts.summary(), inFlight: this.client.inFlight, nodes };
+  }
+
+  /** Nothing if the node is down, or dies while it is asked. */
+  private async countersOf(name: string, node: number): Promise<[string, Record<string, number>] | undefined> {
+    if (this.group.state(node) !== 'up') return undefined;
+    const control = this.group.control<NodeControl>(node);
+    const [counters, storage] = await Promise.allSettled([control.counters(), control.storage()]);
+    if (counters.status !== 'fulfilled' || storage.status !== 'fulfilled') return undefined;
+    return [name, { ...counters.value, storedEntries: storage.value.entries, storedBytes: storage.value.bytes }];
   }
 
   close(): Promise<void> {
@@ -244,15 +245,17 @@ export class EmbeddedStore implements Store {
       }
       return;
     }
-    this.tell(event.thread, `${event.type}: ${event.error.message}`);
+    // A node in trouble may be so with every message: each kind of trouble is told once until the next kind.
+    const text = `${event.type}: ${event.error.message}`;
+    if (this.lastErrors.get(event.thread) === text) return;
+    this.lastErrors.set(event.thread, text);
+    this.tell(event.thread, text);
   }
 
-  /** What an operator must know, once per text and node: on the error stream, as a warning of the process. */
+  /** What an operator must know: on the error stream, as a warning of the process. */
   private tell(thread: number, text: string): void {
     const name = this.parts.ring.members[thread]?.name;
     const who = name === undefined ? 'the client' : `node "${name}"`;
-    if (this.lastErrors.get(thread) === text) return;
-    this.lastErrors.set(thread, text);
     process.emitWarning(`${who} ${text}`, { type: 'QuoralWarning' });
   }
 }
