@@ -13,7 +13,8 @@ import { encodeLocatedKey, keyHash } from '../../src/codec/key.js';
 import { decodeRecord, digestHigh, encodeRecord } from '../../src/codec/record.js';
 import { mergeRecords, mintRecord } from '../../src/codec/record-update.js';
 import { decodeToken, encodeToken } from '../../src/codec/token.js';
-import { receiptContext, type Write } from '../../src/objects/mint.js';
+import { merge } from '../../src/objects/merge.js';
+import { mint, receiptContext, type Write } from '../../src/objects/mint.js';
 
 const ROUNDS = 7;
 const ROUND_MS = 60;
@@ -84,12 +85,15 @@ for (const writers of [1, 3]) {
   const decoded = decodeRecord(old);
   const next = put(0, 5_000, { token: decoded.context });
   const fresh = minted(old, next);
+  const decodedFresh = decodeRecord(fresh);
   const aside = minted(undefined, put(2, 9_000));
   const lww = put(0, 5_000, { lastWriteWins: true });
   process.stdout.write(`\n100-byte value, one sibling, ${writers} writers in the vector (${old.length} bytes)\n`);
   measure('hash64 of the record (the floor of each decode and encode)', () => hash64(old));
   measure('decodeRecord', () => decodeRecord(old));
   measure('encodeRecord', () => encodeRecord(decoded));
+  measure('mint alone, with the token of the last read', () => mint(decoded, next));
+  measure('merge alone, the incoming one replaces', () => merge(decoded, decodedFresh));
   measure('mintRecord, with the token of the last read', () => mintRecord(old, next));
   measure('mintRecord, last-write-wins', () => mintRecord(old, lww));
   measure('mergeRecords, the incoming one replaces', () => mergeRecords(old, fresh));

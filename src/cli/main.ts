@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 /** The `quoral` command: hands the process's own streams, signals and clock to `program.ts`. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { OpenOptions, Store } from '../store/api.js';
 import { run } from './program.js';
 import type { Terminal } from './terminal.js';
 
@@ -11,10 +10,8 @@ const terminal: Terminal = {
   stderr: process.stderr,
   openStore: async (options) => {
     // Loaded on demand: talking to a service needs no storage engine.
-    const store: { open(options: OpenOptions): Promise<Store> } = await import(
-      new URL('../store/open.js', import.meta.url).href
-    );
-    return await store.open(options);
+    const { open } = await import('../store/open.js');
+    return await open(options);
   },
   onStopSignal: (stop) => {
     let asked = false;
@@ -31,7 +28,15 @@ const terminal: Terminal = {
   sleep: (ms) => sleep(ms),
 };
 
-// A reader that has seen enough (`quoral scan … | head`) is no failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+let outputFailure = 0;
+// Whoever waits to write more is told by `print`; here only what was written last can fail unseen.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') return;
+  process.stderr.write(`quoral: cannot write the output: ${error.message}\n`);
+  outputFailure = 1;
+});
+process.on('exit', () => {
+  process.exitCode ||= outputFailure;
+});
 
 process.exitCode = await run(process.argv.slice(2), terminal);

@@ -1,6 +1,8 @@
 /**
  * Writes what `ByteReader` reads, into bytes whose length was counted before: one allocation, no growing.
  */
+import type { EventId } from '../clocks/event-id.js';
+
 export class ByteWriter {
   readonly bytes: Uint8Array;
   /** Where the next write goes. */
@@ -32,20 +34,35 @@ export class ByteWriter {
   }
 
   u48(value: number): void {
-    this.u32(value % 0x1_0000_0000);
-    this.u16(Math.floor(value / 0x1_0000_0000));
+    const high = Math.floor(value / 0x1_0000_0000);
+    this.u32(value - high * 0x1_0000_0000);
+    this.u16(high);
   }
 
   varint(value: number): void {
     const { bytes } = this;
     let { at } = this;
     let rest = value;
-    while (rest >= 0x80) {
-      bytes[at++] = (rest % 0x80) | 0x80;
-      rest = Math.floor(rest / 0x80);
+    // Division only while the number is too large for the bit operators, which are several times as fast.
+    while (rest > 0x7fff_ffff) {
+      const upper = Math.floor(rest / 0x80);
+      bytes[at++] = (rest - upper * 0x80) | 0x80;
+      rest = upper;
     }
-    bytes[at++] = rest;
+    let small = rest | 0;
+    while (small >= 0x80) {
+      bytes[at++] = (small & 0x7f) | 0x80;
+      small >>>= 7;
+    }
+    bytes[at++] = small;
     this.at = at;
+  }
+
+  /** A writer or client and its counter. */
+  event(event: EventId): void {
+    this.u32(event.high);
+    this.u32(event.low);
+    this.varint(event.counter);
   }
 
   copy(from: Uint8Array): void {
@@ -56,7 +73,11 @@ export class ByteWriter {
 
 /** Bytes that `varint` writes for `value`: 1 to 8. */
 export function varintSize(value: number): number {
-  let size = 1;
-  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) size++;
-  return size;
+  if (value < 2 ** 7) return 1;
+  if (value < 2 ** 14) return 2;
+  if (value < 2 ** 21) return 3;
+  if (value < 2 ** 28) return 4;
+  if (value < 2 ** 35) return 5;
+  if (value < 2 ** 42) return 6;
+  return value < 2 ** 49 ? 7 : 8;
 }

@@ -9,6 +9,7 @@
 
 import { InvalidArgumentError, KeyTooLongError } from '../base/errors.js';
 import { hash64, hashLow } from '../base/hash.js';
+import { viewOf } from './byte-reader.js';
 import { CorruptRecordError } from './errors.js';
 
 /** Type, bucket and key together. */
@@ -80,9 +81,9 @@ export function decodeLocatedKey(located: Uint8Array): LocatedKey {
   if (bucketEnd >= located.length || located.length > OVERHEAD + MAX_KEY_BYTES) throw notAKey();
   return {
     partition: partitionOf(located),
-    type: located.subarray(PARTITION_BYTES + LENGTH_BYTES, typeEnd),
-    bucket: located.subarray(typeEnd + LENGTH_BYTES, bucketEnd),
-    key: located.subarray(bucketEnd),
+    type: viewOf(located, PARTITION_BYTES + LENGTH_BYTES, typeEnd),
+    bucket: viewOf(located, typeEnd + LENGTH_BYTES, bucketEnd),
+    key: viewOf(located, bucketEnd, located.length),
   };
 }
 
@@ -99,7 +100,7 @@ export function setPartition(located: Uint8Array, partition: number): void {
 
 /** What places the key on the ring, and binds its tokens: the same in whatever partition it is. */
 export function keyHash(located: Uint8Array): KeyHash {
-  const high = hash64(located.subarray(PARTITION_BYTES));
+  const high = hash64(viewOf(located, PARTITION_BYTES, located.length));
   return { high, low: hashLow };
 }
 

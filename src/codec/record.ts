@@ -10,9 +10,9 @@
 import { EMPTY } from '../base/bytes.js';
 import { hash64, hashLow } from '../base/hash.js';
 import { coversDot } from '../clocks/causal-context.js';
-import { compareEventIds, type EventId } from '../clocks/event-id.js';
+import { compareEventIds } from '../clocks/event-id.js';
 import type { Sibling, StoredObject } from '../objects/stored-object.js';
-import { ByteReader } from './byte-reader.js';
+import { ByteReader, uint32At, viewOf } from './byte-reader.js';
 import { ByteWriter, varintSize } from './byte-writer.js';
 import { contextSize, readContext, readTimestamp, writeContext, writeTimestamp } from './context.js';
 import { CorruptRecordError, UnknownRecordVersionError } from './errors.js';
@@ -38,7 +38,7 @@ export function encodeRecord(object: StoredObject): Uint8Array {
   writeContext(writer, context);
   writer.varint(siblings.length);
   for (let i = 0; i < siblings.length; i++) writeSibling(writer, siblings[i]!);
-  const high = hash64(writer.bytes.subarray(CHECKSUM_BYTES));
+  const high = hash64(viewOf(writer.bytes, CHECKSUM_BYTES, size));
   writer.at = 0;
   writer.u32(hashLow);
   writer.u32(high);
@@ -51,7 +51,13 @@ export function encodeRecord(object: StoredObject): Uint8Array {
  * @throws {UnknownRecordVersionError} It is whole, and of a newer format.
  */
 export function decodeRecord(record: Uint8Array): StoredObject {
-  const reader = openRecord(record);
+  checkRecord(record);
+  return decodeSoundRecord(record);
+}
+
+/** As `decodeRecord`, of a record whose checksum was checked before: on the replica that it was read from. */
+export function decodeSoundRecord(record: Uint8Array): StoredObject {
+  const reader = new ByteReader(record, HEADER_BYTES);
   const context = readContext(reader);
   const count = reader.count(MIN_SIBLING_BYTES);
   const siblings: Sibling[] = [];
@@ -80,24 +86,22 @@ export function digestLow(record: Uint8Array): number {
 /** True if the record's checksum holds: it is what was once encoded. */
 export function isSoundRecord(record: Uint8Array): boolean {
   if (record.length < HEADER_BYTES) return false;
-  return hash64(record.subarray(CHECKSUM_BYTES)) === digestHigh(record) && hashLow === digestLow(record);
+  return hash64(viewOf(record, CHECKSUM_BYTES, record.length)) === digestHigh(record) && hashLow === digestLow(record);
 }
 
-function uint32At(bytes: Uint8Array, at: number): number {
-  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
-}
-
-/** Checks checksum and version; the reader stands at the context. */
-function openRecord(record: Uint8Array): ByteReader {
+/**
+ * Checks that the record is whole and of this format, without decoding it.
+ * @throws {CorruptRecordError} It was cut off or changed. @throws {UnknownRecordVersionError} It is of a newer format.
+ */
+export function checkRecord(record: Uint8Array): void {
   const reader = new ByteReader(record, 0);
   const low = reader.u32();
   const high = reader.u32();
   const version = reader.u8();
-  if (hash64(record.subarray(CHECKSUM_BYTES)) !== high || hashLow !== low) {
+  if (hash64(viewOf(record, CHECKSUM_BYTES, record.length)) !== high || hashLow !== low) {
     throw new CorruptRecordError('The checksum does not match');
   }
   if (version !== VERSION) throw new UnknownRecordVersionError(version);
-  return reader;
 }
 
 function siblingSize(sibling: Sibling): number {
@@ -113,8 +117,8 @@ function siblingSize(sibling: Sibling): number {
 
 function writeSibling(writer: ByteWriter, sibling: Sibling): void {
   const { expiresAtMs, tombstone, body } = sibling;
-  writeEvent(writer, sibling.dot);
-  writeEvent(writer, sibling.attempt);
+  writer.event(sibling.dot);
+  writer.event(sibling.attempt);
   writeTimestamp(writer, sibling.timestamp);
   writer.u8((tombstone ? TOMBSTONE : 0) | (expiresAtMs === 0 ? 0 : EXPIRES));
   if (expiresAtMs !== 0) writer.varint(expiresAtMs);
@@ -124,8 +128,8 @@ function writeSibling(writer: ByteWriter, sibling: Sibling): void {
 }
 
 function readSibling(reader: ByteReader): Sibling {
-  const dot = readEvent(reader);
-  const attempt = readEvent(reader);
+  const dot = reader.event();
+  const attempt = reader.event();
   const timestamp = readTimestamp(reader);
   const flags = reader.u8();
   if ((flags & ~KNOWN_FLAGS) !== 0) throw new CorruptRecordError('A sibling has unknown flags');
@@ -134,18 +138,4 @@ function readSibling(reader: ByteReader): Sibling {
   if ((flags & EXPIRES) !== 0 && expiresAtMs === 0) throw new CorruptRecordError('An expiry is 0');
   const body = tombstone ? EMPTY : reader.view(reader.varint());
   return { dot, attempt, timestamp, tombstone, expiresAtMs, body };
-}
-
-function writeEvent(writer: ByteWriter, event: EventId): void {
-  writer.u32(event.high);
-  writer.u32(event.low);
-  writer.varint(event.counter);
-}
-
-function readEvent(reader: ByteReader): EventId {
-  const high = reader.u32();
-  const low = reader.u32();
-  const counter = reader.varint();
-  if (counter === 0) throw new CorruptRecordError('A counter is 0');
-  return { high, low, counter };
 }

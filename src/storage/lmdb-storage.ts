@@ -24,10 +24,10 @@ import { open, type RootDatabase } from 'lmdb';
 import { assert } from '../base/assert.js';
 import { compareBytes, EMPTY } from '../base/bytes.js';
 import type { StorageFailedError, StorageFullError } from '../base/errors.js';
-import { storageError } from './lmdb-errors.js';
 import { checkLmdbFile } from './lmdb-file.js';
-import { MAX_KEY_BYTES, PendingWrites } from './pending-writes.js';
-import type { RangeOptions, Storage, StorageEntry, StorageStats } from './storage.js';
+import { PendingWrites, requireKey } from './pending-writes.js';
+import { MAX_KEY_BYTES, type RangeOptions, type Storage, type StorageEntry, type StorageStats } from './storage.js';
+import { storageError } from './storage-errors.js';
 
 export interface LmdbOptions {
   /** The data file. LMDB puts a lock file beside it, named with `-lock` at the end. */
@@ -117,6 +117,7 @@ class LmdbStorage implements Storage {
 
   get(key: Uint8Array): Uint8Array | undefined {
     this.assertOpen();
+    requireKey(key);
     if (this.writes.count > 0) {
       const index = this.writes.find(key);
       if (index >= 0) return this.writes.values[index];

@@ -5,10 +5,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeDirectory, syncDirectory } from './durable-directory.js';
-import { storageError } from './lmdb-errors.js';
 import { openLmdbStorage } from './lmdb-storage.js';
 import { openMemoryStorage } from './memory-storage.js';
 import type { Storage } from './storage.js';
+import { storageError } from './storage-errors.js';
 
 const OBJECTS_FILE = 'objects.mdb';
 const SYSTEM_FILE = 'system.mdb';

@@ -16,13 +16,16 @@ export interface Storage {
    * The bytes are valid, and must be left as they are, only until the next call of any method: copy what is to stay.
    */
   get(key: Uint8Array): Uint8Array | undefined;
-  /** Sets `key` (1 to 1,978 bytes). The storage keeps references to both until the commit: leave them as they are. */
+  /**
+   * Sets `key` (1 to `MAX_KEY_BYTES`). The storage keeps references to both until the commit: leave them as they are.
+   * The value is not in shared memory.
+   */
   put(key: Uint8Array, value: Uint8Array): void;
   /** Removes `key` if it is there. */
   remove(key: Uint8Array): void;
   /**
-   * Entries from `gte` (or just after `gt`) up to and without `lt`, in byte order, pending writes included, at most
-   * `limit`. A snapshot of the moment of the call: entries and their bytes are the caller's, and stay as they are.
+   * Entries from `gte` (or just after `gt`; not both) up to and without `lt`, in byte order, pending writes included, at
+   * most `limit`, which may be infinite. A snapshot of the moment of the call: entries and their bytes are the caller's, and stay as they are.
    */
   range(options: RangeOptions): StorageEntry[];
   /**
@@ -30,13 +33,16 @@ export interface Storage {
    * drops them all, and leaves it unknown whether they are stored.
    */
   commit(): void;
-  /** Makes all that was committed durable. Throws as `commit` does. */
+  /** Makes all that was committed durable. Throws as `commit` does, and always where nothing can be (memory). */
   flush(): void;
   /** Figures for `stats()`. */
   stats(): StorageStats;
   /** Closes; pending writes are dropped. Idempotent. Every other call after it is a programmer's error. */
   close(): void;
 }
+
+/** The longest key of any storage, in bytes: LMDB's limit for pages of 4 KiB. */
+export const MAX_KEY_BYTES = 1_978;
 
 export interface RangeOptions {
   readonly gte?: Uint8Array;
@@ -51,6 +57,7 @@ export interface StorageEntry {
 }
 
 export interface StorageStats {
+  /** Committed ones. */
   readonly entries: number;
   /** Bytes on disk, or in memory for the memory storage. */
   readonly bytes: number;

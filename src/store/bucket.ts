@@ -91,9 +91,17 @@ const DELETE_OPTIONS = new Set(['causalContext', 'r', 'w', 'pw', 'dw', 'timeoutM
 const MAX_HEADER_BYTES = 65_536;
 const NOTHING_SEEN: SeenContext = { context: EMPTY_CONTEXT, highestTimestamp: ZERO_TIMESTAMP };
 const NO_OPTIONS = {};
+const SHARES_MEMORY_BELOW = 16_384;
 const NO_METADATA: Readonly<Record<string, string>> = {};
 
-type WriteOptions = Omit<PutOptions, 'causalContext'>;
+/** What a put stores. */
+interface Content {
+  readonly body: Uint8Array;
+  readonly tombstone: boolean;
+  readonly ttlMs: number;
+}
+
+const TOMBSTONE: Content = { body: EMPTY, tombstone: true, ttlMs: 0 };
 
 /** A key in the form in which it travels, and its hash. */
 export interface PlacedKey {
@@ -135,12 +143,8 @@ export class BucketHandle<V> implements Bucket<V> {
     this.typeBytes = utf8(type);
     this.bucketBytes = utf8(name);
     const of = (which: keyof Quorums) => {
-      const asked = options[which];
-      return quorumOf(
-        which,
-        asked === undefined ? (home.quorums[which] ?? defaultQuorum(which, home.n)) : asked,
-        home.n,
-      );
+      const asked = options[which] === undefined ? home.quorums[which] : options[which];
+      return quorumOf(which, asked === undefined ? defaultQuorum(which, home.n) : asked, home.n);
     };
     this.quorums = { r: of('r'), w: of('w'), pr: of('pr'), pw: of('pw'), dw: of('dw') };
     checkDurable(this.quorums.dw, home.canBeDurable);
@@ -148,42 +152,60 @@ export class BucketHandle<V> implements Bucket<V> {
     encodeLocatedKey(0, { type: this.typeBytes, bucket: this.bucketBytes, key: utf8('k') });
   }
 
-  async get(key: Key, options: GetOptions = NO_OPTIONS): Promise<ReadResult<V>> {
-    if (options !== NO_OPTIONS) checkNames('get', options, GET_OPTIONS);
-    const { located, hash } = this.place(key);
-    const record = await this.read(located, options);
-    return new ObjectRead(record, hash, this.reading, this.home.wallClock());
+  get(key: Key, options: GetOptions = NO_OPTIONS): Promise<ReadResult<V>> {
+    // One promise a call: an async function would add two, and the client's thread is the first to be full.
+    return new Promise((resolve, reject) => {
+      if (options !== NO_OPTIONS) checkNames('get', options, GET_OPTIONS);
+      const { located, hash } = this.place(key);
+      this.read(located, options, new GetCaller(this.home, hash, this.reading, resolve, reject));
+    });
   }
 
-  async put(key: Key, value: V, options: PutOptions = NO_OPTIONS): Promise<Receipt> {
-    if (options !== NO_OPTIONS) checkNames('put', options, PUT_OPTIONS);
-    const placed = this.place(key);
-    const { contentType = this.codec.contentType, metadata = NO_METADATA } = options;
-    checkHeaders(contentType, metadata);
-    const body = this.body(contentType, metadata, this.codec.encode(value));
-    const ttlMs = options.ttlMs === undefined ? this.ttlMs : checkTtl(options.ttlMs);
-    const given = options.causalContext === undefined ? NOTHING_SEEN : decodeToken(options.causalContext, placed.hash);
-    return this.write(placed, given, body, false, ttlMs, options);
+  put(key: Key, value: V, options: PutOptions = NO_OPTIONS): Promise<Receipt> {
+    return new Promise((resolve, reject) => {
+      if (options !== NO_OPTIONS) checkNames('put', options, PUT_OPTIONS);
+      const placed = this.place(key);
+      const { contentType = this.codec.contentType, metadata = NO_METADATA } = options;
+      checkHeaders(contentType, metadata);
+      const body = this.body(contentType, metadata, this.codec.encode(value));
+      const ttlMs = options.ttlMs === undefined ? this.ttlMs : checkTtl(options.ttlMs);
+      const given =
+        options.causalContext === undefined ? NOTHING_SEEN : decodeToken(options.causalContext, placed.hash);
+      const caller = new PutCaller(this.home, placed.hash, given, resolve, reject);
+      this.write(placed, given, { body, tombstone: false, ttlMs }, options, caller);
+    });
   }
 
   async delete(key: Key, options: DeleteOptions = NO_OPTIONS): Promise<Receipt> {
     if (options !== NO_OPTIONS) checkNames('delete', options, DELETE_OPTIONS);
     const placed = this.place(key);
     if (options.causalContext === undefined) return this.home.compound(() => this.readAndDelete(placed, options));
-    return this.write(placed, decodeToken(options.causalContext, placed.hash), EMPTY, true, 0, options);
+    return this.putTombstone(placed, decodeToken(options.causalContext, placed.hash), options, false);
   }
 
   private async readAndDelete(placed: PlacedKey, options: DeleteOptions): Promise<Receipt> {
-    // Checked before the read: what is wrong with the write must not show only after it.
-    this.checkWrite(options);
-    const timeoutMs = checkTimeout(options.timeoutMs) ?? this.home.timeoutMs;
-    const deadline = this.home.now() + timeoutMs;
-    const record = await this.read(placed.located, options);
-    const seen = new ObjectRead(record, placed.hash, this.reading, this.home.wallClock()).causalContext;
+    // What is wrong with the write must not show only after the read.
+    this.quorum('w', options.w);
+    this.quorum('pw', options.pw);
+    checkDurable(this.quorum('dw', options.dw), this.home.canBeDurable);
+    const deadline = this.home.now() + (checkTimeout(options.timeoutMs) ?? this.home.timeoutMs);
+    const seen = (await this.readFor(placed, options)).causalContext;
     const given = seen === undefined ? NOTHING_SEEN : decodeToken(seen, placed.hash);
     // What the read took is gone from the time of the whole.
     const left = Math.max(1, deadline - this.home.now());
-    return this.write(placed, given, EMPTY, true, 0, { ...options, timeoutMs: left }, true);
+    return this.putTombstone(placed, given, { ...options, timeoutMs: left }, true);
+  }
+
+  private putTombstone(
+    placed: PlacedKey,
+    given: SeenContext,
+    options: DeleteOptions,
+    ofCompound: boolean,
+  ): Promise<Receipt> {
+    return new Promise((resolve, reject) => {
+      const caller = new PutCaller(this.home, placed.hash, given, resolve, reject);
+      this.write(placed, given, TOMBSTONE, options, caller, ofCompound);
+    });
   }
 
   scan(options: ScanOptions = NO_OPTIONS): AsyncIterableIterator<ScanEntry<V>> {
@@ -207,62 +229,53 @@ export class BucketHandle<V> implements Bucket<V> {
       );
     }
     const body = encodeBody({ contentType, metadata, value });
-    if (body.length - value.length > MAX_HEADER_BYTES) {
-      throw new ValueTooLargeError(
-        `contentType and metadata are ${body.length - value.length} bytes together: shorten them to ${MAX_HEADER_BYTES}`,
-      );
-    }
-    return body;
+    const headerBytes = body.length - value.length;
+    if (headerBytes <= MAX_HEADER_BYTES) return body;
+    throw new ValueTooLargeError(
+      `contentType and metadata are ${headerBytes} bytes together: shorten them to ${MAX_HEADER_BYTES}`,
+    );
   }
 
-  private read(located: Uint8Array, options: GetOptions): Promise<Uint8Array> {
-    const { home } = this;
+  private readFor({ located, hash }: PlacedKey, options: GetOptions): Promise<ReadResult<V>> {
+    return new Promise((resolve, reject) => {
+      this.read(located, options, new GetCaller(this.home, hash, this.reading, resolve, reject));
+    });
+  }
+
+  private read(located: Uint8Array, options: GetOptions, caller: GetCaller<V>): void {
     const request = {
       type: 'get' as const,
       key: located,
       r: this.quorum('r', options.r),
       pr: this.quorum('pr', options.pr),
-      timeoutMs: checkTimeout(options.timeoutMs) ?? home.timeoutMs,
+      timeoutMs: checkTimeout(options.timeoutMs) ?? this.home.timeoutMs,
     };
-    return new Promise((resolve, reject) => {
-      const caller = new GetCaller(home, resolve, reject);
-      begin(home, options.signal, caller, (client) => client.get(request, caller));
-    });
+    begin(this.home, options.signal, caller, (client) => client.get(request, caller));
   }
 
   private write(
     placed: PlacedKey,
     given: SeenContext,
-    body: Uint8Array,
-    tombstone: boolean,
-    ttlMs: number,
-    options: WriteOptions,
+    content: Content,
+    options: Omit<PutOptions, 'causalContext'>,
+    caller: PutCaller,
     ofCompound = false,
-  ): Promise<Receipt> {
-    const { home } = this;
+  ): void {
+    const dw = this.quorum('dw', options.dw);
+    checkDurable(dw, this.home.canBeDurable);
     const request = {
-      type: 'put' as const,
-      ...this.checkWrite(options),
-      timeoutMs: checkTimeout(options.timeoutMs) ?? home.timeoutMs,
-      put: {
-        key: placed.located,
-        causalContext: given === NOTHING_SEEN ? EMPTY : encodeContext(given.context, given.highestTimestamp),
-        minting: this.lastWriteWins ? ('last-write-wins' as const) : ('siblings' as const),
-        tombstone,
-        ttlMs,
-        body,
-      },
+      w: this.quorum('w', options.w),
+      pw: this.quorum('pw', options.pw),
+      dw,
+      timeoutMs: checkTimeout(options.timeoutMs) ?? this.home.timeoutMs,
+      key: placed.located,
+      causalContext: given === NOTHING_SEEN ? EMPTY : encodeContext(given.context, given.highestTimestamp),
+      minting: this.lastWriteWins ? ('last-write-wins' as const) : ('siblings' as const),
+      tombstone: content.tombstone,
+      ttlMs: content.ttlMs,
+      body: content.body,
     };
-    return new Promise((resolve, reject) => {
-      const caller = new PutCaller(home, placed.hash, given, resolve, reject);
-      begin(home, options.signal, caller, (client) => client.put(request, caller), ofCompound);
-    });
-  }
-
-  private checkWrite({ w, pw, dw }: WriteOptions): Pick<Quorums, 'w' | 'pw' | 'dw'> {
-    const quorums = { w: this.quorum('w', w), pw: this.quorum('pw', pw), dw: this.quorum('dw', dw) };
-    checkDurable(quorums.dw, this.home.canBeDurable);
-    return quorums;
+    begin(this.home, options.signal, caller, (client) => client.put(request, caller), ofCompound);
   }
 
   private quorum(which: keyof Quorums, asked: Quorum | undefined): number {
@@ -315,12 +328,22 @@ abstract class Caller<Outcome> implements Settle<Outcome>, Call {
   }
 }
 
-class GetCaller extends Caller<GetOutcome> {
+class GetCaller<V> extends Caller<GetOutcome> {
   protected readonly operation = 'get';
-  private readonly resolve: (record: Uint8Array) => void;
+  private readonly key: KeyHash;
+  private readonly reading: Reading<V>;
+  private readonly resolve: (result: ReadResult<V>) => void;
 
-  constructor(home: BucketHome, resolve: (record: Uint8Array) => void, reject: (error: unknown) => void) {
+  constructor(
+    home: BucketHome,
+    key: KeyHash,
+    reading: Reading<V>,
+    resolve: (result: ReadResult<V>) => void,
+    reject: (error: unknown) => void,
+  ) {
     super(home, reject);
+    this.key = key;
+    this.reading = reading;
     this.resolve = resolve;
   }
 
@@ -330,7 +353,7 @@ class GetCaller extends Caller<GetOutcome> {
       return;
     }
     this.finished(this.home.gets);
-    this.resolve(outcome.record);
+    this.resolve(new ObjectRead(kept(outcome.record), this.key, this.reading, this.home.wallClock()));
   }
 }
 
@@ -359,16 +382,16 @@ class PutCaller extends Caller<PutOutcome> {
       return;
     }
     this.finished(this.home.puts);
-    const { nodeNames } = this.home;
-    const acks = outcome.acks.map(({ node, durable }) => ({
-      node: nodeNames[node]!,
-      role: 'primary' as const,
-      durable,
-    }));
-    const earlier = outcome.attempts.slice(0, -1);
-    const { dot, timestamp } = outcome;
-    this.resolve(new PutReceipt({ key: this.key, given: this.given, dot, timestamp, earlier, acks }));
+    this.resolve(new PutReceipt({ key: this.key, given: this.given, outcome, nodeNames: this.home.nodeNames }));
   }
+}
+
+/** A small record lies among many in one stretch of memory; a copy lets a result that is kept not keep all of them. */
+function kept(record: Uint8Array): Uint8Array {
+  if (record.length === 0 || record.length >= SHARES_MEMORY_BELOW) return record;
+  const copy = Buffer.allocUnsafe(record.length);
+  copy.set(record);
+  return copy;
 }
 
 function checkHeaders(contentType: string, metadata: Readonly<Record<string, string>>): void {

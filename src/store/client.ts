@@ -12,6 +12,7 @@ import type { Attempt, Dot, WriterId } from '../clocks/event-id.js';
 import type { Timestamp } from '../clocks/timestamp.js';
 import { coordinatorRef } from '../messages/addresses.js';
 import type { Ack, CoordinatorAnswer, CoordinatorRequest, OperationFailure } from '../messages/coordinator-messages.js';
+import type { ObjectPut } from '../messages/object-request.js';
 import type { ListedEntry } from '../messages/vnode-messages.js';
 import { type Actor, type ActorContext, type ActorRef, type Failure, neverReceived } from '../runtime/actor.js';
 
@@ -22,10 +23,10 @@ export interface ClientOptions {
   readonly maxInFlight: number;
 }
 
-/** A put as the client is handed it: all but the attempt, which the client numbers. */
-export type ClientPut = Omit<CoordinatorRequest & { type: 'put' }, 'put'> & {
-  readonly put: Omit<(CoordinatorRequest & { type: 'put' })['put'], 'attempt' | 'earlier' | 'expiresAtMs'>;
-};
+/** A put as the client is handed it: what it lacks is the attempt, which the client numbers. */
+export interface ClientPut
+  extends Omit<ObjectPut, 'attempt' | 'earlier' | 'expiresAtMs'>,
+    Omit<CoordinatorRequest & { type: 'put' }, 'type' | 'put'> {}
 
 export type PutOutcome =
   | {
@@ -64,6 +65,7 @@ interface Pending {
   refused: boolean;
 }
 
+const NONE: readonly Attempt[] = [];
 const SWEEP = 'sweep';
 const SWEEP_MS = 20;
 /** The coordinator's own deadline comes first; only its silence makes the client's count. In milliseconds. */
@@ -115,10 +117,21 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
 
   /** Begins a put. @returns its ticket, or why it was refused at once (then `caller` is not called). */
   put(request: ClientPut, caller: Settle<PutOutcome>): number | OperationFailure {
-    const expiresAtMs = this.context.wallClock() + request.timeoutMs + CLOCK_ALLOWANCE_MS;
-    const put = { ...request.put, attempt: this.nextAttempt(), earlier: [], expiresAtMs };
-    const wanted = Math.max(request.w, request.pw, request.dw);
-    return this.begin({ ...request, put }, partitionOf(put.key), wanted, caller);
+    const { w, pw, dw, timeoutMs } = request;
+    // Spelt out: spreading the fields took a twentieth of this thread's time.
+    const put: ObjectPut = {
+      key: request.key,
+      causalContext: request.causalContext,
+      attempt: this.nextAttempt(),
+      earlier: NONE,
+      expiresAtMs: this.context.wallClock() + timeoutMs + CLOCK_ALLOWANCE_MS,
+      minting: request.minting,
+      tombstone: request.tombstone,
+      ttlMs: request.ttlMs,
+      body: request.body,
+    };
+    const message: CoordinatorRequest = { type: 'put', put, w, pw, dw, timeoutMs };
+    return this.begin(message, partitionOf(put.key), Math.max(w, pw, dw), caller);
   }
 
   /** Begins a get. @returns as `put` does. */

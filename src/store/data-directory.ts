@@ -10,7 +10,7 @@ import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, 
 import { isAbsolute, join, resolve } from 'node:path';
 import { InvalidArgumentError, OptionsMismatchError, UnknownFormatError } from '../base/errors.js';
 import { makeDirectory, syncDirectory } from '../storage/durable-directory.js';
-import { storageError } from '../storage/lmdb-errors.js';
+import { storageError } from '../storage/storage-errors.js';
 import { type DirectoryLock, isLockFile, lockDirectory } from './directory-lock.js';
 
 /** The format that this version writes, and the only one it reads. */

@@ -2,7 +2,7 @@
 import { ConflictError } from '../base/errors.js';
 import { decodeBody } from '../codec/body.js';
 import type { KeyHash } from '../codec/key.js';
-import { decodeRecord } from '../codec/record.js';
+import { decodeSoundRecord } from '../codec/record.js';
 import { encodeToken } from '../codec/token.js';
 import { highestTimestamp, isAbsent, lastWrite, visibleSiblings } from '../objects/resolution.js';
 import type { StoredObject, Sibling as StoredSibling } from '../objects/stored-object.js';
@@ -46,7 +46,7 @@ export class ObjectRead<V> implements ReadResult<V> {
         `the key has ${visible.length} siblings; read \`siblings\`, resolve them, and put the result with this read's causalContext`,
       );
     }
-    return this.siblings[0]!.value;
+    return this.#siblings === undefined ? decodedValue(visible[0]!, this.#reading.codec) : this.#siblings[0]!.value;
   }
 
   get siblings(): readonly Sibling<V>[] {
@@ -74,7 +74,7 @@ export class ObjectRead<V> implements ReadResult<V> {
   }
 
   #stored(): StoredObject {
-    this.#object ??= decodeRecord(this.#record);
+    this.#object ??= decodeSoundRecord(this.#record);
     return this.#object;
   }
 
@@ -88,6 +88,10 @@ export class ObjectRead<V> implements ReadResult<V> {
     const winner = lastWrite(object, this.#wallMs);
     return winner === undefined || isAbsent(winner, this.#wallMs) ? [] : [winner];
   }
+}
+
+function decodedValue<V>(sibling: StoredSibling, codec: Codec<V>): V {
+  return codec.decode(decodeBody(sibling.body).value);
 }
 
 function decoded<V>(sibling: StoredSibling, codec: Codec<V>): Sibling<V> {

@@ -1,43 +1,45 @@
 /** What a put resolves with; its token is encoded when it is looked at. */
-import type { Dot, EventId } from '../clocks/event-id.js';
-import { laterOf, type Timestamp } from '../clocks/timestamp.js';
+import { laterOf } from '../clocks/timestamp.js';
 import type { SeenContext } from '../codec/context.js';
 import type { KeyHash } from '../codec/key.js';
 import { encodeToken } from '../codec/token.js';
 import { receiptContext } from '../objects/mint.js';
 import type { Receipt } from './api.js';
+import type { PutOutcome } from './client.js';
 
 export interface ReceiptParts {
   readonly key: KeyHash;
   /** What the put was given. */
   readonly given: SeenContext;
-  readonly dot: Dot;
-  readonly timestamp: Timestamp;
-  /** Earlier attempts of this put. */
-  readonly earlier: readonly EventId[];
-  readonly acks: Receipt['acks'];
+  readonly outcome: PutOutcome & { readonly ok: true };
+  readonly nodeNames: readonly string[];
 }
 
 export class PutReceipt implements Receipt {
-  readonly acks: Receipt['acks'];
-  readonly hints: Receipt['hints'] = [];
   readonly #parts: ReceiptParts;
   #token: string | undefined;
 
   constructor(parts: ReceiptParts) {
     this.#parts = parts;
-    this.acks = parts.acks;
   }
 
   /** Covers what the put was given and this write, not the whole object: siblings that it never saw stay. */
   get causalContext(): string {
-    const { key, given, dot, timestamp, earlier } = this.#parts;
-    this.#token ??= encodeToken(
-      key,
-      receiptContext(given.context, dot, earlier),
-      laterOf(given.highestTimestamp, timestamp),
-    );
+    if (this.#token !== undefined) return this.#token;
+    const { key, given, outcome } = this.#parts;
+    const earlier = outcome.attempts.slice(0, -1);
+    const context = receiptContext(given.context, outcome.dot, earlier);
+    this.#token = encodeToken(key, context, laterOf(given.highestTimestamp, outcome.timestamp));
     return this.#token;
+  }
+
+  get acks(): Receipt['acks'] {
+    const { outcome, nodeNames } = this.#parts;
+    return outcome.acks.map(({ node, durable }) => ({ node: nodeNames[node]!, role: 'primary', durable }));
+  }
+
+  get hints(): Receipt['hints'] {
+    return [];
   }
 
   toJSON(): object {

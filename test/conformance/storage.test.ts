@@ -1,8 +1,10 @@
-/** Holds the engines of this package to the storage contract. */
+/** Holds every engine to the storage contract: memory, LMDB, the simulator's disk. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { t } from 'tap';
+import { SeededRandom } from '../../src/base/random.js';
+import { SimulatedDisk } from '../../src/runtime/simulator/simulated-disk.js';
 import { openLmdbStorage } from '../../src/storage/lmdb-storage.js';
 import { openMemoryStorage } from '../../src/storage/memory-storage.js';
 import { type StorageUnderTest, storageConformance } from './storage.js';
@@ -26,3 +28,9 @@ function lmdb(sync: 'full' | 'none'): StorageUnderTest {
 storageConformance('memory', () => ({ persistent: false, durable: false, open: openMemoryStorage }));
 storageConformance('lmdb, sync full', () => lmdb('full'));
 storageConformance('lmdb, sync none', () => lmdb('none'));
+for (const sync of ['full', 'none'] as const) {
+  storageConformance(`simulated disk, sync ${sync}`, () => {
+    const disk = new SimulatedDisk(new SeededRandom(1), { sync });
+    return { persistent: true, durable: true, open: () => disk.open() };
+  });
+}

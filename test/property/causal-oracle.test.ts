@@ -7,42 +7,15 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { InvariantError } from '../../src/base/assert.js';
 import { Violation } from '../support/causal-oracle.js';
+import { choice, historyOfSteps } from '../support/histories.js';
 import { holds, runsUntilFailure } from '../support/property.js';
 import { test } from '../support/test.js';
-import {
-  PLANTED_BUGS,
-  PLANTED_CLIENT_BUGS,
-  STEP_KINDS,
-  VersionWorld,
-  type WorldOptions,
-} from '../support/version-world.js';
+import { PLANTED_BUGS, PLANTED_CLIENT_BUGS, VersionWorld, type WorldOptions } from '../support/version-world.js';
 
-const FREQUENCY: Record<(typeof STEP_KINDS)[number], number> = {
-  put: 8,
-  retry: 3,
-  'late attempt': 3,
-  get: 4,
-  deliver: 6,
-  exchange: 2,
-  commit: 5,
-  crash: 1,
-  'hand over': 1,
-  damage: 1,
-};
-
-const number = fc.nat({ max: 0xffff });
-const step = fc.record({
-  kind: fc.oneof(...STEP_KINDS.map((kind) => ({ weight: FREQUENCY[kind], arbitrary: fc.constant(kind) }))),
-  a: number,
-  b: number,
-  c: number,
-  d: number,
-});
-const steps = fc.array(step, { maxLength: 60, size: 'max' });
-const order = fc.array(number, { minLength: 8, maxLength: 8 });
+const order = fc.array(choice, { minLength: 8, maxLength: 8 });
 
 function histories(options: WorldOptions, counts?: Map<string, number>) {
-  return fc.property(steps, order, (taken, healing) => {
+  return fc.property(historyOfSteps, order, (taken, healing) => {
     const world = new VersionWorld(options);
     for (const each of taken) world.take(each);
     world.heal(healing);

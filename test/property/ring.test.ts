@@ -8,7 +8,11 @@ import { ringBalance } from '../../src/ring/balance.js';
 import { preferenceList } from '../../src/ring/preference-list.js';
 import { changeMembers, createRing, type Member, type Ring, type RingPlan } from '../../src/ring/ring.js';
 import { ringFromJson, ringToJson } from '../../src/ring/ring-json.js';
-import { testProperty } from '../support/property-test.js';
+import { holds } from '../support/property.js';
+import { test } from '../support/test.js';
+
+/** Of each property; rings of 1,024 partitions among them. */
+const RUNS = 60;
 
 /** Up to 40 members in a few zones or many; weights alike, close, or far apart. */
 const members: fc.Arbitrary<Member[]> = fc
@@ -79,66 +83,78 @@ function assertBalanced(ring: Ring): void {
   }
 }
 
-testProperty(
-  'every ring is sound: distinct primaries, in distinct zones, every member on every list',
-  fc.property(plans, (plan) => assertSound(createRing(plan))),
-);
+test('every ring is sound: distinct primaries, in distinct zones, every member on every list', () => {
+  holds(
+    fc.property(plans, (plan) => assertSound(createRing(plan))),
+    RUNS,
+  );
+});
 
-testProperty(
-  'a preference list is what the rule says, word for word',
-  fc.property(plans, fc.nat(), (plan, start) => {
-    const ring = createRing(plan);
-    const partition = start % ring.partitions;
-    const { primaries, fallbacks } = preferenceList(ring, partition);
-    assert.deepEqual([...primaries, ...fallbacks], naiveList(ring, partition));
-  }),
-);
+test('a preference list is what the rule says, word for word', () => {
+  holds(
+    fc.property(plans, fc.nat(), (plan, start) => {
+      const ring = createRing(plan);
+      const partition = start % ring.partitions;
+      const { primaries, fallbacks } = preferenceList(ring, partition);
+      assert.deepEqual([...primaries, ...fallbacks], naiveList(ring, partition));
+    }),
+    RUNS,
+  );
+});
 
-testProperty(
-  'ownership follows the weights to within one partition',
-  fc.property(plans, (plan) => assertBalanced(createRing(plan))),
-);
+test('ownership follows the weights to within one partition', () => {
+  holds(
+    fc.property(plans, (plan) => assertBalanced(createRing(plan))),
+    RUNS,
+  );
+});
 
-testProperty(
-  'equal plans give equal rings, and a ring survives its JSON',
-  fc.property(plans, (plan) => {
-    const ring = createRing(plan);
-    assert.deepEqual(createRing(structuredClone(plan)), ring);
-    assert.deepEqual(ringFromJson(JSON.parse(JSON.stringify(ringToJson(ring)))), ring);
-  }),
-);
+test('equal plans give equal rings, and a ring survives its JSON', () => {
+  holds(
+    fc.property(plans, (plan) => {
+      const ring = createRing(plan);
+      assert.deepEqual(createRing(structuredClone(plan)), ring);
+      assert.deepEqual(ringFromJson(JSON.parse(JSON.stringify(ringToJson(ring)))), ring);
+    }),
+    RUNS,
+  );
+});
 
-testProperty(
-  'a change of members keeps the ring sound and balanced, and moves no partition that needs not move',
-  fc.property(plans, members, fc.nat(), (plan, others, cut) => {
-    const before = createRing(plan);
-    // Some of the old members stay, under new indices; those of the other drawing that have a new name join.
-    const staying = plan.members.slice(cut % plan.members.length).reverse();
-    const joining = others.map((member) => ({ ...member, name: `new-${member.name}` }));
-    const next = [...joining, ...staying];
-    if (next.length < plan.n) return;
-    const after = changeMembers(before, next);
-    assertSound(after);
-    assertBalanced(after);
-    assert.equal(after.version, before.version + 1);
+test('a change of members keeps the ring sound and balanced, and moves no partition that needs not move', () => {
+  holds(
+    fc.property(plans, members, fc.nat(), (plan, others, cut) => {
+      const before = createRing(plan);
+      // Some of the old members stay, under new indices; those of the other drawing that have a new name join.
+      const staying = plan.members.slice(cut % plan.members.length).reverse();
+      const joining = others.map((member) => ({ ...member, name: `new-${member.name}` }));
+      const next = [...joining, ...staying];
+      if (next.length < plan.n) return;
+      const after = changeMembers(before, next);
+      assertSound(after);
+      assertBalanced(after);
+      assert.equal(after.version, before.version + 1);
 
-    // Whoever gains partitions must gain just so many; more must not move.
-    const owned = (ring: Ring) => new Map(ringBalance(ring).members.map(({ name, owned }) => [name, owned]));
-    const ownedBefore = owned(before);
-    const gains = [...owned(after)].map(([name, count]) => Math.max(0, count - (ownedBefore.get(name) ?? 0)));
-    const ownerName = (ring: Ring, partition: number) => ring.members[ring.owners[partition]!]!.name;
-    const moved = after.owners.filter((_, p) => ownerName(before, p) !== ownerName(after, p)).length;
-    assert.equal(
-      moved,
-      gains.reduce((sum, gain) => sum + gain, 0),
-    );
-  }),
-);
+      // Whoever gains partitions must gain just so many; more must not move.
+      const owned = (ring: Ring) => new Map(ringBalance(ring).members.map(({ name, owned }) => [name, owned]));
+      const ownedBefore = owned(before);
+      const gains = [...owned(after)].map(([name, count]) => Math.max(0, count - (ownedBefore.get(name) ?? 0)));
+      const ownerName = (ring: Ring, partition: number) => ring.members[ring.owners[partition]!]!.name;
+      const moved = after.owners.filter((_, p) => ownerName(before, p) !== ownerName(after, p)).length;
+      assert.equal(
+        moved,
+        gains.reduce((sum, gain) => sum + gain, 0),
+      );
+    }),
+    RUNS,
+  );
+});
 
-testProperty(
-  'a change that changes nothing moves nothing',
-  fc.property(plans, (plan) => {
-    const before = createRing(plan);
-    assert.deepEqual(changeMembers(before, plan.members).owners, before.owners);
-  }),
-);
+test('a change that changes nothing moves nothing', () => {
+  holds(
+    fc.property(plans, (plan) => {
+      const before = createRing(plan);
+      assert.deepEqual(changeMembers(before, plan.members).owners, before.owners);
+    }),
+    RUNS,
+  );
+});

@@ -1,10 +1,10 @@
-/** A terminal whose streams are text, whose clock is a number, and whose stores are fakes that outlive their closing. */
+/** A terminal whose streams are text, whose clock is a number, and whose stores outlive their closing. */
 import { mkdirSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import { run } from '../../src/cli/program.js';
 import type { Output, Terminal } from '../../src/cli/terminal.js';
 import type { OpenOptions } from '../../src/store/api.js';
-import { FakeStore } from './fake-store.js';
+import { WatchedStore } from './watched-store.js';
 
 class Screen extends Writable {
   text = '';
@@ -31,7 +31,7 @@ export class FakeTerminal implements Terminal {
   stdin: AsyncIterable<Uint8Array> = (async function* () {})();
   stdout: Output = new Screen(false);
   stderr: Output = new Screen(false);
-  readonly stores = new Map<string, FakeStore>();
+  readonly stores = new Map<string, WatchedStore>();
   /** The options of each opening. */
   readonly openings: OpenOptions[] = [];
   readonly slept: number[] = [];
@@ -42,11 +42,11 @@ export class FakeTerminal implements Terminal {
   private nowMs = 0;
   private readonly stops = new Set<() => void>();
 
-  async openStore(options: OpenOptions): Promise<FakeStore> {
+  async openStore(options: OpenOptions): Promise<WatchedStore> {
     this.openings.push(options);
     const path = options.path!;
     mkdirSync(path, { recursive: true });
-    const store = this.stores.get(path) ?? new FakeStore(options);
+    const store = this.stores.get(path) ?? new WatchedStore();
     store.closed = false;
     this.stores.set(path, store);
     return store;

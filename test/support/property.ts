@@ -1,6 +1,6 @@
 /**
  * Runs fast-check properties: seeded, time-boxed by their number of runs, and with a line that reruns a failure.
- * `QUORAL_RUNS` multiplies the runs; `QUORAL_SEED` (and `QUORAL_PATH`, for the shrunken case) repeats one.
+ * `QUORAL_RUNS` multiplies the runs; `QUORAL_SEED` repeats those of one seed.
  */
 import assert from 'node:assert/strict';
 import { relative } from 'node:path';
@@ -8,18 +8,17 @@ import fc from 'fast-check';
 
 const MULTIPLIER = Number(process.env.QUORAL_RUNS ?? 1);
 
-/** Checks `property` in `runs` runs; a failure says how to run just that one again. */
+/** Checks `property` in `runs` runs; a failure says how to run just those again. */
 export function holds<T>(property: fc.IProperty<T>, runs: number): void {
-  const { QUORAL_SEED: seed, QUORAL_PATH: path } = process.env;
+  const seed = process.env.QUORAL_SEED;
   const result = fc.check(property, {
     numRuns: Math.ceil(runs * MULTIPLIER),
     ...(seed === undefined ? {} : { seed: Number(seed) }),
-    ...(path === undefined ? {} : { path }),
   });
   if (!result.failed) return;
   const file = relative(process.cwd(), process.argv[1] ?? '');
-  const again = `QUORAL_SEED=${result.seed} QUORAL_PATH=${result.counterexamplePath} node ${file}`;
-  assert.fail(`${fc.defaultReportMessage(result as fc.RunDetails<unknown>)}\n\nTo run this again: ${again}`);
+  const report = `${fc.defaultReportMessage(result as fc.RunDetails<unknown>)}\n\n${result.errorInstance}`;
+  assert.fail(`${report}\n\nTo run this again: QUORAL_SEED=${result.seed} node ${file}`);
 }
 
 /**

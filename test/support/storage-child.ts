@@ -1,6 +1,6 @@
 /**
  * What storage tests run outside their own thread: as a process (`node storage-child.js TASK PATH SYNC`) or as a worker
- * (`workerData: { task, path, sync }`).
+ * (`workerData: { task, path, sync }`). Without a task, as `node --test` starts every file under `test`, it does nothing.
  */
 import { writeSync } from 'node:fs';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
@@ -12,38 +12,41 @@ export type Task = 'count-until-killed' | 'grow-until-refused' | 'write-and-exit
 
 const [task, path, sync] = (
   isMainThread ? process.argv.slice(2) : [workerData.task, workerData.path, workerData.sync]
-) as [Task, string, 'full' | 'none'];
+) as [Task | undefined, string, 'full' | 'none'];
 
-const storage = openLmdbStorage({ path, sync });
-switch (task) {
-  case 'count-until-killed':
-    for (let n = 1; ; n++) {
-      storage.put(utf8(`n ${n}`), utf8(`${n}`));
-      storage.put(utf8('last'), utf8(`${n}`));
+if (task !== undefined) perform(task, openLmdbStorage({ path, sync }));
+
+function perform(task: Task, storage: Storage): void {
+  switch (task) {
+    case 'count-until-killed':
+      for (let n = 1; ; n++) {
+        storage.put(utf8(`n ${n}`), utf8(`${n}`));
+        storage.put(utf8('last'), utf8(`${n}`));
+        storage.commit();
+        // At once, and not through a stream: what was written before the kill has been acknowledged.
+        writeSync(1, `${n}\n`);
+      }
+    case 'grow-until-refused':
+      console.log(JSON.stringify(growUntilRefused(storage)));
+      break;
+    case 'write-200':
+      for (let n = 0; n < 200; n++) {
+        storage.put(utf8(`worker ${n}`), utf8('v'));
+        storage.commit();
+      }
+      storage.close();
+      break;
+    case 'write-and-exit':
+    case 'write-and-wait':
+      storage.put(utf8('committed'), utf8(task));
       storage.commit();
-      // At once, and not through a stream: what was written before the kill has been acknowledged.
-      writeSync(1, `${n}\n`);
-    }
-  case 'grow-until-refused':
-    console.log(JSON.stringify(growUntilRefused(storage)));
-    break;
-  case 'write-200':
-    for (let n = 0; n < 200; n++) {
-      storage.put(utf8(`worker ${n}`), utf8('v'));
-      storage.commit();
-    }
-    storage.close();
-    break;
-  case 'write-and-exit':
-  case 'write-and-wait':
-    storage.put(utf8('committed'), utf8(task));
-    storage.commit();
-    storage.get(utf8('committed'));
-    storage.range({ limit: 9 });
-    storage.put(utf8('pending'), utf8('v'));
-    if (task === 'write-and-exit') process.exit(0);
-    parentPort?.on('message', () => undefined); // Holds the thread, between two commits, until it is terminated.
-    parentPort?.postMessage('waiting');
+      storage.get(utf8('committed'));
+      storage.range({ limit: 9 });
+      storage.put(utf8('pending'), utf8('v'));
+      if (task === 'write-and-exit') process.exit(0);
+      parentPort?.on('message', () => undefined); // Holds the thread, between two commits, until it is terminated.
+      parentPort?.postMessage('waiting');
+  }
 }
 
 /** Writes until a commit fails (the file may not grow on), and tells what can be done after that. */

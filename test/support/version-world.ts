@@ -235,6 +235,16 @@ export class VersionWorld {
     }
   }
 
+  /** Every record of the first key that stands or travels somewhere: objects that can be reached, and so may meet. */
+  reachableRecords(): Uint8Array[] {
+    const records = this.writeMessages.filter(({ slot }) => slot.endsWith('0')).map(({ held }) => held.record);
+    for (const site of this.sites) {
+      for (const [slot, held] of [...site.written, ...site.committed])
+        if (slot.endsWith('0')) records.push(held.record);
+    }
+    return records;
+  }
+
   // What clients do.
 
   private put({ a, b, c, d }: Step): void {

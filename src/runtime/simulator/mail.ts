@@ -26,9 +26,10 @@ export interface Frame {
   readonly toIncarnation: number;
   /** Names the request at its requester's thread. */
   readonly requestId: number;
-  /** Of a request: the slot, the incarnation of its actor as known when it was sent (0: unknown), what is spoken. */
+  /** Of a request: whose it is, the incarnation being the last known one. Of a failure 'stale': the present one. */
   readonly slot: number;
   readonly actorIncarnation: number;
+  /** Of a request: the name of what is spoken. */
   readonly conversation: string;
   readonly body: Uint8Array;
   /** Of a failure: which, else undefined. */

@@ -5,12 +5,15 @@ export class PeerTable {
   /** True while the connection to a thread is known to be broken and a cut keeps it from being made anew. */
   readonly #disconnected: boolean[];
   readonly #open: number[];
+  /** The incarnations of a peer's actors, by slot, where one was found not to be the first. */
+  readonly #actors: Map<number, number>[] = [];
 
   constructor(threads: number) {
     this.#incarnations = new Array(threads).fill(0);
     this.#up = new Array(threads).fill(false);
     this.#disconnected = new Array(threads).fill(false);
     this.#open = new Array(threads).fill(0);
+    for (let peer = 0; peer < threads; peer++) this.#actors.push(new Map());
   }
 
   /** At one's own start: the peer's incarnation if it is up, else 0. */
@@ -20,12 +23,23 @@ export class PeerTable {
   }
 
   learn(peer: number, incarnation: number, up: boolean): void {
+    if (incarnation !== this.#incarnations[peer]) this.#actors[peer]!.clear();
     this.#incarnations[peer] = incarnation;
     this.#up[peer] = up;
   }
 
   incarnationOf(peer: number): number {
     return this.#incarnations[peer]!;
+  }
+
+  /** The last known incarnation of a peer's actor; one never heard of has its first. */
+  actorIncarnation(peer: number, slot: number): number {
+    return this.#actors[peer]!.get(slot) ?? 1;
+  }
+
+  learnActor(peer: number, slot: number, incarnation: number): void {
+    // News may be overtaken by newer news.
+    if (incarnation > this.actorIncarnation(peer, slot)) this.#actors[peer]!.set(slot, incarnation);
   }
 
   reachable(peer: number): boolean {
@@ -58,5 +72,6 @@ export class PeerTable {
     this.#disconnected.fill(false);
     this.#open.fill(0);
     this.#incarnations.fill(0);
+    for (const actors of this.#actors) actors.clear();
   }
 }

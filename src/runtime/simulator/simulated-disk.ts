@@ -162,6 +162,19 @@ export class SimulatedDisk {
     return record.key;
   }
 
+  // ── What a checker sees ────────────────────────────────────────────────────────────────────────────────────────
+
+  /** What is committed under `key`, whether or not a thread has the disk open; a copy. */
+  peek(key: Uint8Array): Uint8Array | undefined {
+    const value = this.read(idOf(key));
+    return value === undefined ? undefined : copyOf(value);
+  }
+
+  /** Everything that is committed, in order; copies. */
+  peekAll(): StorageEntry[] {
+    return this.#order.map(({ key, value }) => ({ key: copyOf(key), value: copyOf(value) }));
+  }
+
   // ── What the handle does ───────────────────────────────────────────────────────────────────────────────────────
 
   get entries(): number {
@@ -314,7 +327,6 @@ export class DiskStorage implements Storage {
 
   put(key: Uint8Array, value: Uint8Array): void {
     this.#begin();
-    assert(key.length >= 1 && key.length <= MAX_KEY_BYTES, 'a key has from 1 to 1,978 bytes');
     this.#write(key, value);
   }
 
@@ -385,6 +397,7 @@ export class DiskStorage implements Storage {
   }
 
   #write(key: Uint8Array, value: Uint8Array | undefined): void {
+    assert(key.length >= 1 && key.length <= MAX_KEY_BYTES, 'a key has from 1 to 1,978 bytes');
     const id = idOf(key);
     this.#pending.set(id, { id, key, value });
   }

@@ -45,8 +45,6 @@ export interface World {
   incarnationIfUp(thread: number): number;
   /** True if frames from `from` to `to` are being cut off. */
   isCut(from: number, to: number): boolean;
-  /** The incarnation of the actor at a place if it is alive, else 0: what a frame is addressed to. */
-  actorIncarnation(thread: number, slot: number): number;
   /** An actor failed. */
   actorFailed(report: CrashReport): void;
   /** A thread went down: by a crash, by an error that escalated, or by a clean stop. */

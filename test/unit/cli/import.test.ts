@@ -7,8 +7,8 @@ import { linesOf } from '../../../src/cli/import/lines.js';
 import { duration } from '../../../src/cli/import/progress.js';
 import { recordOf } from '../../../src/cli/import/record.js';
 import { serveHttp } from '../../../src/service/http/server.js';
-import { FakeStore } from '../../support/fake-store.js';
 import { FakeTerminal } from '../../support/fake-terminal.js';
+import { WatchedStore } from '../../support/watched-store.js';
 
 type Test = { testdir(): string };
 
@@ -23,13 +23,15 @@ function setUp(t: Test, content: string | Uint8Array) {
     file,
     data,
     store: () => terminal.stores.get(data)!,
-    ndjson: (...args: string[]) => terminal.run('import', file, '--bucket', 'b', '--key', 'id', '--data', data, ...args),
-    words: (...args: string[]) => terminal.run('import', file, '--bucket', 'b', '--format', 'lines', '--data', data, ...args),
+    ndjson: (...args: string[]) =>
+      terminal.run('import', file, '--bucket', 'b', '--key', 'id', '--data', data, ...args),
+    words: (...args: string[]) =>
+      terminal.run('import', file, '--bucket', 'b', '--format', 'lines', '--data', data, ...args),
     checkpoints: () => readdirSync(data, { recursive: true }).filter((name) => String(name).endsWith('.json')),
   };
 }
 
-async function contentOf(store: FakeStore): Promise<Record<string, string[]>> {
+async function contentOf(store: WatchedStore): Promise<Record<string, string[]>> {
   const content: Record<string, string[]> = {};
   store.closed = false;
   for await (const { key, siblings } of store.bucket('b').scan({ values: true })) {
@@ -45,7 +47,14 @@ test('NDJSON is stored as it stands, under text and whole numbers; a second run 
   t.strictSame(await contentOf(store()), content);
   t.strictSame(checkpoints(), []);
   const puts = store().calls.put;
-  t.match(JSON.parse((await ndjson('--json')).out), { lines: 5, stored: 0, unchanged: 3, bad: 0, blank: 2, badLines: [] });
+  t.match(JSON.parse((await ndjson('--json')).out), {
+    lines: 5,
+    stored: 0,
+    unchanged: 3,
+    bad: 0,
+    blank: 2,
+    badLines: [],
+  });
   t.equal(store().calls.put, puts);
   t.strictSame(await contentOf(store()), content);
 });
@@ -57,7 +66,11 @@ test('changed and conflicting values are replaced, and of lines with one key the
   await bucket.put('0', Buffer.from('old'));
   await bucket.put('0', Buffer.from('other'));
   t.equal((await ndjson()).code, 0);
-  t.strictSame(await contentOf(store()), { 0: ['{"id":"0","n":498}'], 1: ['{"id":"1","n":499}'], 2: ['{"id":"2","n":497}'] });
+  t.strictSame(await contentOf(store()), {
+    0: ['{"id":"0","n":498}'],
+    1: ['{"id":"1","n":499}'],
+    2: ['{"id":"2","n":497}'],
+  });
 });
 
 test('bad lines: named by number with the reason; skipped as asked', async (t) => {
@@ -71,10 +84,12 @@ test('bad lines: named by number with the reason; skipped as asked', async (t) =
     ['{"id":true}', /neither text nor a number/],
     ['{"id":""}', /empty/],
     ['{"__proto__":{"id":1}}', /no field "id"/],
-    [`{"id":"${'k'.repeat(2_000)}"}`, /1,900/],
+    [`{"id":"${'k'.repeat(2_000)}"}`, /at most 1900/],
     [Uint8Array.of(0x22, 0xff), /not UTF-8/],
   ];
-  const content = Buffer.concat(bad.flatMap(([line]) => [Buffer.from(line), Buffer.from('\n')]).concat(Buffer.from('{"id":"good"}')));
+  const content = Buffer.concat(
+    bad.flatMap(([line]) => [Buffer.from(line), Buffer.from('\n')]).concat(Buffer.from('{"id":"good"}')),
+  );
   const { ndjson, store, file } = setUp(t, content);
   const { code, out, err } = await ndjson('--on-error', 'skip', '--json');
   t.equal(code, 0);
@@ -87,11 +102,16 @@ test('bad lines: named by number with the reason; skipped as asked', async (t) =
 });
 
 test('stopped at a bad line: all before it is stored, nothing after, and a mended file goes through', async (t) => {
-  const good = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `{"id":${from + i}}\n`).join('');
+  const good = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, i) => `{"id":${from + i}}\n`).join('');
   const { ndjson, store, file } = setUp(t, `${good(0, 300)}oops\n${good(300, 600)}`);
-  t.match(await ndjson(), { code: 1, out: /^301 lines: 300 stored, 0 unchanged, 1 bad/, err: /:301: it is not JSON[^]*stopped at line 301/ });
+  t.match(await ndjson(), {
+    code: 1,
+    out: /^301 lines: 300 stored, 0 unchanged, 1 bad/,
+    err: /:301: it is not JSON[\s\S]*stopped at line 301/,
+  });
   t.equal(Object.keys(await contentOf(store())).length, 300);
-  t.match(await ndjson(), { code: 1, err: /resuming after line 300[^]*stopped at line 301/ });
+  t.match(await ndjson(), { code: 1, err: /resuming after line 300[\s\S]*stopped at line 301/ });
   writeFileSync(file, good(0, 600));
   t.match(await ndjson(), { code: 0, out: /^600 lines: 300 stored, 300 unchanged/, err: '' });
 });
@@ -105,7 +125,10 @@ test('word lists: each line is key and value', async (t) => {
 
 test('an error of the store ends the import in order; the next run goes on where every line before is done', async (t) => {
   const count = 400;
-  const { words, store, terminal, data, checkpoints, file } = setUp(t, Array.from({ length: count }, (_, i) => `word${i}\n`).join(''));
+  const { words, store, terminal, data, checkpoints, file } = setUp(
+    t,
+    Array.from({ length: count }, (_, i) => `word${i}\n`).join(''),
+  );
   terminal.tickMs = 50; // Saves often.
   await terminal.openStore({ path: data });
   const error = new QuorumNotMetError('1 of 2', { definite: false, got: 1, wanted: 2 });
@@ -113,15 +136,20 @@ test('an error of the store ends the import in order; the next run goes on where
   let calls = 0;
   store().bucket = ((name: string) => {
     const bucket = put(name);
-    return { ...bucket, put: (...args: Parameters<typeof bucket.put>) => (++calls === 200 ? Promise.reject(error) : bucket.put(...args)) };
+    return {
+      ...bucket,
+      put: (...args: Parameters<typeof bucket.put>) => (++calls === 200 ? Promise.reject(error) : bucket.put(...args)),
+    };
   }) as typeof put;
   t.match(await words(), { code: 1, err: /QUORUM_NOT_MET/ });
   t.equal(checkpoints().length, 1);
   store().bucket = put;
+  const before = await contentOf(store());
   const again = await words('--json');
   t.match(again, { code: 0, err: /^resuming after line (\d+) / });
   const after = Number(/after line (\d+)/.exec(again.err)![1]);
-  t.ok(after >= 100 && after < 200, `line ${after}`);
+  t.ok(after > 0 && after < count, `line ${after}`);
+  for (let i = 0; i < after; i++) t.ok(before[`word${i}`], `line ${i + 1} was done`);
   t.match(JSON.parse(again.out), { lines: count - after, bad: 0 });
   const content = await contentOf(store());
   t.equal(Object.keys(content).length, count);
@@ -136,21 +164,36 @@ test('an error of the store ends the import in order; the next run goes on where
   t.equal(checkpoints().length, 1);
   utimesSync(file, 1, 1);
   store().bucket = put;
-  t.match(await words(), { code: 0, out: /^401 lines: 1 stored, 400 unchanged/, err: '' });
+  const afresh = await words();
+  t.match(afresh, { code: 0, out: /^401 lines: 1 stored, 400 unchanged/ });
+  t.notMatch(afresh.err, /resuming/);
 });
 
 test('a stop signal finishes what is in hand and can be resumed; --restart begins anew', async (t) => {
-  const { words, terminal } = setUp(t, Array.from({ length: 1_000 }, (_, i) => `word${i}\n`).join(''));
-  const running = words();
-  while (!terminal.listens) await new Promise((resolve) => setImmediate(resolve));
-  while ([...terminal.stores.values()][0]!.calls.put < 100) await new Promise((resolve) => setImmediate(resolve));
-  terminal.signal();
-  const { code, out, err } = await running;
+  const { words, terminal, data, store } = setUp(t, Array.from({ length: 1_000 }, (_, i) => `word${i}\n`).join(''));
+  await terminal.openStore({ path: data });
+  const bucketOf = store().bucket.bind(store());
+  let calls = 0;
+  store().bucket = ((name: string) => {
+    const bucket = bucketOf(name);
+    return {
+      ...bucket,
+      put: (...args: Parameters<typeof bucket.put>) => {
+        if (++calls === 100) terminal.signal();
+        return bucket.put(...args);
+      },
+    };
+  }) as typeof bucketOf;
+  const { code, out, err } = await words();
   t.equal(code, 1);
   const stored = Number(/^(\d+) lines/.exec(out)![1]);
   t.match(err, `interrupted after line ${stored}: run again to go on`);
-  t.ok(stored >= 100 && stored < 1_000);
-  t.match(await words('--restart'), { code: 0, out: new RegExp(`^1000 lines: ${1_000 - stored} stored, ${stored} unchanged`), err: '' });
+  t.ok(stored >= 100 && stored < 300, `${stored} stored`);
+  t.match(await words('--restart'), {
+    code: 0,
+    out: new RegExp(`^1000 lines: ${1_000 - stored} stored, ${stored} unchanged`),
+    err: '',
+  });
 });
 
 test('an overloaded store is given the time it asks for', async (t) => {
@@ -171,12 +214,18 @@ test('progress: a bar on a terminal, lines elsewhere', async (t) => {
   plain.terminal.isTTY = true;
   const { err } = await plain.words();
   t.match(err, /importing .*%.* lines\/s .* left/);
-  t.strictSame([0, 59.6, 61, 3_600, 7_325].map(duration), ['0 s', '1 min 00 s', '1 min 01 s', '1 h 00 min', '2 h 02 min']);
+  t.strictSame([0, 59.6, 61, 3_600, 7_325].map(duration), [
+    '0 s',
+    '1 min 00 s',
+    '1 min 01 s',
+    '1 h 00 min',
+    '2 h 02 min',
+  ]);
 });
 
 test('over HTTP: the same counts, no progress file', async (t) => {
   const { terminal, file } = setUp(t, '{"id":1}\n{"id":2}\n');
-  const store = new FakeStore();
+  const store = new WatchedStore();
   const service = await serveHttp(store, { port: 0 });
   t.teardown(() => service.close());
   const run = () => terminal.run('import', file, '--bucket', 'b', '--key', 'id', '--url', service.url);
@@ -193,7 +242,10 @@ test('lines do not depend on chunks', async (t) => {
     const bytes = Buffer.from(lines.map((parts) => parts.join('')).join('') + last);
     const chunks = (async function* () {
       let at = 0;
-      for (const cut of cuts) yield bytes.subarray(at, (at += cut));
+      for (const cut of cuts) {
+        yield bytes.subarray(at, at + cut);
+        at += cut;
+      }
       yield bytes.subarray(at);
     })();
     const expected = last === '' ? lines.map(([text]) => text) : [...lines.map(([text]) => text), last];
@@ -203,21 +255,29 @@ test('lines do not depend on chunks', async (t) => {
       const text = expected[number - 7]!;
       const fits = Buffer.byteLength(text) <= maxBytes;
       if (got.number !== ++number || got.start !== end) return false;
-      if ((got.bytes === undefined ? undefined : Buffer.from(got.bytes).toString()) !== (fits ? text : undefined)) return false;
+      if ((got.bytes === undefined ? undefined : Buffer.from(got.bytes).toString()) !== (fits ? text : undefined))
+        return false;
       end = got.end;
     }
     return number === 7 + expected.length && end === 100 + bytes.length;
   });
-  await fc.assert(property, { interruptAfterTimeLimit: Number(process.env.PROPERTY_MS ?? 2_000), numRuns: 2_000 });
+  await fc.assert(property, {
+    interruptAfterTimeLimit: Number(process.env.QUORAL_PROPERTY_MS ?? 2_000),
+    numRuns: 2_000,
+  });
   t.pass('each line had its number, place and bytes');
 });
 
 test('any bytes are a record, blank, or bad with a reason', (t) => {
-  const property = fc.property(fc.uint8Array(), fc.constantFrom('ndjson' as const, 'lines' as const), (bytes, format) => {
-    const record = recordOf(bytes, format, 'id');
-    return record === undefined || (typeof record === 'string' ? record.length > 0 : record.key.length > 0);
-  });
-  fc.assert(property, { interruptAfterTimeLimit: Number(process.env.PROPERTY_MS ?? 1_000), numRuns: 2_000 });
+  const property = fc.property(
+    fc.uint8Array(),
+    fc.constantFrom('ndjson' as const, 'lines' as const),
+    (bytes, format) => {
+      const record = recordOf(bytes, format, 'id');
+      return record === undefined || (typeof record === 'string' ? record.length > 0 : record.key.length > 0);
+    },
+  );
+  fc.assert(property, { interruptAfterTimeLimit: Number(process.env.QUORAL_PROPERTY_MS ?? 1_000), numRuns: 2_000 });
   t.pass('none threw');
   t.end();
 });

@@ -19,6 +19,10 @@ const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
 const bytes = fc.uint8Array({ maxLength: 40 });
 const counter = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
 const eventId = fc.record({ high: u32, low: u32, counter });
+const timestamp = fc.record({
+  ms: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
+  logical: fc.integer({ min: 0, max: 0xffff }),
+});
 const milliseconds = fc.integer({ min: 0, max: 2 ** 48 });
 const entries = fc.array(fc.record({ key: bytes, record: bytes }), { maxLength: 5 });
 
@@ -42,13 +46,13 @@ const vnodeRequest: fc.Arbitrary<VnodeRequest> = fc.oneof(
 );
 
 const vnodeAnswer: fc.Arbitrary<VnodeAnswer> = fc.oneof(
-  fc.record({ type: fc.constant('minted' as const), record: bytes, dot: eventId }),
+  fc.record({ type: fc.constant('minted' as const), record: bytes, dot: eventId, timestamp }),
   fc.record({ type: fc.constant('wrote' as const), durable: fc.boolean() }),
   fc.record({
     type: fc.constant('repeated' as const),
-    superseded: fc.boolean(),
     record: bytes,
-    dot: fc.option(eventId),
+    dot: eventId,
+    timestamp,
   }),
   fc.record({
     type: fc.constant('not-minted' as const),
@@ -97,7 +101,8 @@ const ack = fc.record({ node: fc.integer({ min: 0, max: 0x7fff }), durable: fc.b
 const coordinatorAnswer: fc.Arbitrary<CoordinatorAnswer> = fc.oneof(
   fc.record({
     type: fc.constant('put-done' as const),
-    dot: fc.option(eventId),
+    dot: eventId,
+    timestamp,
     acks: fc.array(ack, { maxLength: 32 }),
   }),
   fc.record({ type: fc.constant('got' as const), record: bytes }),

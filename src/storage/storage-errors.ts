@@ -1,5 +1,5 @@
 /**
- * LMDB's error numbers, as the errors of the store: what happened to which file, and what to do about it.
+ * Error numbers of LMDB and of the system, as the errors of the store: what happened to which file, and what to do.
  * lmdb puts the number of the system (ENOSPC: 28) or of LMDB itself (lmdb.h: −30799 …) into `code`.
  */
 import { statfsSync } from 'node:fs';

@@ -1,0 +1,49 @@
+/**
+ * Promise 7: every request is answered exactly once, by its timeout plus slack; and what failed definitely was never
+ * stored: no vnode minted it, no replica holds it.
+ */
+import { describePut, type GetOperation, type History, type PutOperation } from '../history.js';
+import type { SimulatedCluster } from '../simulated-cluster.js';
+
+/** The client's own slack, its sweep, a timer's lag. In milliseconds. */
+const SLACK_MS = 250 + 50;
+
+export function answersAmiss(history: History): string[] {
+  const violations: string[] = [];
+  for (const put of history.puts) check(put, describePut(put), violations);
+  for (const get of history.gets) check(get, `get ${get.id} of ${get.key}`, violations);
+  return violations;
+}
+
+function check(operation: PutOperation | GetOperation, name: string, violations: string[]): void {
+  const { end, told, startedAt, endedAt, timeoutMs } = operation;
+  if (end?.type === 'abandoned') return;
+  if (told !== 1) violations.push(`answered ${told} times: ${name}`);
+  else if (endedAt - startedAt > timeoutMs + SLACK_MS) {
+    violations.push(`answered late: ${name}, after ${(endedAt - startedAt).toFixed(1)} of ${timeoutMs} ms`);
+  }
+}
+
+export function definiteFailuresStored(cluster: SimulatedCluster, keys: Iterable<string>): string[] {
+  const { history } = cluster;
+  const violations: string[] = [];
+  const refused = new Set<PutOperation>();
+  for (const put of history.puts) {
+    if (put.end?.type !== 'failed' || !put.end.failure.definite) continue;
+    refused.add(put);
+    if (history.wasMinted(put)) {
+      violations.push(`minted though it had failed definitely (${put.end.failure.why}): ${describePut(put)}`);
+    }
+  }
+  for (const key of keys) {
+    for (const name of cluster.primariesOf(key)) {
+      for (const { attempt } of cluster.replica(name).object(key)?.siblings ?? []) {
+        const put = history.putOf(attempt);
+        if (put !== undefined && refused.has(put)) {
+          violations.push(`stored on ${name} though it had failed definitely: ${describePut(put)}`);
+        }
+      }
+    }
+  }
+  return violations;
+}

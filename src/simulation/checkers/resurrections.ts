@@ -1,0 +1,15 @@
+/** Promise 4, after convergence: nothing is shown that the author of an acknowledged put had seen. */
+import { describePut, type History, type ReadSibling } from '../history.js';
+
+export function resurrections(history: History, final: ReadonlyMap<string, readonly ReadSibling[]>): string[] {
+  const violations: string[] = [];
+  for (const put of history.acknowledged()) {
+    if (history.destroyed.has(put.id)) continue;
+    for (const sibling of final.get(put.key) ?? []) {
+      if (!history.replaces(put, sibling)) continue;
+      const victim = describePut(history.putBy(sibling.event));
+      violations.push(`resurrected: the final read shows ${victim}, which ${describePut(put)} had replaced`);
+    }
+  }
+  return violations;
+}

@@ -1,0 +1,50 @@
+/**
+ * Promises 4 and 5, on strict slots (R + W > N). A read that begins after a put was acknowledged, and of which no
+ * acknowledging replica was rolled back meanwhile,
+ * - shows that put or one that supersedes it (read your writes, whoever reads), and
+ * - shows nothing that the put's author had seen: a deletion's victims never come back (no resurrection).
+ */
+import { type AcknowledgedPut, describePut, type GetOperation, type History, type ReadSibling } from '../history.js';
+
+export function strictReadViolations(history: History, n: number): string[] {
+  const violations: string[] = [];
+  const byKey = new Map<string, AcknowledgedPut[]>();
+  for (const put of history.acknowledged()) {
+    const puts = byKey.get(put.key);
+    if (puts === undefined) byKey.set(put.key, [put]);
+    else puts.push(put);
+  }
+  for (const get of history.gets) {
+    if (get.end?.type !== 'got') continue;
+    for (const put of byKey.get(get.key) ?? []) {
+      if (put.endedAt >= get.startedAt || get.r + put.end.acks.length <= n) continue;
+      const holders = put.end.acks.map((ack) => ack.node);
+      if (history.wasDestroyed(holders, put.startedAt, get.endedAt)) continue;
+      checkRead(history, get, get.end.siblings, put, violations);
+    }
+  }
+  return violations;
+}
+
+function checkRead(
+  history: History,
+  get: GetOperation,
+  siblings: readonly ReadSibling[],
+  put: AcknowledgedPut,
+  violations: string[],
+): void {
+  const shown = siblings.some((sibling) => history.carries(sibling, put));
+  if (!shown) {
+    violations.push(
+      `not read: get ${get.id} (r ${get.r}, at ${get.startedAt.toFixed(1)} ms) does not show ${describePut(put)}`,
+    );
+  }
+  for (const sibling of siblings) {
+    if (history.replaces(put, sibling)) {
+      const victim = describePut(history.putBy(sibling.event));
+      violations.push(
+        `resurrected: get ${get.id} (r ${get.r}, at ${get.startedAt.toFixed(1)} ms) shows ${victim}, which ${describePut(put)} had replaced`,
+      );
+    }
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * A script of faults, drawn from a seed. Each seed enables some kinds and leaves out others, because a fault that is
+ * always there hides what needs its absence ("swarm testing": Groce et al., ISSTA 2012).
+ */
+import { below, pick, type Random, shuffled, unit } from '../base/random.js';
+import type { SimulatedCluster } from './simulated-cluster.js';
+
+export const FAULT_KINDS = [
+  'crash of an actor',
+  'crash of a node',
+  'stop of a node',
+  'crash of the process',
+  'power loss of a node',
+  'power loss of everything',
+  'split',
+  'one-way split',
+  'loss',
+  'duplication',
+  'delay',
+  'clock jump',
+  'clock drift',
+  'slow disk',
+  'full disk',
+  'failing disk',
+  'pause',
+] as const;
+
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+export interface FaultOptions {
+  readonly random: Random;
+  readonly durationMs: number;
+  /** The mean time between two faults, in milliseconds. */
+  readonly everyMs: number;
+  /** Which kinds may strike (default: three to six, drawn). */
+  readonly kinds?: readonly FaultKind[];
+  /** Keys whose vnodes may be crashed. */
+  readonly keys: ReadonlySet<string>;
+}
+
+export class FaultScript {
+  readonly kinds: readonly FaultKind[];
+  /** How often each kind struck. */
+  readonly struck = new Map<FaultKind, number>();
+  private readonly cluster: SimulatedCluster;
+  private readonly options: FaultOptions;
+  private readonly until: number;
+
+  constructor(cluster: SimulatedCluster, options: FaultOptions) {
+    this.cluster = cluster;
+    this.options = options;
+    this.until = cluster.time + options.durationMs;
+    this.kinds = options.kinds ?? shuffled(options.random, FAULT_KINDS).slice(0, 3 + below(options.random, 4));
+    this.next();
+  }
+
+  /** How many faults struck. */
+  get total(): number {
+    let total = 0;
+    for (const count of this.struck.values()) total += count;
+    return total;
+  }
+
+  private next(): void {
+    const { random, everyMs } = this.options;
+    this.cluster.simulator.at(-everyMs * Math.log(1 - unit(random)), () => {
+      if (this.cluster.time >= this.until) return;
+      const kind = pick(random, this.kinds);
+      if (this.strike(kind)) this.struck.set(kind, (this.struck.get(kind) ?? 0) + 1);
+      this.next();
+    });
+  }
+
+  /** True if something was there to be struck. */
+  private strike(kind: FaultKind): boolean {
+    const { cluster } = this;
+    const { random, keys } = this.options;
+    const { names } = cluster;
+    const name = pick(random, names);
+    const lasting = 20 + unit(random) * 300;
+    switch (kind) {
+      case 'crash of an actor':
+        if (keys.size === 0 || unit(random) < 0.3) cluster.crashCoordinator(name);
+        else {
+          const key = pick(random, [...keys]);
+          cluster.crashVnode(pick(random, cluster.primariesOf(key)), key);
+        }
+        return true;
+      case 'crash of a node':
+        if (!cluster.isUp(name)) return false;
+        cluster.crashNode(name, pick(random, ['now', 'mid-turn', 'before-commit', 'after-commit']));
+        this.after(lasting, () => cluster.startNode(name));
+        return true;
+      case 'stop of a node':
+        if (!cluster.isUp(name)) return false;
+        cluster.stopNode(name);
+        this.after(1_000 + lasting, () => cluster.startNode(name));
+        return true;
+      case 'crash of the process':
+        cluster.crashProcess();
+        this.after(lasting / 4, () => cluster.startProcess());
+        return true;
+      case 'power loss of a node':
+        cluster.powerFail([name]);
+        this.after(lasting, () => cluster.startNode(name));
+        return true;
+      case 'power loss of everything':
+        cluster.powerFail('all');
+        this.after(lasting / 4, () => cluster.startProcess());
+        return true;
+      case 'split':
+        cluster.split(shuffled(random, names).slice(0, 1 + below(random, names.length - 1)));
+        this.after(lasting, () => cluster.heal());
+        return true;
+      case 'one-way split': {
+        const [from, ...rest] = shuffled(random, names);
+        cluster.splitOneWay([from!], rest.slice(0, 1 + below(random, rest.length)));
+        this.after(lasting, () => cluster.heal());
+        return true;
+      }
+      case 'loss':
+        cluster.network({ loss: pick(random, [0.001, 0.01, 0.1]) });
+        this.after(lasting, () => cluster.network({ loss: 0 }));
+        return true;
+      case 'duplication':
+        cluster.network({ duplication: pick(random, [0.01, 0.1, 0.5]) });
+        this.after(lasting, () => cluster.network({ duplication: 0 }));
+        return true;
+      case 'delay':
+        cluster.network({
+          meanExtraDelayMs: pick(random, [0.5, 5, 30]),
+          reordering: pick(random, [0.01, 0.2, 0.5]),
+          reorderMs: pick(random, [1, 10, 100]),
+        });
+        this.after(lasting, () => cluster.network({ meanExtraDelayMs: 0.02, reordering: 0.01, reorderMs: 0.5 }));
+        return true;
+      case 'clock jump':
+        cluster.jumpClock(name, pick(random, [-3_600_000, -20_000, -500, 500, 20_000, 3_600_000]));
+        return true;
+      case 'clock drift':
+        cluster.driftClock(name, pick(random, [-0.3, -0.01, 0.01, 0.3]));
+        return true;
+      case 'slow disk':
+        cluster.slowDisk(name, { minMs: pick(random, [2, 20, 100]), meanExtraMs: pick(random, [1, 20]) });
+        this.after(lasting, () => cluster.healthyDisk(name));
+        return true;
+      case 'full disk':
+        cluster.fullDisk(name);
+        this.after(lasting, () => cluster.healthyDisk(name));
+        return true;
+      case 'failing disk':
+        if (unit(random) < 0.5) cluster.failNextCommit(name, pick(random, ['stored', 'lost']));
+        else {
+          cluster.failCommits(name, pick(random, [0.1, 0.5, 1]));
+          this.after(lasting, () => cluster.healthyDisk(name));
+        }
+        return true;
+      case 'pause':
+        if (!cluster.isUp(name)) return false;
+        cluster.pause(name, lasting);
+        return true;
+    }
+  }
+
+  private after(ms: number, action: () => void): void {
+    this.cluster.simulator.at(ms, () => {
+      // The script's end heals everything at once.
+      if (this.cluster.time < this.until) action();
+    });
+  }
+}

@@ -1,0 +1,204 @@
+/**
+ * What the clients of a simulated cluster did and were told, in the words of the checkers. Each try of a put is a write
+ * event with a number; each put knows the events that its token had seen. This is bookkeeping by the clients' own
+ * observations: it looks into no causal context, so that it can be held against them.
+ *
+ * Why tries and not puts: whoever has read a put's first try and replaced it has not seen the second one, which its
+ * client sends when the first one's coordinator dies. The second is then a write beside that later one.
+ */
+import type { Attempt, Dot } from '../clocks/event-id.js';
+import { compareTimestamps, type Timestamp } from '../clocks/timestamp.js';
+import { decodeRecord } from '../codec/record.js';
+import type { Ack, OperationFailure } from '../messages/coordinator-messages.js';
+
+/** A causal context as a client keeps it, and the events that it has seen: all of them, transitively. */
+export interface Token {
+  readonly text: string;
+  readonly events: ReadonlySet<number>;
+}
+
+export type PutEnd =
+  | {
+      readonly type: 'acknowledged';
+      readonly dot: Dot;
+      readonly timestamp: Timestamp;
+      readonly acks: readonly Ack[];
+      readonly token: Token;
+    }
+  | { readonly type: 'failed'; readonly failure: OperationFailure }
+  /** Its client died with the process before it was told. */
+  | { readonly type: 'abandoned' };
+
+export interface PutOperation {
+  readonly id: number;
+  readonly client: number;
+  readonly key: string;
+  /** What it wrote, unique among all puts; null for a delete. */
+  readonly value: string | null;
+  readonly lastWriteWins: boolean;
+  /** The events that its token had seen. */
+  readonly past: ReadonlySet<number>;
+  /** Its tries, in order. */
+  readonly events: number[];
+  readonly w: number;
+  readonly dw: number;
+  readonly timeoutMs: number;
+  /** Virtual milliseconds. */
+  readonly startedAt: number;
+  endedAt: number;
+  end: PutEnd | undefined;
+  /** How often its client was told an outcome. */
+  told: number;
+}
+
+/** One sibling of an object as read: the event that made it, and when by its own timestamp. */
+export interface ReadSibling {
+  readonly event: number;
+  readonly timestamp: Timestamp;
+}
+
+export type GetEnd =
+  | { readonly type: 'got'; readonly siblings: readonly ReadSibling[]; readonly token: Token | undefined }
+  | { readonly type: 'failed'; readonly failure: OperationFailure }
+  | { readonly type: 'abandoned' };
+
+export interface GetOperation {
+  readonly id: number;
+  readonly client: number;
+  readonly key: string;
+  readonly r: number;
+  readonly timeoutMs: number;
+  readonly startedAt: number;
+  endedAt: number;
+  end: GetEnd | undefined;
+  told: number;
+}
+
+export type AcknowledgedPut = PutOperation & { readonly end: PutEnd & { type: 'acknowledged' } };
+
+/** At this moment data of these nodes went back to an older state, or became unreadable. */
+export interface Destruction {
+  readonly time: number;
+  readonly nodes: readonly number[];
+}
+
+export class History {
+  readonly puts: PutOperation[] = [];
+  readonly gets: GetOperation[] = [];
+  readonly destructions: Destruction[] = [];
+  /** Acknowledged puts whose last holder was destroyed by a fault: nothing can be asked of them any more. */
+  readonly destroyed = new Set<number>();
+  /** What contradicted itself while it was being written down: each is a violation. */
+  readonly contradictions: string[] = [];
+  /** By event: its put, and how many tries of that put came before. */
+  private readonly events: { readonly put: PutOperation; readonly tries: number }[] = [];
+  private readonly eventOfAttempt = new Map<string, number>();
+  private readonly attemptOfDot = new Map<string, string>();
+  private readonly mintedPuts = new Set<number>();
+
+  /** `put` is tried under `attempt`; the same attempt may be sent to several coordinators. */
+  noteAttempt(put: PutOperation, attempt: Attempt): void {
+    const name = nameOf(attempt);
+    if (this.eventOfAttempt.has(name)) return;
+    this.eventOfAttempt.set(name, this.events.length);
+    put.events.push(this.events.length);
+    this.events.push({ put, tries: put.events.length - 1 });
+  }
+
+  /** `dot` was seen to name `attempt`. */
+  noteDot(dot: Dot, attempt: Attempt, where: string): void {
+    const name = nameOf(dot);
+    const known = this.attemptOfDot.get(name);
+    if (known === undefined) this.attemptOfDot.set(name, nameOf(attempt));
+    else if (known !== nameOf(attempt)) {
+      this.contradictions.push(`dot ${name} names attempt ${known}, and in ${where} attempt ${nameOf(attempt)}`);
+    }
+  }
+
+  /** A vnode minted `attempt`. */
+  noteMinted(dot: Dot, attempt: Attempt): void {
+    this.noteDot(dot, attempt, 'a minting');
+    const event = this.eventOfAttempt.get(nameOf(attempt));
+    if (event !== undefined) this.mintedPuts.add(this.events[event]!.put.id);
+  }
+
+  wasMinted(put: PutOperation): boolean {
+    return this.mintedPuts.has(put.id);
+  }
+
+  /** The put that `attempt` is a try of. */
+  putOf(attempt: Attempt): PutOperation | undefined {
+    const event = this.eventOfAttempt.get(nameOf(attempt));
+    return event === undefined ? undefined : this.events[event]!.put;
+  }
+
+  /** The put that `event` is a try of. */
+  putBy(event: number): PutOperation {
+    return this.events[event]!.put;
+  }
+
+  /** The siblings of a record, tombstones included. */
+  siblingsOf(record: Uint8Array, where: string): ReadSibling[] {
+    if (record.length === 0) return [];
+    const siblings: ReadSibling[] = [];
+    for (const { dot, attempt, timestamp } of decodeRecord(record).siblings) {
+      this.noteDot(dot, attempt, where);
+      const event = this.eventOfAttempt.get(nameOf(attempt));
+      if (event === undefined) this.contradictions.push(`${where}: a sibling that nobody put, dot ${nameOf(dot)}`);
+      else siblings.push({ event, timestamp });
+    }
+    return siblings;
+  }
+
+  /** All that someone has seen who saw these siblings. */
+  seenIn(siblings: readonly ReadSibling[]): ReadonlySet<number> {
+    const seen = new Set<number>();
+    for (const { event } of siblings) {
+      const { put, tries } = this.events[event]!;
+      for (let i = 0; i <= tries; i++) seen.add(put.events[i]!);
+      for (const earlier of put.past) seen.add(earlier);
+    }
+    return seen;
+  }
+
+  /** True if `later` replaces `earlier`: its author had seen it, or it is a later try of the same put. */
+  isBefore(earlier: number, later: number): boolean {
+    const { put, tries } = this.events[later]!;
+    const index = put.events.indexOf(earlier);
+    return index === -1 ? put.past.has(earlier) : index < tries;
+  }
+
+  /** True if the sibling is, or replaces, what `put` was acknowledged for. */
+  carries(sibling: ReadSibling, put: AcknowledgedPut): boolean {
+    const acknowledged = put.events[put.events.length - 1]!;
+    if (sibling.event === acknowledged || this.isBefore(acknowledged, sibling.event)) return true;
+    // Under last-write-wins a put beats what its coordinator had, seen or not, by a later timestamp.
+    return put.lastWriteWins && compareTimestamps(sibling.timestamp, put.end.timestamp) > 0;
+  }
+
+  /** True if the author of `put` had seen `sibling`, or the put is a later try of it. */
+  replaces(put: AcknowledgedPut, sibling: ReadSibling): boolean {
+    return this.isBefore(sibling.event, put.events[put.events.length - 1]!);
+  }
+
+  *acknowledged(): Generator<AcknowledgedPut> {
+    for (const put of this.puts) if (put.end?.type === 'acknowledged') yield put as AcknowledgedPut;
+  }
+
+  /** True if between the two moments data of one of the nodes was destroyed. */
+  wasDestroyed(nodes: readonly number[], from: number, to: number): boolean {
+    return this.destructions.some(
+      (one) => one.time >= from && one.time <= to && one.nodes.some((node) => nodes.includes(node)),
+    );
+  }
+}
+
+export function nameOf({ high, low, counter }: Dot | Attempt): string {
+  return `${high.toString(16)}${low.toString(16).padStart(8, '0')}:${counter}`;
+}
+
+/** How a put is called in reports. */
+export function describePut(put: PutOperation): string {
+  const what = put.value === null ? `delete of ${put.key}` : `put ${put.key} = ${put.value}`;
+  return `#${put.id} (${what}, client ${put.client}, w ${put.w}, at ${put.startedAt.toFixed(1)} ms)`;
+}

@@ -1,0 +1,519 @@
+/**
+ * A whole cluster in one real thread and in virtual time: its nodes' actors, its clients, and every fault that the
+ * simulator knows, under names of the cluster.
+ *
+ *     const cluster = new SimulatedCluster({ seed: 7, spawn });
+ *     cluster.split(['a', 'b'], ['c', 'd', 'e']);
+ *     const put = cluster.put('cart', 'milk');
+ *     cluster.runFor(500); // Virtual milliseconds.
+ *
+ * It is given the actors' registry: nothing in src/ imports an actor.
+ */
+import { assert } from '../base/assert.js';
+import { StorageFailedError, StorageFullError } from '../base/errors.js';
+import { type Random, SeededRandom } from '../base/random.js';
+import { coversDot } from '../clocks/causal-context.js';
+import { decodeBody } from '../codec/body.js';
+import { decodeRecord, isSoundRecord } from '../codec/record.js';
+import { coordinatorRef, vnodeRef } from '../messages/addresses.js';
+import { vnodeConversation, type VnodeAnswer } from '../messages/vnode-messages.js';
+import { newNodeCounters, type NodeCounters } from '../metrics/node-counters.js';
+import { visibleSiblings } from '../objects/resolution.js';
+import type { StoredObject } from '../objects/stored-object.js';
+import { createRing, type Ring } from '../ring/ring.js';
+import type { ActorContext, ActorHost, Conversation, Incoming } from '../runtime/actor.js';
+import type { Latency, SimulatedDisk } from '../runtime/simulator/simulated-disk.js';
+import { SIMULATION_EPOCH_MS } from '../runtime/simulator/simulated-clock.js';
+import { PlannedCrash, Simulator } from '../runtime/simulator/simulator.js';
+import type { LinkBehaviour } from '../runtime/simulator/network.js';
+import type { CrashPoint, CrashReport, Downfall } from '../runtime/simulator/world.js';
+import type { Storage } from '../storage/storage.js';
+import type { ReceiptParts } from '../store/receipt.js';
+import { type GetOperation, History, type PutOperation } from './history.js';
+import { type GetSettings, locate, type PutSettings, SimulatedClient } from './simulated-client.js';
+import { type Tap, TappedContext, TappedHost } from './tapped-host.js';
+
+/** What a node's actors are made from. */
+export interface NodeParts {
+  readonly node: number;
+  readonly primaries: readonly (readonly number[])[];
+  readonly objects: Storage;
+  readonly system: Storage;
+  readonly random: Random;
+  readonly counters: NodeCounters;
+  readonly maxOperations: number;
+  readonly maxSiblings: number;
+}
+
+/** The actors' registry: puts a node's actors onto a host. */
+export type SpawnNode = (host: ActorHost, parts: NodeParts) => void;
+
+/** Mistakes that a test plants, to see whether the checkers notice. */
+export interface Planted {
+  readonly name: string;
+  /** Taps the actors of every node. */
+  readonly nodes?: Tap;
+  /** Taps a storage before the actors get it. */
+  readonly objects?: (inner: Storage) => Storage;
+  readonly client?: (context: ActorContext) => ActorContext;
+  readonly receiptToken?: (parts: ReceiptParts, put: PutOperation) => string;
+}
+
+export interface SimulatedClusterOptions {
+  readonly seed: number;
+  readonly spawn: SpawnNode;
+  /** How many nodes (default 5), named 'a', 'b', … */
+  readonly nodes?: number;
+  /** By node, its zone (default: each its own). */
+  readonly zones?: readonly string[];
+  readonly n?: number;
+  readonly r?: number;
+  readonly w?: number;
+  readonly partitions?: number;
+  readonly clients?: number;
+  readonly sync?: 'full' | 'none';
+  readonly timeoutMs?: number;
+  readonly planted?: Planted;
+  /** Told in words of everything that strikes or is done, for stories. */
+  readonly say?: (time: number, what: string) => void;
+}
+
+/** What lies on a node's disk under one key. */
+export class Replica {
+  private readonly disk: SimulatedDisk;
+  private readonly partitions: number;
+
+  constructor(disk: SimulatedDisk, partitions: number) {
+    this.disk = disk;
+    this.partitions = partitions;
+  }
+
+  /** The committed record, or undefined. */
+  record(key: string): Uint8Array | undefined {
+    return this.disk.read(Buffer.from(locate(key, this.partitions)).toString('latin1'));
+  }
+
+  /** The object, undefined if there is none or it is unreadable. */
+  object(key: string): StoredObject | undefined {
+    const record = this.record(key);
+    return record === undefined || !isSoundRecord(record) ? undefined : decodeRecord(record);
+  }
+
+  /** The values that a reader would be shown, oldest first. */
+  values(key: string): string[] {
+    const object = this.object(key);
+    if (object === undefined) return [];
+    return visibleSiblings(object, 0).map(({ body }) => Buffer.from(decodeBody(body).value).toString());
+  }
+
+  /** The one value; undefined if there is none. */
+  read(key: string): string | undefined {
+    const values = this.values(key);
+    assert(values.length <= 1, `${key} has ${values.length} values`);
+    return values[0];
+  }
+}
+
+/** How long the clients take to learn that a node fell or rose, at most. */
+const CLIENT_DETECTION_MS = 10;
+const RESTART_MS = 50;
+
+export class SimulatedCluster {
+  readonly simulator: Simulator;
+  readonly history = new History();
+  readonly ring: Ring;
+  readonly clients: SimulatedClient[] = [];
+  readonly n: number;
+  readonly r: number;
+  readonly w: number;
+  readonly sync: 'full' | 'none';
+  readonly names: readonly string[];
+  /** Actors that failed without having been crashed by a script, and stops that found unanswered requests. */
+  readonly failures: string[] = [];
+  readonly counters: NodeCounters[] = [];
+  private readonly options: SimulatedClusterOptions;
+  private readonly random: SeededRandom;
+  private readonly primaries: readonly (readonly number[])[];
+  /** Nodes that were stopped or crashed on purpose: they wait for `startNode`. */
+  private readonly keptDown = new Set<number>();
+
+  constructor(options: SimulatedClusterOptions) {
+    const { seed, nodes = 5, n = 3, partitions = 16, clients = 3 } = options;
+    this.options = options;
+    this.n = n;
+    this.r = options.r ?? 2;
+    this.w = options.w ?? 2;
+    this.sync = options.sync ?? 'full';
+    this.names = Array.from({ length: nodes }, (_, node) => String.fromCharCode(97 + node));
+    const members = this.names.map((name, node) => ({ name, zone: options.zones?.[node] ?? name, weight: 1 }));
+    this.ring = createRing({ members, partitions, n });
+    this.primaries = this.ring.preferenceLists.map((list) => list.primaries);
+    this.random = new SeededRandom(BigInt(seed) * 2n + 1n);
+    this.simulator = new Simulator({
+      seed,
+      threads: nodes + clients,
+      onCrash: (report) => this.actorFailed(report),
+      onDown: (thread, why) => this.wentDown(thread, why),
+    });
+    for (let node = 0; node < nodes; node++) {
+      this.counters.push(newNodeCounters());
+      this.simulator.startThread(node, (host) => this.setupNode(node, host));
+    }
+    for (let index = 0; index < clients; index++) this.addClient(index, nodes + index);
+    this.simulator.runFor(20);
+  }
+
+  get time(): number {
+    return this.simulator.time;
+  }
+
+  // ── Requests ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  put(key: string, value: string, settings: PutSettings & { readonly client?: number } = {}): PutOperation {
+    return this.clients[settings.client ?? 0]!.put(key, value, settings);
+  }
+
+  delete(key: string, settings: PutSettings & { readonly client?: number } = {}): PutOperation {
+    return this.clients[settings.client ?? 0]!.put(key, null, settings);
+  }
+
+  get(key: string, settings: GetSettings & { readonly client?: number } = {}): GetOperation {
+    return this.clients[settings.client ?? 0]!.get(key, settings);
+  }
+
+  /** Runs until `operation` is settled. */
+  settle<Operation extends PutOperation | GetOperation>(operation: Operation): Operation {
+    const settled = this.simulator.runUntil(() => operation.end !== undefined, operation.timeoutMs + 2_000);
+    assert(settled, 'an operation is settled by its timeout plus slack');
+    return operation;
+  }
+
+  runFor(ms: number): void {
+    this.simulator.runFor(ms);
+  }
+
+  /** The nodes that keep `key`, in the order of the preference list. */
+  primariesOf(key: string): string[] {
+    return this.primaries[partitionOf(locate(key, this.primaries.length))]!.map((node) => this.names[node]!);
+  }
+
+  /** What lies on the disk of a node. */
+  replica(name: string): Replica {
+    return new Replica(this.disk(name), this.primaries.length);
+  }
+
+  // ── Faults ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Kills a node's thread; it stays down until `startNode`. */
+  crashNode(name: string, point: CrashPoint | 'now' = 'now'): void {
+    this.say(`node ${name} crashes${point === 'now' ? '' : `, ${point}`}`);
+    this.keptDown.add(this.nodeOf(name));
+    this.simulator.crashThread(this.nodeOf(name), point);
+  }
+
+  /** Stops a node cleanly; it stays down until `startNode`. */
+  stopNode(name: string): void {
+    this.say(`node ${name} stops`);
+    this.keptDown.add(this.nodeOf(name));
+    if (this.isUp(name)) this.simulator.stopThread(this.nodeOf(name));
+  }
+
+  startNode(name: string): void {
+    const node = this.nodeOf(name);
+    this.keptDown.delete(node);
+    if (this.simulator.host(node).up) return;
+    this.say(`node ${name} starts`);
+    this.simulator.startThread(node);
+    this.tellClients(node);
+  }
+
+  isUp(name: string): boolean {
+    return this.simulator.host(this.nodeOf(name)).up;
+  }
+
+  /** Lets the node's coordinator fail as if it had thrown; its supervisor restarts it. */
+  crashCoordinator(name: string): void {
+    this.say(`the coordinator of ${name} crashes`);
+    this.simulator.crashActor(coordinatorRef(this.nodeOf(name)) as never);
+  }
+
+  /** Lets the vnode that keeps `key` on this node fail. */
+  crashVnode(name: string, key: string): void {
+    this.say(`the vnode of ${key} on ${name} crashes`);
+    const partition = partitionOf(locate(key, this.primaries.length));
+    this.simulator.crashActor(vnodeRef(this.nodeOf(name), partition) as never);
+  }
+
+  /** The whole process is killed, clients and all. Nothing is lost but what was under way. */
+  crashProcess(): void {
+    this.say('the process is killed');
+    for (const name of this.names) this.keptDown.add(this.nodeOf(name));
+    for (let thread = 0; thread < this.simulator.threads; thread++) this.simulator.crashThread(thread);
+    for (const client of this.clients) client.died();
+  }
+
+  /** The process is started again after `crashProcess` or `powerFail('all')`. */
+  startProcess(): void {
+    this.say('the process is started');
+    for (const name of this.names) this.startNode(name);
+    for (const client of this.clients) {
+      if (!this.simulator.host(client.thread).up) this.simulator.startThread(client.thread);
+    }
+  }
+
+  /** Takes the power from a node, or from the host with everything on it. */
+  powerFail(names: readonly string[] | 'all'): void {
+    const nodes = names === 'all' ? this.names.map((name) => this.nodeOf(name)) : names.map((one) => this.nodeOf(one));
+    this.say(`the power of ${names === 'all' ? 'everything' : names.join(', ')} fails`);
+    if (names === 'all') this.crashProcess();
+    for (const node of nodes) this.keptDown.add(node);
+    this.destroy(nodes, () => this.simulator.powerFail(nodes));
+  }
+
+  /** A record on a node's disk rots. False if there is none. */
+  rot(name: string, key?: string): boolean {
+    const node = this.nodeOf(name);
+    const located = key === undefined ? undefined : locate(key, this.primaries.length);
+    let rotten: Uint8Array | undefined;
+    this.destroy([node], () => {
+      rotten = this.disk(name).rot(located);
+    });
+    if (rotten !== undefined) this.say(`a record on ${name} rots`);
+    return rotten !== undefined;
+  }
+
+  pause(name: string, ms: number): void {
+    this.say(`node ${name} stands still for ${ms} ms`);
+    this.simulator.pauseThread(this.nodeOf(name), ms);
+  }
+
+  /** Cuts the nodes of `side` off from `other` (default: from everybody, the clients too). */
+  split(side: readonly string[], other?: readonly string[]): void {
+    this.say(`split: ${side.join(', ')} | ${other?.join(', ') ?? 'the rest'}`);
+    this.simulator.split(
+      side.map((name) => this.nodeOf(name)),
+      other?.map((name) => this.nodeOf(name)),
+    );
+  }
+
+  splitOneWay(from: readonly string[], to: readonly string[]): void {
+    this.say(`nothing gets from ${from.join(', ')} to ${to.join(', ')}`);
+    this.simulator.splitOneWay(
+      from.map((name) => this.nodeOf(name)),
+      to.map((name) => this.nodeOf(name)),
+    );
+  }
+
+  heal(): void {
+    this.say('splits heal');
+    this.simulator.heal();
+  }
+
+  network(change: Partial<LinkBehaviour>): void {
+    this.say(`network: ${JSON.stringify(change)}`);
+    this.simulator.network.setAll(change);
+  }
+
+  calmNetwork(): void {
+    this.say('the network is calm');
+    this.simulator.network.calm();
+    this.simulator.heal();
+  }
+
+  jumpClock(name: string, ms: number): void {
+    this.say(`the clock of ${name} jumps by ${ms} ms`);
+    this.simulator.jumpClock(this.nodeOf(name), ms);
+  }
+
+  driftClock(name: string, drift: number): void {
+    this.say(`the clock of ${name} drifts by ${drift}`);
+    this.simulator.driftClock(this.nodeOf(name), drift);
+  }
+
+  slowDisk(name: string, latency: Latency): void {
+    this.say(`the disk of ${name} is slow: ${latency.minMs} ms and more`);
+    this.disk(name).setLatency(latency);
+  }
+
+  fullDisk(name: string): void {
+    this.say(`the disk of ${name} is full`);
+    this.disk(name).setCapacity(0);
+  }
+
+  failCommits(name: string, chance: number): void {
+    this.say(`commits fail on ${name}, ${chance * 100} %`);
+    this.disk(name).setFaults({ commitFailure: chance, flushFailure: chance });
+  }
+
+  /** Lets the next commit of the node throw, having stored everything or nothing. */
+  failNextCommit(name: string, outcome: 'stored' | 'lost'): void {
+    this.say(`the next commit of ${name} fails (${outcome})`);
+    this.disk(name).failNextCommit(outcome);
+  }
+
+  healthyDisk(name: string): void {
+    this.say(`the disk of ${name} is well`);
+    const disk = this.disk(name);
+    disk.setFaults({ commitFailure: 0, flushFailure: 0 });
+    disk.setCapacity(Number.POSITIVE_INFINITY);
+    disk.setLatency({ minMs: 0.1, meanExtraMs: 0.2 });
+  }
+
+  /** Ends every fault, and starts what is down. */
+  healEverything(): void {
+    this.say('everything heals');
+    this.calmNetwork();
+    for (const name of this.names) {
+      this.healthyDisk(name);
+      const { clock } = this.simulator.host(this.nodeOf(name));
+      if (clock.drift !== 0) this.driftClock(name, 0);
+      const behind = SIMULATION_EPOCH_MS + this.time - clock.wall(this.time);
+      if (Math.abs(behind) > 1_000) this.jumpClock(name, Math.floor(behind));
+    }
+    this.startProcess();
+  }
+
+  say(what: string): void {
+    this.options.say?.(this.time, what);
+  }
+
+  nodeOf(name: string): number {
+    const node = this.names.indexOf(name);
+    assert(node >= 0, `no node is called ${name}`);
+    return node;
+  }
+
+  private disk(name: string): SimulatedDisk {
+    return this.diskOf(this.nodeOf(name));
+  }
+
+  private diskOf(node: number): SimulatedDisk {
+    return this.simulator.disk(node, 'objects', { sync: this.sync });
+  }
+
+  // ── Nodes and clients ──────────────────────────────────────────────────────────────────────────────────────────
+
+  private setupNode(node: number, host: ActorHost): void {
+    const { spawn, planted } = this.options;
+    const objects = this.diskOf(node).open();
+    const system = this.simulator.disk(node, 'system', { sync: 'full' }).open();
+    let tappedHost: ActorHost = new TappedHost(host, new MintTap(this.history));
+    if (planted?.nodes !== undefined) tappedHost = new TappedHost(tappedHost, planted.nodes);
+    try {
+      spawn(tappedHost, {
+        node,
+        primaries: this.primaries,
+        objects: planted?.objects?.(objects) ?? objects,
+        system,
+        random: this.random.fork(),
+        counters: this.counters[node]!,
+        maxOperations: 1_000,
+        maxSiblings: 100,
+      });
+    } catch (error) {
+      if (!(error instanceof StorageFailedError || error instanceof StorageFullError)) throw error;
+      // The disk failed while the node opened it: as a worker that dies at its start, it is tried again.
+      this.say(`node ${this.names[node]} cannot start: ${error.message}`);
+      this.simulator.at(0, () => this.simulator.crashThread(node));
+    }
+  }
+
+  private addClient(index: number, thread: number): void {
+    const client = new SimulatedClient({
+      index,
+      thread,
+      simulator: this.simulator,
+      history: this.history,
+      nodes: this.names.length,
+      primaries: this.primaries,
+      r: this.r,
+      w: this.w,
+      timeoutMs: this.options.timeoutMs ?? 500,
+      say: (what) => this.say(what),
+      ...(this.options.planted?.receiptToken === undefined ? {} : { receiptToken: this.options.planted.receiptToken }),
+      ...(this.options.planted?.client === undefined ? {} : { tap: this.options.planted.client }),
+    });
+    this.clients.push(client);
+    this.simulator.startThread(thread, (host) => client.setup(host, (node) => this.simulator.host(node).up));
+  }
+
+  private wentDown(thread: number, why: Downfall): void {
+    if (thread >= this.names.length) return;
+    if (why.type === 'failed') this.say(`node ${this.names[thread]} fails: ${String(why.error)}`);
+    this.tellClients(thread);
+    if (why.type !== 'crashed') return;
+    // Like a worker's thread that dies unasked, it is brought back unless a script wants it down.
+    this.simulator.at(RESTART_MS, () => {
+      if (!this.keptDown.has(thread)) this.startNode(this.names[thread]!);
+    });
+  }
+
+  /** Each client learns in its own time whether the node is up. */
+  private tellClients(node: number): void {
+    for (const client of this.clients) {
+      this.simulator.at((this.random.uint32() / 2 ** 32) * CLIENT_DETECTION_MS, () => {
+        client.setUp(node, this.simulator.host(node).up);
+      });
+    }
+  }
+
+  private actorFailed({ thread, slot, error, time }: CrashReport): void {
+    if (error instanceof PlannedCrash) return;
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.failures.push(`at ${time.toFixed(1)} ms the actor in slot ${slot} of thread ${thread} failed: ${stack}`);
+  }
+
+  /** Does what destroys data on `nodes`, and writes down which acknowledged puts have lost their last holder by it. */
+  private destroy(nodes: readonly number[], action: () => void): void {
+    const held = [...this.history.acknowledged()].filter((put) => this.isHeld(put.key, put.end.dot));
+    action();
+    this.history.destructions.push({ time: this.time, nodes });
+    for (const put of held) if (!this.isHeld(put.key, put.end.dot)) this.history.destroyed.add(put.id);
+  }
+
+  /** True if the disk of some primary holds the write, or an object that has seen it. */
+  private isHeld(key: string, dot: { high: number; low: number; counter: number }): boolean {
+    return this.primariesOf(key).some((name) => {
+      const object = this.replica(name).object(key);
+      return object !== undefined && coversDot(object.context, dot);
+    });
+  }
+}
+
+/** Learns which dots were minted for which attempts, whether or not anything comes of them. */
+class MintTap implements Tap {
+  private readonly history: History;
+
+  constructor(history: History) {
+    this.history = history;
+  }
+
+  context(conversation: Conversation<unknown, unknown>, _slot: number, inner: ActorContext): ActorContext {
+    return conversation.name === vnodeConversation.name ? new MintContext(inner, this.history) : inner;
+  }
+}
+
+class MintContext extends TappedContext {
+  private readonly history: History;
+
+  constructor(inner: ActorContext, history: History) {
+    super(inner);
+    this.history = history;
+  }
+
+  override notice<Answer>(incoming: Incoming<Answer>, answer: Answer): void {
+    const minted = answer as VnodeAnswer;
+    if (minted.type === 'minted') {
+      for (const { dot, attempt } of decodeRecord(minted.record).siblings) {
+        if (dot.high === minted.dot.high && dot.low === minted.dot.low && dot.counter === minted.dot.counter) {
+          this.history.noteMinted(dot, attempt);
+        }
+      }
+    }
+    super.notice(incoming, answer);
+  }
+}
+
+function partitionOf(located: Uint8Array): number {
+  return (located[0]! << 8) | located[1]!;
+}

@@ -1,0 +1,174 @@
+/**
+ * Random clients, drawn from a seed: sequential ones, each alone on its key, passing the join of every token it got;
+ * writers that answer their reads, on shared keys; blind writers; deleters; last-write-wins.
+ */
+import { below, pick, type Random, unit } from '../base/random.js';
+import type { GetOperation, PutOperation, Token } from './history.js';
+import type { SimulatedClient } from './simulated-client.js';
+import type { SimulatedCluster } from './simulated-cluster.js';
+
+export interface WorkloadOptions {
+  readonly random: Random;
+  /** How long new operations are begun, in virtual milliseconds. */
+  readonly durationMs: number;
+  /** How many keys are shared, of either kind. */
+  readonly sharedKeys: number;
+  /** The mean time between two operations of one strand of a client, in milliseconds. */
+  readonly thinkMs: number;
+}
+
+/** How a strand of operations behaves; a client runs several side by side. */
+type Habit = 'sequential' | 'answers-reads' | 'blind' | 'last-write-wins';
+
+const HABITS: readonly Habit[] = ['sequential', 'answers-reads', 'blind', 'last-write-wins'];
+const RESTING_MS = 20;
+
+export class Workload {
+  /** Every key that was touched. */
+  readonly keys = new Set<string>();
+  private readonly cluster: SimulatedCluster;
+  private readonly options: WorkloadOptions;
+  private readonly until: number;
+  private values = 0;
+
+  constructor(cluster: SimulatedCluster, options: WorkloadOptions) {
+    this.cluster = cluster;
+    this.options = options;
+    this.until = cluster.time + options.durationMs;
+    for (const client of cluster.clients) {
+      for (const habit of HABITS) new Strand(this, client, habit).rest();
+    }
+  }
+
+  get random(): Random {
+    return this.options.random;
+  }
+
+  get over(): boolean {
+    return this.cluster.time >= this.until;
+  }
+
+  later(action: () => void): void {
+    this.cluster.simulator.at(-this.options.thinkMs * Math.log(1 - unit(this.random)), action);
+  }
+
+  afterResting(action: () => void): void {
+    this.cluster.simulator.at(RESTING_MS, action);
+  }
+
+  newValue(): string {
+    return `v${++this.values}`;
+  }
+
+  sharedKey(prefix: string): string {
+    return `${prefix}${below(this.random, this.options.sharedKeys)}`;
+  }
+
+  /** r and w: strict ones most of the time. */
+  quorums(): { r: number; w: number; dw: number } {
+    const { n, r, w, sync } = this.cluster;
+    const drawn = unit(this.random);
+    const dw = sync === 'none' && unit(this.random) < 0.1 ? 1 + below(this.random, 2) : 0;
+    if (drawn < 0.7) return { r, w, dw };
+    return { r: 1 + below(this.random, n), w: 1 + below(this.random, n), dw };
+  }
+}
+
+/** One operation after the other. */
+class Strand {
+  private readonly work: Workload;
+  private readonly client: SimulatedClient;
+  private readonly habit: Habit;
+  private readonly ownKey: string;
+  /** The join of all tokens that a sequential strand got. */
+  private token: Token | undefined;
+
+  constructor(work: Workload, client: SimulatedClient, habit: Habit) {
+    this.work = work;
+    this.client = client;
+    this.habit = habit;
+    this.ownKey = `own${client.index}`;
+  }
+
+  rest(): void {
+    this.work.later(() => this.next());
+  }
+
+  private next(): void {
+    if (this.work.over) return;
+    if (!this.client.ready) {
+      this.work.afterResting(() => this.next());
+      return;
+    }
+    switch (this.habit) {
+      case 'sequential':
+        this.sequentially();
+        return;
+      case 'answers-reads':
+        this.get(this.work.sharedKey('shared'), (get) => this.answerRead(get));
+        return;
+      case 'blind':
+        this.blindly();
+        return;
+      case 'last-write-wins':
+        this.overwriting();
+        return;
+    }
+  }
+
+  private sequentially(): void {
+    const { random } = this.work;
+    if (unit(random) < 0.4) {
+      this.get(this.ownKey, (get) => {
+        if (get.end?.type === 'got') this.token = this.client.join(this.ownKey, this.token, get.end.token);
+        this.rest();
+      });
+    } else {
+      this.put(this.ownKey, unit(random) < 0.2, { token: this.token }, (put) => {
+        if (put.end?.type === 'acknowledged') this.token = this.client.join(this.ownKey, this.token, put.end.token);
+        this.rest();
+      });
+    }
+  }
+
+  private answerRead(get: GetOperation): void {
+    if (get.end?.type !== 'got' || !this.client.ready || this.work.over) {
+      this.rest();
+      return;
+    }
+    this.put(get.key, unit(this.work.random) < 0.3, { token: get.end.token }, () => this.rest());
+  }
+
+  private blindly(): void {
+    const key = this.work.sharedKey('shared');
+    if (unit(this.work.random) < 0.6) this.get(key, () => this.rest());
+    else this.put(key, false, {}, () => this.rest());
+  }
+
+  private overwriting(): void {
+    const key = this.work.sharedKey('last');
+    const { random } = this.work;
+    if (unit(random) < 0.4) this.get(key, () => this.rest());
+    else this.put(key, unit(random) < 0.2, { lastWriteWins: true }, () => this.rest());
+  }
+
+  private put(
+    key: string,
+    tombstone: boolean,
+    how: { token?: Token | undefined; lastWriteWins?: boolean },
+    then: (put: PutOperation) => void,
+  ): void {
+    const { w, dw } = this.work.quorums();
+    this.work.keys.add(key);
+    this.client.put(key, tombstone ? null : this.work.newValue(), { ...how, w, dw, timeoutMs: this.timeoutMs() }, then);
+  }
+
+  private get(key: string, then: (get: GetOperation) => void): void {
+    this.work.keys.add(key);
+    this.client.get(key, { r: this.work.quorums().r, timeoutMs: this.timeoutMs() }, then);
+  }
+
+  private timeoutMs(): number {
+    return pick(this.work.random, [60, 200, 500]);
+  }
+}

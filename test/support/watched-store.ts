@@ -1,0 +1,81 @@
+/**
+ * Stores for tests of what stands on a store: real ones, in memory, that count their calls and can be told to fail or
+ * to wait. All of a test file share one set of threads; each has bucket types of its own, so they do not meet.
+ */
+import { t } from 'tap';
+import { ClosedError } from '../../src/base/errors.js';
+import { open } from '../../src/index.js';
+import type { Bucket, BucketOptions, Store } from '../../src/store/api.js';
+
+const shared = await open();
+t.teardown(() => shared.close());
+let stores = 0;
+
+type Operation = 'get' | 'put' | 'delete' | 'scan';
+
+export class WatchedStore implements Store {
+  /** Errors that the next calls of an operation fail with, in order, instead of reaching the store. */
+  readonly failures: { operation: Operation; error: Error }[] = [];
+  /** Calls so far. */
+  readonly calls: Record<Operation, number> = { get: 0, put: 0, delete: 0, scan: 0 };
+  /** Awaited by every call before it does anything. */
+  gate: Promise<void> = Promise.resolve();
+  /** Set by `close`; may be set back, as if the store had been opened again. */
+  closed = false;
+  private readonly mark = `#${++stores}`;
+
+  readonly admin = shared.admin;
+
+  bucket<V = Uint8Array>(name: string, options: BucketOptions<V> = {}): Bucket<V> {
+    const real = shared.bucket<V>(name, { ...options, type: `${options.type ?? 'default'}${this.mark}` });
+    const begin = (operation: Operation) => this.begin(operation);
+    return {
+      name,
+      type: options.type ?? 'default',
+      get: async (...args) => {
+        await begin('get');
+        return real.get(...args);
+      },
+      put: async (...args) => {
+        await begin('put');
+        return real.put(...args);
+      },
+      delete: async (...args) => {
+        await begin('delete');
+        return real.delete(...args);
+      },
+      scan: async function* (...args) {
+        await begin('scan');
+        yield* real.scan(...args);
+      },
+    };
+  }
+
+  nodes() {
+    return shared.nodes();
+  }
+
+  ring() {
+    return shared.ring();
+  }
+
+  stats() {
+    return shared.stats();
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  private async begin(operation: Operation): Promise<void> {
+    if (this.closed) throw new ClosedError('the store is closed');
+    this.calls[operation]++;
+    await this.gate;
+    const index = this.failures.findIndex((failure) => failure.operation === operation);
+    if (index >= 0) throw this.failures.splice(index, 1)[0]!.error;
+  }
+}

@@ -1,0 +1,86 @@
+/** The `quoral` command as a process of its own, on a store on disk: exit codes, signals, pipes. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { test } from 'tap';
+
+const MAIN = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
+
+interface Outcome {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+function quoral(...args: string[]): Promise<Outcome> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [MAIN, ...args], (error, out, err) => {
+      resolve({ code: error === null ? 0 : ((error.code as number | undefined) ?? null), out, err });
+    });
+  });
+}
+
+/** Starts `quoral serve` and waits for the line in which it says where. */
+async function serve(data: string): Promise<{ child: ChildProcess; url: string; ended: Promise<number | null> }> {
+  const child = spawn(process.execPath, [MAIN, 'serve', '--data', data, '--http', '0', '--json'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = once(child, 'exit').then(([code]) => code as number | null);
+  const [line] = await Promise.race([
+    once(child.stdout!, 'data'),
+    ended.then((code) => Promise.reject(new Error(`ended with ${code}`))),
+  ]);
+  return { child, url: JSON.parse(String(line)).url, ended };
+}
+
+test('serve drains on SIGTERM and SIGINT and exits 0; what it acknowledged is there for the next one', {
+  timeout: 110_000,
+}, async (t) => {
+  const data = `${t.testdir()}/store`;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    const { child, url, ended } = await serve(data);
+    t.teardown(() => child.kill('SIGKILL'));
+    if (signal === 'SIGTERM') t.equal((await quoral('put', 'b', 'k', 'kept', '--url', url)).code, 0);
+    t.strictSame(await quoral('get', 'b', 'k', '--url', url), { code: 0, out: 'kept', err: '' });
+    if (signal === 'SIGINT')
+      t.match(await quoral('get', 'b', 'k', '--data', data), { code: 1, out: '', err: /^quoral: [^\n]*LOCKED\)\n$/ });
+    child.kill(signal);
+    t.equal(await ended, 0);
+  }
+  t.strictSame(await quoral('get', 'b', 'k', '--data', data), { code: 0, out: 'kept', err: '' });
+});
+
+test('import, scan and their exit codes, on disk', { timeout: 110_000 }, async (t) => {
+  const directory = t.testdir();
+  const [data, file] = [`${directory}/store`, `${directory}/words`];
+  const words = Array.from({ length: 1_000 }, (_, i) => `word${i}`);
+  writeFileSync(file, words.join('\n'));
+  const args = ['import', file, '--bucket', 'words', '--format', 'lines', '--data', data, '--json'];
+  const first = await quoral(...args);
+  t.equal(first.code, 0);
+  t.match(JSON.parse(first.out), { lines: 1_000, stored: 1_000, unchanged: 0, bad: 0 });
+  const second = await quoral(...args);
+  t.match(JSON.parse(second.out), { lines: 1_000, stored: 0, unchanged: 1_000, bad: 0 });
+  const scanned = await quoral('scan', 'words', '--data', data);
+  t.equal(
+    scanned.out,
+    [...words]
+      .sort()
+      .map((word) => `${word}\n`)
+      .join(''),
+  );
+  t.match(await quoral('get', 'words', 'none', '--data', data), { code: 1, out: '' });
+  t.match(await quoral('get', 'words'), { code: 2, out: '' });
+
+  // A reader that leaves early, as `head` does, is no failure and gets no stack.
+  const scan = spawn(process.execPath, [MAIN, 'scan', 'words', '--data', data, '--values', '--json']);
+  scan.stdout.once('data', () => scan.stdout.destroy());
+  let said = '';
+  scan.stderr.on('data', (chunk) => {
+    said += chunk;
+  });
+  const [code] = await once(scan, 'close');
+  t.equal(code, 0);
+  t.equal(said, '');
+});
