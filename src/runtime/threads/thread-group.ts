@@ -105,6 +105,8 @@ interface Seat {
   readonly supervision: Supervision;
   state: ThreadState;
   incarnation: number;
+  /** Its present start was asked for: whoever asked hears of a failure, and it is not tried again. */
+  startAsked: boolean;
   data: unknown;
   running: Running | undefined;
   restart: NodeJS.Timeout | undefined;
@@ -171,6 +173,7 @@ export class ThreadGroup {
         supervision: new Supervision(options.supervision ?? DEFAULT_SUPERVISION),
         state: 'down',
         incarnation: 0,
+        startAsked: false,
         data: undefined,
         running: undefined,
         restart: undefined,
