@@ -109,13 +109,16 @@ function checkedRun(
     violations.push(...divergences(cluster, workload.keys));
     readAll(cluster, workload.keys, violations);
     const { history } = cluster;
-    violations.push(
-      ...lostWrites(history, final),
-      ...falseConflicts(history, final),
-      ...strictReadViolations(history, cluster.n),
-      ...resurrections(history, final),
-      ...definiteFailuresStored(cluster, workload.keys),
-    );
+    // Each may have more to say than a call may have arguments.
+    for (const found of [
+      lostWrites(history, final),
+      falseConflicts(history, final),
+      strictReadViolations(history, cluster.n),
+      resurrections(history, final),
+      definiteFailuresStored(cluster, workload.keys),
+    ]) {
+      for (const violation of found) violations.push(violation);
+    }
     for (const name of cluster.names) cluster.stopNode(name);
     cluster.runFor(5_000);
     for (const name of cluster.names) if (cluster.isUp(name)) violations.push(`${name} does not stop`);

@@ -48,7 +48,7 @@ export const IDENTITY_BUGS: readonly PlantedBug[] = [
     name: 'the same writerId after a failed commit whose dots escaped',
     nodes: () => tapOf(vnodeConversation.name, { actor: (inner, context) => new KeepsItsId(inner, context) }),
     sync: 'full',
-    kinds: ['failing disk', 'split', 'loss'],
+    kinds: ['failing disk', 'split'],
     noticed: /^(lost|not read|resurrected|dot|at .* Invariant)/,
     seeds: 30,
   },
