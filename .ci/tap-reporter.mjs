@@ -6,9 +6,16 @@
 import { Parser } from 'tap-parser';
 
 let passed = 0;
-const failures = [];
+let failed = 0;
 const skips = [];
 const seconds = (ms) => `${((ms ?? 0) / 1_000).toFixed(1)} s`;
+
+/** At once, not at the end: a run that is cut off has still told what failed. */
+function fail({ fullname, diag }) {
+  failed++;
+  console.log(`\nFAILED: ${fullname}`);
+  for (const [name, value] of Object.entries(diag ?? {})) console.log(describe(name, value));
+}
 
 function describe(name, value) {
   const text = typeof value === 'string' ? value.trimEnd() : JSON.stringify(value);
@@ -27,7 +34,7 @@ function count(parser) {
     const failedInside = summarizes && inner.failures.length > 0;
     inner = null;
     if (result.skip || result.todo) skips.push(result);
-    else if (!result.ok && !failedInside) failures.push(result);
+    else if (!result.ok && !failedInside) fail(result);
     else if (result.ok && !summarizes) passed++;
   });
 }
@@ -36,14 +43,8 @@ const root = new Parser({ preserveWhitespace: false }, (results) => {
   for (const { fullname, skip, todo } of skips) {
     console.log(`skipped: ${fullname} ${[skip, todo].filter((why) => typeof why === 'string').join(' ')}`);
   }
-  for (const { fullname, diag } of failures) {
-    console.log(`\nFAILED: ${fullname}`);
-    for (const [name, value] of Object.entries(diag ?? {})) console.log(describe(name, value));
-  }
   // A run that broke off without a failed check (a timeout, a bail-out, no plan) is a failure all the same.
-  const failed = failures.length === 0 && !results.ok ? 1 : failures.length;
-  if (failed > failures.length)
-    console.log(`\nFAILED: the run itself: ${results.bailout || 'no test was run to its end'}`);
+  if (failed === 0 && !results.ok) fail({ fullname: `the run itself: ${results.bailout || 'it did not end'}` });
   console.log(`${passed} passed, ${failed} failed`);
 });
 root.on('assert', ({ ok, name, time }) => console.log(`${ok ? 'ok    ' : 'FAILED'} ${name} (${seconds(time)})`));

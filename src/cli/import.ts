@@ -25,6 +25,8 @@ const START: Position = { offset: 0, line: 0 };
 /** Lines longer than the largest value that any store takes are bad; what this store takes, it says itself. */
 const MAX_LINE_BYTES = 64 * 2 ** 20;
 const CHECKPOINT_EVERY_MS = 1_000;
+/** Looking how far the import is costs a look at every line in hand: too much after each line. */
+const LOOK_EVERY_MS = 50;
 /** Bad lines that the JSON summary names; all are printed. */
 const MAX_BAD_LINES_IN_SUMMARY = 1_000;
 
@@ -43,7 +45,7 @@ export function addImport(program: Command, terminal: Terminal): void {
         .default('ndjson'),
     )
     .addOption(new Option('--on-error <action>', 'what to do at a bad line').choices(['stop', 'skip']).default('stop'))
-    .option('--concurrency <count>', 'lines worked on at a time', integer(1, 1_024), 64)
+    .option('--concurrency <count>', 'lines worked on at a time', integer(1, 1_024), 256)
     .option('--restart', 'begin at the first line, whatever an earlier run did');
   addJson(addStoreOptions(addTarget(command)))
     .addHelpText(
@@ -100,6 +102,7 @@ async function runImport(terminal: Terminal, { file, size, from, flags, values, 
   const progress = new ProgressReport(terminal.stderr, size, from.offset, () => terminal.now());
   const badLines: { line: number; reason: string }[] = [];
   let savedMs = started;
+  let nextLookMs = started;
   const importer = new Importer(
     values,
     {
@@ -112,9 +115,12 @@ async function runImport(terminal: Terminal, { file, size, from, flags, values, 
         progress.beside(() => terminal.stderr.write(`${file}:${line}: ${reason}\n`));
       },
       onProgress: async ({ counts }) => {
+        const now = terminal.now();
+        if (now < nextLookMs) return;
+        nextLookMs = now + LOOK_EVERY_MS;
         const position = importer.position();
         progress.update({ offset: position.offset, lines: total(counts) });
-        if (checkpoint === undefined || terminal.now() - savedMs < CHECKPOINT_EVERY_MS) return;
+        if (checkpoint === undefined || now - savedMs < CHECKPOINT_EVERY_MS) return;
         savedMs = Number.POSITIVE_INFINITY; // One save at a time.
         await checkpoint.save(position);
         savedMs = terminal.now();

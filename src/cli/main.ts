@@ -28,7 +28,15 @@ const terminal: Terminal = {
   sleep: (ms) => sleep(ms),
 };
 
-// A reader that has seen enough (`quoral scan … | head`) is no failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+let outputFailure = 0;
+// Whoever waits to write more is told by `print`; here only what was written last can fail unseen.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') return;
+  process.stderr.write(`quoral: cannot write the output: ${error.message}\n`);
+  outputFailure = 1;
+});
+process.on('exit', () => {
+  process.exitCode ||= outputFailure;
+});
 
 process.exitCode = await run(process.argv.slice(2), terminal);

@@ -21,6 +21,8 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    // A reader that has seen enough (`quoral scan … | head`) is no failure.
+    if (isOutputClosed(error)) return 0;
     const { red } = pc.createColors(terminal.stderr.isTTY === true);
     terminal.stderr.write(`${red('quoral:')} ${describe(error)}\n`);
     return isWrongUse(error) ? 2 : 1;
@@ -43,6 +45,11 @@ function createProgram(terminal: Terminal): Command {
     );
   for (const add of [addServe, addGet, addPut, addDelete, addScan, addImport]) add(program, terminal);
   return program;
+}
+
+function isOutputClosed(error: unknown): boolean {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  return code === 'EPIPE' && syscall === 'write';
 }
 
 function isWrongUse(error: unknown): boolean {

@@ -89,8 +89,11 @@ export function isSoundRecord(record: Uint8Array): boolean {
   return hash64(viewOf(record, CHECKSUM_BYTES, record.length)) === digestHigh(record) && hashLow === digestLow(record);
 }
 
-/** Checks checksum and version. */
-function checkRecord(record: Uint8Array): void {
+/**
+ * Checks that the record is whole and of this format, without decoding it.
+ * @throws {CorruptRecordError} It was cut off or changed. @throws {UnknownRecordVersionError} It is of a newer format.
+ */
+export function checkRecord(record: Uint8Array): void {
   const reader = new ByteReader(record, 0);
   const low = reader.u32();
   const high = reader.u32();

@@ -15,7 +15,7 @@ import {
   withDot,
   withDotAndAllBefore,
 } from '../clocks/causal-context.js';
-import { type Attempt, compareEventIds, type Dot, sameEvent } from '../clocks/event-id.js';
+import { type Attempt, compareEventIds, type Dot, type EventId, sameEvent } from '../clocks/event-id.js';
 import { laterOf, nextTimestamp, type Timestamp } from '../clocks/timestamp.js';
 import type { Sibling, StoredObject } from './stored-object.js';
 
@@ -89,7 +89,8 @@ export function receiptContext(token: CausalContext, dot: Dot, earlierAttempts: 
 
 function assertMintable(object: StoredObject | undefined, write: Write): void {
   const { dot, attempt, token } = write;
-  assert(dot.counter >= 1 && Number.isSafeInteger(dot.counter), 'A dot needs a counter from 1 to 2^53 - 1');
+  assert(isEventId(dot) && isEventId(attempt), 'A dot and an attempt need two unsigned halves and a counter from 1');
+  assert(Number.isSafeInteger(write.expiresAtMs) && write.expiresAtMs >= 0, 'An expiry is a whole millisecond, or 0');
   assert(!write.tombstone || write.body.length === 0, 'A tombstone has no body');
   // As much of the minting rule as an object can show: nothing here or in the token is of this writer and later.
   assert(highestCounterOf(token, dot) < dot.counter, 'The token names this writer beyond its counter');
@@ -97,6 +98,11 @@ function assertMintable(object: StoredObject | undefined, write: Write): void {
   assert(highestCounterOf(object.context, dot) < dot.counter, 'The object names this writer beyond its counter');
   assert(!coversAttempt(object.context, attempt), 'A voided attempt is not minted');
   for (const sibling of object.siblings) assert(!sameEvent(sibling.attempt, attempt), 'An attempt is minted only once');
+}
+
+/** What a record can hold: anything else would be stored as a record that nobody can read. */
+function isEventId({ high, low, counter }: EventId): boolean {
+  return high >>> 0 === high && low >>> 0 === low && counter >= 1 && Number.isSafeInteger(counter);
 }
 
 /** Above the clock, every timestamp of the object, and every one that the client has seen. */

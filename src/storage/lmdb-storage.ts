@@ -25,7 +25,7 @@ import { assert } from '../base/assert.js';
 import { compareBytes, EMPTY } from '../base/bytes.js';
 import type { StorageFailedError, StorageFullError } from '../base/errors.js';
 import { checkLmdbFile } from './lmdb-file.js';
-import { PendingWrites } from './pending-writes.js';
+import { PendingWrites, requireKey } from './pending-writes.js';
 import { MAX_KEY_BYTES, type RangeOptions, type Storage, type StorageEntry, type StorageStats } from './storage.js';
 import { storageError } from './storage-errors.js';
 
@@ -117,6 +117,7 @@ class LmdbStorage implements Storage {
 
   get(key: Uint8Array): Uint8Array | undefined {
     this.assertOpen();
+    requireKey(key);
     if (this.writes.count > 0) {
       const index = this.writes.find(key);
       if (index >= 0) return this.writes.values[index];

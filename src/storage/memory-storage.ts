@@ -4,7 +4,7 @@
  */
 import { assert } from '../base/assert.js';
 import { StorageFailedError } from '../base/errors.js';
-import { PendingWrites } from './pending-writes.js';
+import { PendingWrites, requireKey } from './pending-writes.js';
 import { SortedKeys } from './sorted-keys.js';
 import type { RangeOptions, Storage, StorageEntry, StorageStats } from './storage.js';
 
@@ -27,6 +27,7 @@ class MemoryStorage implements Storage {
 
   get(key: Uint8Array): Uint8Array | undefined {
     this.assertOpen();
+    requireKey(key);
     if (this.writes.count > 0) {
       const index = this.writes.find(key);
       if (index >= 0) return this.writes.values[index];

@@ -17,7 +17,7 @@ import {
   type Quorums,
   quorumOf,
 } from './options.js';
-import { EmbeddedStore } from './store.js';
+import { EmbeddedStore, type WorkerOptions } from './store.js';
 
 /**
  * Opens the store at `options.path`, or one in memory without a path, and starts its nodes, each on a worker thread.
@@ -29,9 +29,14 @@ import { EmbeddedStore } from './store.js';
  * @throws {UnknownFormatError} It holds something else, or is of a newer version.
  * @throws {StorageFullError} @throws {StorageFailedError} The disk is full or failing.
  */
-export async function open(options: OpenOptions = {}): Promise<Store> {
+export function open(options: OpenOptions = {}): Promise<Store> {
+  return openWith(options, {});
+}
+
+/** `open`, with a say in what its threads run. Not of the package's API. */
+export async function openWith(options: OpenOptions, workers: WorkerOptions): Promise<Store> {
   const checked = checkOpenOptions(options);
-  if (checked.path === undefined) return openInMemory(checked);
+  if (checked.path === undefined) return openInMemory(checked, workers);
   const directory = await openDataDirectory(checked.path, givenOptions(checked), () => creation(checked));
   try {
     const { manifest } = directory;
@@ -41,7 +46,7 @@ export async function open(options: OpenOptions = {}): Promise<Store> {
       const entry = manifest.nodes.find((node) => node.name === name)!;
       return directory.nodePath(entry);
     });
-    return await EmbeddedStore.start({ options: checked, ring, paths, release: () => directory.close() });
+    return await EmbeddedStore.start({ options: checked, ring, paths, release: () => directory.close(), workers });
   } catch (error) {
     // If the nodes had started they were stopped, and gave the directory back themselves: this does nothing then.
     directory.close();
@@ -49,11 +54,11 @@ export async function open(options: OpenOptions = {}): Promise<Store> {
   }
 }
 
-function openInMemory(options: CheckedOptions): Promise<Store> {
+function openInMemory(options: CheckedOptions, workers: WorkerOptions): Promise<Store> {
   const { ring } = plan(options);
   checkQuorums(options, ring.n);
   const paths = ring.members.map(() => null);
-  return EmbeddedStore.start({ options, ring, paths, release: () => undefined });
+  return EmbeddedStore.start({ options, ring, paths, release: () => undefined, workers });
 }
 
 /** What a new store is made of. */

@@ -11,7 +11,7 @@ import { type GroupEvent, ThreadGroup, ThreadStartError } from '../runtime/threa
 import type { Admin, Bucket, BucketOptions, NodeState, NodeStatus, PartitionStatus, Store, StoreStats } from './api.js';
 import { BucketHandle, type BucketHome, closed } from './bucket.js';
 import { Client } from './client.js';
-import type { NodeControl, NodeStart } from './node-control.js';
+import type { NodeControl, NodeStart } from '../messages/node-control.js';
 import { type CheckedOptions, show } from './options.js';
 
 /** Operations that one coordinator has under way at a time. */
@@ -38,6 +38,15 @@ export interface StoreParts {
   readonly paths: readonly (string | null)[];
   /** Called last, when every node is down: gives the data directory back. */
   readonly release: () => Promise<void> | void;
+  readonly workers?: WorkerOptions;
+}
+
+/** How the nodes' threads are made; for tests that make them fail. */
+export interface WorkerOptions {
+  /** What they run. Default: `actors/worker`. */
+  readonly entry?: URL;
+  /** What the JavaScript heap of each may take, in MiB. Default: what Node gives it. */
+  readonly heapMb?: number;
 }
 
 export class EmbeddedStore implements Store {
@@ -87,6 +96,7 @@ export class EmbeddedStore implements Store {
     let store: EmbeddedStore | undefined;
     const group = new ThreadGroup({
       entry: WORKER_ENTRY,
+      ...parts.workers,
       workers: parts.ring.members.length,
       onEvent: (event) => store?.onEvent(event),
     });

@@ -1,4 +1,4 @@
-/** Holds the engines of this package to the storage contract. */
+/** Holds every engine to the storage contract: memory, LMDB, the simulator's disk. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,7 +28,6 @@ function lmdb(sync: 'full' | 'none'): StorageUnderTest {
 storageConformance('memory', () => ({ persistent: false, durable: false, open: openMemoryStorage }));
 storageConformance('lmdb, sync full', () => lmdb('full'));
 storageConformance('lmdb, sync none', () => lmdb('none'));
-
 for (const sync of ['full', 'none'] as const) {
   storageConformance(`simulated disk, sync ${sync}`, () => {
     const disk = new SimulatedDisk(new SeededRandom(1), { sync });

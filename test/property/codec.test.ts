@@ -15,7 +15,14 @@ import { ByteWriter, varintSize } from '../../src/codec/byte-writer.js';
 import { decodeContext, encodeContext } from '../../src/codec/context.js';
 import { CorruptRecordError, UnknownRecordVersionError } from '../../src/codec/errors.js';
 import { decodeLocatedKey, encodeLocatedKey, keyHash } from '../../src/codec/key.js';
-import { decodeRecord, digestHigh, digestLow, encodeRecord, isSoundRecord } from '../../src/codec/record.js';
+import {
+  decodeRecord,
+  decodeSoundRecord,
+  digestHigh,
+  digestLow,
+  encodeRecord,
+  isSoundRecord,
+} from '../../src/codec/record.js';
 import { mergeRecords } from '../../src/codec/record-update.js';
 import { decodeToken, encodeToken } from '../../src/codec/token.js';
 import type { Sibling, StoredObject } from '../../src/objects/stored-object.js';
@@ -197,6 +204,7 @@ test('any bytes at all are decoded, or refused with the typed error', () => {
   );
   const property = fc.property(garbage, damage, contexts, timestamp, (raw, damages, seen, when) => {
     attempt(() => decodeRecord(raw), CorruptRecordError);
+    attempt(() => decodeSoundRecord(raw), CorruptRecordError);
     const whole = raw.length < 9 ? raw : resealed(raw);
     attempt(() => decodeRecord(whole), CorruptRecordError, UnknownRecordVersionError);
     digestHigh(raw);

@@ -12,7 +12,7 @@ import { holds } from '../support/property.js';
 import { test } from '../support/test.js';
 
 /** Of each property; rings of 1,024 partitions among them. */
-const RUNS = 150;
+const RUNS = 60;
 
 /** Up to 40 members in a few zones or many; weights alike, close, or far apart. */
 const members: fc.Arbitrary<Member[]> = fc

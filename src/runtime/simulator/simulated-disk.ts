@@ -162,6 +162,19 @@ export class SimulatedDisk {
     return record.key;
   }
 
+  // ── What a checker sees ────────────────────────────────────────────────────────────────────────────────────────
+
+  /** What is committed under `key`, whether or not a thread has the disk open; a copy. */
+  peek(key: Uint8Array): Uint8Array | undefined {
+    const value = this.read(idOf(key));
+    return value === undefined ? undefined : copyOf(value);
+  }
+
+  /** Everything that is committed, in order; copies. */
+  peekAll(): StorageEntry[] {
+    return this.#order.map(({ key, value }) => ({ key: copyOf(key), value: copyOf(value) }));
+  }
+
   // ── What the handle does ───────────────────────────────────────────────────────────────────────────────────────
 
   get entries(): number {

@@ -10,7 +10,6 @@
  * virtual instant, hence before, within and after a commit, and by `crashAt` on the points within one instant.
  */
 import { assert, InvariantError } from '../../base/assert.js';
-import { EMPTY } from '../../base/bytes.js';
 import { below, type SeededRandom, unit } from '../../base/random.js';
 import {
   type Actor,
@@ -20,27 +19,21 @@ import {
   type Committer,
   type Conversation,
   DEFAULT_SUPERVISION,
-  type Failure,
   FrameError,
   type Release,
   refAt,
   type SupervisionPolicy,
-  slotOf,
   type TimerId,
-  threadOf,
 } from '../actor.js';
 import { Supervision } from '../supervision.js';
 import { type ActorCell, CellContext, type CellHost } from './actor-cell.js';
+import { Correspondence, type Correspondent } from './correspondence.js';
 import type { EventReceiver, ScheduledEvent } from './event-queue.js';
-import { decode, encode } from './frame.js';
+import { decode } from './frame.js';
+import { type CommitOutcome, errorOf, GroupCommit, NOTHING_THROWN } from './group-commit.js';
 import {
   FAILURES,
-  FRAME_FAILURE,
-  FRAME_NOTICE,
-  FRAME_REPLY,
-  FRAME_REQUEST,
   type Frame,
-  type FrameKind,
   MAIL_ANSWER,
   MAIL_COMMIT_FAILED,
   MAIL_FAILURE,
@@ -49,32 +42,11 @@ import {
   MAIL_TIMER,
   type Mail,
   MailQueue,
-  type Outstanding,
   Request,
   type Timer,
 } from './mail.js';
-import { PeerTable } from './peer-table.js';
 import type { SimulatedClock } from './simulated-clock.js';
-import { type CrashPoint, type Downfall, MAX_OUTSTANDING_PER_LINK, MAX_TURN, type World } from './world.js';
-
-/** A committer that says how long its disk takes. One without these takes no virtual time. */
-interface TimedCommitter extends Committer {
-  /** Draws how long the commit that is due takes, in milliseconds. */
-  commitMs?(): number;
-  flushMs?(): number;
-}
-
-/** A reply that waits for the end of its turn's commit. */
-interface HeldReply {
-  readonly request: Request;
-  readonly release: Release;
-  /** The answer as it is, for a requester on this thread, else its bytes. */
-  readonly message: unknown;
-  readonly body: Uint8Array | undefined;
-}
-
-/** Where an outcome goes: a thread's incarnation, and the request's number there. */
-type Requester = Pick<Request, 'fromThread' | 'fromIncarnation' | 'requestId'>;
+import { type CrashPoint, type Downfall, MAX_TURN, type World } from './world.js';
 
 type Phase = 'down' | 'idle' | 'turn' | 'committing';
 
@@ -94,7 +66,7 @@ const SHORT_ONE_IN = 4;
 /** What puts the actors and storages into a thread, anew for each of its incarnations. */
 export type ThreadSetup = (host: ActorHost) => void;
 
-export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
+export class SimulatedThread implements ActorHost, CellHost, Correspondent, EventReceiver {
   readonly thread: number;
   readonly clock: SimulatedClock;
   /** Counts the starts of this thread; 0 before the first. */
@@ -102,14 +74,12 @@ export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
   readonly #world: World;
   readonly #random: SeededRandom;
   readonly #policy: SupervisionPolicy;
-  readonly #peers: PeerTable;
+  readonly #correspondence: Correspondence;
+  readonly #ending = new GroupCommit();
   readonly #cells = new Map<number, ActorCell>();
-  readonly #outstanding = new Map<number, Outstanding>();
   /** Starts and failed commits: they go before everything else. */
   readonly #first = new MailQueue();
   readonly #inbox = new MailQueue();
-  #committers: TimedCommitter[] = [];
-  #held: HeldReply[] = [];
   #phase: Phase = 'down';
   /** The wake-up, or the end of the commit, that is due. */
   #due: ScheduledEvent | undefined;
@@ -118,7 +88,6 @@ export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
   /** What the running turn has cost so far, in milliseconds. */
   #worked = 0;
   #nowMs = 0;
-  #nextRequest = 1;
   #nextTimer = 1;
   #crashPoint: CrashPoint | undefined;
   /** Set within a turn that is not to be finished. */
@@ -140,7 +109,7 @@ export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
     this.#random = random;
     this.clock = clock;
     this.#policy = policy;
-    this.#peers = new PeerTable(world.threads);
+    this.#correspondence = new Correspondence(world, this, random);
   }
 
   get up(): boolean {
@@ -158,24 +127,31 @@ export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
 
   // ── Life of the thread ─────────────────────────────────────────────────────────────────────────────────────────
 
-  start(setup: ThreadSetup): void {
+  /**
+   * Starts the thread and lets `setup` put its actors in. If that throws, the thread is down again: as one that failed
+   * if this was a restart, else by throwing on.
+   */
+  start(setup: ThreadSetup, restart: boolean): void {
     assert(!this.up, 'a thread that is up cannot be started');
     this.incarnation++;
     this.#phase = 'idle';
     this.#busyUntil = this.#world.time;
     this.#pausedUntil = 0;
-    for (let peer = 0; peer < this.#world.threads; peer++) {
-      this.#peers.meet(peer, this.#world.incarnationIfUp(peer));
-    }
+    this.#correspondence.begin();
     this.#note('thread-start', this.incarnation);
-    setup(this);
+    try {
+      setup(this);
+    } catch (error) {
+      this.#goDown(restart ? { type: 'failed', error } : { type: 'crashed' });
+      if (!restart) throw error;
+    }
   }
 
   /** Kills the thread at this instant. What it held is gone; a commit under way ends one way or the other. */
   crash(why: Downfall): void {
     assert(this.up, 'a thread that is down cannot crash');
     this.#note('thread-crash', this.incarnation, this.#phase === 'committing' ? 1 : 0);
-    if (this.#phase === 'committing') this.#commitHalfway();
+    if (this.#phase === 'committing') this.#ending.commitHalfway(() => below(this.#random, 2) === 0);
     this.#goDown(why);
   }
 
@@ -256,7 +232,7 @@ export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
   }
 
   addCommitter(committer: Committer): void {
-    this.#committers.push(committer);
+    this.#ending.add(committer);
   }
 
   // ── What actors ask of their context ───────────────────────────────────────────────────────────────────────────
@@ -279,65 +255,15 @@ export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
     correlation: number,
   ): void {
     this.#assertInTurn(cell, incarnation);
-    const to = threadOf(ref.place);
-    const slot = slotOf(ref.place);
-    assert(to < this.#world.threads, 'a ref names a thread of this simulation');
-    const outstanding: Outstanding = {
-      id: this.#nextRequest++,
-      cell,
-      incarnation,
-      correlation,
-      conversation: ref.conversation,
-      to,
-      toIncarnation: to === this.thread ? this.incarnation : this.#peers.incarnationOf(to),
-      noticed: false,
-      concluded: false,
-    };
-    this.#outstanding.set(outstanding.id, outstanding);
-    this.#peers.opened(to);
-    this.#note('request', to, outstanding.id, slot);
-    if (to === this.thread) {
-      const target = this.#cells.get(slot);
-      const failure = this.#refusal(target, target?.incarnation ?? 0, ref.conversation.name);
-      if (failure !== undefined) this.#settleFailed(outstanding.id, failure);
-      else this.#admit(new Request(target!, to, this.incarnation, outstanding.id, message, undefined, undefined));
-      return;
-    }
-    if (!this.#peers.reachable(to)) {
-      this.#settleFailed(outstanding.id, 'unreachable');
-      return;
-    }
-    if (this.#peers.openTo(to) > MAX_OUTSTANDING_PER_LINK) {
-      this.#settleFailed(outstanding.id, 'refused');
-      return;
-    }
-    const body = encode(ref.conversation.request, message);
-    this.#transmit(
-      {
-        kind: FRAME_REQUEST,
-        from: this.thread,
-        fromIncarnation: this.incarnation,
-        to,
-        toIncarnation: outstanding.toIncarnation,
-        requestId: outstanding.id,
-        slot,
-        actorIncarnation: this.#peers.actorIncarnation(to, slot),
-        conversation: ref.conversation.name,
-        body,
-        failure: undefined,
-        copies: undefined,
-      },
-      body,
-    );
+    this.#correspondence.request(cell, ref, message, correlation);
   }
 
   notice(cell: ActorCell, incarnation: number, request: Request, answer: unknown): void {
     this.#assertInHand(cell, incarnation, request);
     assert(!request.noticed, 'a request is noticed at most once');
     request.noticed = true;
-    const local = request.fromThread === this.thread;
-    const body = local ? undefined : encode(cell.conversation.answer, answer);
-    this.#sendAnswer(request, true, answer, body);
+    const body = this.#correspondence.encodeAnswer(request, answer);
+    this.#correspondence.sendAnswer(request, true, answer, body);
   }
 
   reply(cell: ActorCell, incarnation: number, request: Request, answer: unknown, release: Release): void {
@@ -345,10 +271,9 @@ export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
     request.answered = true;
     cell.unanswered.delete(request);
     // Encoded now: the bytes of an answer may be a storage's, valid only until its next call.
-    const local = request.fromThread === this.thread;
-    const body = local ? undefined : encode(cell.conversation.answer, answer);
-    if (release === 'now') this.#sendAnswer(request, false, answer, body);
-    else this.#held.push({ request, release, message: answer, body });
+    const body = this.#correspondence.encodeAnswer(request, answer);
+    if (release === 'now') this.#correspondence.sendAnswer(request, false, answer, body);
+    else this.#ending.hold({ request, release, message: answer, body });
   }
 
   after(cell: ActorCell, incarnation: number, delayMs: number, message: unknown): TimerId {
@@ -389,12 +314,12 @@ export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
         }
         return;
       case LOST:
-        this.#lossDetected(subject as number);
+        this.#correspondence.lossDetected(subject as number);
         return;
       case TIMER_DUE: {
         const timer = subject as Timer;
         timer.event = undefined;
-        this.#put(timer);
+        this.put(timer);
         return;
       }
       case STOP_OVERDUE: {
@@ -407,65 +332,47 @@ export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
     }
   }
 
+  // ── Correspondence ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  get stopping(): boolean {
+    return this.#stopping;
+  }
+
+  get departure(): number {
+    return this.#world.time + (this.#phase === 'turn' ? this.#worked : 0);
+  }
+
+  cellAt(slot: number): ActorCell | undefined {
+    return this.#cells.get(slot);
+  }
+
+  put(mail: Mail): void {
+    this.#inbox.push(mail);
+    if (this.#phase === 'idle' && this.#due === undefined) this.#wakeSoon();
+  }
+
+  scheduleLoss(time: number, requestId: number): void {
+    this.#world.schedule(time, this, LOST, requestId);
+  }
+
   /** A frame arrives. The network has let it through. */
   arrive(frame: Frame): void {
-    if (
-      !this.up ||
-      frame.toIncarnation !== this.incarnation ||
-      frame.fromIncarnation < this.#peers.incarnationOf(frame.from)
-    ) {
-      // An old connection's. A request that was in it fails when its sender learns that this thread died.
-      this.#note('dropped', frame.from, frame.requestId);
-      return;
-    }
-    this.#note('arrive', frame.from, frame.requestId, frame.kind);
-    switch (frame.kind) {
-      case FRAME_REQUEST:
-        this.#requestArrives(frame);
-        return;
-      case FRAME_NOTICE: {
-        const outstanding = this.#outstanding.get(frame.requestId);
-        if (outstanding === undefined || outstanding.noticed) return;
-        outstanding.noticed = true;
-        this.#put({ kind: MAIL_ANSWER, to: outstanding, interim: true, message: undefined, body: frame.body });
-        return;
-      }
-      case FRAME_REPLY: {
-        const outstanding = this.#settle(frame.requestId);
-        if (outstanding === undefined) return;
-        this.#put({ kind: MAIL_ANSWER, to: outstanding, interim: false, message: undefined, body: frame.body });
-        return;
-      }
-      case FRAME_FAILURE:
-        if (frame.failure === 'stale') this.#peers.learnActor(frame.from, frame.slot, frame.actorIncarnation);
-        this.#settleFailed(frame.requestId, frame.failure!);
-        return;
-    }
+    this.#correspondence.arrive(frame);
   }
 
-  /** A frame of a request of this thread's was lost: its request fails when the connection times out. */
+  /** A frame of a request of this thread's was lost. */
   frameLost(requestId: number): void {
-    const { connectionTimeoutMs } = this.#world.pace;
-    const timeout = connectionTimeoutMs * (1 + unit(this.#random));
-    this.#world.schedule(this.#world.time + timeout, this, LOST, requestId);
+    this.#correspondence.frameLost(requestId);
   }
 
-  /** This thread learns that another is up or down. News of an earlier incarnation than known is no news. */
+  /** This thread learns that another is up or down. */
   peerIs(peer: number, incarnation: number, up: boolean): void {
-    const known = this.#peers.incarnationOf(peer);
-    // Once down, an incarnation stays down.
-    if (!this.up || incarnation < known || (up && incarnation === known)) return;
-    this.#note('peer', peer, incarnation, up ? 1 : 0);
-    const gone = up ? incarnation - 1 : incarnation;
-    for (const outstanding of this.#outstanding.values()) {
-      if (outstanding.to === peer && outstanding.toIncarnation <= gone) this.#settleFailed(outstanding.id, 'died');
-    }
-    this.#peers.learn(peer, incarnation, up);
+    this.#correspondence.peerIs(peer, incarnation, up);
   }
 
   /** The connections that a cut had broken can be made again. */
   reconnect(): void {
-    this.#peers.reconnect();
+    this.#correspondence.reconnect();
   }
 
   // ── A turn ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -506,26 +413,13 @@ export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
       return;
     }
     this.#busyUntil = this.#world.time + this.#worked;
-    let commitMs = 0;
-    let pending = false;
-    for (const committer of this.#committers) {
-      if (!committer.pending) continue;
-      pending = true;
-      commitMs += committer.commitMs?.() ?? 0;
-    }
-    if (this.#held.some((held) => held.release === 'durable')) {
-      for (const committer of this.#committers) {
-        if (committer.commitIsDurable) continue;
-        pending = true;
-        commitMs += committer.flushMs?.() ?? 0;
-      }
-    }
-    if (!pending) {
-      this.#releaseHeld(undefined, undefined);
+    const commitMs = this.#ending.drawMs();
+    if (commitMs === undefined) {
+      this.#releaseHeld(NOTHING_THROWN);
       this.#rest();
       return;
     }
-    this.#note('commit', commitMs, this.#held.length);
+    this.#note('commit', commitMs, this.#ending.holding);
     this.#phase = 'committing';
     if (this.#due !== undefined) this.#world.cancel(this.#due);
     this.#due = this.#world.schedule(this.#busyUntil + commitMs, this, END_COMMIT, undefined);
@@ -537,66 +431,28 @@ export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
       return;
     }
     this.#worked = 0;
-    let commitError: { readonly cause: unknown } | undefined;
-    for (const committer of this.#committers) {
-      if (!committer.pending) continue;
-      try {
-        committer.commit();
-      } catch (cause) {
-        // Told to every actor that held a reply; the other storages commit, so that no write stays behind.
-        commitError ??= { cause };
-      }
-    }
-    let flushError: { readonly cause: unknown } | undefined;
-    if (commitError === undefined && this.#held.some((held) => held.release === 'durable')) {
-      for (const committer of this.#committers) {
-        if (committer.commitIsDurable) continue;
-        try {
-          committer.flush();
-        } catch (cause) {
-          flushError ??= { cause };
-        }
-      }
-    }
+    const outcome = this.#ending.commit();
     if (this.#reached('after-commit')) {
       this.#note('thread-crash', this.incarnation, 2);
       this.#goDown({ type: 'crashed' });
       return;
     }
-    this.#releaseHeld(commitError, flushError);
+    this.#releaseHeld(outcome);
     this.#rest();
   }
 
-  /** A crash falls into a commit: what was done by then is a prefix of it, drawn from the seed. */
-  #commitHalfway(): void {
-    for (const committer of this.#committers) {
-      if (!committer.pending) continue;
-      if (below(this.#random, 2) === 0) return;
-      try {
-        committer.commit();
-      } catch {
-        // The outcome is open anyway, and nobody is left to be told.
-        return;
-      }
-    }
-  }
-
-  #releaseHeld(
-    commitError: { readonly cause: unknown } | undefined,
-    flushError: { readonly cause: unknown } | undefined,
-  ): void {
-    const held = this.#held;
-    if (held.length === 0) return;
-    this.#held = [];
-    this.#note('committed', commitError === undefined ? 0 : 1, held.length);
+  #releaseHeld(outcome: CommitOutcome): void {
+    if (this.#ending.holding === 0) return;
+    this.#note('committed', outcome.commitError === undefined ? 0 : 1, this.#ending.holding);
     const told = new Set<ActorCell>();
-    for (const { request, release, message, body } of held) {
-      const error = commitError ?? (release === 'durable' ? flushError : undefined);
+    for (const reply of this.#ending.takeHeld()) {
+      const { request, message, body } = reply;
+      const error = errorOf(reply, outcome);
       if (error === undefined) {
-        this.#sendAnswer(request, false, message, body);
+        this.#correspondence.sendAnswer(request, false, message, body);
         continue;
       }
-      this.#sendFailure(request, 'commit-failed');
+      this.#correspondence.sendFailure(request, 'commit-failed');
       const { cell, incarnation } = request;
       if (told.has(cell)) continue;
       told.add(cell);
@@ -613,7 +469,8 @@ export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
       return;
     }
     if (this.#due !== undefined) return;
-    if (this.#first.size > 0 || this.#inbox.size > 0 || this.#stopping) this.#wakeSoon();
+    const mail = this.#first.size > 0 || this.#inbox.size > 0;
+    if (mail || (this.#stopping && this.#nothingInHand())) this.#wakeSoon();
   }
 
   // ── Delivery ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -713,7 +570,16 @@ export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
   #actorFailed(cell: ActorCell, error: unknown): void {
     const decision = cell.supervision.failed(this.clock.monotonic(this.#world.time));
     const escalates = decision.type === 'escalate';
-    this.#note('actor-crash', cell.slot, cell.incarnation, escalates ? -1 : decision.delayMs);
+    const delay = escalates ? -1 : decision.delayMs;
+    this.#world.trace.note(
+      this.#world.time,
+      this.thread,
+      'actor-crash',
+      cell.slot,
+      cell.incarnation,
+      delay,
+      `${error}`,
+    );
     cell.alive = false;
     cell.actor = undefined;
     for (const timer of cell.timers.values()) if (timer.event !== undefined) this.#world.cancel(timer.event);
@@ -723,130 +589,14 @@ export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
     for (const request of unanswered) {
       request.answered = true;
       // A waiting copy was not received, but another copy may have been.
-      this.#sendFailure(request, request.received || request.copies !== undefined ? 'died' : 'stale');
+      this.#correspondence.sendFailure(request, request.received || request.copies !== undefined ? 'died' : 'stale');
     }
     this.#world.actorFailed({ time: this.#world.time, thread: this.thread, slot: cell.slot, error, escalates });
     if (decision.type === 'escalate') this.#downfall = { type: 'failed', error };
     else this.#world.schedule(this.#world.time + decision.delayMs, this, RESTART_DUE, cell);
   }
 
-  // ── Requests that come in ──────────────────────────────────────────────────────────────────────────────────────
-
-  #requestArrives(frame: Frame): void {
-    const { copies } = frame;
-    if (copies !== undefined) copies.underWay--;
-    const cell = this.#cells.get(frame.slot);
-    const failure = this.#stopping ? 'unreachable' : this.#refusal(cell, frame.actorIncarnation, frame.conversation);
-    if (failure === undefined) {
-      if (copies !== undefined) copies.admitted = true;
-      this.#admit(
-        new Request(cell!, frame.from, frame.fromIncarnation, frame.requestId, undefined, frame.body, copies),
-      );
-    } else if (copies === undefined || (copies.underWay === 0 && !copies.admitted)) {
-      // The last copy to be turned away tells, and only if none was admitted: the failure says 'never received'.
-      const requester = { fromThread: frame.from, fromIncarnation: frame.fromIncarnation, requestId: frame.requestId };
-      this.#transmitFailure(requester, failure, cell);
-    }
-  }
-
-  /** Why a request cannot be admitted, or undefined if it can. */
-  #refusal(cell: ActorCell | undefined, incarnation: number, conversation: string): Failure | undefined {
-    if (cell === undefined || !cell.alive) return 'unreachable';
-    assert(cell.conversation.name === conversation, `slot ${cell.slot} does not speak ${conversation}`);
-    if (incarnation !== cell.incarnation) return 'stale';
-    return cell.unanswered.size >= cell.mailbox ? 'refused' : undefined;
-  }
-
-  #admit(request: Request): void {
-    request.cell.unanswered.add(request);
-    this.#put(request);
-  }
-
-  // ── Outcomes that go out ───────────────────────────────────────────────────────────────────────────────────────
-
-  #sendAnswer(request: Request, interim: boolean, message: unknown, body: Uint8Array | undefined): void {
-    const { fromThread, requestId } = request;
-    this.#note(interim ? 'notice' : 'reply', fromThread, requestId, body?.length ?? 0);
-    if (body !== undefined) {
-      this.#transmit(
-        this.#frameBack(request, interim ? FRAME_NOTICE : FRAME_REPLY, body, undefined, request.cell),
-        body,
-      );
-      return;
-    }
-    const outstanding = interim ? this.#outstanding.get(requestId) : this.#settle(requestId);
-    if (outstanding === undefined) return;
-    this.#put({ kind: MAIL_ANSWER, to: outstanding, interim, message, body: undefined });
-  }
-
-  #sendFailure(request: Request, failure: Failure): void {
-    if (request.fromThread === this.thread) this.#settleFailed(request.requestId, failure);
-    else this.#transmitFailure(request, failure, request.cell);
-  }
-
-  #transmitFailure(requester: Requester, failure: Failure, cell: ActorCell | undefined): void {
-    this.#note('failure', requester.fromThread, requester.requestId, FAILURES.indexOf(failure));
-    this.#transmit(this.#frameBack(requester, FRAME_FAILURE, EMPTY, failure, cell), EMPTY);
-  }
-
-  #frameBack(
-    requester: Requester,
-    kind: FrameKind,
-    body: Uint8Array,
-    failure: Failure | undefined,
-    cell: ActorCell | undefined,
-  ): Frame {
-    return {
-      kind,
-      from: this.thread,
-      fromIncarnation: this.incarnation,
-      to: requester.fromThread,
-      toIncarnation: requester.fromIncarnation,
-      requestId: requester.requestId,
-      slot: cell?.slot ?? 0,
-      actorIncarnation: cell?.incarnation ?? 0,
-      conversation: '',
-      body,
-      failure,
-      copies: undefined,
-    };
-  }
-
-  #transmit(frame: Frame, body: Uint8Array): void {
-    this.#world.trace.mixBytes(body);
-    this.#world.transmit(frame, this.#world.time + (this.#phase === 'turn' ? this.#worked : 0));
-  }
-
-  // ── Outcomes that come in ──────────────────────────────────────────────────────────────────────────────────────
-
-  /** Takes a request off the table: what comes for it afterwards is dropped. */
-  #settle(id: number): Outstanding | undefined {
-    const outstanding = this.#outstanding.get(id);
-    if (outstanding === undefined) return undefined;
-    this.#outstanding.delete(id);
-    this.#peers.closed(outstanding.to);
-    return outstanding;
-  }
-
-  #settleFailed(id: number, failure: Failure): void {
-    const outstanding = this.#settle(id);
-    if (outstanding !== undefined) this.#put({ kind: MAIL_FAILURE, to: outstanding, failure });
-  }
-
-  #lossDetected(id: number): void {
-    const outstanding = this.#outstanding.get(id);
-    if (outstanding === undefined) return;
-    // The connection broke. While it is cut, there is no other one to be had.
-    if (this.#world.isCut(this.thread, outstanding.to)) this.#peers.disconnected(outstanding.to);
-    this.#settleFailed(id, 'died');
-  }
-
   // ── Mailbox ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  #put(mail: Mail): void {
-    this.#inbox.push(mail);
-    if (this.#phase === 'idle' && this.#due === undefined) this.#wakeSoon();
-  }
 
   #putFirst(mail: Mail): void {
     this.#first.push(mail);
@@ -890,12 +640,10 @@ export class SimulatedThread implements ActorHost, CellHost, EventReceiver {
     this.#due = undefined;
     this.#stopOverdue = undefined;
     this.#cells.clear();
-    this.#outstanding.clear();
-    this.#peers.clear();
+    this.#correspondence.end();
     this.#first.clear();
     this.#inbox.clear();
-    this.#committers = [];
-    this.#held = [];
+    this.#ending.clear();
     this.#crashPoint = undefined;
     this.#downfall = undefined;
     this.#stopping = false;

@@ -41,6 +41,9 @@ export interface SimulatorOptions {
   readonly onDown?: (thread: number, why: Downfall) => void;
 }
 
+/** So many unplanned crashes are kept. */
+const MAX_CRASHES = 100;
+
 const ARRIVAL = 0;
 const PEER_NEWS = 1;
 const THREAD_RESTART = 2;
@@ -66,6 +69,8 @@ export class Simulator implements World, EventReceiver {
   readonly network: Network;
   /** For scenarios: faults drawn here do not shift what the simulation itself draws. */
   readonly random: Random;
+  /** The first actors that threw by themselves: a scenario that does not expect any asserts that there are none. */
+  readonly crashes: CrashReport[] = [];
   readonly #hosts: SimulatedThread[] = [];
   readonly #setups: (ThreadSetup | undefined)[] = [];
   readonly #supervisions: Supervision[] = [];
@@ -177,7 +182,7 @@ export class Simulator implements World, EventReceiver {
   /** Starts a thread that is down. `setup` is called for this incarnation and every restart; left out, the last one is. */
   startThread(thread: number, setup?: ThreadSetup): void {
     this.#supervisions[thread]!.reset();
-    this.#start(thread, setup ?? this.#setups[thread]);
+    this.#start(thread, setup ?? this.#setups[thread], false);
   }
 
   /** Stops a thread cleanly: once every request in hand is answered. It asserts that this is so within `withinMs`. */
@@ -202,7 +207,7 @@ export class Simulator implements World, EventReceiver {
   }
 
   /** Fails one actor as if it had thrown; its supervisor restarts it. Does nothing if it does not live just now. */
-  crashActor(ref: ActorRef<never, unknown>): void {
+  crashActor(ref: ActorRef<unknown, unknown>): void {
     const host = this.host(threadOf(ref.place));
     if (host.actorIncarnation(slotOf(ref.place)) > 0) host.crashActor(slotOf(ref.place), new PlannedCrash('planned'));
   }
@@ -309,6 +314,7 @@ export class Simulator implements World, EventReceiver {
   }
 
   actorFailed(report: CrashReport): void {
+    if (!(report.error instanceof PlannedCrash) && this.crashes.length < MAX_CRASHES) this.crashes.push(report);
     this.#onCrash?.(report);
   }
 
@@ -342,7 +348,7 @@ export class Simulator implements World, EventReceiver {
       }
       case THREAD_RESTART: {
         const thread = subject as number;
-        if (!this.#hosts[thread]!.up) this.#start(thread, this.#setups[thread]);
+        if (!this.#hosts[thread]!.up) this.#start(thread, this.#setups[thread], true);
         return;
       }
       case RECONNECTION:
@@ -354,12 +360,12 @@ export class Simulator implements World, EventReceiver {
     }
   }
 
-  #start(thread: number, setup: ThreadSetup | undefined): void {
+  #start(thread: number, setup: ThreadSetup | undefined, restart: boolean): void {
     assert(setup !== undefined, 'a thread is started with a setup the first time');
     this.#setups[thread] = setup;
     const host = this.host(thread);
-    host.start(setup);
-    this.#tellPeers(thread, true);
+    host.start(setup, restart);
+    if (host.up) this.#tellPeers(thread, true);
   }
 
   /** The others learn of a thread's rise or fall, each in its own time; before the simulation has begun, at once. */

@@ -3,26 +3,28 @@
  * last few thousand happenings, to be read by people. Text is made only when asked for.
  */
 
-/** What can be noted, and what the three numbers of each note mean. */
+import { FAILURES } from './mail.js';
+
+/** What can be noted: %a, %b, %c are its three numbers, %f the third as a failure, %k as a kind of frame, %t its text. */
 const KINDS = {
   turn: 'turn begins, incarnation %a, %b mails',
   'turn-cut': 'turn cut short by a crash',
   request: 'request %b goes to thread %a, slot %c',
   notice: 'notice to request %b of thread %a goes, %c bytes',
   reply: 'reply to request %b of thread %a goes, %c bytes',
-  failure: 'failure of request %b of thread %a goes (%c)',
-  lost: 'frame of request %b from thread %a is lost (%c)',
+  failure: 'failure of request %b of thread %a goes: %f',
+  lost: 'frame of request %b from thread %a is lost (by a cut: %c)',
   duplicated: 'request %b is duplicated on its way to thread %a',
-  arrive: 'frame of request %b arrives from thread %a (kind %c)',
+  arrive: '%k %b arrives from thread %a',
   dropped: 'frame of request %b from thread %a is dropped: old connection',
   receive: 'slot %a receives request %b of thread %c',
   answered: 'slot %a gets the answer to request %b (interim %c)',
-  failed: 'slot %a: request %b failed (%c)',
+  failed: 'slot %a: request %b failed: %f',
   timer: 'slot %a: timer %b',
   commit: 'commit begins, takes %a ms, %b replies held',
   committed: 'commit ends: %a failed, %b replies released',
   'actor-start': 'slot %a starts, incarnation %b',
-  'actor-crash': 'slot %a crashes, incarnation %b; restart in %c ms',
+  'actor-crash': 'slot %a crashes, incarnation %b; restart in %c ms (-1: never): %t',
   'thread-start': 'thread starts, incarnation %a',
   'thread-crash': 'thread crashes, incarnation %a (point %b)',
   'thread-stop': 'thread stops cleanly, incarnation %a',
@@ -36,6 +38,8 @@ const KINDS = {
 } as const;
 
 export type TraceKind = keyof typeof KINDS;
+
+const FRAME_NAMES = ['request', 'notice to request', 'reply to request', 'failure of request'];
 
 const NAMES = Object.keys(KINDS) as TraceKind[];
 const CODES = Object.fromEntries(NAMES.map((name, code) => [name, code])) as Record<TraceKind, number>;
@@ -113,9 +117,13 @@ export class Trace {
 
   #line(at: number): string {
     const thread = this.#threads[at]!;
-    const text = KINDS[NAMES[this.#kinds[at]!]!].replace(/%([abct])/g, (_, letter: string) =>
-      letter === 't' ? (this.#texts[at] ?? '') : String(this.#numbers[at * 3 + 'abc'.indexOf(letter)]!),
-    );
+    const number = (index: number): number => this.#numbers[at * 3 + index]!;
+    const text = KINDS[NAMES[this.#kinds[at]!]!].replace(/%([abcfkt])/g, (_, letter: string) => {
+      if (letter === 't') return this.#texts[at] ?? '';
+      if (letter === 'f') return FAILURES[number(2)]!;
+      if (letter === 'k') return FRAME_NAMES[number(2)]!;
+      return String(number('abc'.indexOf(letter)));
+    });
     return `${this.#times[at]!.toFixed(4).padStart(14)} ms  ${thread < 0 ? '  -' : `t${thread}`.padStart(3)}  ${text}`;
   }
 

@@ -17,7 +17,6 @@ import type {
 } from '../actor.js';
 import { Supervision } from '../supervision.js';
 import { Envelope } from './envelope.js';
-import type { ThreadHost } from './thread-host.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: a host keeps actors of all conversations; each is typed where it is spawned.
 export type AnyActor = Actor<any, any, any>;
@@ -35,8 +34,6 @@ export class ActorCell {
   incarnation = 1;
   /** Requests in hand or queued. */
   held = 0;
-  /** True in the turn in which it held a reply back. */
-  heldReply = false;
   /** The requests in hand, linked. */
   inHand: Envelope | undefined = undefined;
 
@@ -74,14 +71,31 @@ export class ActorCell {
   }
 }
 
+/** What contexts call: the host of the thread. */
+export interface CellHost {
+  readonly nowMs: number;
+  readonly random: Random;
+  request<Request, Answer>(
+    requester: ActorCell,
+    incarnation: number,
+    to: ActorRef<Request, Answer>,
+    message: Request,
+    correlation: number,
+  ): void;
+  notice(request: Envelope, answer: unknown): void;
+  reply(request: Envelope, answer: unknown, release: Release): void;
+  after(cell: ActorCell, incarnation: number, delayMs: number, message: unknown): TimerId;
+  cancel(timer: TimerId): void;
+}
+
 /** What one incarnation of an actor gets from its host. */
 export class CellContext implements ActorContext {
   readonly random: Random;
   readonly incarnation: number;
-  private readonly host: ThreadHost;
+  private readonly host: CellHost;
   private readonly cell: ActorCell;
 
-  constructor(host: ThreadHost, cell: ActorCell) {
+  constructor(host: CellHost, cell: ActorCell) {
     this.host = host;
     this.cell = cell;
     this.random = host.random;

@@ -78,7 +78,7 @@ export class Doorbell {
     return true;
   }
 
-  /** Announces a commit: from now on the thread must not be terminated. False if it is already condemned. */
+  /** Announces a commit, or other work on a storage: the thread must not be terminated. False if it is condemned. */
   enterCommit(): boolean {
     return Atomics.compareExchange(this.words, COMMIT, OUTSIDE, INSIDE) === OUTSIDE;
   }

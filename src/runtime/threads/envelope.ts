@@ -37,6 +37,9 @@ export class Envelope implements Incoming<never> {
   inHand = false;
   noticed = false;
   release: Release = 'now';
+  /** Where a held answer lies in the memory that `payload` then is. */
+  start = 0;
+  length = 0;
   /** Neighbours among what the same actor has in hand. */
   previous: Envelope | undefined = undefined;
   next: Envelope | undefined = undefined;

@@ -60,6 +60,14 @@ export class FrameEncoder implements FrameWriter {
     this.view.setUint32(at, length, true);
   }
 
+  /** Fields that were encoded before: `length` bytes of `memory` from `start` on. */
+  copy(memory: Uint8Array, start: number, length: number): void {
+    const at = this.advance(length);
+    // Most held answers are a few numbers: a loop over them costs less than a view.
+    if (length <= 32) for (let i = 0; i < length; i++) this.memory[at + i] = memory[start + i]!;
+    else this.memory.set(memory.subarray(start, start + length), at);
+  }
+
   private advance(bytes: number): number {
     const at = this.at;
     if (at + bytes > this.end) throw overflow();

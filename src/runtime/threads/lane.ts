@@ -10,8 +10,8 @@
  * - A frame never wraps: where it would, a skip marker sends the consumer to the start. A frame of one unit (a bare
  *   header) never needs one, so that the room counted for headers is room that they really find.
  * - A frame counts only once the head is published behind it. What a dying producer left half-written is never seen.
- * - `reserved` units are only for bare headers: those of replies, notices and failures. Whoever sends a request to the
- *   other side has counted its answers' headers against that lane's reserve, so they never wait (see link.ts).
+ * - The reserve is only for bare headers. Whoever sends a request has counted three of them: its own here, and those of
+ *   its notice and its reply or failure in the lane back. So headers never wait (see link.ts).
  *
  * Source: Lamport's bounded buffer (1977), with a private copy of the other side's position as in FastForward (2008).
  */
@@ -50,14 +50,22 @@ export function createLane(bytes: number): SharedArrayBuffer {
   return new SharedArrayBuffer(FRAMES + bytes);
 }
 
-/** A quarter of a lane is for bare headers. */
+/** Each request may need a bare header in its own direction, and two in the other: a notice's and a reply's. */
+const HEADERS_PER_REQUEST = 3;
+
+/** How many requests may be outstanding over a pair of lanes of this size, each way: 8,192 over 1 MiB, 512 over 64 KiB. */
+export function requestLimit(lane: SharedArrayBuffer): number {
+  return (lane.byteLength - FRAMES) / UNIT / 8;
+}
+
+/** Three eighths of a lane are for bare headers. */
 export function reservedUnits(lane: SharedArrayBuffer): number {
-  return (lane.byteLength - FRAMES) / UNIT / 4;
+  return HEADERS_PER_REQUEST * requestLimit(lane);
 }
 
 /**
  * The longest frame that goes into the lane, in bytes: above 64 KiB a transferred buffer costs less than two copies,
- * and a frame over a fourth of what is not reserved would rarely find room.
+ * and a frame over a fifth of what is not reserved would rarely find room.
  */
 export function longestFrame(lane: SharedArrayBuffer): number {
   return Math.min(64 * 2 ** 10, (lane.byteLength - FRAMES) / 8);
@@ -116,8 +124,8 @@ export class LaneWriter {
   }
 
   /**
-   * Writes a bare header, out of the reserve if need be. Room is there: for an answer's by the reserve, for a request's
-   * by a `claim` before.
+   * Writes a bare header, out of the reserve if need be. Room is there while no more requests are outstanding than
+   * `requestLimit`.
    * @param length - of the body that travels beside, in bytes; else 0
    */
   header(kind: number, flags: number, length: number, slot: number, incarnation: number, requestId: number): void {

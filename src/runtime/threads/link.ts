@@ -2,10 +2,10 @@
  * A link: what one thread holds of the way to one incarnation of another. Two lanes, the requests outstanding there,
  * the incarnations known of its actors, and the bodies beside the lanes.
  *
- * Room for answers: a request is admitted only while fewer than `outstanding.limit` are open. The limit is so chosen
- * that two bare headers for each (a notice's, and a reply's or failure's) fit into the reserve of the lane back, which
- * nothing else may use. A header is freed there before its request is closed here, so an answer's header always finds
- * room. A body that finds none beyond the reserve goes beside the lane.
+ * Room: a request is admitted only while fewer than `outstanding.limit` are open. The limit is so chosen that three bare
+ * headers for each fit into the reserves of the two lanes, which nothing else may use: its own, its notice's, and its
+ * reply's or failure's. The answers' are freed before the request is closed here. So a header always finds room, and a
+ * body that finds none goes beside the lane. A request is refused only for what the peer owes, or has left to pull.
  */
 
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
@@ -16,7 +16,7 @@ import type { ActorCell } from './actor-cell.js';
 import { type BodyDesk, BodySide, encodeBody } from './bodies.js';
 import { ring } from './doorbell.js';
 import { CODE_SHIFT, FAILURE, FAILURES, REQUEST } from './envelope.js';
-import { BESIDE, createLane, LaneReader, LaneWriter, longestFrame, reservedUnits } from './lane.js';
+import { BESIDE, createLane, LaneReader, LaneWriter, longestFrame, requestLimit } from './lane.js';
 import { Outstanding } from './outstanding.js';
 
 /** What a thread needs to reach another: made by the thread group, anew for each incarnation of either. */
@@ -47,9 +47,6 @@ export function createLinkEnds(a: LinkSide, b: LinkSide, laneBytes: number): [of
   ];
 }
 
-/** A notice's, and a reply's or failure's. */
-const HEADERS_PER_REQUEST = 2;
-
 export class Link {
   readonly peer: number;
   readonly writer: LaneWriter;
@@ -70,7 +67,7 @@ export class Link {
     this.peer = ends.peer;
     this.writer = new LaneWriter(ends.outgoing);
     this.reader = new LaneReader(ends.incoming);
-    this.outstanding = new Outstanding(reservedUnits(ends.incoming) / HEADERS_PER_REQUEST);
+    this.outstanding = new Outstanding(requestLimit(ends.incoming));
     this.side = new BodySide(ends.port);
     this.desk = desk;
     this.bell = new Int32Array(ends.doorbell);
@@ -78,7 +75,7 @@ export class Link {
     desk.attach(this.side);
   }
 
-  /** Puts a request into the lane, or says why it is not delivered. */
+  /** Sends a request, in the lane or beside it, or says why it is not delivered. */
   request<Request, Answer>(
     requester: ActorCell,
     requesterIncarnation: number,
@@ -92,8 +89,7 @@ export class Link {
     const incarnation = this.book.size === 0 ? 1 : (this.book.get(slot) ?? 1);
     const bound = conversation.request.size(message);
     const { outstanding, writer, desk } = this;
-    if (bound <= this.longest) {
-      if (!writer.claim(bound)) return 'refused';
+    if (bound <= this.longest && writer.claim(bound)) {
       // Encoded before the request is entered: a codec that throws leaves nothing behind.
       conversation.request.write(message, writer.encoder);
       const id = outstanding.open(requester, requesterIncarnation, correlation, conversation);
@@ -101,7 +97,8 @@ export class Link {
       outstanding.position[outstanding.indexOf(id)] = writer.position;
       return undefined;
     }
-    if (!desk.hasRoom(bound) || !writer.claim(0)) return 'refused';
+    // Too long, or the lane is full of others: beside it.
+    if (!desk.hasRoom(bound)) return 'refused';
     const body = encodeBody(conversation.request, message, bound);
     const id = outstanding.open(requester, requesterIncarnation, correlation, conversation);
     desk.keep(this.side, REQUEST, id, body);
@@ -120,6 +117,17 @@ export class Link {
       const body = encodeBody(codec, answer, bound);
       this.desk.keep(this.side, kind, requestId, body);
       this.writer.header(kind, BESIDE, body.length, 0, 0, requestId);
+    }
+  }
+
+  /** The same for an answer encoded before: `length` bytes of `memory` from `start` on, which are copied. */
+  answerEncoded(kind: number, requestId: number, memory: Uint8Array, start: number, length: number): void {
+    if (length <= this.longest && this.writer.claim(length)) {
+      this.writer.encoder.copy(memory, start, length);
+      this.writer.seal(kind, 0, 0, requestId);
+    } else {
+      this.desk.keep(this.side, kind, requestId, { buffer: memory.slice(start, start + length).buffer, length });
+      this.writer.header(kind, BESIDE, length, 0, 0, requestId);
     }
   }
 

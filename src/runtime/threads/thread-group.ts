@@ -17,9 +17,10 @@ import { DEFAULT_SUPERVISION, type SupervisionPolicy } from '../actor.js';
 import { Supervision } from '../supervision.js';
 import { ControlLine, type ErrorData, errorData, type Remote } from './control-plane.js';
 import { condemn, createDoorbell } from './doorbell.js';
+import type { HostEvents } from './host-events.js';
 import { laneBytesFor } from './lane.js';
 import { createLinkEnds, type LinkEnds } from './link.js';
-import { type HostEvents, ThreadHost } from './thread-host.js';
+import { ThreadHost, type ThreadHostOptions } from './thread-host.js';
 import type { GroupOrder, ThreadReport, WorkerStart } from './worker-thread.js';
 
 export type ThreadState = 'down' | 'starting' | 'up' | 'stopping' | 'waiting' | 'given-up';
@@ -50,6 +51,36 @@ export interface StopOptions {
   readonly graceMs?: number;
   /** When the watchdog takes over (default 30,000 ms). */
   readonly timeoutMs?: number;
+}
+
+/** What another application thread needs to join: to be posted to it with its ports transferred. */
+export interface ApplicationEnds {
+  readonly thread: number;
+  readonly doorbell: SharedArrayBuffer;
+  readonly links: readonly LinkEnds[];
+  readonly orders: MessagePort;
+}
+
+/** Called by another application thread: makes its host, linked to the group's threads. Close the host to leave. */
+export function joinGroup(
+  ends: ApplicationEnds,
+  options: Pick<ThreadHostOptions, 'events' | 'polls'> = {},
+): ThreadHost {
+  const { thread, doorbell, orders } = ends;
+  const host = new ThreadHost({
+    polls: APPLICATION_POLLS,
+    ...options,
+    thread,
+    doorbell,
+    onClose: () => orders.close(),
+  });
+  for (const link of ends.links) host.connect(link);
+  orders.on('message', (order: GroupOrder) => {
+    if (order.type === 'connect') host.connect(order.ends);
+    else if (order.type === 'disconnect') host.disconnect(order.peer);
+  });
+  orders.unref();
+  return host;
 }
 
 /** A thread could not be started: its entry's setup failed, or it died before it was ready. */
@@ -89,6 +120,16 @@ interface Running {
   error: ErrorData | undefined;
 }
 
+/** Whoever is linked to all others: the host here, a worker that runs, another application thread. */
+interface Member {
+  readonly thread: number;
+  readonly doorbell: SharedArrayBuffer;
+  order(order: GroupOrder, transfer: MessagePort[]): void;
+}
+
+/** How long the end of the process waits for commits, in milliseconds: several times the longest flush seen. */
+const EXIT_WAIT_MS = 2_000;
+
 /** Polls before parking: +38 % at 64 in flight when measured, for no cost when idle. */
 const APPLICATION_POLLS = 50;
 
@@ -98,6 +139,18 @@ export class ThreadGroup {
   private readonly options: ThreadGroupOptions;
   private readonly seats: Seat[] = [];
   private readonly laneBytes: number;
+  private readonly members = new Map<number, Member>();
+  /**
+   * A process that ends while a worker stands within a commit would hang for ever: LMDB's cleanup waits for the lock
+   * that the worker holds. So its end waits for the commits, and lets no other begin.
+   */
+  private readonly onProcessExit = (): void => {
+    const until = performance.now() + EXIT_WAIT_MS;
+    for (const { running } of this.seats) {
+      // Spins, since nothing else runs on this thread any more, and the wait is as short as a commit.
+      while (running !== undefined && !condemn(running.doorbell) && performance.now() < until);
+    }
+  };
 
   constructor(options: ThreadGroupOptions) {
     this.options = options;
@@ -107,6 +160,11 @@ export class ThreadGroup {
       polls: options.polls ?? APPLICATION_POLLS,
       events: this.hostEvents(),
     });
+    this.enroll(this.host.thread, this.host.doorbell, (order) => {
+      if (order.type === 'connect') this.host.connect(order.ends);
+      else if (order.type === 'disconnect') this.host.disconnect(order.peer);
+    });
+    process.on('exit', this.onProcessExit);
     for (let thread = 0; thread < options.workers; thread++) {
       this.seats.push({
         thread,
@@ -165,29 +223,35 @@ export class ThreadGroup {
   /** Stops all threads, then this thread's host. */
   async close(options: StopOptions = {}): Promise<void> {
     const ends = await Promise.allSettled(this.seats.map((seat) => this.stop(seat.thread, options)));
+    this.leave(this.host.thread);
     this.host.stop();
+    process.off('exit', this.onProcessExit);
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  }
+
+  /**
+   * Makes room for another application thread: hand the result, with its `transfer` list, to a thread of the
+   * application's own, which gives it to `joinGroup`. The thread leaves the group when it ends.
+   * @param thread - from `workers` + 1 up to, and without, `workers` + `applications`; free
+   */
+  attach(thread: number): { readonly ends: ApplicationEnds; readonly transfer: MessagePort[] } {
+    const { workers, applications = 1 } = this.options;
+    assert(thread > workers && thread < workers + applications, `thread ${thread} is not one of an application's`);
+    assert(!this.members.has(thread), `thread ${thread} is taken`);
+    const doorbell = createDoorbell();
+    const links = this.linkToAll(thread, doorbell);
+    const { port1, port2 } = new MessageChannel();
+    this.enroll(thread, doorbell, (order, transfer) => port1.postMessage(order, transfer));
+    port1.on('close', () => this.leave(thread));
+    port1.unref();
+    return { ends: { thread, doorbell, links, orders: port2 }, transfer: [...links.map(({ port }) => port), port2] };
   }
 
   private launch(seat: Seat, byRequest: boolean): void {
     const { thread } = seat;
     seat.incarnation++;
     const doorbell = createDoorbell();
-    const links: LinkEnds[] = [];
-    const ports: MessagePort[] = [];
-    const connectLater: (() => void)[] = [];
-    const link = (peer: number, bell: SharedArrayBuffer, connect: (ends: LinkEnds) => void): void => {
-      const [here, there] = createLinkEnds({ thread, doorbell }, { thread: peer, doorbell: bell }, this.laneBytes);
-      links.push(here);
-      ports.push(here.port);
-      connectLater.push(() => connect(there));
-    };
-    link(this.host.thread, this.host.doorbell, (ends) => this.host.connect(ends));
-    for (const other of this.seats) {
-      const { running } = other;
-      if (other === seat || running === undefined) continue;
-      link(other.thread, running.doorbell, (ends) => post(running.worker, { type: 'connect', ends }, [ends.port]));
-    }
+    const links = this.linkToAll(thread, doorbell);
     const control = new MessageChannel();
     const start: WorkerStart = {
       thread,
@@ -199,12 +263,33 @@ export class ThreadGroup {
     };
     const worker = new Worker(this.options.entry, {
       workerData: start,
-      transferList: [...ports, control.port2],
+      transferList: [...links.map(({ port }) => port), control.port2],
       name: `thread ${thread}`,
       ...(this.options.heapMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: this.options.heapMb } }),
     });
-    for (const connect of connectLater) connect();
+    this.enroll(thread, doorbell, (order, transfer) => worker.postMessage(order, transfer));
     this.watch(seat, worker, doorbell, new ControlLine(control.port1), byRequest);
+  }
+
+  /** Links a new thread to every member: gives them their ends, and returns the new thread's. */
+  private linkToAll(thread: number, doorbell: SharedArrayBuffer): LinkEnds[] {
+    const links: LinkEnds[] = [];
+    for (const member of this.members.values()) {
+      const [here, there] = createLinkEnds({ thread, doorbell }, member, this.laneBytes);
+      links.push(here);
+      member.order({ type: 'connect', ends: there }, [there.port]);
+    }
+    return links;
+  }
+
+  private enroll(thread: number, doorbell: SharedArrayBuffer, order: Member['order']): void {
+    this.members.set(thread, { thread, doorbell, order });
+  }
+
+  /** Tells every other member that a thread is gone. */
+  private leave(thread: number): void {
+    if (!this.members.delete(thread)) return;
+    for (const member of this.members.values()) member.order({ type: 'disconnect', peer: thread }, []);
   }
 
   private watch(
@@ -257,10 +342,7 @@ export class ThreadGroup {
 
   private exited(seat: Seat, running: Running, stays: boolean, error: ErrorData): void {
     seat.running = undefined;
-    this.host.disconnect(seat.thread);
-    for (const other of this.seats) {
-      if (other.running !== undefined) post(other.running.worker, { type: 'disconnect', peer: seat.thread }, []);
-    }
+    this.leave(seat.thread);
     running.control.close(`thread ${seat.thread} has ended`);
     if (stays) {
       // An error here was thrown on the way: a stop that was not clean.
@@ -285,7 +367,7 @@ export class ThreadGroup {
     }
     this.enter(seat, 'stopping');
     running.worker.ref();
-    post(running.worker, order, []);
+    running.worker.postMessage(order);
     const late = deferred<true>();
     const watchdog = setTimeout(() => late.resolve(true), timeoutMs);
     if ((await Promise.race([running.exited, late.promise])) === true) await this.lastResort(seat, running);
@@ -317,13 +399,11 @@ export class ThreadGroup {
     return {
       crashed: (slot, incarnation, error) =>
         onEvent?.({ type: 'crashed', thread, slot, incarnation, error: errorData(error) }),
+      // The application's thread is not ours to end: the actor stays down, and its owner hears of it.
+      escalated: (slot, error) => onEvent?.({ type: 'escalated', thread, slot, error: errorData(error) }),
       trouble: (what, error) => onEvent?.({ type: 'trouble', thread, what, error: errorData(error) }),
     };
   }
-}
-
-function post(worker: Worker, order: GroupOrder, transfer: MessagePort[]): void {
-  worker.postMessage(order, transfer);
 }
 
 /** A promise with its ends in hand (`Promise.withResolvers` came with Node 22). */

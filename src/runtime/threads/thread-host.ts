@@ -1,11 +1,11 @@
 /**
  * The host of one thread's actors: takes their mail, gives it to them, ends each turn with one commit.
  *
- *     turn: starts, timers ─▶ local queue ─▶ lanes (at most `turnFrames`) ─▶ local queue
- *           ─▶ publish what was released 'now' ─▶ commit ─▶ release 'stored' ─▶ flush ─▶ release 'durable' ─▶ publish
+ *     turn: starts, timers ─▶ local queue ─▶ bodies ─▶ lanes (at most `turnFrames`) ─▶ local queue
+ *           ─▶ publish what was released 'now' ─▶ commit, release what was held (commit-stage.ts) ─▶ publish
  *
- * After a turn the event loop gets its turn, too: the control plane, timers and drivers live there. A thread without
- * mail parks (doorbell.ts). What leaves the thread goes through its links (link.ts); what stays is passed as it is.
+ * Its parts: actor-table.ts calls the actors, link-table.ts reaches the other threads, turn-loop.ts says when a turn is
+ * due. What stays on the thread is passed as it is; only what leaves it is encoded.
  */
 
 import { assert } from '../../base/assert.js';
@@ -19,8 +19,6 @@ import {
   type Conversation,
   DEFAULT_SUPERVISION,
   type Failure,
-  FrameError,
-  type Incoming,
   type Release,
   refAt,
   type SupervisionPolicy,
@@ -28,21 +26,20 @@ import {
   type TimerId,
   threadOf,
 } from '../actor.js';
-import { ActorCell, type AnyActor, CellContext } from './actor-cell.js';
-import { type Announced, BodyDesk } from './bodies.js';
+import type { ActorCell } from './actor-cell.js';
+import { ActorTable, type ActorTableHost } from './actor-table.js';
+import { CommitStage, type HeldOutlet } from './commit-stage.js';
 import { createDoorbell, Doorbell } from './doorbell.js';
 import { EntropyRandom } from './entropy.js';
-import { CODE_SHIFT, Envelope, EnvelopeQueue, FAILURE, FAILURES, NOTICE, REPLY, REQUEST } from './envelope.js';
-import { FrameDecoder } from './frame.js';
-import { Batch, BESIDE } from './lane.js';
-import { Link, type LinkEnds } from './link.js';
-import { TimerHeap } from './timer-heap.js';
+import { type Envelope, NOTICE, REPLY } from './envelope.js';
+import type { HostEvents } from './host-events.js';
+import type { LinkEnds } from './link.js';
+import { LinkTable } from './link-table.js';
+import { TurnLoop, type TurnTaker } from './turn-loop.js';
 
-/** Frames are copied out of the lanes into stretches of so many bytes; a view on one keeps all of it alive. */
-const BATCH_BYTES = 64 * 2 ** 10;
-const DEFAULT_MAILBOX = 4_096;
 /** Messages among a thread's own actors in one turn, for each frame that a turn may take: a put makes about six. */
 const LOCAL_PER_FRAME = 16;
+const OUTSIDE = 'a context is used only in its actor, or within `outside`';
 
 export interface ThreadHostOptions {
   /** The index of this thread among all. */
@@ -59,27 +56,11 @@ export interface ThreadHostOptions {
   readonly supervision?: SupervisionPolicy;
   readonly random?: Random;
   readonly events?: HostEvents;
+  /** Called once when the host has been closed. */
+  readonly onClose?: () => void;
 }
 
-/** What a host lets its owner know. */
-export interface HostEvents {
-  /** An actor threw; it is restarted unless `escalated` follows. */
-  crashed?(slot: number, incarnation: number, error: unknown): void;
-  /** An actor failed too often: the thread must end, as if it had thrown. Without a listener the error is thrown. */
-  escalated?(slot: number, error: unknown): void;
-  /** A frame did not hold what its codec expects, or a commit failed: nothing is lost unanswered, but someone must know. */
-  trouble?(what: 'malformed-frame' | 'commit-failed' | 'forgotten-request', error: unknown): void;
-}
-
-/** A timer of an actor's, or, without an actor's incarnation, the restart of one. */
-interface HostTimer {
-  readonly cell: ActorCell;
-  readonly incarnation: number;
-  readonly message: unknown;
-}
-const RESTART = 0;
-
-export class ThreadHost implements ActorHost {
+export class ThreadHost implements ActorHost, ActorTableHost, HeldOutlet, TurnTaker {
   readonly thread: number;
   readonly random: Random;
   /** Monotonic milliseconds; read once per turn. */
@@ -88,69 +69,32 @@ export class ThreadHost implements ActorHost {
   readonly doorbell: SharedArrayBuffer;
 
   private readonly turnFrames: number;
-  private readonly polls: number;
-  private readonly policy: SupervisionPolicy;
-  private readonly events: HostEvents;
-  private readonly cells: (ActorCell | undefined)[] = [];
-  private readonly committers: Committer[] = [];
-  private readonly queue = new EnvelopeQueue();
-  private readonly timers = new TimerHeap<HostTimer>();
-  private readonly bell: Doorbell;
-  private readonly desk: BodyDesk;
-  private readonly decoder = new FrameDecoder();
-  private batch = new Batch(BATCH_BYTES);
-
-  /** By the peer's thread. */
-  private readonly links: (Link | undefined)[] = [];
-  /** The same and those whose peers are gone, but whose last frames are not yet taken. */
-  private readers: Link[] = [];
-  private dirty: Link[] = [];
-  private nextReader = 0;
-
-  private starting: ActorCell[] = [];
-  private held: Envelope[] = [];
-  private bodies: { announced: Announced; body: Uint8Array }[] = [];
-
+  private readonly actors: ActorTable;
+  private readonly links: LinkTable;
+  private readonly commits: CommitStage;
+  private readonly loop: TurnLoop;
+  private readonly onClose: () => void;
   /** True within a turn or `outside`: only then may actors and contexts be used. */
   private entered = false;
-  private refusing = false;
-  private scheduled = false;
   private closed = false;
-  private pollsLeft = 0;
-  private remoteInFlight = 0;
-  private timerDueMs = Infinity;
-  private timer: NodeJS.Timeout | undefined = undefined;
-  /** Holds the process while this thread waits for answers: `Atomics.waitAsync` alone does not. */
-  private readonly keepAlive = setInterval(() => {}, 2 ** 30).unref();
-
-  private readonly runImmediate = (): void => {
-    this.scheduled = false;
-    this.run();
-  };
-  private readonly runTimer = (): void => {
-    this.timer = undefined;
-    this.timerDueMs = Infinity;
-    this.run();
-  };
+  private publishScheduled = false;
   private readonly publishOutside = (): void => {
     this.publishScheduled = false;
-    this.publish();
+    this.links.publish();
   };
-  private publishScheduled = false;
 
   constructor(options: ThreadHostOptions) {
+    const events = options.events ?? {};
     this.thread = options.thread;
     this.random = options.random ?? new EntropyRandom();
     this.doorbell = options.doorbell ?? createDoorbell();
     this.turnFrames = options.turnFrames ?? 256;
-    this.polls = options.polls ?? 0;
-    this.policy = options.supervision ?? DEFAULT_SUPERVISION;
-    this.events = options.events ?? {};
-    this.bell = new Doorbell(this.doorbell, () => this.run());
-    this.desk = new BodyDesk((announced, body) => {
-      this.bodies.push({ announced, body });
-      this.schedule();
-    });
+    this.onClose = options.onClose ?? (() => {});
+    const bell = new Doorbell(this.doorbell, () => this.loop.run());
+    this.loop = new TurnLoop(this, bell, options.polls ?? 0);
+    this.actors = new ActorTable(this, options.supervision ?? DEFAULT_SUPERVISION, events);
+    this.links = new LinkTable(this.actors, events, () => this.loop.schedule());
+    this.commits = new CommitStage(bell, this, events);
   }
 
   // ---- For the owner of the thread
@@ -161,34 +105,19 @@ export class ThreadHost implements ActorHost {
     factory: ActorFactory<Actor<Request, Answer, Answers>>,
     options: { readonly mailbox?: number } = {},
   ): ActorRef<Request, Answer> {
-    assert(Number.isInteger(slot) && slot >= 0 && slot <= 0xffff, 'a slot is from 0 to 65,535');
-    assert(this.cells[slot] === undefined, `slot ${slot} is taken`);
-    const cell = new ActorCell(
-      slot,
-      conversation as Conversation<unknown, unknown>,
-      factory,
-      options.mailbox ?? DEFAULT_MAILBOX,
-      this.policy,
-    );
-    while (this.cells.length <= slot) this.cells.push(undefined);
-    this.cells[slot] = cell;
-    this.starting.push(cell);
-    this.schedule();
+    this.actors.spawn(slot, conversation as Conversation<unknown, unknown>, factory, options.mailbox);
+    this.loop.schedule();
     return refAt(conversation, this.thread, slot);
   }
 
   addCommitter(committer: Committer): void {
-    this.committers.push(committer);
+    this.commits.add(committer);
   }
 
   /** Opens the way to another thread, or to a new incarnation of one. */
   connect(ends: LinkEnds): void {
-    if (this.links[ends.peer] !== undefined) this.disconnect(ends.peer);
-    const link = new Link(ends, this.desk);
-    while (this.links.length <= ends.peer) this.links.push(undefined);
-    this.links[ends.peer] = link;
-    this.readers.push(link);
-    this.schedule();
+    this.links.connect(ends);
+    this.loop.schedule();
   }
 
   /**
@@ -196,11 +125,8 @@ export class ThreadHost implements ActorHost {
    * 'died' if it had been taken, 'unreachable' if not.
    */
   disconnect(peer: number): void {
-    const link = this.links[peer];
-    if (link === undefined) return;
-    this.links[peer] = undefined;
-    link.open = false;
-    this.schedule();
+    this.links.disconnect(peer);
+    this.loop.schedule();
   }
 
   /**
@@ -216,65 +142,66 @@ export class ThreadHost implements ActorHost {
       return work();
     } finally {
       this.entered = false;
-      if (this.dirty.length > 0 && !this.publishScheduled) {
+      if (this.links.hasUnpublished && !this.publishScheduled) {
         this.publishScheduled = true;
         queueMicrotask(this.publishOutside);
       }
-      this.afterOutside();
+      this.loop.afterOutside();
     }
+  }
+
+  /** From now on every request from another thread fails with 'unreachable': the thread is about to stop. */
+  refuseRequests(): void {
+    this.links.refusing = true;
+  }
+
+  /** True while an actor has a request in hand, or a body waits to be pulled. */
+  get busy(): boolean {
+    return this.links.keepsBodies || this.actors.busy;
   }
 
   /**
    * Stops: the actors' `stop`, a last commit, a flush. Requests still in hand fail with 'died', which is reported as
-   * trouble. Only between turns. The host is closed after it.
+   * trouble. Only between turns. The host is closed after it. Throws what the flush throws.
    */
   stop(): void {
     assert(!this.entered, 'a host stops only between turns');
+    if (this.closed) return;
     this.entered = true;
     this.nowMs = performance.now();
-    for (const cell of this.cells) {
-      const { actor, context } = cell ?? {};
-      if (cell === undefined || actor === undefined || context === undefined) continue;
-      try {
-        actor.stop?.(context);
-      } catch (error) {
-        this.crash(cell, error);
-      }
-    }
-    this.publish();
-    this.endTurn();
-    for (const cell of this.cells) if (cell?.inHand !== undefined) this.forget(cell);
-    this.publish();
-    this.guarded(flush);
+    this.actors.stop();
+    this.links.publish();
+    this.commits.endTurn();
+    this.actors.forget();
+    this.links.publish();
     this.entered = false;
-    this.close();
+    try {
+      this.commits.flushAll();
+    } finally {
+      this.close();
+    }
   }
 
   /** Drops everything, between turns: no `stop`, no commit, no flush. */
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    for (const link of this.readers) this.desk.detach(link);
-    this.readers = [];
-    this.links.length = 0;
-    clearTimeout(this.timer);
-    clearInterval(this.keepAlive);
-    this.bell.close();
+    this.links.close();
+    this.loop.close();
+    this.onClose();
   }
 
-  /** From now on every request from another thread fails with 'unreachable': the thread is about to stop. */
-  refuseRequests(): void {
-    this.refusing = true;
-  }
-
-  /** True while an actor has a request in hand, or a body waits to be pulled. */
-  get busy(): boolean {
-    return this.desk.keeping || this.cells.some((cell) => cell !== undefined && cell.held > 0);
+  /**
+   * Runs `work` on a storage outside of turns, as a thread's setup does: until it is done the thread is not terminated.
+   * Not to be nested, nor to be used while turns are taken.
+   */
+  shielded<T>(work: () => T | Promise<T>): Promise<T> {
+    return this.commits.shielded(work);
   }
 
   /** Requests of this thread that others have not yet answered. */
   get outstanding(): number {
-    return this.remoteInFlight;
+    return this.links.inFlight;
   }
 
   // ---- For contexts
@@ -286,560 +213,87 @@ export class ThreadHost implements ActorHost {
     message: Request,
     correlation: number,
   ): void {
-    assert(this.entered, 'a context is used only in its actor, or within `outside`');
-    const thread = threadOf(to.place);
-    let failure: Failure | undefined;
-    if (thread === this.thread) {
-      failure = this.requestHere(requester, incarnation, slotOf(to.place), message, correlation);
-    } else {
-      const link = this.links[thread];
-      failure = link === undefined ? 'unreachable' : link.request(requester, incarnation, to, message, correlation);
-      if (link !== undefined && failure === undefined) {
-        this.remoteInFlight++;
-        this.touch(link);
-      }
-    }
-    if (failure !== undefined) this.queueFailure(requester, incarnation, correlation, failure);
+    assert(this.entered, OUTSIDE);
+    const here = threadOf(to.place) === this.thread;
+    const failure = here
+      ? this.actors.request(requester, incarnation, slotOf(to.place), message, correlation)
+      : this.links.request(requester, incarnation, to, message, correlation);
+    if (failure !== undefined) this.actors.queueFailure(requester, incarnation, correlation, failure);
   }
 
   notice(request: Envelope, answer: unknown): void {
-    assert(this.entered, 'a context is used only in its actor, or within `outside`');
-    const { link, requester } = request;
-    if (link !== undefined) {
-      this.answerTo(link, NOTICE, request, answer);
-    } else if (requester !== undefined) {
-      const notice = new Envelope(NOTICE, requester, request.requesterIncarnation, answer);
-      notice.correlation = request.correlation;
-      this.queue.push(notice);
-    }
+    assert(this.entered, OUTSIDE);
+    if (request.link !== undefined) this.links.answer(request.link, NOTICE, request, answer);
+    else this.actors.notice(request, request.requester!, answer);
   }
 
   reply(request: Envelope, answer: unknown, release: Release): void {
-    assert(this.entered, 'a context is used only in its actor, or within `outside`');
-    if (release === 'now') {
-      this.send(request, answer);
-    } else {
-      request.payload = answer;
-      request.release = release;
-      this.held.push(request);
-    }
+    assert(this.entered, OUTSIDE);
+    if (release !== 'now') this.commits.hold(request, answer, release);
+    else if (request.link !== undefined) this.links.answer(request.link, REPLY, request, answer);
+    else this.actors.reply(request, request.requester!, answer);
   }
 
   after(cell: ActorCell, incarnation: number, delayMs: number, message: unknown): TimerId {
-    return this.timers.add(this.nowMs + delayMs, { cell, incarnation, message });
+    assert(this.entered, OUTSIDE);
+    return this.actors.after(cell, incarnation, delayMs, message);
   }
 
   cancel(timer: TimerId): void {
-    this.timers.cancel(timer);
+    this.actors.cancel(timer);
   }
 
-  // ---- The loop
+  // ---- For the actor table and the commit stage
 
-  private schedule(): void {
-    if (this.scheduled || this.closed) return;
-    this.scheduled = true;
-    setImmediate(this.runImmediate);
-  }
-
-  /** A turn, and what comes after it: another one, a few looks, or parking. */
-  private run(): void {
-    if (this.closed) return;
-    this.bell.unpark();
-    const handled = this.turn();
-    if (this.closed) return;
-    if (handled > 0) this.pollsLeft = this.polls;
-    if (this.hasMail() || (this.remoteInFlight > 0 && this.pollsLeft-- > 0)) this.schedule();
-    else this.park();
-    this.armTimer();
-  }
-
-  private afterOutside(): void {
-    this.pollsLeft = this.polls;
-    if (this.queue.size > 0 || (this.remoteInFlight > 0 && this.polls > 0)) {
-      this.schedule();
+  fail(request: Envelope, failure: Failure): void {
+    const { link, cell } = request;
+    if (link !== undefined) {
+      this.links.failTo(link, request.requestId, failure, cell.slot, cell.incarnation);
     } else {
-      if (this.remoteInFlight > 0) this.keepAlive.ref();
-      this.armTimer();
+      this.actors.queueFailure(request.requester!, request.requesterIncarnation, request.correlation, failure);
     }
   }
 
-  private park(): void {
-    if (this.scheduled) return;
-    this.bell.park();
-    if (this.hasMail() || !this.bell.wait()) {
-      this.schedule();
-    } else if (this.remoteInFlight > 0) {
-      this.keepAlive.ref();
-    } else {
-      this.keepAlive.unref();
-    }
+  sendHeld(request: Envelope): void {
+    if (request.link !== undefined) this.links.answerHeld(request.link, request);
+    else this.actors.reply(request, request.requester!, request.payload);
   }
 
-  private hasMail(): boolean {
-    if (this.queue.size > 0 || this.starting.length > 0 || this.bodies.length > 0) return true;
-    for (const link of this.readers) if (!link.open || !link.reader.empty) return true;
-    return false;
+  commitFailed(held: readonly Envelope[], error: unknown): void {
+    this.actors.commitFailed(held, error);
   }
 
-  private armTimer(): void {
-    const next = this.timers.nextMs;
-    if (next >= this.timerDueMs) return;
-    clearTimeout(this.timer);
-    this.timerDueMs = next;
-    this.timer = setTimeout(this.runTimer, Math.max(0, Math.ceil(next - performance.now()))).unref();
+  publish(): void {
+    this.links.publish();
   }
 
-  /** @returns how many messages it handled */
-  private turn(): number {
+  // ---- For the loop
+
+  get hasMail(): boolean {
+    return this.actors.hasMail || this.links.hasMail;
+  }
+
+  get awaitsAnswers(): boolean {
+    return this.links.inFlight > 0;
+  }
+
+  get nextDueMs(): number {
+    return this.actors.nextDueMs;
+  }
+
+  turn(): number {
+    const { actors, links, turnFrames } = this;
     this.nowMs = performance.now();
     this.entered = true;
-    let handled = this.startAndWake();
-    let local = this.turnFrames * LOCAL_PER_FRAME;
-    local -= this.deliverLocal(local);
-    for (const { announced, body } of this.bodies.splice(0)) {
-      this.receiveBody(announced, body);
-      handled++;
-    }
-    handled += this.takeFrames();
-    local -= this.deliverLocal(local);
-    handled += this.turnFrames * LOCAL_PER_FRAME - local;
-    this.desk.pull();
-    this.publish();
-    this.endTurn();
-    this.publish();
+    const started = actors.startAndWake();
+    const limit = turnFrames * LOCAL_PER_FRAME;
+    let local = actors.deliverLocal(limit);
+    const taken = links.takeBodies() + links.takeFrames(turnFrames);
+    local += actors.deliverLocal(limit - local);
+    links.publish();
+    this.commits.endTurn();
+    links.publish();
     this.entered = false;
-    return handled;
+    return started + local + taken;
   }
-
-  private startAndWake(): number {
-    let handled = 0;
-    for (const cell of this.starting.splice(0)) {
-      this.start(cell);
-      handled++;
-    }
-    // Timers set by what runs here for at once are for the next turn: or one that renews itself would never end this one.
-    let left = this.timers.size;
-    while (left-- > 0) {
-      const timer = this.timers.takeDue(this.nowMs);
-      if (timer === undefined) break;
-      handled++;
-      const { cell, incarnation, message } = timer;
-      if (incarnation === RESTART) {
-        cell.incarnation++;
-        this.start(cell);
-      } else if (cell.actor !== undefined && cell.incarnation === incarnation) {
-        try {
-          cell.actor.timer?.(message, cell.context!);
-        } catch (error) {
-          this.crash(cell, error);
-        }
-      }
-    }
-    return handled;
-  }
-
-  private deliverLocal(limit: number): number {
-    let count = 0;
-    while (count < limit && this.queue.size > 0) {
-      this.deliver(this.queue.shift());
-      count++;
-    }
-    return count;
-  }
-
-  private deliver(envelope: Envelope): void {
-    const { cell } = envelope;
-    if (envelope.kind === REQUEST) {
-      if (cell.actor === undefined || cell.incarnation !== envelope.incarnation) {
-        cell.held--;
-        this.fail(envelope, cell.actor === undefined ? 'unreachable' : 'stale');
-      } else {
-        this.receive(cell, cell.actor, envelope);
-      }
-    } else if (cell.actor !== undefined && cell.incarnation === envelope.incarnation) {
-      if (envelope.kind === FAILURE) this.failed(cell, envelope.correlation, envelope.payload as Failure);
-      else this.answered(cell, envelope.correlation, envelope.payload, envelope.kind === NOTICE);
-    }
-  }
-
-  /** Takes frames from all lanes in turn, beginning with another one each time. */
-  private takeFrames(): number {
-    const { readers } = this;
-    let left = this.turnFrames;
-    const first = readers.length === 0 ? 0 : this.nextReader++ % readers.length;
-    for (let i = 0; i < readers.length && left > 0; i++) {
-      left -= this.takeFrom(readers[(first + i) % readers.length]!, left);
-    }
-    for (const link of readers) {
-      if (!link.open && link.reader.empty) {
-        this.readers = readers.filter((each) => each !== link);
-        this.endLink(link);
-        break;
-      }
-    }
-    return this.turnFrames - left;
-  }
-
-  private takeFrom(link: Link, limit: number): number {
-    let taken = 0;
-    while (taken < limit) {
-      const bytes = link.reader.peek(limit - taken, BATCH_BYTES);
-      if (bytes === 0) break;
-      if (this.batch.used + bytes > this.batch.bytes.length) this.batch = new Batch(Math.max(BATCH_BYTES, bytes));
-      const { batch } = this;
-      link.reader.take(bytes, batch);
-      const end = batch.used;
-      for (let at = link.reader.start; at < end; taken++) at = this.dispatch(link, batch, at);
-    }
-    return taken;
-  }
-
-  /** Handles the frame at byte `at` of `batch`; returns where the next begins. */
-  private dispatch(link: Link, batch: Batch, at: number): number {
-    const { words } = batch;
-    const index = at >>> 2;
-    const length = words[index]!;
-    const second = words[index + 1]!;
-    const kind = second & 0xff;
-    const flags = (second >>> 8) & 0xff;
-    const slot = second >>> 16;
-    const incarnation = words[index + 2]!;
-    const requestId = words[index + 3]! >>> 0;
-    if (kind === FAILURE) {
-      this.receiveFailure(link, requestId, FAILURES[flags >>> CODE_SHIFT]!, slot, incarnation);
-      return at + 16;
-    }
-    if ((flags & BESIDE) !== 0) {
-      this.announce({ link, kind, slot, incarnation, requestId, length });
-      return at + 16;
-    }
-    this.decoder.begin(batch.bytes, at + 16, at + 16 + length);
-    if (kind === REQUEST) this.receiveRequest(link, slot, incarnation, requestId);
-    else this.receiveAnswer(link, requestId, kind === NOTICE);
-    return at + 16 + ((length + 15) & ~15);
-  }
-
-  /** A bare header whose body travels beside. A request that is refused anyway is refused before its body is pulled. */
-  private announce(announced: Announced): void {
-    const { link, kind, slot, incarnation, requestId } = announced;
-    const cell = this.cells[slot];
-    const failure = kind === REQUEST ? this.refusal(cell, incarnation) : undefined;
-    if (failure === undefined) this.desk.announce(announced);
-    else this.failTo(link, requestId, failure, slot, cell?.incarnation ?? 0);
-  }
-
-  private receiveBody({ link, kind, slot, incarnation, requestId }: Announced, body: Uint8Array): void {
-    this.decoder.begin(body, 0, body.length);
-    if (kind === REQUEST) this.receiveRequest(link, slot, incarnation, requestId);
-    else this.receiveAnswer(link, requestId, kind === NOTICE);
-  }
-
-  /** A request whose fields the decoder stands at. */
-  private receiveRequest(link: Link, slot: number, incarnation: number, requestId: number): void {
-    const cell = this.cells[slot];
-    const failure = this.refusal(cell, incarnation);
-    if (failure !== undefined || cell?.actor === undefined) {
-      this.failTo(link, requestId, failure ?? 'unreachable', slot, cell?.incarnation ?? 0);
-      return;
-    }
-    let message: unknown;
-    try {
-      message = cell.conversation.request.read(this.decoder);
-    } catch (error) {
-      if (!(error instanceof FrameError)) throw error;
-      this.events.trouble?.('malformed-frame', error);
-      this.failTo(link, requestId, 'refused', slot, incarnation);
-      return;
-    }
-    const request = new Envelope(REQUEST, cell, incarnation, message);
-    request.link = link;
-    request.requestId = requestId;
-    cell.held++;
-    this.receive(cell, cell.actor, request);
-  }
-
-  /** Why a request from another thread is not received; undefined if it is. */
-  private refusal(cell: ActorCell | undefined, incarnation: number): Failure | undefined {
-    if (cell?.actor === undefined || this.refusing) return 'unreachable';
-    if (cell.incarnation !== incarnation) return 'stale';
-    return cell.held >= cell.mailbox || this.desk.congested ? 'refused' : undefined;
-  }
-
-  /** A notice or reply whose fields the decoder stands at. */
-  private receiveAnswer(link: Link, requestId: number, interim: boolean): void {
-    const { outstanding } = link;
-    const index = outstanding.find(requestId);
-    if (index < 0) return;
-    const cell = outstanding.requester[index]!;
-    const live = cell.actor !== undefined && cell.incarnation === outstanding.incarnation[index];
-    const correlation = outstanding.correlation[index]!;
-    const conversation = outstanding.conversation[index]!;
-    if (!interim) {
-      outstanding.close(index);
-      this.remoteInFlight--;
-    }
-    if (!live) return;
-    let answer: unknown;
-    try {
-      answer = conversation.answer.read(this.decoder);
-    } catch (error) {
-      if (!(error instanceof FrameError)) throw error;
-      this.events.trouble?.('malformed-frame', error);
-      if (!interim) this.failed(cell, correlation, 'died');
-      return;
-    }
-    this.answered(cell, correlation, answer, interim);
-  }
-
-  private receiveFailure(link: Link, requestId: number, failure: Failure, slot: number, incarnation: number): void {
-    const { outstanding } = link;
-    const index = outstanding.find(requestId);
-    if (index < 0) return;
-    if (failure === 'stale') link.learn(slot, incarnation);
-    this.desk.drop(link.side, REQUEST, requestId);
-    this.endOutstanding(link, index, failure);
-  }
-
-  private endOutstanding(link: Link, index: number, failure: Failure): void {
-    const { outstanding } = link;
-    const cell = outstanding.requester[index]!;
-    const live = cell.actor !== undefined && cell.incarnation === outstanding.incarnation[index];
-    const correlation = outstanding.correlation[index]!;
-    outstanding.close(index);
-    this.remoteInFlight--;
-    if (live) this.failed(cell, correlation, failure);
-  }
-
-  /** Ends what is outstanding on a link whose peer is gone and whose frames are all taken. */
-  private endLink(link: Link): void {
-    this.desk.detach(link);
-    const { outstanding } = link;
-    for (let index = 0; index < outstanding.requester.length; index++) {
-      if (outstanding.requester[index] === undefined) continue;
-      const taken = link.writer.taken(outstanding.position[index]!);
-      this.endOutstanding(link, index, taken ? 'died' : 'unreachable');
-    }
-  }
-
-  // ---- Calls into actors: what they throw is theirs
-
-  private receive(cell: ActorCell, actor: AnyActor, request: Envelope): void {
-    cell.take(request);
-    try {
-      actor.receive(request.payload, request as Incoming<unknown>, cell.context!);
-    } catch (error) {
-      this.crash(cell, error);
-    }
-  }
-
-  private answered(cell: ActorCell, correlation: number, answer: unknown, interim: boolean): void {
-    try {
-      cell.actor!.answered?.(correlation, answer as never, interim, cell.context!);
-    } catch (error) {
-      this.crash(cell, error);
-    }
-  }
-
-  private failed(cell: ActorCell, correlation: number, failure: Failure): void {
-    try {
-      cell.actor!.failed?.(correlation, failure, cell.context!);
-    } catch (error) {
-      this.crash(cell, error);
-    }
-  }
-
-  private start(cell: ActorCell): void {
-    const context = new CellContext(this, cell);
-    cell.context = context;
-    try {
-      const actor = cell.factory(context);
-      cell.actor = actor;
-      actor.start?.(context);
-    } catch (error) {
-      this.crash(cell, error);
-    }
-  }
-
-  /** Ends an incarnation: what it had in hand fails, its timers are gone, its supervisor decides. */
-  private crash(cell: ActorCell, error: unknown): void {
-    cell.actor = undefined;
-    while (cell.inHand !== undefined) {
-      const request = cell.inHand;
-      cell.settle(request);
-      this.fail(request, 'died');
-    }
-    this.timers.removeAll((timer) => timer.cell === cell);
-    this.events.crashed?.(cell.slot, cell.incarnation, error);
-    const decision = cell.supervision.failed(this.nowMs);
-    if (decision.type === 'restart') {
-      this.timers.add(this.nowMs + decision.delayMs, { cell, incarnation: RESTART, message: undefined });
-    } else if (this.events.escalated === undefined) {
-      throw new Error(`the actor in slot ${cell.slot} failed too often`, { cause: error });
-    } else {
-      this.events.escalated(cell.slot, error);
-    }
-  }
-
-  /** At a stop: an actor that neither answered nor let go of a request. */
-  private forget(cell: ActorCell): void {
-    let count = 0;
-    while (cell.inHand !== undefined) {
-      const request = cell.inHand;
-      cell.settle(request);
-      this.fail(request, 'died');
-      count++;
-    }
-    this.events.trouble?.(
-      'forgotten-request',
-      new Error(`slot ${cell.slot} stopped with ${count} unanswered requests`),
-    );
-  }
-
-  // ---- The end of a turn
-
-  private endTurn(): void {
-    if (this.held.length === 0 && !this.committers.some((committer) => committer.pending)) return;
-    const held = this.held;
-    this.held = [];
-    try {
-      this.guarded(commit);
-    } catch (error) {
-      this.commitFailed(held, error);
-      return;
-    }
-    let durable = 0;
-    for (const reply of held) {
-      if (reply.release === 'durable') durable++;
-      else this.sendHeld(reply);
-    }
-    if (durable === 0) return;
-    this.publish();
-    const flushed = held.filter((reply) => reply.release === 'durable');
-    try {
-      this.guarded(flush);
-    } catch (error) {
-      this.commitFailed(flushed, error);
-      return;
-    }
-    for (const reply of flushed) this.sendHeld(reply);
-  }
-
-  /** Runs a step of all committers, in order, while the thread must not be terminated. */
-  private guarded(step: (committer: Committer) => void): void {
-    if (this.committers.length === 0) return;
-    assert(this.bell.enterCommit(), 'the thread is condemned: it did not stop in time');
-    try {
-      for (const committer of this.committers) step(committer);
-    } finally {
-      this.bell.leaveCommit();
-    }
-  }
-
-  private commitFailed(held: readonly Envelope[], error: unknown): void {
-    this.events.trouble?.('commit-failed', error);
-    const told = new Set<ActorCell>();
-    for (const reply of held) {
-      const { cell, incarnation } = reply;
-      this.fail(reply, 'commit-failed');
-      if (told.has(cell) || cell.actor === undefined || cell.incarnation !== incarnation) continue;
-      told.add(cell);
-      try {
-        cell.actor.commitFailed?.(error, cell.context!);
-      } catch (thrown) {
-        this.crash(cell, thrown);
-      }
-    }
-  }
-
-  // ---- Sending
-
-  private requestHere(
-    requester: ActorCell,
-    incarnation: number,
-    slot: number,
-    message: unknown,
-    correlation: number,
-  ): Failure | undefined {
-    const cell = this.cells[slot];
-    if (cell === undefined) return 'unreachable';
-    if (cell.held >= cell.mailbox) return 'refused';
-    const request = new Envelope(REQUEST, cell, cell.incarnation, message);
-    request.requester = requester;
-    request.requesterIncarnation = incarnation;
-    request.correlation = correlation;
-    cell.held++;
-    this.queue.push(request);
-    return undefined;
-  }
-
-  private queueFailure(cell: ActorCell, incarnation: number, correlation: number, failure: Failure): void {
-    const envelope = new Envelope(FAILURE, cell, incarnation, failure);
-    envelope.correlation = correlation;
-    this.queue.push(envelope);
-  }
-
-  /** Sends the reply to a request that is settled. */
-  private send(request: Envelope, answer: unknown): void {
-    const { link, requester } = request;
-    if (link !== undefined) {
-      this.answerTo(link, REPLY, request, answer);
-    } else if (requester !== undefined) {
-      request.kind = REPLY;
-      request.cell = requester;
-      request.incarnation = request.requesterIncarnation;
-      request.payload = answer;
-      this.queue.push(request);
-    }
-  }
-
-  /** A reply that cannot be encoded is its actor's fault, also when it was held back. */
-  private sendHeld(reply: Envelope): void {
-    const { cell, incarnation } = reply;
-    try {
-      this.send(reply, reply.payload);
-    } catch (error) {
-      this.fail(reply, 'died');
-      if (cell.actor !== undefined && cell.incarnation === incarnation) this.crash(cell, error);
-    }
-  }
-
-  private answerTo(link: Link, kind: number, request: Envelope, answer: unknown): void {
-    if (!link.open) return;
-    link.answer(kind, request.requestId, request.cell.conversation.answer, answer);
-    this.touch(link);
-  }
-
-  private fail(request: Envelope, failure: Failure): void {
-    const { link, requester } = request;
-    if (link !== undefined) {
-      this.failTo(link, request.requestId, failure, request.cell.slot, request.cell.incarnation);
-    } else if (requester !== undefined) {
-      this.queueFailure(requester, request.requesterIncarnation, request.correlation, failure);
-    }
-  }
-
-  private failTo(link: Link, requestId: number, failure: Failure, slot: number, incarnation: number): void {
-    if (!link.open) return;
-    link.fail(requestId, failure, slot, incarnation);
-    this.touch(link);
-  }
-
-  private touch(link: Link): void {
-    if (link.dirty) return;
-    link.dirty = true;
-    this.dirty.push(link);
-  }
-
-  private publish(): void {
-    for (let i = 0; i < this.dirty.length; i++) this.dirty[i]!.publish();
-    this.dirty.length = 0;
-  }
-}
-
-function commit(committer: Committer): void {
-  if (committer.pending) committer.commit();
-}
-
-function flush(committer: Committer): void {
-  if (!committer.commitIsDurable) committer.flush();
 }

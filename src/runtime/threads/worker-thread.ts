@@ -85,9 +85,10 @@ export async function runWorkerThread<Data>(
       trouble: (what, error) => report({ type: 'trouble', what, error: errorData(error) }),
     },
   });
+  const context = { host, thread: start.thread, incarnation: start.incarnation, data: start.data as Data };
   let made: ThreadSetup;
   try {
-    made = await setup({ host, thread: start.thread, incarnation: start.incarnation, data: start.data as Data });
+    made = await host.shielded(() => setup(context));
   } catch (error) {
     report({ type: 'start-failed', error: errorData(error) });
     // The report is delivered before the exit event; a throw would be told twice.
@@ -111,6 +112,6 @@ async function stop(host: ThreadHost, made: ThreadSetup, graceMs: number): Promi
   const until = performance.now() + graceMs;
   while (host.busy && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, STOP_LOOK_MS));
   host.stop();
-  await made.stopped?.();
+  await host.shielded(() => made.stopped?.());
   process.exit(0);
 }

@@ -65,7 +65,9 @@ export async function serveHttp(store: Store, options: HttpOptions = {}): Promis
     exposeHeadRoutes: false,
     rewriteUrl: (request) => (isObjectFamily(parseTarget(request.url!).segments) ? OBJECT_ROUTE : request.url!),
     clientErrorHandler: answerClientError,
-    frameworkErrors: (error, request, reply) => sendError(error, request, reply, report),
+    frameworkErrors: (error, request, reply) => {
+      void sendError(error, request, reply, report);
+    },
     http: {
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: requestTimeoutMs,

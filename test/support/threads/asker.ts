@@ -2,6 +2,7 @@
 
 import type { Actor, ActorContext, ActorRef, Failure } from '../../../src/runtime/actor.js';
 import { refAt } from '../../../src/runtime/actor.js';
+import type { Link } from '../../../src/runtime/threads/link.js';
 import type { ThreadHost } from '../../../src/runtime/threads/thread-host.js';
 import type { Ask, Told } from './echo.js';
 import { ECHO, ECHO_SLOT } from './echo.js';
@@ -17,6 +18,16 @@ export type Outcome = Answered | { readonly failure: Failure };
 export function told(outcome: Outcome): Answered {
   if ('failure' in outcome) throw new Error(`expected an answer, got ${outcome.failure}`);
   return outcome;
+}
+
+/** Counts outcomes by their kind: 'told', or the failure. */
+export function tally(outcomes: readonly Outcome[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const outcome of outcomes) {
+    const kind = 'failure' in outcome ? outcome.failure : 'told';
+    counts[kind] = (counts[kind] ?? 0) + 1;
+  }
+  return counts;
 }
 
 interface Waiting {
@@ -73,6 +84,13 @@ export class Asker implements Actor<never, never, Told> {
       this.waiting.set(correlation, { notices: [], resolve });
       this.host!.outside(() => this.context!.request(to, whole, correlation));
     });
+  }
+
+  /** Resolves once `thread` has taken what it was asked. Looks into the lane: nothing else tells while it hangs. */
+  async taken(thread: number): Promise<void> {
+    const { links } = this.host as unknown as { links: { links: Link[] } };
+    const { writer } = links.links[thread]!;
+    while (!writer.taken(writer.position)) await new Promise(setImmediate);
   }
 
   private settle(correlation: number, outcome: Outcome): void {

@@ -8,6 +8,8 @@ export interface EchoSetup {
   readonly mailbox?: number;
   /** The thread's setup fails. */
   readonly broken?: boolean;
+  /** It fails at every start but the first. */
+  readonly brokenLater?: boolean;
 }
 
 class WorkerControl {
@@ -18,7 +20,6 @@ class WorkerControl {
   ping(): number {
     return this.thread;
   }
-  /** CPU time of this thread so far, in microseconds. */
   fail(): void {
     throw Object.assign(new RangeError('out of range'), { code: 'E_RANGE', definite: true });
   }
@@ -28,8 +29,11 @@ class WorkerControl {
   }
 }
 
-await runWorkerThread<EchoSetup>(({ host, thread, data }) => {
-  if (data.broken) throw Object.assign(new Error('broken on purpose'), { code: 'E_BROKEN' });
+export type EchoControl = Pick<WorkerControl, 'ping' | 'fail' | 'hang'>;
+
+await runWorkerThread<EchoSetup>(({ host, thread, incarnation, data }) => {
+  if (data.broken || (data.brokenLater && incarnation > 1))
+    throw Object.assign(new Error('broken on purpose'), { code: 'E_BROKEN' });
   host.spawn(ECHO_SLOT, ECHO, () => new EchoActor(), data.mailbox === undefined ? {} : { mailbox: data.mailbox });
   return { control: new WorkerControl(thread) };
 });

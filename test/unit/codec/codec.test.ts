@@ -20,7 +20,7 @@ import {
   setPartition,
   successorOf,
 } from '../../../src/codec/key.js';
-import { decodeRecord, digestHigh, digestLow, encodeRecord } from '../../../src/codec/record.js';
+import { checkRecord, decodeRecord, digestHigh, digestLow, encodeRecord } from '../../../src/codec/record.js';
 import { mergeRecords, mintRecord } from '../../../src/codec/record-update.js';
 import { decodeToken, encodeToken } from '../../../src/codec/token.js';
 import { mint } from '../../../src/objects/mint.js';
@@ -129,6 +129,16 @@ test('a record that no encoder writes is corrupt though its checksum is right', 
   refused('an extra twice', { context: { vv: [], extra: [0, 1, 1, 1, 0, 1, 1, 1] }, siblings: [] });
 });
 
+test('an expiry of 0 has one form: no flag', async () => {
+  const never = Uint8Array.from(encodeRecord({ context: seen, siblings: [sibling(event(1, 5), { body: EMPTY })] }));
+  const flagsAt = never.length - 2;
+  assert.deepEqual([...never.subarray(flagsAt)], [0, 0], 'flags, then the length of the body');
+  const flagged = Uint8Array.from([...never.subarray(0, flagsAt), 2, 0, 0]);
+  assert.throws(() => decodeRecord(resealed(flagged)), CorruptRecordError);
+  flagged[flagsAt + 1] = 1;
+  assert.equal(decodeRecord(resealed(flagged)).siblings[0]?.expiresAtMs, 1);
+});
+
 test('merging records returns the record that the result equals, and a new one only if it is neither', async () => {
   const a = mintedRecord(undefined, write(event(1, 1)));
   const b = mintedRecord(a, write(event(1, 2), { token: decodeRecord(a).context }));
@@ -146,6 +156,10 @@ test('merging records returns the record that the result equals, and a new one o
   const damaged = Uint8Array.from(a);
   damaged[20]! ^= 1;
   assert.throws(() => mergeRecords(damaged, b), CorruptRecordError);
+  assert.throws(() => mergeRecords(damaged, a), CorruptRecordError, 'its digest is equal, its bytes are not');
+  assert.throws(() => mergeRecords(a, damaged), CorruptRecordError);
+  assert.throws(() => checkRecord(damaged), CorruptRecordError);
+  checkRecord(a);
   assert.throws(() => mergeRecords(b, damaged), CorruptRecordError);
   assert.throws(() => mergeRecords(undefined, damaged), CorruptRecordError);
   assert.throws(() => mintRecord(damaged, write(event(1, 3))), CorruptRecordError);

@@ -103,6 +103,11 @@ test('a new dot goes into the vector, and minting refuses what would reuse or sk
   const voided = { ...object, context: context([event(1, 5)], [], [event(9, 1)]) };
   assert.throws(() => mint(voided, write(event(1, 6), { attempt: event(9, 1) })), InvariantError, 'a voided attempt');
   assert.throws(() => mint(object, write(event(1, 0))), InvariantError, 'a counter below 1');
+  const nobody = { high: -1, low: 0, counter: 1 };
+  assert.throws(() => mint(object, write(event(1, 6), { attempt: nobody })), InvariantError, 'no 64-bit id');
+  for (const expiresAtMs of [-1, 0.5, Number.NaN, 2 ** 53]) {
+    assert.throws(() => mint(object, write(event(1, 6), { expiresAtMs })), InvariantError, `expires at ${expiresAtMs}`);
+  }
 });
 
 test('readers see values, oldest first; tombstones and what has expired are absent', async () => {

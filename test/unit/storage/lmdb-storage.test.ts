@@ -12,6 +12,7 @@ import { InvariantError } from '../../../src/base/assert.js';
 import { utf8 } from '../../../src/base/bytes.js';
 import { StorageFailedError, StorageFullError } from '../../../src/base/errors.js';
 import { openLmdbStorage } from '../../../src/storage/lmdb-storage.js';
+import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
 import { openMemoryNodeStorage, openNodeStorage } from '../../../src/storage/node-storage.js';
 import type { Storage } from '../../../src/storage/storage.js';
 import { storageError } from '../../../src/storage/storage-errors.js';
@@ -29,7 +30,7 @@ const text = (storage: Storage, key: string): string | undefined => {
 
 async function inWorker(task: Task, path: string, sync: 'full' | 'none'): Promise<void> {
   const worker = new Worker(child, { workerData: { task, path, sync } });
-  worker.on('message', () => worker.terminate());
+  worker.on('message', () => void worker.terminate());
   await once(worker, 'exit');
 }
 
@@ -114,6 +115,16 @@ test('a file that would crash the process is refused', (t) => {
   t.end();
 });
 
+test('a read of a key that cannot be is a mistake, not a failing disk', (t) => {
+  for (const storage of [openLmdbStorage({ path: place(), sync: 'none' }), openMemoryStorage()]) {
+    for (const length of [0, 1_979, 5_000]) t.throws(() => storage.get(new Uint8Array(length)), InvariantError);
+    t.throws(() => storage.range({ gte: utf8('a'), gt: utf8('a'), limit: 1 }), InvariantError);
+    t.throws(() => storage.range({ limit: -1 }), InvariantError);
+    storage.close();
+  }
+  t.end();
+});
+
 test('a value in shared memory is refused', (t) => {
   const storage = openLmdbStorage({ path: place(), sync: 'none' });
   t.throws(() => storage.put(utf8('k'), new Uint8Array(new SharedArrayBuffer(8))), InvariantError);
@@ -166,6 +177,31 @@ test('a commit that throws drops its group, clears the word, and lets the next o
   storage.commit();
   t.equal(text(storage, 'after'), 'v');
   storage.close();
+  t.end();
+});
+
+// Method: lmdb's own flush is replaced for one call, as a disk cannot be made to fail on demand.
+test('a flush that failed once fails for good, until the storage is opened again', (t) => {
+  const path = place();
+  const storage = openLmdbStorage({ path, sync: 'none' });
+  storage.put(utf8('k'), utf8('v'));
+  storage.commit();
+  storage.flush();
+  const { env } = (storage as unknown as { db: { env: { sync(): void } } }).db;
+  const native = Object.assign(new Error('native'), { code: 5 });
+  const fail = (): never => {
+    throw native;
+  };
+  Object.defineProperty(env, 'sync', { configurable: true, value: fail });
+  t.throws(() => storage.flush(), { code: 'STORAGE_FAILED', definite: false, cause: native });
+  Object.defineProperty(env, 'sync', { configurable: true, value: () => undefined });
+  t.throws(() => storage.flush(), { code: 'STORAGE_FAILED' }, 'though the disk would now say yes');
+  t.equal(text(storage, 'k'), 'v');
+  storage.close();
+  const again = openLmdbStorage({ path, sync: 'none' });
+  again.flush();
+  t.equal(text(again, 'k'), 'v');
+  again.close();
   t.end();
 });
 

@@ -1,0 +1,100 @@
+/**
+ * When turns are taken: at once after mail came, again while there is more, with a pass of the event loop in between,
+ * where the control plane, timers and drivers live; and not at all while there is nothing to do.
+ */
+
+import type { Doorbell } from './doorbell.js';
+
+/** What takes the turns. */
+export interface TurnTaker {
+  /** @returns how many messages it handled */
+  turn(): number;
+  /** True if there is something for a turn. */
+  readonly hasMail: boolean;
+  /** True while this thread waits for answers of others. */
+  readonly awaitsAnswers: boolean;
+  /** When the first timer is due, by `performance.now()`; or Infinity. */
+  readonly nextDueMs: number;
+}
+
+export class TurnLoop {
+  private readonly taker: TurnTaker;
+  private readonly bell: Doorbell;
+  private readonly polls: number;
+  private pollsLeft = 0;
+  private scheduled = false;
+  private closed = false;
+  private timer: NodeJS.Timeout | undefined = undefined;
+  private timerDueMs = Infinity;
+  /** Holds the process while this thread waits for answers: `Atomics.waitAsync` alone does not. */
+  private readonly keepAlive = setInterval(() => {}, 2 ** 30).unref();
+
+  private readonly runImmediate = (): void => {
+    this.scheduled = false;
+    this.run();
+  };
+  private readonly runTimer = (): void => {
+    this.timer = undefined;
+    this.timerDueMs = Infinity;
+    this.run();
+  };
+
+  /** @param polls - looks before parking while answers are awaited */
+  constructor(taker: TurnTaker, bell: Doorbell, polls: number) {
+    this.taker = taker;
+    this.bell = bell;
+    this.polls = polls;
+  }
+
+  /** Takes a turn soon. */
+  schedule(): void {
+    if (this.scheduled || this.closed) return;
+    this.scheduled = true;
+    setImmediate(this.runImmediate);
+  }
+
+  /** A turn, and what comes after it: another one, a few looks, or parking. */
+  run(): void {
+    if (this.closed) return;
+    this.bell.unpark();
+    const handled = this.taker.turn();
+    if (this.closed) return;
+    if (handled > 0) this.pollsLeft = this.polls;
+    if (this.taker.hasMail || (this.taker.awaitsAnswers && this.pollsLeft-- > 0)) this.schedule();
+    else this.park();
+    this.armTimer();
+  }
+
+  /** After work outside of turns, which may have sent requests and set timers. */
+  afterOutside(): void {
+    const { taker } = this;
+    this.pollsLeft = this.polls;
+    if (taker.awaitsAnswers) this.keepAlive.ref();
+    if (taker.hasMail || (taker.awaitsAnswers && this.polls > 0)) this.schedule();
+    else this.armTimer();
+  }
+
+  close(): void {
+    this.closed = true;
+    clearTimeout(this.timer);
+    clearInterval(this.keepAlive);
+    this.bell.close();
+  }
+
+  private park(): void {
+    if (this.scheduled) return;
+    this.bell.park();
+    if (this.taker.hasMail || !this.bell.wait()) this.schedule();
+    else if (this.taker.awaitsAnswers) this.keepAlive.ref();
+    else this.keepAlive.unref();
+  }
+
+  /** One timer of the system for all of the actors'. It may fire in vain, if the first of them was cancelled. */
+  private armTimer(): void {
+    const next = this.taker.nextDueMs;
+    if (next >= this.timerDueMs) return;
+    clearTimeout(this.timer);
+    this.timerDueMs = next;
+    this.timer = setTimeout(this.runTimer, Math.max(0, Math.ceil(next - performance.now()))).unref();
+  }
+}

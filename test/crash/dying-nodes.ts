@@ -1,0 +1,183 @@
+/**
+ * Nodes of a store under load die: by request, by an error that nobody catches, by an exhausted heap. The process stays
+ * alive, the other nodes go on, each request has one outcome, and nothing acknowledged is lost.
+ */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { below, SeededRandom } from '../../src/base/random.js';
+import type { NodeState, Store } from '../../src/index.js';
+import { openWith } from '../../src/store/open.js';
+import { CrashLedger } from '../support/crash-ledger.js';
+import { runLoad } from '../support/crash-load.js';
+import { FAULTY_WORKER, type Fault, Faults } from '../support/faults.js';
+import { readReplicas } from '../support/replica-files.js';
+import type { Progress } from './story.js';
+import { digestMismatches, readStrictly } from './strict-reads.js';
+
+export interface DeathOptions {
+  /** How many nodes die, one after the other. */
+  readonly deaths: number;
+  readonly by: 'crash' | Fault;
+  readonly sync: 'full' | 'none';
+  readonly seed: number;
+}
+
+/** Small, so that it is soon exhausted. */
+const HEAP_MB = 48;
+/** Writes that the others acknowledge while one is down. */
+const MEANWHILE = 100;
+const DEADLINE_MS = 30_000;
+
+export async function killNodes(options: DeathOptions, progress: Progress): Promise<string> {
+  const { deaths, by, sync, seed } = options;
+  const directory = mkdtempSync(join(tmpdir(), 'quoral-death-'));
+  const path = join(directory, 'data');
+  const random = new SeededRandom(seed);
+  const ledger = new CrashLedger();
+  const faults = new Faults();
+  const warnings = listenForWarnings();
+  try {
+    const store = await openWith({ path, sync }, { entry: FAULTY_WORKER, heapMb: HEAP_MB });
+    let primaries: string[][];
+    try {
+      let stopped = false;
+      const load = runLoad(store, { seed: random.uint32(), run: 'd', stopped: () => stopped, log: ledger.apply });
+      // Should it fail, it is awaited below; until then it is nobody's unhandled rejection.
+      load.catch(() => {});
+      try {
+        await acknowledged(ledger, MEANWHILE);
+        for (let death = 1; death <= deaths; death++) {
+          const node = below(random, store.nodes().length);
+          if (by === 'crash') await crashAndStart(store, node, ledger);
+          else await strikeAndWait(store, node, by, faults, ledger);
+          progress(`death ${death} of ${deaths}: ${ledger.acked} acknowledged, ${ledger.open} open`);
+        }
+        await acknowledged(ledger, MEANWHILE);
+      } finally {
+        stopped = true;
+        await load;
+      }
+      primaries = store.ring().map((partition) => [...partition.primaries]);
+      await readStrictly(store, ledger.keyNames);
+      const mismatches = await digestMismatches(store);
+      await readStrictly(store, ledger.keyNames);
+      assert.equal(await digestMismatches(store), mismatches, 'replicas differ after a strict read of every key');
+    } finally {
+      await store.close();
+    }
+    const replicas = readReplicas(path);
+    ledger.checkDots(replicas);
+    ledger.check(ledger.checkReplicas(replicas, primaries));
+    const told = warnings.texts.filter((text) => /^node "." died and is restarted/.test(text));
+    if (by === 'crash') assert.deepEqual([...warnings.texts], [], 'a crash by request is no surprise');
+    else assert(told.length > 0, 'nobody was told of the deaths');
+    return `${deaths} deaths, ${ledger.acked} acknowledged and ${ledger.open} open writes`;
+  } catch (error) {
+    throw new Error(`seed ${seed}: ${error instanceof Error ? error.message : error}`, { cause: error });
+  } finally {
+    faults.close();
+    warnings.end();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** A node that was crashed by request stays down until it is started; the others go on. */
+async function crashAndStart(store: Store, node: number, ledger: CrashLedger): Promise<void> {
+  const { name } = store.nodes()[node]!;
+  await store.admin.crash(name);
+  assert.equal(stateOf(store, node), 'down');
+  await acknowledged(ledger, MEANWHILE);
+  assert.equal(stateOf(store, node), 'down', 'a crashed node came back by itself');
+  await store.admin.start(name);
+  assert.equal(stateOf(store, node), 'up');
+}
+
+/** A node that dies unasked goes down, and comes back by itself. */
+async function strikeAndWait(
+  store: Store,
+  node: number,
+  fault: Fault,
+  faults: Faults,
+  ledger: CrashLedger,
+): Promise<void> {
+  faults.strike(node, fault);
+  await reached(`node ${node} is down`, () => stateOf(store, node) === 'down');
+  await reached(`node ${node} is up again`, () => stateOf(store, node) === 'up');
+  await acknowledged(ledger, MEANWHILE);
+}
+
+/**
+ * A node that dies as often as it comes back is left down, loudly, and its ranges are served by the others; started by
+ * hand it is as good as any.
+ */
+export async function giveUpOnNode({ seed }: { seed: number }, progress: Progress): Promise<string> {
+  const random = new SeededRandom(seed);
+  const faults = new Faults();
+  const warnings = listenForWarnings();
+  const store = await openWith({ nodes: 4 }, { entry: FAULTY_WORKER });
+  try {
+    const node = below(random, 4);
+    const { name } = store.nodes()[node]!;
+    let deaths = 0;
+    while (!givenUp(warnings.texts, name)) {
+      assert(deaths < 20, 'nobody gives up');
+      faults.strike(node, 'throw');
+      deaths++;
+      const before = warnings.texts.length;
+      await reached('a warning', () => warnings.texts.length > before || stateOf(store, node) === 'down');
+      await reached('up again, or given up', () => stateOf(store, node) === 'up' || givenUp(warnings.texts, name));
+      progress(`${deaths} deaths`);
+    }
+    const bucket = store.bucket<string>('given-up', { codec: 'text' });
+    const keys = Array.from({ length: 100 }, (_, i) => `key ${i}`);
+    await Promise.all(keys.map((key) => bucket.put(key, key)));
+    assert.equal(stateOf(store, node), 'down');
+    await store.admin.start(name);
+    assert.equal(stateOf(store, node), 'up');
+    const reads = await Promise.all(keys.map((key) => bucket.get(key, { r: 'all' })));
+    assert.deepEqual(
+      reads.map(({ value }) => value),
+      keys,
+    );
+    return `given up after ${deaths} deaths, started by hand`;
+  } finally {
+    await store.close();
+    faults.close();
+    warnings.end();
+  }
+}
+
+function givenUp(texts: readonly string[], name: string): boolean {
+  return texts.some((text) => text.startsWith(`node "${name}" died again and again`));
+}
+
+function stateOf(store: Store, node: number): NodeState {
+  return store.nodes()[node]!.state;
+}
+
+/** Resolves once `count` more writes are acknowledged. */
+async function acknowledged(ledger: CrashLedger, count: number): Promise<void> {
+  const until = ledger.acked + count;
+  await reached(`${count} more acknowledged writes`, () => ledger.acked >= until);
+}
+
+/** Looks every few milliseconds whether `condition` holds. */
+async function reached(what: string, condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + DEADLINE_MS;
+  while (!condition()) {
+    assert(performance.now() < deadline, `this did not come about: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+/** The store's warnings from now on, as they come. */
+function listenForWarnings(): { readonly texts: readonly string[]; end(): void } {
+  const texts: string[] = [];
+  const heard = (warning: Error) => {
+    if (warning.name === 'QuoralWarning') texts.push(warning.message);
+  };
+  process.on('warning', heard);
+  return { texts, end: () => void process.off('warning', heard) };
+}

@@ -1,0 +1,64 @@
+/**
+ * The crash tests at full length: `npm run crash [-- --seed N]`. Shows how far each is; ends with `N passed, N failed`.
+ */
+import { parseArgs } from 'node:util';
+import { giveUpOnNode, killNodes } from './dying-nodes.js';
+import { killWriters } from './killed-process.js';
+import type { Progress, Story } from './story.js';
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string' },
+    kills: { type: 'string' },
+    deaths: { type: 'string' },
+    only: { type: 'string' },
+  },
+});
+const seed = Number(values.seed ?? Date.now() % 1_000_000);
+const kills = Number(values.kills ?? 30);
+
+const deaths = Number(values.deaths ?? 10);
+const DEATHS = { crash: 'by request', throw: 'of an error that nobody catches', exhaust: 'of an exhausted heap' };
+
+const all: Story[] = [
+  ...(['full', 'none'] as const).map((sync) => ({
+    name: `a writing process is killed ${kills} times, sync '${sync}'`,
+    run: (progress: Progress) => killWriters({ kills, sync, seed }, progress),
+  })),
+  ...(['crash', 'throw', 'exhaust'] as const).flatMap((by) =>
+    (['full', 'none'] as const).map((sync) => ({
+      name: `${deaths} nodes die under load, ${DEATHS[by]}, sync '${sync}'`,
+      run: (progress: Progress) => killNodes({ deaths, by, sync, seed }, progress),
+    })),
+  ),
+  {
+    name: 'a node that dies again and again is given up, until it is started by hand',
+    run: (progress) => giveUpOnNode({ seed }, progress),
+  },
+];
+
+const stories = all.filter(({ name }) => name.includes(values.only ?? ''));
+
+const terminal = process.stderr.isTTY;
+const progress: Progress = (text) => {
+  if (terminal) process.stderr.write(`\r\x1b[K  ${text}`);
+  else process.stderr.write(`  ${text}\n`);
+};
+
+let failed = 0;
+console.log(`crash tests, seed ${seed}`);
+for (const story of stories) {
+  const startedAt = performance.now();
+  try {
+    const seen = await story.run(progress);
+    if (terminal) process.stderr.write('\r\x1b[K');
+    console.log(`ok ${story.name}: ${seen} (${((performance.now() - startedAt) / 1_000).toFixed(1)} s)`);
+  } catch (error) {
+    failed++;
+    if (terminal) process.stderr.write('\r\x1b[K');
+    console.log(`not ok ${story.name}`);
+    console.error(error);
+  }
+}
+console.log(`${stories.length - failed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;

@@ -1,0 +1,26 @@
+/**
+ * The entry of a node's thread that can be made to fail from outside: `actors/worker`, and a listener beside it.
+ * The store itself has no such door.
+ */
+import { BroadcastChannel, workerData } from 'node:worker_threads';
+import type { WorkerStart } from '../../src/runtime/threads/worker-thread.js';
+import { FAULT_CHANNEL, type FaultOrder } from './faults.js';
+
+const { thread } = workerData as WorkerStart;
+const channel = new BroadcastChannel(FAULT_CHANNEL);
+channel.onmessage = (event) => {
+  const order = (event as { data: unknown }).data as FaultOrder;
+  if (order.thread !== thread) return;
+  // Outside of the listener, as an error of a driver or a timer would be: between two turns of the host.
+  setImmediate(() => {
+    if (order.fault === 'throw') throw new Error('thrown by a test');
+    exhaust();
+  });
+};
+
+await import('../../actors/worker.js');
+
+function exhaust(): void {
+  const hoard: number[][] = [];
+  for (;;) hoard.push(new Array<number>(10_000).fill(hoard.length));
+}

@@ -1,0 +1,46 @@
+/** What the files of a store that is closed, or was killed, hold: every record of every node, decoded. */
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { textOf } from '../../src/base/bytes.js';
+import { decodeLocatedKey } from '../../src/codec/key.js';
+import { decodeRecord } from '../../src/codec/record.js';
+import type { StoredObject } from '../../src/objects/stored-object.js';
+import { openLmdbStorage } from '../../src/storage/lmdb-storage.js';
+
+export interface Replica {
+  readonly node: string;
+  readonly partition: number;
+  readonly record: Uint8Array;
+  readonly object: StoredObject;
+}
+
+/** Keys from here on are the node's own, not of a partition. */
+const BEHIND_PARTITIONS = Uint8Array.of(0xff, 0xff);
+
+/**
+ * By key, its replicas. Throws at the first record that is damaged.
+ * @param path - the store's directory; nobody may have it open
+ */
+export function readReplicas(path: string): Map<string, Replica[]> {
+  const replicas = new Map<string, Replica[]>();
+  for (const { name, path: directory } of nodesOf(path)) {
+    const storage = openLmdbStorage({ path: join(resolve(path, directory), 'objects.mdb'), sync: 'none' });
+    try {
+      for (const { key, value } of storage.range({ lt: BEHIND_PARTITIONS, limit: Number.POSITIVE_INFINITY })) {
+        const located = decodeLocatedKey(key);
+        const text = textOf(located.key)!;
+        const replica = { node: name, partition: located.partition, record: value, object: decodeRecord(value) };
+        const others = replicas.get(text);
+        if (others === undefined) replicas.set(text, [replica]);
+        else others.push(replica);
+      }
+    } finally {
+      storage.close();
+    }
+  }
+  return replicas;
+}
+
+function nodesOf(path: string): { name: string; path: string }[] {
+  return JSON.parse(readFileSync(join(path, 'quoral.json'), 'utf8')).nodes;
+}

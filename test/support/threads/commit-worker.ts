@@ -1,0 +1,34 @@
+/** Entry of workers that spend nearly all their time within LMDB transactions: for the tests of how a process ends. */
+
+import { open } from 'lmdb';
+
+import type { Committer } from '../../../src/runtime/actor.js';
+import { runWorkerThread } from '../../../src/runtime/threads/worker-thread.js';
+import { ECHO, ECHO_SLOT, EchoActor } from './echo.js';
+
+/** So many records a commit: some milliseconds. */
+const RECORDS = 3_000;
+
+await runWorkerThread<{ path: string }>(({ host, thread, data }) => {
+  const database = open({ path: `${data.path}/${thread}`, keyEncoding: 'binary', encoding: 'binary', noSync: true });
+  const value = Buffer.alloc(100);
+  let next = 0;
+  const committer: Committer = {
+    // There is always something to write.
+    pending: true,
+    commitIsDurable: true,
+    commit(): void {
+      database.transactionSync(() => {
+        for (let i = 0; i < RECORDS; i++) {
+          const key = Buffer.alloc(8);
+          key.writeUInt32BE(next++ % 50_000);
+          database.put(key, value);
+        }
+      });
+    },
+    flush(): void {},
+  };
+  host.addCommitter(committer);
+  host.spawn(ECHO_SLOT, ECHO, () => new EchoActor());
+  return { stopped: () => database.close() };
+});
