@@ -3,10 +3,10 @@
  * The only file of `actors/` that names threads and LMDB.
  */
 
+import type { NodeControl, NodeStart } from '../src/messages/node-control.js';
 import { newNodeCounters } from '../src/metrics/node-counters.js';
 import { runWorkerThread } from '../src/runtime/threads/worker-thread.js';
 import { openMemoryNodeStorage, openNodeStorage } from '../src/storage/node-storage.js';
-import type { NodeControl, NodeStart } from '../src/messages/node-control.js';
 import { NodeIdentity } from './node-identity.js';
 import { spawnNode } from './registry.js';
 

@@ -166,12 +166,24 @@ export class FaultScript {
         }
         return true;
       case 'rot':
-        return cluster.rot(name);
+        return this.rot();
       case 'pause':
         if (!cluster.isUp(name)) return false;
         cluster.pause(name, lasting);
         return true;
     }
+  }
+
+  /** A record of which another replica is readable: no store survives the loss of all. */
+  private rot(): boolean {
+    const { random, keys } = this.options;
+    // Where power takes the other replicas back, too, none may be left.
+    if (keys.size === 0 || this.cluster.sync === 'none') return false;
+    const key = pick(random, [...keys]);
+    const holders = this.cluster
+      .primariesOf(key)
+      .filter((name) => this.cluster.replica(name).object(key) !== undefined);
+    return holders.length > 1 && this.cluster.rot(pick(random, holders), key);
   }
 
   private after(ms: number, action: () => void): void {

@@ -1,16 +1,16 @@
 /**
  * A client on a thread of its own in the simulation: the store's real client, with what it is told written down.
  */
-import { joinContexts } from '../clocks/causal-context.js';
+
+import { assert } from '../base/assert.js';
+import { EMPTY, utf8 } from '../base/bytes.js';
+import { EMPTY_CONTEXT, joinContexts } from '../clocks/causal-context.js';
 import { laterOf, ZERO_TIMESTAMP } from '../clocks/timestamp.js';
 import { encodeBody } from '../codec/body.js';
 import { encodeContext, type SeenContext } from '../codec/context.js';
 import { encodeLocatedKey, keyHash, setPartition } from '../codec/key.js';
 import { decodeRecord } from '../codec/record.js';
 import { decodeToken, encodeToken } from '../codec/token.js';
-import { EMPTY, utf8 } from '../base/bytes.js';
-import { assert } from '../base/assert.js';
-import { EMPTY_CONTEXT } from '../clocks/causal-context.js';
 import { CLIENT_SLOT } from '../messages/addresses.js';
 import type { CoordinatorRequest } from '../messages/coordinator-messages.js';
 import { highestTimestamp } from '../objects/resolution.js';
@@ -245,7 +245,13 @@ export class SimulatedClient {
     this.options.history.noteDot(dot, attempts[attempts.length - 1]!, `the receipt of put ${put.id}`);
     const parts: ReceiptParts = { key: keyHash(located), given, outcome, nodeNames: [] };
     const text = this.options.receiptToken?.(parts, this.options.history) ?? new PutReceipt(parts).causalContext;
-    return { type: 'acknowledged', dot, timestamp, acks, token: { text, events: new Set([...put.past, ...put.events]) } };
+    return {
+      type: 'acknowledged',
+      dot,
+      timestamp,
+      acks,
+      token: { text, events: new Set([...put.past, ...put.events]) },
+    };
   }
 
   private readToken(located: Uint8Array, record: Uint8Array, siblings: readonly ReadSibling[]): Token | undefined {

@@ -13,20 +13,20 @@ import { assert } from '../base/assert.js';
 import { StorageFailedError, StorageFullError } from '../base/errors.js';
 import { type Random, SeededRandom } from '../base/random.js';
 import { coversDot } from '../clocks/causal-context.js';
+import { sameEvent } from '../clocks/event-id.js';
 import { decodeBody } from '../codec/body.js';
 import { decodeRecord, isSoundRecord } from '../codec/record.js';
 import { coordinatorRef, vnodeRef } from '../messages/addresses.js';
-import { vnodeConversation, type VnodeAnswer } from '../messages/vnode-messages.js';
-import { newNodeCounters, type NodeCounters } from '../metrics/node-counters.js';
+import { type VnodeAnswer, vnodeConversation } from '../messages/vnode-messages.js';
+import { type NodeCounters, newNodeCounters } from '../metrics/node-counters.js';
 import { visibleSiblings } from '../objects/resolution.js';
 import type { StoredObject } from '../objects/stored-object.js';
-import { sameEvent } from '../clocks/event-id.js';
 import { createRing, type Ring } from '../ring/ring.js';
 import type { ActorContext, ActorHost, Conversation, Incoming } from '../runtime/actor.js';
-import type { Latency, SimulatedDisk } from '../runtime/simulator/simulated-disk.js';
-import { SIMULATION_EPOCH_MS } from '../runtime/simulator/simulated-clock.js';
-import { PlannedCrash, Simulator } from '../runtime/simulator/simulator.js';
 import type { LinkBehaviour } from '../runtime/simulator/network.js';
+import { SIMULATION_EPOCH_MS } from '../runtime/simulator/simulated-clock.js';
+import type { Latency, SimulatedDisk } from '../runtime/simulator/simulated-disk.js';
+import { PlannedCrash, Simulator } from '../runtime/simulator/simulator.js';
 import type { CrashPoint, CrashReport, Downfall } from '../runtime/simulator/world.js';
 import type { Storage } from '../storage/storage.js';
 import type { ReceiptParts } from '../store/receipt.js';
@@ -290,7 +290,7 @@ export class SimulatedCluster {
     this.destroy([node], () => {
       rotten = this.disk(name).rot(located);
     });
-    if (rotten !== undefined) this.say(`a record on ${name} rots`);
+    if (rotten !== undefined) this.say(`${key ?? 'a record'} rots on ${name}`);
     return rotten !== undefined;
   }
 

@@ -91,12 +91,7 @@ export function runSeed(options: SeedOptions): SeedReport {
 }
 
 /** Runs, heals, reads everything strictly, checks, stops. An invariant that breaks outside an actor is a violation. */
-function checkedRun(
-  cluster: SimulatedCluster,
-  workload: Workload,
-  faults: FaultScript,
-  durationMs: number,
-): string[] {
+function checkedRun(cluster: SimulatedCluster, workload: Workload, faults: FaultScript, durationMs: number): string[] {
   const violations: string[] = [];
   try {
     cluster.runFor(durationMs);

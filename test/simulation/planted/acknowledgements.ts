@@ -1,6 +1,10 @@
 /** Mistakes in what is acknowledged, when, by whom and to whom. */
 import { digestHigh, digestLow } from '../../../src/codec/record.js';
-import { type CoordinatorAnswer, type CoordinatorRequest, coordinatorConversation } from '../../../src/messages/coordinator-messages.js';
+import {
+  type CoordinatorAnswer,
+  type CoordinatorRequest,
+  coordinatorConversation,
+} from '../../../src/messages/coordinator-messages.js';
 import { type VnodeAnswer, vnodeConversation } from '../../../src/messages/vnode-messages.js';
 import type { Actor, ActorContext, ActorFactory, Committer, Incoming, Release } from '../../../src/runtime/actor.js';
 import { TappedActor, TappedContext } from '../../../src/simulation/tapped-host.js';

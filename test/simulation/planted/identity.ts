@@ -54,8 +54,7 @@ export const IDENTITY_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'the same writerId after a crash',
-    nodes: (node) =>
-      tapOf(vnodeConversation.name, { context: (inner) => new SameDraws(inner, 1_000 + node) }),
+    nodes: (node) => tapOf(vnodeConversation.name, { context: (inner) => new SameDraws(inner, 1_000 + node) }),
     sync: 'full',
     kinds: ['crash of a node', 'crash of an actor'],
     noticed: /^(dot|lost|not read|at .* Invariant)/,

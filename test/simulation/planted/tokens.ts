@@ -1,8 +1,9 @@
 /** Mistakes in what a token or a retry covers. */
-import type { CoordinatorRequest } from '../../../src/messages/coordinator-messages.js';
+
 import { joinContexts, withDotAndAllBefore } from '../../../src/clocks/causal-context.js';
 import { laterOf } from '../../../src/clocks/timestamp.js';
 import { encodeToken } from '../../../src/codec/token.js';
+import type { CoordinatorRequest } from '../../../src/messages/coordinator-messages.js';
 import type { ActorRef } from '../../../src/runtime/actor.js';
 import { TappedContext } from '../../../src/simulation/tapped-host.js';
 import type { PlantedBug } from './plant.js';
