@@ -7,7 +7,7 @@
 import { InFlight } from '../src/base/in-flight.js';
 import type { Dot } from '../src/clocks/event-id.js';
 import { type Timestamp, ZERO_TIMESTAMP } from '../src/clocks/timestamp.js';
-import { digestHigh, digestLow } from '../src/codec/record.js';
+import { digestHigh, digestLow, sameDigest } from '../src/codec/record.js';
 import { mergeRecords } from '../src/codec/record-update.js';
 import { vnodeRef } from '../src/messages/addresses.js';
 import type {
@@ -545,10 +545,6 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
 
 function partitionOf(key: Uint8Array): number {
   return (key[0]! << 8) | key[1]!;
-}
-
-function sameDigest(a: Uint8Array, b: Uint8Array): boolean {
-  return digestHigh(a) === digestHigh(b) && digestLow(a) === digestLow(b);
 }
 
 function mergeAll(records: readonly (Uint8Array | null | undefined)[]): Uint8Array | null {

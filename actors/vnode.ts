@@ -7,10 +7,10 @@
 import { type CausalContext, EMPTY_CONTEXT, highestCounterOf } from '../src/clocks/causal-context.js';
 import { sameEvent, type WriterId } from '../src/clocks/event-id.js';
 import { HybridLogicalClock } from '../src/clocks/hybrid-logical-clock.js';
-import { ZERO_TIMESTAMP } from '../src/clocks/timestamp.js';
+import { type Timestamp, ZERO_TIMESTAMP } from '../src/clocks/timestamp.js';
 import { decodeContext, type SeenContext } from '../src/codec/context.js';
-import { CorruptRecordError } from '../src/codec/errors.js';
-import { decodeRecord, digestHigh, digestLow, encodeRecord, isSoundRecord } from '../src/codec/record.js';
+import { CorruptRecordError, UnknownRecordVersionError } from '../src/codec/errors.js';
+import { decodeRecord, digestHigh, digestLow, encodeRecord, isSoundRecord, sameDigest } from '../src/codec/record.js';
 import type { ObjectPut } from '../src/messages/object-request.js';
 import type { ListedEntry, VnodeAnswer, VnodeRequest } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
@@ -34,8 +34,8 @@ export interface VnodeOptions {
 
 const NOTHING_SEEN: SeenContext = { context: EMPTY_CONTEXT, highestTimestamp: ZERO_TIMESTAMP };
 
-/** What is in the place of a record: nothing, an object, or bytes that are no object. */
-type Local = StoredObject | undefined | 'corrupt';
+/** What is in the place of a record: nothing, an object, bytes that are no object, or a record of a newer format. */
+type Local = StoredObject | undefined | 'corrupt' | 'newer';
 
 export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   private readonly partition: number;
@@ -95,9 +95,9 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
 
   private mint(put: ObjectPut, durable: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
     const local = this.load(put.key);
-    if (local === 'corrupt') {
+    if (local === 'corrupt' || local === 'newer') {
       // What this writer minted for the key is unknown now; another replica knows it all the same.
-      this.renew(context);
+      if (local === 'corrupt') this.renew(context);
       context.reply(incoming, { type: 'not-minted', why: 'corrupt' });
       return;
     }
@@ -115,7 +115,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     const token = put.causalContext.length === 0 ? NOTHING_SEEN : decodeContext(put.causalContext);
     this.noteContext(token.context, context);
     if (local !== undefined) this.noteContext(local.context, context);
-    if (!this.clock.observe(token.highestTimestamp, context.wallClock(), context.now())) this.counters.clockRefusals++;
+    this.observe(token.highestTimestamp, context);
     const dot = { high: this.writer.high, low: this.writer.low, counter: this.counter + 1 };
     const minted = mint(local, {
       dot,
@@ -181,14 +181,19 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   ): void {
     this.counters.replicated++;
     const stored = this.objects.get(key);
-    // The digest at the front says what was once stored there: what has rotted behind it would be acknowledged as well.
+    // Equal digests are equal objects, if what stands under the digest is still what it was.
     if (stored !== undefined && sameDigest(stored, record) && isSoundRecord(stored)) {
       this.replyWrote(durable, incoming, context);
       return;
     }
     const theirs = decodeRecord(record);
     this.noteContext(theirs.context, context);
+    for (const sibling of theirs.siblings) this.observe(sibling.timestamp, context);
     const local = this.load(key);
+    if (local === 'newer') {
+      context.reply(incoming, { type: 'corrupt' });
+      return;
+    }
     if (local === 'corrupt') this.renew(context);
     if (local === undefined || local === 'corrupt') this.objects.put(key, record);
     else {
@@ -245,6 +250,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     try {
       return decodeRecord(record);
     } catch (error) {
+      if (error instanceof UnknownRecordVersionError) return 'newer';
       if (!(error instanceof CorruptRecordError)) throw error;
       this.counters.corruptRecords++;
       return 'corrupt';
@@ -264,15 +270,15 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.renew(context);
   }
 
+  private observe(timestamp: Timestamp, context: ActorContext): void {
+    if (!this.clock.observe(timestamp, context.wallClock(), context.now())) this.counters.clockRefusals++;
+  }
+
   private renew(context: ActorContext): void {
     this.writer = drawWriter(context);
     this.counter = 0;
     this.counters.newIdentities++;
   }
-}
-
-function sameDigest(a: Uint8Array, b: Uint8Array): boolean {
-  return digestHigh(a) === digestHigh(b) && digestLow(a) === digestLow(b);
 }
 
 function drawWriter(context: ActorContext): WriterId {

@@ -83,9 +83,14 @@ export function digestLow(record: Uint8Array): number {
   return uint32At(record, 0);
 }
 
-/** True if the record's checksum holds: it is what was once encoded. */
+/** True if two records are of equal objects, as far as their digests tell. */
+export function sameDigest(a: Uint8Array, b: Uint8Array): boolean {
+  return digestLow(a) === digestLow(b) && digestHigh(a) === digestHigh(b);
+}
+
+/** True if the record can be decoded: its checksum holds, and its format is known. */
 export function isSoundRecord(record: Uint8Array): boolean {
-  if (record.length < HEADER_BYTES) return false;
+  if (record.length < HEADER_BYTES || record[CHECKSUM_BYTES] !== VERSION) return false;
   return hash64(viewOf(record, CHECKSUM_BYTES, record.length)) === digestHigh(record) && hashLow === digestLow(record);
 }
 

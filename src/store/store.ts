@@ -4,6 +4,7 @@
  */
 import { InvalidArgumentError, StorageFailedError } from '../base/errors.js';
 import { CLIENT_SLOT } from '../messages/addresses.js';
+import type { NodeControl, NodeStart } from '../messages/node-control.js';
 import { Histogram } from '../metrics/histogram.js';
 import type { Ring } from '../ring/ring.js';
 import type { Conversation } from '../runtime/actor.js';
@@ -11,7 +12,6 @@ import { type GroupEvent, ThreadGroup, ThreadStartError } from '../runtime/threa
 import type { Admin, Bucket, BucketOptions, NodeState, NodeStatus, PartitionStatus, Store, StoreStats } from './api.js';
 import { BucketHandle, type BucketHome, closed } from './bucket.js';
 import { Client } from './client.js';
-import type { NodeControl, NodeStart } from '../messages/node-control.js';
 import { type CheckedOptions, show } from './options.js';
 
 /** Operations that one coordinator has under way at a time. */
