@@ -3,14 +3,17 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, symlinkSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { decodeLocatedKey } from '../../../src/codec/key.js';
 import {
   type Bucket,
   type OpenOptions,
   open,
+  type PartitionStatus,
   type QuorumNotMetError,
   type Receipt,
   type Store,
 } from '../../../src/index.js';
+import { openLmdbStorage } from '../../../src/storage/lmdb-storage.js';
 import { openWith } from '../../../src/store/open.js';
 import { FAULTY_WORKER, Faults } from '../../support/faults.js';
 import { fails } from '../../support/rejection.js';
@@ -257,6 +260,49 @@ test('a node whose file is damaged cannot be started, and says so; the others go
       assert.equal((await text(store).get('k', { r: 'all' })).siblings.length, 2);
     });
   }));
+
+test('a damaged record is never served, is counted, and is healed from the others', () =>
+  inDirectory(async (path) => {
+    let ring: readonly PartitionStatus[] = [];
+    await using({ path, ...SMALL }, async (store) => {
+      for (const key of ['one', 'all']) await text(store).put(key, `value of ${key}`, { w: 'all' });
+      ring = store.ring();
+    });
+    // The replica that a read asks first.
+    const { partition } = readReplicas(path).get('one')![0]!;
+    damage(path, ring[partition]!.primaries[0]!, 'one');
+    for (const node of ['a', 'b', 'c']) damage(path, node, 'all');
+    await using({ path }, async (store) => {
+      const bucket = text(store);
+      await fails(() => bucket.get('all'), { code: 'CORRUPT', definite: true });
+      await fails(() => bucket.get('one', { r: 'all' }), 'QUORUM_NOT_MET');
+      const keys: unknown[] = [];
+      for await (const { key } of bucket.scan()) keys.push(key);
+      assert.deepEqual(keys, ['one'], 'a scan goes on behind what nobody can read');
+      assert.equal((await bucket.get('one', { r: 2 })).value, 'value of one');
+      assert.equal((await bucket.get('one', { r: 'all' })).value, 'value of one', 'that read had it repaired');
+      const { nodes } = await store.stats();
+      assert(Object.values(nodes).every(({ corruptRecords }) => corruptRecords! > 0));
+      // A key that is lost everywhere can be written again.
+      await bucket.put('all', 'new', { w: 'all' });
+      assert.equal((await bucket.get('all', { r: 'all' })).value, 'new');
+    });
+    for (const [key, copies] of readReplicas(path)) assert.equal(copies.length, 3, `${key} is whole again`);
+  }));
+
+/** Changes the last byte of a record, as a failing disk would. */
+function damage(path: string, node: string, key: string): void {
+  const storage = openLmdbStorage({ path: join(path, node, 'objects.mdb'), sync: 'full' });
+  for (const entry of storage.range({ lt: Uint8Array.of(0xff), limit: 100 })) {
+    if (Buffer.from(decodeLocatedKey(entry.key).key).toString() !== key) continue;
+    const value = new Uint8Array(entry.value);
+    value[value.length - 1]! ^= 1;
+    storage.put(entry.key, value);
+  }
+  assert(storage.pending);
+  storage.commit();
+  storage.close();
+}
 
 test('what takes too long fails in time: definite for reads, indefinite for writes that were sent', async () => {
   const faults = new Faults();
