@@ -22,6 +22,7 @@ export const FAULT_KINDS = [
   'slow disk',
   'full disk',
   'failing disk',
+  'rot',
   'pause',
 ] as const;
 
@@ -38,6 +39,9 @@ export interface FaultOptions {
   readonly keys: ReadonlySet<string>;
 }
 
+/** How soon another fault is drawn if one found nothing to strike. */
+const RETRY_MS = 10;
+
 export class FaultScript {
   readonly kinds: readonly FaultKind[];
   /** How often each kind struck. */
@@ -51,7 +55,7 @@ export class FaultScript {
     this.options = options;
     this.until = cluster.time + options.durationMs;
     this.kinds = options.kinds ?? shuffled(options.random, FAULT_KINDS).slice(0, 3 + below(options.random, 4));
-    this.next();
+    this.next(unit(options.random) * options.everyMs);
   }
 
   /** How many faults struck. */
@@ -61,13 +65,14 @@ export class FaultScript {
     return total;
   }
 
-  private next(): void {
+  private next(waitMs: number): void {
     const { random, everyMs } = this.options;
-    this.cluster.simulator.at(-everyMs * Math.log(1 - unit(random)), () => {
+    this.cluster.simulator.at(waitMs, () => {
       if (this.cluster.time >= this.until) return;
       const kind = pick(random, this.kinds);
-      if (this.strike(kind)) this.struck.set(kind, (this.struck.get(kind) ?? 0) + 1);
-      this.next();
+      const struck = this.strike(kind);
+      if (struck) this.struck.set(kind, (this.struck.get(kind) ?? 0) + 1);
+      this.next(struck ? -everyMs * Math.log(1 - unit(random)) : RETRY_MS);
     });
   }
 
@@ -108,10 +113,15 @@ export class FaultScript {
         cluster.powerFail('all');
         this.after(lasting / 4, () => cluster.startProcess());
         return true;
-      case 'split':
-        cluster.split(shuffled(random, names).slice(0, 1 + below(random, names.length - 1)));
+      case 'split': {
+        const mixed = shuffled(random, names);
+        const size = 1 + below(random, names.length - 1);
+        // Half of the time the clients still reach both sides.
+        if (unit(random) < 0.5) cluster.split(mixed.slice(0, size), mixed.slice(size));
+        else cluster.split(mixed.slice(0, size));
         this.after(lasting, () => cluster.heal());
         return true;
+      }
       case 'one-way split': {
         const [from, ...rest] = shuffled(random, names);
         cluster.splitOneWay([from!], rest.slice(0, 1 + below(random, rest.length)));
@@ -155,11 +165,25 @@ export class FaultScript {
           this.after(lasting, () => cluster.healthyDisk(name));
         }
         return true;
+      case 'rot':
+        return this.rot();
       case 'pause':
         if (!cluster.isUp(name)) return false;
         cluster.pause(name, lasting);
         return true;
     }
+  }
+
+  /** A record of which another replica is readable: no store survives the loss of all. */
+  private rot(): boolean {
+    const { random, keys } = this.options;
+    // Where power takes the other replicas back, too, none may be left.
+    if (keys.size === 0 || this.cluster.sync === 'none') return false;
+    const key = pick(random, [...keys]);
+    const holders = this.cluster
+      .primariesOf(key)
+      .filter((name) => this.cluster.replica(name).object(key) !== undefined);
+    return holders.length > 1 && this.cluster.rot(pick(random, holders), key);
   }
 
   private after(ms: number, action: () => void): void {

@@ -6,6 +6,7 @@
  * Why tries and not puts: whoever has read a put's first try and replaced it has not seen the second one, which its
  * client sends when the first one's coordinator dies. The second is then a write beside that later one.
  */
+import type { CausalContext } from '../clocks/causal-context.js';
 import type { Attempt, Dot } from '../clocks/event-id.js';
 import { compareTimestamps, type Timestamp } from '../clocks/timestamp.js';
 import { decodeRecord } from '../codec/record.js';
@@ -94,6 +95,7 @@ export class History {
   private readonly events: { readonly put: PutOperation; readonly tries: number }[] = [];
   private readonly eventOfAttempt = new Map<string, number>();
   private readonly attemptOfDot = new Map<string, string>();
+  private readonly contextOfDot = new Map<string, CausalContext>();
   private readonly mintedPuts = new Set<number>();
 
   /** `put` is tried under `attempt`; the same attempt may be sent to several coordinators. */
@@ -115,11 +117,17 @@ export class History {
     }
   }
 
-  /** A vnode minted `attempt`. */
-  noteMinted(dot: Dot, attempt: Attempt): void {
+  /** A vnode minted `attempt` under `dot`, upon which its object had seen `context`. */
+  noteMinted(dot: Dot, attempt: Attempt, context: CausalContext): void {
     this.noteDot(dot, attempt, 'a minting');
+    this.contextOfDot.set(nameOf(dot), context);
     const event = this.eventOfAttempt.get(nameOf(attempt));
     if (event !== undefined) this.mintedPuts.add(this.events[event]!.put.id);
+  }
+
+  /** What the minting vnode's object had seen with this write. */
+  contextAt(dot: Dot): CausalContext | undefined {
+    return this.contextOfDot.get(nameOf(dot));
   }
 
   wasMinted(put: PutOperation): boolean {

@@ -46,7 +46,7 @@ export interface SimulatedClientOptions {
   readonly w: number;
   readonly timeoutMs: number;
   /** What a receipt's token is made of; the store's own unless a test plants a mistake. */
-  readonly receiptToken?: (parts: ReceiptParts, put: PutOperation) => string;
+  readonly receiptToken?: (parts: ReceiptParts, history: History) => string;
   /** What the client's context is replaced by; for planted mistakes. */
   readonly tap?: (context: ActorContext) => ActorContext;
   readonly say: (what: string) => void;
@@ -244,7 +244,7 @@ export class SimulatedClient {
     const { dot, timestamp, acks, attempts } = outcome;
     this.options.history.noteDot(dot, attempts[attempts.length - 1]!, `the receipt of put ${put.id}`);
     const parts: ReceiptParts = { key: keyHash(located), given, outcome, nodeNames: [] };
-    const text = this.options.receiptToken?.(parts, put) ?? new PutReceipt(parts).causalContext;
+    const text = this.options.receiptToken?.(parts, this.options.history) ?? new PutReceipt(parts).causalContext;
     return {
       type: 'acknowledged',
       dot,

@@ -13,6 +13,7 @@ import { assert } from '../base/assert.js';
 import { StorageFailedError, StorageFullError } from '../base/errors.js';
 import { type Random, SeededRandom } from '../base/random.js';
 import { coversDot } from '../clocks/causal-context.js';
+import { sameEvent } from '../clocks/event-id.js';
 import { decodeBody } from '../codec/body.js';
 import { decodeRecord, isSoundRecord } from '../codec/record.js';
 import { coordinatorRef, vnodeRef } from '../messages/addresses.js';
@@ -51,12 +52,12 @@ export type SpawnNode = (host: ActorHost, parts: NodeParts) => void;
 /** Mistakes that a test plants, to see whether the checkers notice. */
 export interface Planted {
   readonly name: string;
-  /** Taps the actors of every node. */
-  readonly nodes?: Tap;
+  /** Taps the actors of a node, at each of its starts. */
+  readonly nodes?: (node: number) => Tap;
   /** Taps a storage before the actors get it. */
   readonly objects?: (inner: Storage) => Storage;
   readonly client?: (context: ActorContext) => ActorContext;
-  readonly receiptToken?: (parts: ReceiptParts, put: PutOperation) => string;
+  readonly receiptToken?: (parts: ReceiptParts, history: History) => string;
 }
 
 export interface SimulatedClusterOptions {
@@ -117,6 +118,8 @@ export class Replica {
 /** How long the clients take to learn that a node fell or rose, at most. */
 const CLIENT_DETECTION_MS = 10;
 const RESTART_MS = 50;
+/** By then every request in a node's hand is answered. */
+const STOP_WITHIN_MS = 4_000;
 
 export class SimulatedCluster {
   readonly simulator: Simulator;
@@ -181,6 +184,15 @@ export class SimulatedCluster {
     return this.clients[settings.client ?? 0]!.get(key, settings);
   }
 
+  /** A get that the last client sends to the coordinator of that very node, if it keeps the key. Settled on return. */
+  getVia(name: string, key: string, settings: GetSettings = {}): GetOperation {
+    const client = this.clients[this.clients.length - 1]!;
+    for (const other of this.names) client.setUp(this.nodeOf(other), other === name);
+    const get = this.settle(client.get(key, settings));
+    for (const other of this.names) client.setUp(this.nodeOf(other), this.isUp(other));
+    return get;
+  }
+
   /** Runs until `operation` is settled. */
   settle<Operation extends PutOperation | GetOperation>(operation: Operation): Operation {
     const settled = this.simulator.runUntil(() => operation.end !== undefined, operation.timeoutMs + 2_000);
@@ -215,7 +227,7 @@ export class SimulatedCluster {
   stopNode(name: string): void {
     this.say(`node ${name} stops`);
     this.keptDown.add(this.nodeOf(name));
-    if (this.isUp(name)) this.simulator.stopThread(this.nodeOf(name));
+    if (this.isUp(name)) this.simulator.stopThread(this.nodeOf(name), STOP_WITHIN_MS);
   }
 
   startNode(name: string): void {
@@ -278,7 +290,7 @@ export class SimulatedCluster {
     this.destroy([node], () => {
       rotten = this.disk(name).rot(located);
     });
-    if (rotten !== undefined) this.say(`a record on ${name} rots`);
+    if (rotten !== undefined) this.say(`${key ?? 'a record'} rots on ${name}`);
     return rotten !== undefined;
   }
 
@@ -398,7 +410,7 @@ export class SimulatedCluster {
     const objects = this.diskOf(node).open();
     const system = this.simulator.disk(node, 'system', { sync: 'full' }).open();
     let tappedHost: ActorHost = new TappedHost(host, new MintTap(this.history));
-    if (planted?.nodes !== undefined) tappedHost = new TappedHost(tappedHost, planted.nodes);
+    if (planted?.nodes !== undefined) tappedHost = new TappedHost(tappedHost, planted.nodes(node));
     try {
       spawn(tappedHost, {
         node,
@@ -441,8 +453,9 @@ export class SimulatedCluster {
     if (thread >= this.names.length) return;
     if (why.type === 'failed') this.say(`node ${this.names[thread]} fails: ${String(why.error)}`);
     this.tellClients(thread);
-    if (why.type !== 'crashed') return;
-    // Like a worker's thread that dies unasked, it is brought back unless a script wants it down.
+    // The simulator brings a thread that failed back by itself.
+    if (why.type === 'failed') return;
+    // One that went down late, or unasked, is brought back unless a script wants it down.
     this.simulator.at(RESTART_MS, () => {
       if (!this.keptDown.has(thread)) this.startNode(this.names[thread]!);
     });
@@ -504,10 +517,9 @@ class MintContext extends TappedContext {
   override notice<Answer>(incoming: Incoming<Answer>, answer: Answer): void {
     const minted = answer as VnodeAnswer;
     if (minted.type === 'minted') {
-      for (const { dot, attempt } of decodeRecord(minted.record).siblings) {
-        if (dot.high === minted.dot.high && dot.low === minted.dot.low && dot.counter === minted.dot.counter) {
-          this.history.noteMinted(dot, attempt);
-        }
+      const { context, siblings } = decodeRecord(minted.record);
+      for (const { dot, attempt } of siblings) {
+        if (sameEvent(dot, minted.dot)) this.history.noteMinted(dot, attempt, context);
       }
     }
     super.notice(incoming, answer);

@@ -73,7 +73,7 @@ export function runSeed(options: SeedOptions): SeedReport {
     keys: workload.keys,
     ...(options.kinds === undefined ? {} : { kinds: options.kinds }),
   });
-  const violations = checkedRun(cluster, workload, durationMs);
+  const violations = checkedRun(cluster, workload, faults, durationMs);
   const acknowledged = [...cluster.history.acknowledged()].length;
   if (acknowledged === 0) violations.push('nothing was acknowledged: this run shows nothing');
   if (faults.total === 0) violations.push('no fault struck: this run shows nothing');
@@ -91,25 +91,29 @@ export function runSeed(options: SeedOptions): SeedReport {
 }
 
 /** Runs, heals, reads everything strictly, checks, stops. An invariant that breaks outside an actor is a violation. */
-function checkedRun(cluster: SimulatedCluster, workload: Workload, durationMs: number): string[] {
+function checkedRun(cluster: SimulatedCluster, workload: Workload, faults: FaultScript, durationMs: number): string[] {
   const violations: string[] = [];
   try {
     cluster.runFor(durationMs);
     cluster.healEverything();
     cluster.runFor(SETTLING_MS);
+    if (faults.struck.has('rot')) healRot(cluster, workload.keys);
     // Repairs follow the reply: the second read finds what the first has left to be done.
     const final = readAll(cluster, workload.keys, violations);
     cluster.runFor(100);
     violations.push(...divergences(cluster, workload.keys));
     readAll(cluster, workload.keys, violations);
     const { history } = cluster;
-    violations.push(
-      ...lostWrites(history, final),
-      ...falseConflicts(history, final),
-      ...strictReadViolations(history, cluster.n),
-      ...resurrections(history, final),
-      ...definiteFailuresStored(cluster, workload.keys),
-    );
+    // Each may have more to say than a call may have arguments.
+    for (const found of [
+      lostWrites(history, final),
+      falseConflicts(history, final),
+      strictReadViolations(history, cluster.n),
+      resurrections(history, final),
+      definiteFailuresStored(cluster, workload.keys),
+    ]) {
+      for (const violation of found) violations.push(violation);
+    }
     for (const name of cluster.names) cluster.stopNode(name);
     cluster.runFor(5_000);
     for (const name of cluster.names) if (cluster.isUp(name)) violations.push(`${name} does not stop`);
@@ -119,6 +123,14 @@ function checkedRun(cluster: SimulatedCluster, workload: Workload, durationMs: n
   }
   violations.push(...answersAmiss(cluster.history), ...cluster.history.contradictions, ...cluster.failures);
   return violations;
+}
+
+/** An unreadable replica is healed by a read that asks it: each coordinator asks its own node's first. */
+function healRot(cluster: SimulatedCluster, keys: ReadonlySet<string>): void {
+  for (const key of keys) {
+    for (const name of cluster.primariesOf(key)) cluster.getVia(name, key, { r: 1, timeoutMs: 500 });
+  }
+  cluster.runFor(100);
 }
 
 /** Reads every key from all of its replicas. */

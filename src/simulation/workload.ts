@@ -1,6 +1,7 @@
 /**
  * Random clients, drawn from a seed: sequential ones, each alone on its key, passing the join of every token it got;
- * writers that answer their reads, on shared keys; blind writers; deleters; last-write-wins.
+ * on shared keys writers that answer their reads, writers that know only their own receipts, and blind ones; deleters;
+ * last-write-wins.
  */
 import { below, pick, type Random, unit } from '../base/random.js';
 import type { GetOperation, PutOperation, Token } from './history.js';
@@ -18,9 +19,9 @@ export interface WorkloadOptions {
 }
 
 /** How a strand of operations behaves; a client runs several side by side. */
-type Habit = 'sequential' | 'answers-reads' | 'blind' | 'last-write-wins';
+type Habit = 'sequential' | 'answers-reads' | 'answers-receipts' | 'blind' | 'last-write-wins';
 
-const HABITS: readonly Habit[] = ['sequential', 'answers-reads', 'blind', 'last-write-wins'];
+const HABITS: readonly Habit[] = ['sequential', 'answers-reads', 'answers-receipts', 'blind', 'last-write-wins'];
 const RESTING_MS = 20;
 
 export class Workload {
@@ -82,6 +83,8 @@ class Strand {
   private readonly ownKey: string;
   /** The join of all tokens that a sequential strand got. */
   private token: Token | undefined;
+  /** By key, the token of the last receipt, of one who never reads. */
+  private readonly receipts = new Map<string, Token>();
 
   constructor(work: Workload, client: SimulatedClient, habit: Habit) {
     this.work = work;
@@ -106,6 +109,9 @@ class Strand {
         return;
       case 'answers-reads':
         this.get(this.work.sharedKey('shared'), (get) => this.answerRead(get));
+        return;
+      case 'answers-receipts':
+        this.unseeing();
         return;
       case 'blind':
         this.blindly();
@@ -137,6 +143,15 @@ class Strand {
       return;
     }
     this.put(get.key, unit(this.work.random) < 0.3, { token: get.end.token }, () => this.rest());
+  }
+
+  /** Replaces what it wrote itself, and must leave alone what others did. */
+  private unseeing(): void {
+    const key = this.work.sharedKey('shared');
+    this.put(key, unit(this.work.random) < 0.1, { token: this.receipts.get(key) }, (put) => {
+      if (put.end?.type === 'acknowledged') this.receipts.set(key, put.end.token);
+      this.rest();
+    });
   }
 
   private blindly(): void {

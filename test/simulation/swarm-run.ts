@@ -38,6 +38,11 @@ for (let seed = from; seed < from + seeds; seed++) {
     console.log(`${done} of ${seeds} seeds, ${events} events, ${acknowledged} writes acknowledged, ${failed} failed`);
   }
 }
-console.log([...struck].sort().map(([kind, count]) => `${count} × ${kind}`).join(', '));
+console.log(
+  [...struck]
+    .sort()
+    .map(([kind, count]) => `${count} × ${kind}`)
+    .join(', '),
+);
 console.log(`${seeds - failed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
