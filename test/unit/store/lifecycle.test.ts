@@ -1,5 +1,6 @@
 /** A store from its opening to its end: directories, nodes that stop and start, receipts, closing. */
 import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync, symlinkSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -19,6 +20,8 @@ import { FAULTY_WORKER, Faults } from '../../support/faults.js';
 import { fails } from '../../support/rejection.js';
 import { readReplicas } from '../../support/replica-files.js';
 import { test } from '../../support/test.js';
+
+const FORGETFUL = new URL('../../support/forgetful-child.js', import.meta.url);
 
 /** Runs `story` with the path of a directory that is not there yet. */
 async function inDirectory(story: (path: string) => Promise<void>): Promise<void> {
@@ -304,6 +307,51 @@ function damage(path: string, node: string, key: string): void {
   storage.commit();
   storage.close();
 }
+
+test('a process that ends without closing the store ends by itself, and loses nothing acknowledged', () =>
+  inDirectory(async (path) => {
+    for (const how of ['exit', 'itself']) {
+      const child = fork(FORGETFUL, [path, '200', how], { timeout: 60_000 });
+      const code = await new Promise((resolve) => child.once('exit', (exit, signal) => resolve(exit ?? signal)));
+      assert.equal(code, 0);
+      await using({ path }, async (store) => {
+        for (let i = 0; i < 200; i++) {
+          const { siblings } = await text(store).get(`k${i}`);
+          assert(siblings.some(({ value }) => value === how));
+        }
+      });
+    }
+  }));
+
+test('a node that has died is stopped, started or closed while it waits for its restart', async () => {
+  const faults = new Faults();
+  const store = await openWith({ nodes: 3 }, { entry: FAULTY_WORKER });
+  const state = () => store.nodes()[1]!.state;
+  const die = async () => {
+    await faults.strike(1, 'throw');
+    while (state() === 'up') await new Promise((resolve) => setImmediate(resolve));
+  };
+  try {
+    await die();
+    await store.admin.stop('b');
+    assert.equal(state(), 'down');
+    await store.admin.start('b');
+    await die();
+    await store.admin.start('b');
+    assert.equal(state(), 'up');
+    await text(store).put('k', 'v', { w: 'all' });
+    await die();
+    await store.admin.crash('b');
+    await text(store).put('k', 'v', { w: 2 });
+    assert.equal(state(), 'down');
+    await store.admin.start('b');
+    await die();
+  } finally {
+    await store.close();
+    faults.close();
+  }
+  assert.equal(state(), 'down');
+});
 
 test('what takes too long fails in time: definite for reads, indefinite for writes that were sent', async () => {
   const faults = new Faults();
