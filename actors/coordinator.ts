@@ -22,7 +22,7 @@ import type { NodeCounters } from '../src/metrics/node-counters.js';
 import { GetQuorum, type GetVerdict } from '../src/quorum/get-quorum.js';
 import { mergePages, type Page } from '../src/quorum/page-merge.js';
 import { PutQuorum, type PutVerdict } from '../src/quorum/put-quorum.js';
-import { hasSlot } from '../src/quorum/slots.js';
+import { countSlots, hasSlot } from '../src/quorum/slots.js';
 import {
   type Actor,
   type ActorContext,
@@ -525,7 +525,10 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
     cause: 'timeout' | undefined,
   ): void {
     const { got, wanted, corruptSlots } = operation.quorum;
-    const why = got === 0 && corruptSlots !== 0 ? 'corrupt' : whyFailed(operation, got, cause);
+    let why = whyFailed(operation, got, cause);
+    // 'corrupt' says that nobody has a readable record; while one has not been asked, that is not known.
+    if (countSlots(corruptSlots) === operation.order.length) why = 'corrupt';
+    else if (corruptSlots !== 0 && why === 'unavailable') why = 'not-met';
     this.counters.failed++;
     context.reply(operation.incoming, { type: 'failed', failure: { why, got, wanted, definite: true } });
     this.operations.remove(ticket);
