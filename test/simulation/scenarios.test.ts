@@ -129,7 +129,14 @@ test("power that fails after a clean stop, with sync 'none': the vnodes draw new
     cluster.startNode(first);
     cluster.runFor(50);
     acknowledged(cluster.settle(cluster.put('cart', 'last', { w: 3 })));
-    assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3 }))), ['last', 'v0', 'v1', 'v2', 'v3', 'v4']);
+    assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3 }))), [
+      'last',
+      'v0',
+      'v1',
+      'v2',
+      'v3',
+      'v4',
+    ]);
     assert.deepEqual(cluster.history.contradictions, []);
   }
 });
