@@ -37,6 +37,7 @@ export function encodeToken(key: KeyHash, context: CausalContext, highestTimesta
 
 /** @throws {InvalidArgumentError} The token is damaged, of another key, or of an unknown version. */
 export function decodeToken(token: string, key: KeyHash): SeenContext {
+  if (typeof token !== 'string') throw damaged();
   const bytes = Buffer.from(token, 'base64');
   // Decoding base64 skips what is not base64; a whole token gives the very same text again.
   if (bytes.length < FIXED_BYTES || bytes.toString('base64') !== token) throw damaged();

@@ -17,7 +17,6 @@ import { partitionOf } from '../ring/token.js';
 import type {
   Bucket,
   BucketOptions,
-  CallOptions,
   Codec,
   DeleteOptions,
   GetOptions,
@@ -29,9 +28,19 @@ import type {
   ScanEntry,
   ScanOptions,
 } from './api.js';
+import { begin, type Call } from './calls.js';
 import type { Client, GetOutcome, PutOutcome, Settle } from './client.js';
 import { errorOf } from './failures.js';
-import { checkNames, checkTimeout, checkTtl, defaultQuorum, type Quorums, quorumOf, show } from './options.js';
+import {
+  checkDurable,
+  checkNames,
+  checkTimeout,
+  checkTtl,
+  defaultQuorum,
+  type Quorums,
+  quorumOf,
+  show,
+} from './options.js';
 import { ObjectRead, type Reading } from './read-result.js';
 import { PutReceipt } from './receipt.js';
 import { scanBucket } from './scan.js';
@@ -54,8 +63,14 @@ export interface BucketHome {
   wallClock(): number;
   /** The client, to be called within `run`. @throws {ClosedError} */
   client(): Client;
-  /** Runs `act` where the client's context may be used, and sees that what it sends leaves. */
-  run<T>(act: (client: Client) => T): T;
+  /**
+   * Runs `act` where the client's context may be used, and sees that what it sends leaves.
+   * @param ofCompound - a further step of a compound call: allowed also while the store is closing
+   * @throws {ClosedError}
+   */
+  run<T>(act: (client: Client) => T, ofCompound: boolean): T;
+  /** Does a call that consists of several operations: the store does not close in between. @throws {ClosedError} */
+  compound<T>(work: () => Promise<T>): Promise<T>;
 }
 
 const BUCKET_OPTIONS = new Set(['type', 'codec', 'resolution', 'ttlMs', 'r', 'w', 'pr', 'pw', 'dw']);
@@ -72,6 +87,8 @@ const PUT_OPTIONS = new Set([
   'signal',
 ]);
 const DELETE_OPTIONS = new Set(['causalContext', 'r', 'w', 'pw', 'dw', 'timeoutMs', 'signal']);
+/** What content type and metadata may take together, encoded. */
+const MAX_HEADER_BYTES = 65_536;
 const NOTHING_SEEN: SeenContext = { context: EMPTY_CONTEXT, highestTimestamp: ZERO_TIMESTAMP };
 const NO_OPTIONS = {};
 const SHARES_MEMORY_BELOW = 16_384;
@@ -125,10 +142,12 @@ export class BucketHandle<V> implements Bucket<V> {
     this.ttlMs = checkTtl(options.ttlMs);
     this.typeBytes = utf8(type);
     this.bucketBytes = utf8(name);
-    const of = (which: keyof Quorums) =>
-      quorumOf(which, options[which] ?? home.quorums[which] ?? defaultQuorum(which, home.n), home.n);
+    const of = (which: keyof Quorums) => {
+      const asked = options[which] === undefined ? home.quorums[which] : options[which];
+      return quorumOf(which, asked === undefined ? defaultQuorum(which, home.n) : asked, home.n);
+    };
     this.quorums = { r: of('r'), w: of('w'), pr: of('pr'), pw: of('pw'), dw: of('dw') };
-    this.checkDurable(this.quorums.dw);
+    checkDurable(this.quorums.dw, home.canBeDurable);
     // Finds a name that is too long now, not at the first call.
     encodeLocatedKey(0, { type: this.typeBytes, bucket: this.bucketBytes, key: utf8('k') });
   }
@@ -148,8 +167,7 @@ export class BucketHandle<V> implements Bucket<V> {
       const placed = this.place(key);
       const { contentType = this.codec.contentType, metadata = NO_METADATA } = options;
       checkHeaders(contentType, metadata);
-      const body = encodeBody({ contentType, metadata, value: this.codec.encode(value) });
-      if (body.length > this.home.maxValueBytes) throw valueTooLarge(body.length, this.home.maxValueBytes);
+      const body = this.body(contentType, metadata, this.codec.encode(value));
       const ttlMs = options.ttlMs === undefined ? this.ttlMs : checkTtl(options.ttlMs);
       const given =
         options.causalContext === undefined ? NOTHING_SEEN : decodeToken(options.causalContext, placed.hash);
@@ -161,20 +179,32 @@ export class BucketHandle<V> implements Bucket<V> {
   async delete(key: Key, options: DeleteOptions = NO_OPTIONS): Promise<Receipt> {
     if (options !== NO_OPTIONS) checkNames('delete', options, DELETE_OPTIONS);
     const placed = this.place(key);
-    const timeoutMs = checkTimeout(options.timeoutMs) ?? this.home.timeoutMs;
-    let given = NOTHING_SEEN;
-    let left = timeoutMs;
-    if (options.causalContext !== undefined) given = decodeToken(options.causalContext, placed.hash);
-    else {
-      const deadline = this.home.now() + timeoutMs;
-      const seen = (await this.readFor(placed, options)).causalContext;
-      if (seen !== undefined) given = decodeToken(seen, placed.hash);
-      // What the read took is gone from the time of the whole.
-      left = Math.max(1, deadline - this.home.now());
-    }
+    if (options.causalContext === undefined) return this.home.compound(() => this.readAndDelete(placed, options));
+    return this.putTombstone(placed, decodeToken(options.causalContext, placed.hash), options, false);
+  }
+
+  private async readAndDelete(placed: PlacedKey, options: DeleteOptions): Promise<Receipt> {
+    // What is wrong with the write must not show only after the read.
+    this.quorum('w', options.w);
+    this.quorum('pw', options.pw);
+    checkDurable(this.quorum('dw', options.dw), this.home.canBeDurable);
+    const deadline = this.home.now() + (checkTimeout(options.timeoutMs) ?? this.home.timeoutMs);
+    const seen = (await this.readFor(placed, options)).causalContext;
+    const given = seen === undefined ? NOTHING_SEEN : decodeToken(seen, placed.hash);
+    // What the read took is gone from the time of the whole.
+    const left = Math.max(1, deadline - this.home.now());
+    return this.putTombstone(placed, given, { ...options, timeoutMs: left }, true);
+  }
+
+  private putTombstone(
+    placed: PlacedKey,
+    given: SeenContext,
+    options: DeleteOptions,
+    ofCompound: boolean,
+  ): Promise<Receipt> {
     return new Promise((resolve, reject) => {
       const caller = new PutCaller(this.home, placed.hash, given, resolve, reject);
-      this.write(placed, given, TOMBSTONE, { ...options, timeoutMs: left }, caller);
+      this.write(placed, given, TOMBSTONE, options, caller, ofCompound);
     });
   }
 
@@ -186,6 +216,24 @@ export class BucketHandle<V> implements Bucket<V> {
       reading: this.reading,
       options,
     });
+  }
+
+  private body(contentType: string, metadata: Readonly<Record<string, string>>, value: Uint8Array): Uint8Array {
+    const { maxValueBytes } = this.home;
+    if (!(value instanceof Uint8Array)) {
+      throw new InvalidArgumentError(`the codec's encode must give a Uint8Array, not ${show(value)}`);
+    }
+    if (value.length > maxValueBytes) {
+      throw new ValueTooLargeError(
+        `the value is ${value.length} bytes, over maxValueBytes (${maxValueBytes}): store less, or raise maxValueBytes up to 64 MiB`,
+      );
+    }
+    const body = encodeBody({ contentType, metadata, value });
+    const headerBytes = body.length - value.length;
+    if (headerBytes <= MAX_HEADER_BYTES) return body;
+    throw new ValueTooLargeError(
+      `contentType and metadata are ${headerBytes} bytes together: shorten them to ${MAX_HEADER_BYTES}`,
+    );
   }
 
   private readFor({ located, hash }: PlacedKey, options: GetOptions): Promise<ReadResult<V>> {
@@ -202,7 +250,7 @@ export class BucketHandle<V> implements Bucket<V> {
       pr: this.quorum('pr', options.pr),
       timeoutMs: checkTimeout(options.timeoutMs) ?? this.home.timeoutMs,
     };
-    begin(this.home, options, caller, (client) => client.get(request, caller));
+    begin(this.home, options.signal, caller, (client) => client.get(request, caller));
   }
 
   private write(
@@ -211,9 +259,10 @@ export class BucketHandle<V> implements Bucket<V> {
     content: Content,
     options: Omit<PutOptions, 'causalContext'>,
     caller: PutCaller,
+    ofCompound = false,
   ): void {
     const dw = this.quorum('dw', options.dw);
-    if (dw > 0) this.checkDurable(dw);
+    checkDurable(dw, this.home.canBeDurable);
     const request = {
       w: this.quorum('w', options.w),
       pw: this.quorum('pw', options.pw),
@@ -226,18 +275,11 @@ export class BucketHandle<V> implements Bucket<V> {
       ttlMs: content.ttlMs,
       body: content.body,
     };
-    begin(this.home, options, caller, (client) => client.put(request, caller));
+    begin(this.home, options.signal, caller, (client) => client.put(request, caller), ofCompound);
   }
 
   private quorum(which: keyof Quorums, asked: Quorum | undefined): number {
     return asked === undefined ? this.quorums[which] : quorumOf(which, asked, this.home.n);
-  }
-
-  private checkDurable(dw: number): void {
-    if (dw === 0 || this.home.canBeDurable) return;
-    throw new InvalidArgumentError(
-      "dw above 0 needs storage that can be flushed: open the store with a path and sync: 'full', or leave dw at 0",
-    );
   }
 
   private place(key: Key): PlacedKey {
@@ -252,33 +294,8 @@ export class BucketHandle<V> implements Bucket<V> {
   }
 }
 
-/** Starts an operation; what is refused at once rejects like any failure. */
-function begin<Outcome>(
-  home: BucketHome,
-  options: CallOptions,
-  caller: Caller<Outcome>,
-  start: (client: Client) => number | OperationFailure,
-): void {
-  const { signal } = options;
-  if (signal?.aborted) {
-    caller.abort(signal.reason, true);
-    return;
-  }
-  const ticket = home.run(start);
-  if (typeof ticket !== 'number') {
-    caller.fail(ticket);
-    return;
-  }
-  if (signal === undefined) return;
-  const onAbort = () => {
-    if (home.client().abandon(ticket)) caller.abort(signal.reason, false);
-  };
-  signal.addEventListener('abort', onAbort, { once: true });
-  caller.onSettled = () => signal.removeEventListener('abort', onAbort);
-}
-
 /** Settles the promise of one operation. */
-abstract class Caller<Outcome> implements Settle<Outcome> {
+abstract class Caller<Outcome> implements Settle<Outcome>, Call {
   onSettled: (() => void) | null = null;
   protected readonly home: BucketHome;
   protected readonly reject: (error: unknown) => void;
@@ -377,18 +394,12 @@ function kept(record: Uint8Array): Uint8Array {
   return copy;
 }
 
-function valueTooLarge(bytes: number, most: number): ValueTooLargeError {
-  return new ValueTooLargeError(
-    `the value is ${bytes} bytes with its metadata, over maxValueBytes (${most}): store less, or raise maxValueBytes up to 64 MiB`,
-  );
-}
-
 function checkHeaders(contentType: string, metadata: Readonly<Record<string, string>>): void {
   if (typeof contentType !== 'string' || contentType === '') {
     throw new InvalidArgumentError(`contentType must be a text that is not empty, not ${show(contentType)}`);
   }
   if (metadata === NO_METADATA) return;
-  if (typeof metadata !== 'object' || metadata === null) {
+  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) {
     throw new InvalidArgumentError(`metadata must be an object of strings, not ${show(metadata)}`);
   }
   for (const [name, value] of Object.entries(metadata)) {

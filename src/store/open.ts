@@ -8,6 +8,8 @@ import type { OpenOptions, Store } from './api.js';
 import { type FixedOptions, type NodeEntry, openDataDirectory } from './data-directory.js';
 import {
   type CheckedOptions,
+  canBeDurable,
+  checkDurable,
   checkNodes,
   checkOpenOptions,
   DEFAULT_N,
@@ -97,9 +99,12 @@ function entryOf(node: NonNullable<CheckedOptions['nodes']>[number]): NodeEntry 
   return { name, path, zone, weight };
 }
 
-/** @throws {InvalidArgumentError} A default quorum is more than n. */
-function checkQuorums({ quorums }: CheckedOptions, n: number): void {
+/** @throws {InvalidArgumentError} A default quorum is more than n, or asks for what cannot be. */
+function checkQuorums(options: CheckedOptions, n: number): void {
+  const { quorums } = options;
   for (const which of ['r', 'w', 'pr', 'pw', 'dw'] as const satisfies (keyof Quorums)[]) {
-    quorumOf(which, quorums[which] ?? defaultQuorum(which, n), n);
+    const asked = quorums[which];
+    const quorum = quorumOf(which, asked === undefined ? defaultQuorum(which, n) : asked, n);
+    if (which === 'dw') checkDurable(quorum, canBeDurable(options));
   }
 }

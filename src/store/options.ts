@@ -2,6 +2,7 @@
  * Checks what callers give: the options of `open`, of a bucket handle and of each call. Everything that is wrong is
  * refused here, with a message that says what to do, before anything is sent.
  */
+import { inspect } from 'node:util';
 import { InvalidArgumentError } from '../base/errors.js';
 import type { Member } from '../ring/ring.js';
 import type { NodeOptions, OpenOptions, Quorum } from './api.js';
@@ -54,6 +55,8 @@ const OPEN_OPTIONS = new Set([
   'maxInFlight',
 ]);
 
+const NODE_OPTIONS = new Set(['name', 'path', 'zone', 'weight']);
+
 /** @throws {InvalidArgumentError} naming the first option that is wrong, and what it may be. */
 export function checkOpenOptions(options: OpenOptions): CheckedOptions {
   checkNames('open', options, OPEN_OPTIONS);
@@ -89,7 +92,12 @@ export function checkNodes(nodes: number | readonly NodeOptions[]): (Member & { 
     if (typeof node !== 'object' || node === null || typeof node.name !== 'string') {
       throw new InvalidArgumentError(`each node must be an object with a name, not ${show(node)}`);
     }
+    checkNames('a node', node, NODE_OPTIONS);
     const { name, zone = name, weight = 1, path } = node;
+    // Its data would lie in the store's own directory, or beside it.
+    if (path === undefined && (name === '.' || name === '..')) {
+      throw new InvalidArgumentError(`a node named "${name}" needs a path: its name cannot be that of a directory`);
+    }
     if (path !== undefined && (typeof path !== 'string' || path === '')) {
       throw new InvalidArgumentError(`the path of node "${name}" must be the name of a directory, not ${show(path)}`);
     }
@@ -149,6 +157,25 @@ export function checkTtl(ttlMs: number | undefined): number {
   return Math.floor(ttlMs);
 }
 
+/** True if nodes can flush what they store: then dw may be above 0. */
+export function canBeDurable({ path, sync }: Pick<CheckedOptions, 'path' | 'sync'>): boolean {
+  return path !== undefined && sync === 'full';
+}
+
+/** @throws {InvalidArgumentError} `dw` is above 0 where nothing can be made durable. */
+export function checkDurable(dw: number, canBeDurable: boolean): void {
+  if (dw === 0 || canBeDurable) return;
+  throw new InvalidArgumentError(
+    "dw above 0 needs storage that can be flushed: open the store with a path and sync: 'full', or leave dw at 0",
+  );
+}
+
+/** @throws {InvalidArgumentError} It is not an AbortSignal. */
+export function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal === undefined || signal instanceof AbortSignal) return;
+  throw new InvalidArgumentError(`signal must be an AbortSignal, not ${show(signal)}`);
+}
+
 /** @throws {InvalidArgumentError} `options` is no object, or has a name that is not in `known`. */
 export function checkNames(call: string, options: object, known: ReadonlySet<string>): void {
   if (typeof options !== 'object' || options === null) {
@@ -171,6 +198,6 @@ function integer(name: string, value: number | undefined, least: number, most: n
 
 /** A value as an error message shows it: short, whatever it is. */
 export function show(value: unknown): string {
-  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  const text = typeof value === 'string' ? JSON.stringify(value) : inspect(value, { depth: 0, breakLength: Infinity });
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }

@@ -3,17 +3,17 @@
  * page as the consumer takes entries; so a scan holds a page a partition, and waits when its consumer does.
  */
 import { compareBytes, textOf, utf8 } from '../base/bytes.js';
-import { InvalidArgumentError } from '../base/errors.js';
+import { AbortedError, InvalidArgumentError } from '../base/errors.js';
 import { Heap } from '../base/heap.js';
 import { bucketRange, decodeLocatedKey, type KeyRange, keyHash } from '../codec/key.js';
-import { decodeRecord } from '../codec/record.js';
+import type { OperationFailure } from '../messages/coordinator-messages.js';
 import type { ListedEntry } from '../messages/vnode-messages.js';
-import { isAbsent } from '../objects/resolution.js';
 import type { Key, ScanEntry, ScanOptions } from './api.js';
 import type { BucketHome } from './bucket.js';
-import type { PageOutcome } from './client.js';
+import { begin, type Call } from './calls.js';
+import type { PageOutcome, Settle } from './client.js';
 import { errorOf } from './failures.js';
-import { checkNames, checkTimeout, quorumOf, show } from './options.js';
+import { checkNames, checkSignal, checkTimeout, quorumOf, show } from './options.js';
 import { ObjectRead, type Reading } from './read-result.js';
 
 export interface ScanRequest<V> {
@@ -43,6 +43,12 @@ const PAGE_BYTES = 256 * 2 ** 10;
 /** Partitions whose first pages are fetched at the same time. */
 const CONCURRENCY = 16;
 
+interface PageOptions {
+  readonly r: number;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
 /** What is known of one partition: a page, and from where to go on. */
 interface Stream {
   readonly partition: number;
@@ -61,6 +67,10 @@ export function scanBucket<V>(home: BucketHome, request: ScanRequest<V>): AsyncI
   if (options.limit !== undefined && (!Number.isInteger(limit) || limit < 0)) {
     throw new InvalidArgumentError(`limit must be an integer of 0 or more, not ${show(options.limit)}`);
   }
+  if (options.values !== undefined && typeof options.values !== 'boolean') {
+    throw new InvalidArgumentError(`values must be true or false, not ${show(options.values)}`);
+  }
+  checkSignal(options.signal);
   const bounds = {
     prefix: keyBytes('prefix', options.prefix),
     gte: keyBytes('gte', options.gte),
@@ -76,7 +86,7 @@ export function scanBucket<V>(home: BucketHome, request: ScanRequest<V>): AsyncI
   }
   const r = options.r === undefined ? request.r : quorumOf('r', options.r, home.n);
   const timeoutMs = checkTimeout(options.timeoutMs) ?? home.timeoutMs;
-  return entriesOf(home, request, streams, limit, { r, timeoutMs });
+  return entriesOf(home, request, streams, limit, { r, timeoutMs, signal: options.signal });
 }
 
 async function* entriesOf<V>(
@@ -84,7 +94,7 @@ async function* entriesOf<V>(
   request: ScanRequest<V>,
   streams: readonly Stream[],
   limit: number,
-  page: { r: number; timeoutMs: number },
+  page: PageOptions,
 ): AsyncGenerator<ScanEntry<V>, void, undefined> {
   if (limit === 0) return;
   const entriesPerPage = Math.min(PAGE_ENTRIES, limit);
@@ -97,6 +107,7 @@ async function* entriesOf<V>(
   }
   let given = 0;
   for (let stream = heap.pop(); stream !== undefined; stream = heap.pop()) {
+    if (page.signal?.aborted) throw aborted(page.signal.reason);
     const entry = stream.entries[stream.at++]!;
     const result = entryOf(home, request, entry);
     if (result !== null) {
@@ -109,11 +120,7 @@ async function* entriesOf<V>(
 }
 
 /** Fills `stream` with its next page that has entries; leaves it empty at the end of its range. */
-async function fetchPage(
-  home: BucketHome,
-  stream: Stream,
-  options: { r: number; timeoutMs: number; limit: number },
-): Promise<void> {
+async function fetchPage(home: BucketHome, stream: Stream, options: PageOptions & { limit: number }): Promise<void> {
   stream.entries = [];
   stream.at = 0;
   while (stream.rest !== null && stream.entries.length === 0) {
@@ -127,31 +134,52 @@ async function fetchPage(
 
 function askForPage(
   home: BucketHome,
-  page: { partition: number; gte: Uint8Array; lt: Uint8Array; r: number; timeoutMs: number; limit: number },
+  { signal, ...page }: PageOptions & { partition: number; gte: Uint8Array; lt: Uint8Array; limit: number },
 ): Promise<PageOutcome & { ok: true }> {
   return new Promise((resolve, reject) => {
-    const caller = {
-      settle(outcome: PageOutcome): void {
-        if (outcome.ok) resolve(outcome);
-        else reject(errorOf('scan', outcome.failure));
-      },
-    };
-    const refused = home.run((client) => client.page({ type: 'page', limitBytes: PAGE_BYTES, ...page }, caller));
-    if (typeof refused !== 'number') reject(errorOf('scan', refused));
+    const caller = new PageCaller(resolve, reject);
+    begin(home, signal, caller, (client) => client.page({ type: 'page', limitBytes: PAGE_BYTES, ...page }, caller));
   });
 }
 
-/** The entry, or null if the key is deleted. */
+/** Settles the promise of one page. */
+class PageCaller implements Settle<PageOutcome>, Call {
+  onSettled: (() => void) | null = null;
+  private readonly resolve: (outcome: PageOutcome & { ok: true }) => void;
+  private readonly reject: (error: unknown) => void;
+
+  constructor(resolve: (outcome: PageOutcome & { ok: true }) => void, reject: (error: unknown) => void) {
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+
+  settle(outcome: PageOutcome): void {
+    this.onSettled?.();
+    if (outcome.ok) this.resolve(outcome);
+    else this.reject(errorOf('scan', outcome.failure));
+  }
+
+  fail(failure: OperationFailure): void {
+    this.reject(errorOf('scan', failure));
+  }
+
+  abort(reason: unknown): void {
+    this.reject(aborted(reason));
+  }
+}
+
+function aborted(reason: unknown): AbortedError {
+  return new AbortedError('the scan was aborted by its signal', { definite: true, cause: reason });
+}
+
+/** The entry, or null if a read of the key would find nothing. */
 function entryOf<V>(home: BucketHome, request: ScanRequest<V>, entry: ListedEntry): ScanEntry<V> | null {
-  const wallMs = home.wallClock();
-  const object = decodeRecord(entry.record);
-  if (object.siblings.every((sibling) => isAbsent(sibling, wallMs))) return null;
+  const read = new ObjectRead(entry.record, keyHash(entry.key), request.reading, home.wallClock());
+  if (!read.found) return null;
   const { key: bytes } = decodeLocatedKey(entry.key);
   const key = textOf(bytes) ?? new Uint8Array(bytes);
   const cursor = Buffer.from(bytes).toString('base64url');
-  if (request.options.values !== true) return { key, cursor };
-  const read = new ObjectRead(entry.record, keyHash(entry.key), request.reading, wallMs);
-  return new ValuedEntry(key, cursor, read);
+  return request.options.values === true ? new ValuedEntry(key, cursor, read) : { key, cursor };
 }
 
 /** An entry with every field of a read, each decoded when it is looked at. */

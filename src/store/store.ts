@@ -12,7 +12,7 @@ import { type GroupEvent, ThreadGroup, ThreadStartError } from '../runtime/threa
 import type { Admin, Bucket, BucketOptions, NodeState, NodeStatus, PartitionStatus, Store, StoreStats } from './api.js';
 import { BucketHandle, type BucketHome, closed } from './bucket.js';
 import { Client } from './client.js';
-import { type CheckedOptions, show } from './options.js';
+import { type CheckedOptions, canBeDurable, show } from './options.js';
 
 /** Operations that one coordinator has under way at a time. */
 const MAX_OPERATIONS = 10_000;
@@ -63,6 +63,9 @@ export class EmbeddedStore implements Store {
   private readonly puts = new Histogram();
   private readonly lastErrors = new Map<number, string>();
   private closing: Promise<void> | undefined;
+  /** Calls under way that consist of several operations. */
+  private compounds = 0;
+  private onCompoundsEnded: (() => void) | undefined;
 
   private constructor(parts: StoreParts, group: ThreadGroup, client: Client) {
     this.parts = parts;
@@ -70,7 +73,6 @@ export class EmbeddedStore implements Store {
     this.client = client;
     const { ring, options } = parts;
     const { host } = group;
-    const isClosing = () => this.closing !== undefined;
     this.home = {
       partitions: ring.partitions,
       n: ring.n,
@@ -78,16 +80,17 @@ export class EmbeddedStore implements Store {
       quorums: options.quorums,
       timeoutMs: options.timeoutMs,
       maxValueBytes: options.maxValueBytes,
-      canBeDurable: options.path !== undefined && options.sync === 'full',
+      canBeDurable: canBeDurable(options),
       gets: this.gets,
       puts: this.puts,
       now: () => performance.now(),
       wallClock: () => Date.now(),
       client: () => client,
-      run: (act) => {
-        if (isClosing()) throw closed();
+      run: (act, ofCompound) => {
+        if (this.closing !== undefined && !ofCompound) throw closed();
         return host.outside(() => act(client));
       },
+      compound: (work) => this.compound(work),
     };
   }
 
@@ -138,18 +141,19 @@ export class EmbeddedStore implements Store {
   }
 
   async stats(): Promise<StoreStats> {
-    const nodes: Record<string, Readonly<Record<string, number>>> = {};
-    const asked = this.parts.ring.members.map(async ({ name }, node) => {
-      if (this.group.state(node) !== 'up') return;
-      const control = this.group.control<NodeControl>(node);
-      // A node that dies while it is asked is absent, like one that is down.
-      const answers = await Promise.allSettled([control.counters(), control.storage()]);
-      const [counters, storage] = answers;
-      if (counters.status !== 'fulfilled' || storage.status !== 'fulfilled') return;
-      nodes[name] = { ...counters.value, storedEntries: storage.value.entries, storedBytes: storage.value.bytes };
-    });
-    await Promise.all(asked);
+    const asked = this.parts.ring.members.map(({ name }, node) => this.countersOf(name, node));
+    const known = (await Promise.all(asked)).filter((entry) => entry !== undefined);
+    const nodes = Object.fromEntries(known);
     return { gets: this.gets.summary(), puts: this.puts.summary(), inFlight: this.client.inFlight, nodes };
+  }
+
+  /** Nothing if the node is down, or dies while it is asked. */
+  private async countersOf(name: string, node: number): Promise<[string, Record<string, number>] | undefined> {
+    if (this.group.state(node) !== 'up') return undefined;
+    const control = this.group.control<NodeControl>(node);
+    const [counters, storage] = await Promise.allSettled([control.counters(), control.storage()]);
+    if (counters.status !== 'fulfilled' || storage.status !== 'fulfilled') return undefined;
+    return [name, { ...counters.value, storedEntries: storage.value.entries, storedBytes: storage.value.bytes }];
   }
 
   close(): Promise<void> {
@@ -161,7 +165,23 @@ export class EmbeddedStore implements Store {
     return this.close();
   }
 
+  private async compound<T>(work: () => Promise<T>): Promise<T> {
+    if (this.closing !== undefined) throw closed();
+    this.compounds++;
+    try {
+      return await work();
+    } finally {
+      this.compounds--;
+      if (this.compounds === 0) this.onCompoundsEnded?.();
+    }
+  }
+
   private async shutDown(): Promise<void> {
+    if (this.compounds > 0) {
+      await new Promise<void>((resolve) => {
+        this.onCompoundsEnded = resolve;
+      });
+    }
     await new Promise<void>((resolve) => this.client.whenIdle(resolve));
     try {
       await this.group.close();
@@ -225,15 +245,17 @@ export class EmbeddedStore implements Store {
       }
       return;
     }
-    this.tell(event.thread, `${event.type}: ${event.error.message}`);
+    // A node in trouble may be so with every message: each kind of trouble is told once until the next kind.
+    const text = `${event.type}: ${event.error.message}`;
+    if (this.lastErrors.get(event.thread) === text) return;
+    this.lastErrors.set(event.thread, text);
+    this.tell(event.thread, text);
   }
 
-  /** What an operator must know, once per text and node: on the error stream, as a warning of the process. */
+  /** What an operator must know: on the error stream, as a warning of the process. */
   private tell(thread: number, text: string): void {
     const name = this.parts.ring.members[thread]?.name;
     const who = name === undefined ? 'the client' : `node "${name}"`;
-    if (this.lastErrors.get(thread) === text) return;
-    this.lastErrors.set(thread, text);
     process.emitWarning(`${who} ${text}`, { type: 'QuoralWarning' });
   }
 }

@@ -1,11 +1,9 @@
 /** The codecs that a bucket can be opened with by name. */
 
-import { utf8 } from '../base/bytes.js';
+import { textOf, utf8 } from '../base/bytes.js';
 import { InvalidArgumentError } from '../base/errors.js';
 import type { BucketOptions, Codec } from './api.js';
 import { show } from './options.js';
-
-const decoder = new TextDecoder();
 
 const raw: Codec<Uint8Array> = {
   contentType: 'application/octet-stream',
@@ -25,26 +23,50 @@ const text: Codec<string> = {
     if (typeof value === 'string') return utf8(value);
     throw new InvalidArgumentError(`the codec 'text' stores a string, not ${show(value)}`);
   },
-  decode: (bytes) => decoder.decode(bytes),
+  decode(bytes) {
+    const decoded = textOf(bytes);
+    if (decoded === undefined) throw unreadable('text', 'is not UTF-8');
+    return decoded;
+  },
 };
 
 const json: Codec<unknown> = {
   contentType: 'application/json',
   encode(value) {
-    const encoded: string | undefined = JSON.stringify(value);
-    if (encoded === undefined) throw new InvalidArgumentError(`the codec 'json' cannot store ${show(value)}`);
+    let encoded: string | undefined;
+    let reason = '';
+    try {
+      encoded = JSON.stringify(value);
+    } catch (error) {
+      reason = `: ${error instanceof Error ? error.message : error}`;
+    }
+    if (encoded === undefined) throw new InvalidArgumentError(`the codec 'json' cannot store ${show(value)}${reason}`);
     return utf8(encoded);
   },
-  decode: (bytes) => JSON.parse(decoder.decode(bytes)),
+  decode(bytes) {
+    const decoded = textOf(bytes);
+    if (decoded === undefined) throw unreadable('json', 'is not UTF-8');
+    try {
+      return JSON.parse(decoded);
+    } catch (error) {
+      throw unreadable('json', `is not JSON: ${error instanceof Error ? error.message : error}`);
+    }
+  },
 };
 
-const BY_NAME: Readonly<Record<string, Codec<never>>> = { raw, text, json } as never;
+function unreadable(codec: string, why: string): InvalidArgumentError {
+  return new InvalidArgumentError(
+    `the value ${why}, and cannot be read with the codec '${codec}': open the bucket with the codec it was written with, or 'raw'`,
+  );
+}
+
+const BY_NAME = new Map<string, Codec<never>>(Object.entries({ raw, text, json }) as never);
 
 /** @throws {InvalidArgumentError} It is neither a name nor a codec. */
 export function codecOf<V>(codec: BucketOptions<V>['codec']): Codec<V> {
   if (codec === undefined) return raw as Codec<never>;
   if (typeof codec === 'string') {
-    const known = BY_NAME[codec];
+    const known = BY_NAME.get(codec);
     if (known !== undefined) return known;
   } else if (
     typeof codec?.encode === 'function' &&

@@ -19,7 +19,7 @@ import { digestMismatches, readStrictly } from './strict-reads.js';
 export interface DeathOptions {
   /** How many nodes die, one after the other. */
   readonly deaths: number;
-  readonly by: 'crash' | Fault;
+  readonly by: 'crash' | 'throw' | 'exhaust';
   readonly sync: 'full' | 'none';
   readonly seed: number;
 }
@@ -102,7 +102,7 @@ async function strikeAndWait(
   faults: Faults,
   ledger: CrashLedger,
 ): Promise<void> {
-  faults.strike(node, fault);
+  await faults.strike(node, fault);
   await reached(`node ${node} is down`, () => stateOf(store, node) === 'down');
   await reached(`node ${node} is up again`, () => stateOf(store, node) === 'up');
   await acknowledged(ledger, MEANWHILE);
@@ -123,7 +123,7 @@ export async function giveUpOnNode({ seed }: { seed: number }, progress: Progres
     let deaths = 0;
     while (!givenUp(warnings.texts, name)) {
       assert(deaths < 20, 'nobody gives up');
-      faults.strike(node, 'throw');
+      await faults.strike(node, 'throw');
       deaths++;
       const before = warnings.texts.length;
       await reached('a warning', () => warnings.texts.length > before || stateOf(store, node) === 'down');

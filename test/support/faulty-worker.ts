@@ -4,17 +4,19 @@
  */
 import { BroadcastChannel, workerData } from 'node:worker_threads';
 import type { WorkerStart } from '../../src/runtime/threads/worker-thread.js';
-import { FAULT_CHANNEL, type FaultOrder } from './faults.js';
+import { FAULT_CHANNEL, type FaultOrder, STALL_MS } from './faults.js';
 
 const { thread } = workerData as WorkerStart;
 const channel = new BroadcastChannel(FAULT_CHANNEL);
 channel.onmessage = (event) => {
   const order = (event as { data: unknown }).data as FaultOrder;
-  if (order.thread !== thread) return;
+  if (order.thread !== thread || order.fault === 'begun') return;
   // Outside of the listener, as an error of a driver or a timer would be: between two turns of the host.
   setImmediate(() => {
+    channel.postMessage({ thread, fault: 'begun' } satisfies FaultOrder);
     if (order.fault === 'throw') throw new Error('thrown by a test');
-    exhaust();
+    if (order.fault === 'stall') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, STALL_MS);
+    else exhaust();
   });
 };
 

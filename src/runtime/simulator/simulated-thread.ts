@@ -19,43 +19,26 @@ import {
   type Committer,
   type Conversation,
   DEFAULT_SUPERVISION,
-  FrameError,
-  type Release,
   refAt,
   type SupervisionPolicy,
-  type TimerId,
 } from '../actor.js';
 import { Supervision } from '../supervision.js';
-import { type ActorCell, CellContext, type CellHost } from './actor-cell.js';
+import type { ActorCell } from './actor-cell.js';
 import { Correspondence, type Correspondent } from './correspondence.js';
 import type { EventReceiver, ScheduledEvent } from './event-queue.js';
-import { decode } from './frame.js';
 import { type CommitOutcome, errorOf, GroupCommit, NOTHING_THROWN } from './group-commit.js';
-import {
-  FAILURES,
-  type Frame,
-  MAIL_ANSWER,
-  MAIL_COMMIT_FAILED,
-  MAIL_FAILURE,
-  MAIL_REQUEST,
-  MAIL_START,
-  MAIL_TIMER,
-  type Mail,
-  MailQueue,
-  Request,
-  type Timer,
-} from './mail.js';
+import { type Frame, MAIL_COMMIT_FAILED, type Mail, MailQueue } from './mail.js';
+import { type Residence, Residents } from './residents.js';
 import type { SimulatedClock } from './simulated-clock.js';
+import type { TraceKind } from './trace.js';
 import { type CrashPoint, type Downfall, MAX_TURN, type World } from './world.js';
 
 type Phase = 'down' | 'idle' | 'turn' | 'committing';
 
 const WAKE = 0;
 const END_COMMIT = 1;
-const RESTART_DUE = 2;
-const LOST = 3;
-const TIMER_DUE = 4;
-const STOP_OVERDUE = 5;
+const LOST = 2;
+const STOP_OVERDUE = 3;
 
 const DEFAULT_MAILBOX = 4_096;
 /** One turn in so many takes its mails out of order. */
@@ -66,17 +49,19 @@ const SHORT_ONE_IN = 4;
 /** What puts the actors and storages into a thread, anew for each of its incarnations. */
 export type ThreadSetup = (host: ActorHost) => void;
 
-export class SimulatedThread implements ActorHost, CellHost, Correspondent, EventReceiver {
+export class SimulatedThread implements ActorHost, Correspondent, Residence, EventReceiver {
   readonly thread: number;
   readonly clock: SimulatedClock;
   /** Counts the starts of this thread; 0 before the first. */
   incarnation = 0;
+  /** What the monotonic clock showed at the beginning of the turn. */
+  nowMs = 0;
   readonly #world: World;
   readonly #random: SeededRandom;
   readonly #policy: SupervisionPolicy;
   readonly #correspondence: Correspondence;
   readonly #ending = new GroupCommit();
-  readonly #cells = new Map<number, ActorCell>();
+  readonly #residents: Residents;
   /** Starts and failed commits: they go before everything else. */
   readonly #first = new MailQueue();
   readonly #inbox = new MailQueue();
@@ -87,8 +72,6 @@ export class SimulatedThread implements ActorHost, CellHost, Correspondent, Even
   #pausedUntil = 0;
   /** What the running turn has cost so far, in milliseconds. */
   #worked = 0;
-  #nowMs = 0;
-  #nextTimer = 1;
   #crashPoint: CrashPoint | undefined;
   /** Set within a turn that is not to be finished. */
   #downfall: Downfall | undefined;
@@ -110,6 +93,7 @@ export class SimulatedThread implements ActorHost, CellHost, Correspondent, Even
     this.clock = clock;
     this.#policy = policy;
     this.#correspondence = new Correspondence(world, this, random);
+    this.#residents = new Residents(world, this, random, this.#correspondence, this.#ending);
   }
 
   get up(): boolean {
@@ -125,7 +109,7 @@ export class SimulatedThread implements ActorHost, CellHost, Correspondent, Even
     return this.#phase === 'committing';
   }
 
-  // ── Life of the thread ─────────────────────────────────────────────────────────────────────────────────────────
+  // ── Life of the thread ────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
    * Starts the thread and lets `setup` put its actors in. If that throws, the thread is down again: as one that failed
@@ -191,19 +175,19 @@ export class SimulatedThread implements ActorHost, CellHost, Correspondent, Even
 
   /** The incarnation of the actor in `slot`, or 0 if none lives there. */
   actorIncarnation(slot: number): number {
-    const cell = this.#cells.get(slot);
+    const cell = this.#residents.at(slot);
     return cell?.alive ? cell.incarnation : 0;
   }
 
   /** Fails an actor as if it had thrown `error`. */
   crashActor(slot: number, error: unknown): void {
-    const cell = this.#cells.get(slot);
+    const cell = this.#residents.at(slot);
     assert(cell?.alive, 'an actor that does not live cannot crash');
-    this.#actorFailed(cell, error);
+    this.#residents.failed(cell, error);
     if (this.#downfall !== undefined) this.crash(this.#downfall);
   }
 
-  // ── ActorHost ──────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── ActorHost ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   spawn<Asked, Answer, Answers>(
     slot: number,
@@ -212,8 +196,8 @@ export class SimulatedThread implements ActorHost, CellHost, Correspondent, Even
     options: { readonly mailbox?: number } = {},
   ): ActorRef<Asked, Answer> {
     assert(this.up, 'actors are spawned on a thread that is up');
-    assert(slot >= 0 && slot < 0x1_0000 && !this.#cells.has(slot), 'an actor is spawned into a free slot');
-    const cell: ActorCell = {
+    assert(slot >= 0 && slot < 0x1_0000, 'a slot is from 0 to 65,535');
+    this.#residents.add({
       slot,
       conversation,
       factory: factory as ActorFactory<Actor<unknown, unknown, unknown>>,
@@ -225,9 +209,7 @@ export class SimulatedThread implements ActorHost, CellHost, Correspondent, Even
       context: undefined,
       unanswered: new Set(),
       timers: new Map(),
-    };
-    this.#cells.set(slot, cell);
-    this.#putFirst({ kind: MAIL_START, cell });
+    });
     return refAt(conversation, this.thread, slot);
   }
 
@@ -235,67 +217,7 @@ export class SimulatedThread implements ActorHost, CellHost, Correspondent, Even
     this.#ending.add(committer);
   }
 
-  // ── What actors ask of their context ───────────────────────────────────────────────────────────────────────────
-
-  nowFor(cell: ActorCell, incarnation: number): number {
-    this.#assertInTurn(cell, incarnation);
-    return this.#nowMs;
-  }
-
-  wallClockFor(cell: ActorCell, incarnation: number): number {
-    this.#assertInTurn(cell, incarnation);
-    return this.clock.wall(this.#world.time);
-  }
-
-  request(
-    cell: ActorCell,
-    incarnation: number,
-    ref: ActorRef<unknown, unknown>,
-    message: unknown,
-    correlation: number,
-  ): void {
-    this.#assertInTurn(cell, incarnation);
-    this.#correspondence.request(cell, ref, message, correlation);
-  }
-
-  notice(cell: ActorCell, incarnation: number, request: Request, answer: unknown): void {
-    this.#assertInHand(cell, incarnation, request);
-    assert(!request.noticed, 'a request is noticed at most once');
-    request.noticed = true;
-    const body = this.#correspondence.encodeAnswer(request, answer);
-    this.#correspondence.sendAnswer(request, true, answer, body);
-  }
-
-  reply(cell: ActorCell, incarnation: number, request: Request, answer: unknown, release: Release): void {
-    this.#assertInHand(cell, incarnation, request);
-    request.answered = true;
-    cell.unanswered.delete(request);
-    // Encoded now: the bytes of an answer may be a storage's, valid only until its next call.
-    const body = this.#correspondence.encodeAnswer(request, answer);
-    if (release === 'now') this.#correspondence.sendAnswer(request, false, answer, body);
-    else this.#ending.hold({ request, release, message: answer, body });
-  }
-
-  after(cell: ActorCell, incarnation: number, delayMs: number, message: unknown): TimerId {
-    this.#assertInTurn(cell, incarnation);
-    assert(delayMs >= 0, 'a timer is due now or later');
-    const timer: Timer = { kind: MAIL_TIMER, id: this.#nextTimer++, cell, message, event: undefined };
-    const lag = unit(this.#random) * this.#world.pace.timerLagMs;
-    const due = this.#world.time + this.clock.virtualDuration(delayMs) + lag;
-    timer.event = this.#world.schedule(due, this, TIMER_DUE, timer);
-    cell.timers.set(timer.id, timer);
-    return timer.id;
-  }
-
-  cancel(cell: ActorCell, incarnation: number, id: TimerId): void {
-    this.#assertInTurn(cell, incarnation);
-    const timer = cell.timers.get(id);
-    if (timer === undefined) return;
-    cell.timers.delete(id);
-    if (timer.event !== undefined) this.#world.cancel(timer.event);
-  }
-
-  // ── Events ─────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Events ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   fire(kind: number, subject: unknown): void {
     switch (kind) {
@@ -307,24 +229,11 @@ export class SimulatedThread implements ActorHost, CellHost, Correspondent, Even
         this.#due = undefined;
         this.#endCommit();
         return;
-      case RESTART_DUE:
-        // As mail: the next turn begins only when the outcome of a pending commit is known.
-        if (this.#cells.get((subject as ActorCell).slot) === subject) {
-          this.#putFirst({ kind: MAIL_START, cell: subject as ActorCell });
-        }
-        return;
       case LOST:
         this.#correspondence.lossDetected(subject as number);
         return;
-      case TIMER_DUE: {
-        const timer = subject as Timer;
-        timer.event = undefined;
-        this.put(timer);
-        return;
-      }
       case STOP_OVERDUE: {
-        const forgetful = [...this.#cells.values()].filter((cell) => cell.unanswered.size > 0);
-        const list = forgetful.map((cell) => `slot ${cell.slot} (${cell.conversation.name}): ${cell.unanswered.size}`);
+        const list = this.#residents.unanswered();
         throw new InvariantError(`at the stop of thread ${this.thread}, requests are unanswered: ${list.join(', ')}`);
       }
       default:
@@ -332,10 +241,14 @@ export class SimulatedThread implements ActorHost, CellHost, Correspondent, Even
     }
   }
 
-  // ── Correspondence ─────────────────────────────────────────────────────────────────────────────────────────────
+  // ── What its parts ask of it ──────────────────────────────────────────────────────────────────────────────────────
 
   get stopping(): boolean {
     return this.#stopping;
+  }
+
+  get inTurn(): boolean {
+    return this.#phase === 'turn';
   }
 
   get departure(): number {
@@ -343,7 +256,7 @@ export class SimulatedThread implements ActorHost, CellHost, Correspondent, Even
   }
 
   cellAt(slot: number): ActorCell | undefined {
-    return this.#cells.get(slot);
+    return this.#residents.at(slot);
   }
 
   put(mail: Mail): void {
@@ -351,9 +264,20 @@ export class SimulatedThread implements ActorHost, CellHost, Correspondent, Even
     if (this.#phase === 'idle' && this.#due === undefined) this.#wakeSoon();
   }
 
+  putFirst(mail: Mail): void {
+    this.#first.push(mail);
+    if (this.#phase === 'idle' && this.#due === undefined) this.#wakeSoon();
+  }
+
+  escalate(error: unknown): void {
+    this.#downfall = { type: 'failed', error };
+  }
+
   scheduleLoss(time: number, requestId: number): void {
     this.#world.schedule(time, this, LOST, requestId);
   }
+
+  // ── News from the network ─────────────────────────────────────────────────────────────────────────────────────────
 
   /** A frame arrives. The network has let it through. */
   arrive(frame: Frame): void {
@@ -375,7 +299,7 @@ export class SimulatedThread implements ActorHost, CellHost, Correspondent, Even
     this.#correspondence.reconnect();
   }
 
-  // ── A turn ─────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── A turn ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #turn(): void {
     if (this.paused) {
@@ -388,13 +312,14 @@ export class SimulatedThread implements ActorHost, CellHost, Correspondent, Even
     let budget = below(this.#random, SHORT_ONE_IN) === 0 ? 1 + below(this.#random, 8) : MAX_TURN;
     if (this.#crashPoint === 'mid-turn') budget = below(this.#random, Math.min(budget, this.#inbox.size + 1));
     while (this.#downfall === undefined) {
-      if (this.#first.size > 0) this.#deliver(this.#first.shift());
-      else if (budget-- > 0 && this.#inbox.size > 0) this.#deliver(this.#inbox.shift());
+      if (this.#first.size > 0) this.#residents.deliver(this.#first.shift());
+      else if (budget-- > 0 && this.#inbox.size > 0) this.#residents.deliver(this.#inbox.shift());
       else break;
       this.#worked += this.#world.pace.perMailMs;
     }
-    if (this.#downfall === undefined && this.#stopping && this.#inbox.size === 0 && this.#nothingInHand()) {
-      this.#stopActors();
+    if (this.#downfall === undefined && this.#stopping && this.#inbox.size === 0 && this.#residents.nothingInHand()) {
+      this.#residents.stop();
+      this.#stopped = true;
     }
     if (this.#reached('mid-turn') || this.#reached('before-commit')) this.#downfall = { type: 'crashed' };
     this.#endTurn();
@@ -403,7 +328,7 @@ export class SimulatedThread implements ActorHost, CellHost, Correspondent, Even
   #beginTurn(): void {
     this.#phase = 'turn';
     this.#worked = 0;
-    this.#nowMs = this.clock.monotonic(this.#world.time);
+    this.nowMs = this.clock.monotonic(this.#world.time);
   }
 
   #endTurn(): void {
@@ -456,7 +381,7 @@ export class SimulatedThread implements ActorHost, CellHost, Correspondent, Even
       const { cell, incarnation } = request;
       if (told.has(cell)) continue;
       told.add(cell);
-      this.#putFirst({ kind: MAIL_COMMIT_FAILED, cell, incarnation, error: error.cause });
+      this.putFirst({ kind: MAIL_COMMIT_FAILED, cell, incarnation, error: error.cause });
     }
   }
 
@@ -470,138 +395,10 @@ export class SimulatedThread implements ActorHost, CellHost, Correspondent, Even
     }
     if (this.#due !== undefined) return;
     const mail = this.#first.size > 0 || this.#inbox.size > 0;
-    if (mail || (this.#stopping && this.#nothingInHand())) this.#wakeSoon();
+    if (mail || (this.#stopping && this.#residents.nothingInHand())) this.#wakeSoon();
   }
 
-  // ── Delivery ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-  #deliver(mail: Mail): void {
-    let cell: ActorCell;
-    switch (mail.kind) {
-      case MAIL_REQUEST:
-      case MAIL_TIMER:
-      case MAIL_START:
-      case MAIL_COMMIT_FAILED:
-        cell = mail.cell;
-        break;
-      default:
-        cell = mail.to.cell;
-    }
-    try {
-      switch (mail.kind) {
-        case MAIL_REQUEST:
-          this.#deliverRequest(cell, mail);
-          return;
-        case MAIL_ANSWER: {
-          const { to, interim, body } = mail;
-          if (!this.#isCurrent(cell, to.incarnation) || to.concluded) return;
-          to.concluded = !interim;
-          const message = body === undefined ? mail.message : decode(to.conversation.answer, body);
-          this.#note('answered', cell.slot, to.id, interim ? 1 : 0);
-          cell.actor!.answered?.(to.correlation, message, interim, cell.context!);
-          return;
-        }
-        case MAIL_FAILURE: {
-          const { to, failure } = mail;
-          if (!this.#isCurrent(cell, to.incarnation)) return;
-          to.concluded = true;
-          this.#note('failed', cell.slot, to.id, FAILURES.indexOf(failure));
-          cell.actor!.failed?.(to.correlation, failure, cell.context!);
-          return;
-        }
-        case MAIL_TIMER:
-          if (!cell.timers.delete(mail.id)) return;
-          this.#note('timer', cell.slot, mail.id);
-          cell.actor!.timer?.(mail.message, cell.context!);
-          return;
-        case MAIL_START:
-          this.#startActor(cell);
-          return;
-        case MAIL_COMMIT_FAILED:
-          if (!this.#isCurrent(cell, mail.incarnation)) return;
-          cell.actor!.commitFailed?.(mail.error, cell.context!);
-          return;
-      }
-    } catch (error) {
-      // Nothing damages a simulated frame: its codec is wrong, and no restart would help.
-      if (error instanceof FrameError) throw error;
-      this.#actorFailed(cell, error);
-    }
-  }
-
-  #deliverRequest(cell: ActorCell, request: Request): void {
-    // An answered one failed with the actor that it was waiting for.
-    if (request.answered) return;
-    const { body } = request;
-    const message = body === undefined ? request.message : decode(cell.conversation.request, body);
-    request.received = true;
-    this.#note('receive', cell.slot, request.requestId, request.fromThread);
-    cell.actor!.receive(message, request, cell.context!);
-  }
-
-  #startActor(cell: ActorCell): void {
-    if (!cell.alive) {
-      cell.incarnation++;
-      cell.alive = true;
-    }
-    this.#note('actor-start', cell.slot, cell.incarnation);
-    cell.context = new CellContext(this, cell, this.#random.fork());
-    cell.actor = cell.factory(cell.context);
-    cell.actor.start?.(cell.context);
-  }
-
-  #stopActors(): void {
-    for (const cell of this.#cells.values()) {
-      if (!cell.alive || cell.actor === undefined) continue;
-      try {
-        cell.actor.stop?.(cell.context!);
-      } catch (error) {
-        this.#actorFailed(cell, error);
-      }
-    }
-    this.#stopped = true;
-  }
-
-  #isCurrent(cell: ActorCell, incarnation: number): boolean {
-    return cell.alive && cell.incarnation === incarnation && cell.actor !== undefined;
-  }
-
-  /** The actor threw: everything asked of it fails, and its supervisor decides what becomes of it. */
-  #actorFailed(cell: ActorCell, error: unknown): void {
-    const decision = cell.supervision.failed(this.clock.monotonic(this.#world.time));
-    const escalates = decision.type === 'escalate';
-    const delay = escalates ? -1 : decision.delayMs;
-    this.#world.trace.note(
-      this.#world.time,
-      this.thread,
-      'actor-crash',
-      cell.slot,
-      cell.incarnation,
-      delay,
-      `${error}`,
-    );
-    cell.alive = false;
-    cell.actor = undefined;
-    for (const timer of cell.timers.values()) if (timer.event !== undefined) this.#world.cancel(timer.event);
-    cell.timers.clear();
-    const unanswered = [...cell.unanswered];
-    cell.unanswered.clear();
-    for (const request of unanswered) {
-      request.answered = true;
-      // A waiting copy was not received, but another copy may have been.
-      this.#correspondence.sendFailure(request, request.received || request.copies !== undefined ? 'died' : 'stale');
-    }
-    this.#world.actorFailed({ time: this.#world.time, thread: this.thread, slot: cell.slot, error, escalates });
-    if (decision.type === 'escalate') this.#downfall = { type: 'failed', error };
-    else this.#world.schedule(this.#world.time + decision.delayMs, this, RESTART_DUE, cell);
-  }
-
-  // ── Mailbox ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  #putFirst(mail: Mail): void {
-    this.#first.push(mail);
-    if (this.#phase === 'idle' && this.#due === undefined) this.#wakeSoon();
-  }
+  // ── Mailbox ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #wakeSoon(): void {
     if (this.#due !== undefined) return;
@@ -610,12 +407,7 @@ export class SimulatedThread implements ActorHost, CellHost, Correspondent, Even
     this.#due = this.#world.schedule(at, this, WAKE, undefined);
   }
 
-  #nothingInHand(): boolean {
-    for (const cell of this.#cells.values()) if (cell.unanswered.size > 0) return false;
-    return true;
-  }
-
-  // ── Going down ─────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Going down ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** True, once, if the thread is to crash at this point of its turn. */
   #reached(point: CrashPoint): boolean {
@@ -633,13 +425,9 @@ export class SimulatedThread implements ActorHost, CellHost, Correspondent, Even
   #goDown(why: Downfall): void {
     if (this.#due !== undefined) this.#world.cancel(this.#due);
     if (this.#stopOverdue !== undefined) this.#world.cancel(this.#stopOverdue);
-    for (const cell of this.#cells.values()) {
-      cell.alive = false;
-      for (const timer of cell.timers.values()) if (timer.event !== undefined) this.#world.cancel(timer.event);
-    }
     this.#due = undefined;
     this.#stopOverdue = undefined;
-    this.#cells.clear();
+    this.#residents.clear();
     this.#correspondence.end();
     this.#first.clear();
     this.#inbox.clear();
@@ -652,22 +440,7 @@ export class SimulatedThread implements ActorHost, CellHost, Correspondent, Even
     this.#world.threadWentDown(this.thread, why);
   }
 
-  // ── Assertions, notes ──────────────────────────────────────────────────────────────────────────────────────────
-
-  #assertInTurn(cell: ActorCell, incarnation: number): void {
-    assert(this.#phase === 'turn', 'a context is used only inside its actor');
-    assert(cell.alive && cell.incarnation === incarnation, 'a context is used only by its own incarnation');
-  }
-
-  #assertInHand(cell: ActorCell, incarnation: number, request: Request): void {
-    this.#assertInTurn(cell, incarnation);
-    assert(
-      request instanceof Request && request.cell === cell && request.incarnation === incarnation && !request.answered,
-      'only a request in hand can be answered, once, by the incarnation that received it',
-    );
-  }
-
-  #note(kind: Parameters<World['trace']['note']>[2], a = 0, b = 0, c = 0): void {
+  #note(kind: TraceKind, a = 0, b = 0, c = 0): void {
     this.#world.trace.note(this.#world.time, this.thread, kind, a, b, c);
   }
 }

@@ -126,19 +126,16 @@ export class ActorTable {
 
   // Parts of a turn.
 
-  /** Starts what was spawned, fires what is due. @returns how many */
-  startAndWake(): number {
-    let handled = 0;
+  /** Starts what was spawned, fires what is due. */
+  startAndWake(): void {
     for (const cell of this.starting.splice(0)) {
       this.start(cell);
-      handled++;
     }
     // Timers set by what runs here for at once are for the next turn: or one that renews itself would never end this one.
     let left = this.timers.size;
     while (left-- > 0) {
       const timer = this.timers.takeDue(this.host.nowMs);
       if (timer === undefined) break;
-      handled++;
       const { cell, incarnation, message } = timer;
       if (incarnation === RESTART) {
         cell.incarnation++;
@@ -151,7 +148,6 @@ export class ActorTable {
         }
       }
     }
-    return handled;
   }
 
   /** Delivers up to `limit` messages of the queue, those that the first ones cause included. @returns how many */

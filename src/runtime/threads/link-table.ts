@@ -126,17 +126,16 @@ export class LinkTable {
     this.dirty.length = 0;
   }
 
-  /** Delivers the bodies that have arrived. @returns how many */
-  takeBodies(): number {
-    if (this.bodies.length === 0) return 0;
+  /** Delivers the bodies that have arrived. */
+  takeBodies(): void {
+    if (this.bodies.length === 0) return;
     const arrived = this.bodies;
     this.bodies = [];
     for (const { announced, body } of arrived) this.receiveBody(announced, body);
-    return arrived.length;
   }
 
-  /** Takes up to `limit` frames from all lanes, beginning with another one each time. @returns how many */
-  takeFrames(limit: number): number {
+  /** Takes up to `limit` frames from all lanes, beginning with another one each time. */
+  takeFrames(limit: number): void {
     const { readers } = this;
     let left = limit;
     const first = readers.length === 0 ? 0 : this.nextReader++ % readers.length;
@@ -150,7 +149,6 @@ export class LinkTable {
         break;
       }
     }
-    return limit - left;
   }
 
   private takeFrom(link: Link, limit: number): number {

@@ -105,6 +105,8 @@ interface Seat {
   readonly supervision: Supervision;
   state: ThreadState;
   incarnation: number;
+  /** Its present start was asked for: whoever asked hears of a failure, and it is not tried again. */
+  startAsked: boolean;
   data: unknown;
   running: Running | undefined;
   restart: NodeJS.Timeout | undefined;
@@ -171,6 +173,7 @@ export class ThreadGroup {
         supervision: new Supervision(options.supervision ?? DEFAULT_SUPERVISION),
         state: 'down',
         incarnation: 0,
+        startAsked: false,
         data: undefined,
         running: undefined,
         restart: undefined,
@@ -265,6 +268,7 @@ export class ThreadGroup {
       workerData: start,
       transferList: [...links.map(({ port }) => port), control.port2],
       name: `thread ${thread}`,
+      execArgv: inheritedArguments(process.execArgv),
       ...(this.options.heapMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: this.options.heapMb } }),
     });
     this.enroll(thread, doorbell, (order, transfer) => worker.postMessage(order, transfer));
@@ -415,4 +419,19 @@ function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void; reje
     reject = onError;
   });
   return { promise, resolve, reject };
+}
+
+/**
+ * The arguments of Node that a worker takes over: all but module loaders. The entry is compiled JavaScript; an
+ * application's or a test runner's loader would only make every start of a thread slower, some by seconds.
+ */
+function inheritedArguments(all: readonly string[]): string[] {
+  const loaders = new Set(['--import', '--require', '-r', '--loader', '--experimental-loader']);
+  const kept: string[] = [];
+  for (let i = 0; i < all.length; i++) {
+    const [name = ''] = all[i]!.split('=', 1);
+    if (!loaders.has(name)) kept.push(all[i]!);
+    else if (!all[i]!.includes('=')) i++;
+  }
+  return kept;
 }

@@ -7,8 +7,7 @@ import type { Doorbell } from './doorbell.js';
 
 /** What takes the turns. */
 export interface TurnTaker {
-  /** @returns how many messages it handled */
-  turn(): number;
+  turn(): void;
   /** True if there is something for a turn. */
   readonly hasMail: boolean;
   /** True while this thread waits for answers of others. */
@@ -21,7 +20,11 @@ export class TurnLoop {
   private readonly taker: TurnTaker;
   private readonly bell: Doorbell;
   private readonly polls: number;
+  /** How often to look now: halved when looking was in vain, doubled when it paid; from 1 up to `polls`. */
+  private budget: number;
   private pollsLeft = 0;
+  /** True while the scheduled pass of the event loop is only to look for mail. */
+  private polling = false;
   private scheduled = false;
   private closed = false;
   private timer: NodeJS.Timeout | undefined = undefined;
@@ -31,7 +34,8 @@ export class TurnLoop {
 
   private readonly runImmediate = (): void => {
     this.scheduled = false;
-    this.run();
+    if (this.polling && !this.closed) this.look();
+    else this.run();
   };
   private readonly runTimer = (): void => {
     this.timer = undefined;
@@ -44,10 +48,12 @@ export class TurnLoop {
     this.taker = taker;
     this.bell = bell;
     this.polls = polls;
+    this.budget = polls;
   }
 
-  /** Takes a turn soon. */
+  /** Takes a turn soon: after what else this pass of the event loop has to do, so that a burst makes one turn. */
   schedule(): void {
+    this.polling = false;
     if (this.scheduled || this.closed) return;
     this.scheduled = true;
     setImmediate(this.runImmediate);
@@ -57,20 +63,24 @@ export class TurnLoop {
   run(): void {
     if (this.closed) return;
     this.bell.unpark();
-    const handled = this.taker.turn();
+    this.polling = false;
+    this.taker.turn();
     if (this.closed) return;
-    if (handled > 0) this.pollsLeft = this.polls;
-    if (this.taker.hasMail || (this.taker.awaitsAnswers && this.pollsLeft-- > 0)) this.schedule();
-    else this.park();
+    if (this.taker.hasMail) {
+      this.schedule();
+    } else if (this.taker.awaitsAnswers && this.budget > 0) {
+      this.pollsLeft = this.budget;
+      this.poll();
+    } else {
+      this.park();
+    }
     this.armTimer();
   }
 
   /** After work outside of turns, which may have sent requests and set timers. */
   afterOutside(): void {
-    const { taker } = this;
-    this.pollsLeft = this.polls;
-    if (taker.awaitsAnswers) this.keepAlive.ref();
-    if (taker.hasMail || (taker.awaitsAnswers && this.polls > 0)) this.schedule();
+    if (this.taker.awaitsAnswers) this.keepAlive.ref();
+    if (this.taker.hasMail) this.schedule();
     else this.armTimer();
   }
 
@@ -79,6 +89,27 @@ export class TurnLoop {
     clearTimeout(this.timer);
     clearInterval(this.keepAlive);
     this.bell.close();
+  }
+
+  /** Looks for mail in the next pass of the event loop. */
+  private poll(): void {
+    if (this.scheduled) return;
+    this.polling = true;
+    this.scheduled = true;
+    setImmediate(this.runImmediate);
+  }
+
+  private look(): void {
+    if (this.taker.hasMail) {
+      this.budget = Math.min(this.polls, this.budget * 2);
+      this.run();
+    } else if (--this.pollsLeft > 0) {
+      this.poll();
+    } else {
+      this.budget = Math.max(1, this.budget >>> 1);
+      this.polling = false;
+      this.park();
+    }
   }
 
   private park(): void {

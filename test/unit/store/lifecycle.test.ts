@@ -1,0 +1,295 @@
+/** A store from its opening to its end: directories, nodes that stop and start, receipts, closing. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, symlinkSync, truncateSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import {
+  type Bucket,
+  type OpenOptions,
+  open,
+  type QuorumNotMetError,
+  type Receipt,
+  type Store,
+} from '../../../src/index.js';
+import { openWith } from '../../../src/store/open.js';
+import { FAULTY_WORKER, Faults } from '../../support/faults.js';
+import { fails } from '../../support/rejection.js';
+import { readReplicas } from '../../support/replica-files.js';
+import { test } from '../../support/test.js';
+
+/** Runs `story` with the path of a directory that is not there yet. */
+async function inDirectory(story: (path: string) => Promise<void>): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'quoral-store-'));
+  try {
+    await story(join(directory, 'data'));
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Opens, runs, closes. */
+async function using(options: OpenOptions, story: (store: Store) => Promise<void>): Promise<void> {
+  const store = await open(options);
+  try {
+    await story(store);
+  } finally {
+    await store.close();
+  }
+}
+
+const text = (store: Store): Bucket<string> => store.bucket<string>('b', { codec: 'text' });
+const SMALL = { nodes: 3, partitions: 8 } as const;
+
+test('a directory keeps its data and its fixed options, and has one owner', () =>
+  inDirectory(async (path) => {
+    let context = '';
+    await using({ path, ...SMALL }, async (store) => {
+      await text(store).put('kept', 'v');
+      await text(store).delete('deleted');
+      context = (await text(store).put('replaced', 'old')).causalContext;
+      // However the path is spelt.
+      symlinkSync(path, `${path}-link`);
+      for (const other of [path, `${path}/`, relative(process.cwd(), path), `${path}-link`]) {
+        await fails(() => open({ path: other }), 'LOCKED');
+      }
+    });
+    const mismatches: OpenOptions[] = [
+      { partitions: 16 },
+      { n: 2 },
+      { nodes: 4 },
+      { nodes: 2 },
+      { nodes: [{ name: 'a' }] },
+    ];
+    for (const other of mismatches) await fails(() => open({ path, ...other }), 'OPTIONS_MISMATCH');
+    // Refused for another reason, it does not stay locked.
+    await fails(() => open({ path, w: 4 }), 'INVALID_ARGUMENT');
+    await using({ path }, async (store) => {
+      assert.equal(store.nodes().length, 3);
+      assert.equal(store.ring().length, 8);
+      assert.equal((await text(store).get('kept')).value, 'v');
+      assert.equal((await text(store).get('deleted')).found, false);
+      // A token outlives the process that gave it.
+      await text(store).put('replaced', 'new', { causalContext: context });
+      assert.equal((await text(store).get('replaced')).value, 'new');
+      const keys: unknown[] = [];
+      for await (const { key } of text(store).scan()) keys.push(key);
+      assert.deepEqual(keys, ['kept', 'replaced']);
+    });
+    await using({ path, ...SMALL, n: 3, sync: 'none' }, async (store) => {
+      assert.equal((await text(store).get('kept', { r: 'all' })).value, 'v');
+    });
+  }));
+
+test('receipts tell who stored a write, and who flushed it', () =>
+  inDirectory(async (path) => {
+    const names = (receipt: Receipt) => receipt.acks.map(({ node }) => node).sort();
+    await using({ path, ...SMALL }, async (store) => {
+      const { acks, hints } = await text(store).put('full', 'v');
+      assert(acks.length >= 2 && acks.every(({ role, durable }) => role === 'primary' && durable));
+      assert.deepEqual(hints, []);
+      const all = await text(store).put('full', 'v', { w: 'all', dw: 'all' });
+      assert.deepEqual(names(all), ['a', 'b', 'c']);
+      assert((await text(store).put('full', 'v', { w: 1, dw: 2 })).acks.filter(({ durable }) => durable).length >= 2);
+      assert.equal((await text(store).put('full', 'v', { w: 1 })).acks.length >= 1, true);
+    });
+    await fails(() => open({ path, sync: 'none', dw: 1 }), 'INVALID_ARGUMENT');
+    await using({ path, sync: 'none' }, async (store) => {
+      const { acks } = await text(store).put('none', 'v', { w: 'all' });
+      assert.deepEqual(
+        acks.map(({ durable }) => durable),
+        [false, false, false],
+      );
+      await fails(() => text(store).put('none', 'v', { dw: 1 }), { code: 'INVALID_ARGUMENT', message: /sync: 'full'/ });
+    });
+  }));
+
+test('closing waits for what is in flight, refuses the rest, and can be asked for twice', () =>
+  inDirectory(async (path) => {
+    const store = await open({ path, ...SMALL, sync: 'none' });
+    const bucket = text(store);
+    await bucket.put('read first', 'v');
+    const keys = Array.from({ length: 300 }, (_, i) => `k${i}`);
+    const puts = keys.map((key) => bucket.put(key, key));
+    const removed = bucket.delete('read first');
+    const scan = bucket.scan();
+    const goOn = () => scan.next();
+    const closing = store.close();
+    const refused: (() => unknown)[] = [
+      () => bucket.get('k'),
+      () => bucket.put('late', 'v'),
+      () => bucket.delete('late'),
+      () => bucket.scan().next(),
+      goOn,
+      () => store.admin.stop('a'),
+      () => store.admin.start('a'),
+      () => store.admin.crash('a'),
+    ];
+    for (const call of refused) await fails(call, { code: 'CLOSED', message: /open it again/ });
+    await Promise.all(puts);
+    await removed;
+    await closing;
+    await store.close();
+    await store[Symbol.asyncDispose]();
+    for (const call of refused.filter((one) => one !== goOn)) await fails(call, 'CLOSED');
+    assert.deepEqual(
+      store.nodes().map(({ state }) => state),
+      ['down', 'down', 'down'],
+    );
+    assert.deepEqual((await store.stats()).nodes, {});
+    await fails(() => store.bucket('b').get('k'), 'CLOSED');
+
+    // Every replica has what was acknowledged by some: a clean stop leaves no write half way.
+    const replicas = readReplicas(path);
+    assert.equal(replicas.size, keys.length + 1);
+    const incomplete = [...replicas].filter(([, copies]) => copies.length < 3).map(([key]) => key);
+    assert.deepEqual(incomplete, []);
+  }));
+
+test('nodes stop, crash and start by request, as often as one likes', () =>
+  inDirectory(async (path) => {
+    await using({ path, ...SMALL }, async (store) => {
+      const state = (name: string) => store.nodes().find((node) => node.name === name)!.state;
+      const { admin } = store;
+      for (const name of ['x', '', 'A', '__proto__', 5, undefined]) {
+        for (const act of [admin.stop, admin.start, admin.crash]) {
+          await fails(() => act(name as string), { code: 'INVALID_ARGUMENT', message: /the nodes are a, b, c/ });
+        }
+      }
+      await admin.start('a');
+      for (const end of [admin.stop, admin.crash]) {
+        await text(store).put('k', 'v');
+        assert.equal(await end('b'), undefined);
+        assert.equal(state('b'), 'down');
+        await end('b');
+        await Promise.all([admin.stop('b'), admin.crash('b')]);
+        assert.equal(state('b'), 'down');
+        assert.deepEqual(Object.keys((await store.stats()).nodes), ['a', 'c']);
+        await Promise.all([admin.start('b'), admin.start('b')]);
+        assert.equal(state('b'), 'up');
+        assert.equal(await admin.start('b'), undefined);
+        assert.equal((await text(store).get('k', { r: 'all' })).found, true);
+      }
+      // Several at once, and all of them.
+      await Promise.all(['a', 'b', 'c'].map((name, i) => (i === 1 ? admin.crash(name) : admin.stop(name))));
+      await fails(() => text(store).get('k', { r: 1 }), 'QUORUM_UNAVAILABLE');
+      await Promise.all(['a', 'b', 'c'].map((name) => admin.start(name)));
+      assert.equal((await text(store).get('k', { r: 'all' })).found, true);
+      // Stopped while it starts.
+      await admin.stop('c');
+      const starting = admin.start('c').catch(() => undefined);
+      await admin.stop('c');
+      await starting;
+      assert.equal(state('c'), 'down');
+      await admin.start('c');
+      assert.equal(state('c'), 'up');
+    });
+  }));
+
+test('one node down: two of three go on, three of three are refused, and nothing of those is stored', () =>
+  using({ nodes: 3, n: 3 }, async (store) => {
+    const bucket = text(store);
+    await bucket.put('before', 'v', { w: 'all' });
+    await store.admin.stop('b');
+    assert.deepEqual(
+      store.nodes().map(({ state }) => state),
+      ['up', 'down', 'up'],
+    );
+    const keys = Array.from({ length: 50 }, (_, i) => `k${i}`);
+    for (const receipt of await Promise.all(keys.map((key) => bucket.put(key, 'v', { w: 2 })))) {
+      assert.deepEqual(receipt.acks.map(({ node }) => node).sort(), ['a', 'c']);
+    }
+    const refused = keys.map((key) =>
+      fails(() => bucket.put(`${key} refused`, 'v', { w: 3 }), {
+        code: 'QUORUM_UNAVAILABLE',
+        definite: true,
+        message: /2 of the 3/,
+      }),
+    );
+    await Promise.all(refused);
+    await fails(() => bucket.put('before', 'w', { pw: 3 }), 'QUORUM_UNAVAILABLE');
+    await fails(() => bucket.delete('before', { w: 'all' }), 'QUORUM_UNAVAILABLE');
+    await fails(() => bucket.get('before', { r: 'all' }), 'QUORUM_UNAVAILABLE');
+    await fails(() => bucket.get('before', { pr: 3 }), 'QUORUM_UNAVAILABLE');
+    await store.admin.start('b');
+    for (const key of keys) {
+      assert.equal(
+        (await bucket.get(key, { r: 'all' })).value,
+        'v',
+        'a node that lost its memory is refilled by reads',
+      );
+      assert.equal((await bucket.get(`${key} refused`, { r: 'all' })).found, false);
+    }
+    assert.equal((await bucket.get('before', { r: 'all' })).value, 'v');
+    const { nodes, puts, gets } = await store.stats();
+    assert.deepEqual(Object.keys(nodes), ['a', 'b', 'c']);
+    assert(puts.count >= 51 && puts.p50Ms > 0 && puts.maxMs >= puts.p99Ms && gets.count > 0);
+    assert(nodes.a!.readRepairs! + nodes.b!.readRepairs! + nodes.c!.readRepairs! > 0);
+  }));
+
+test('a node whose file is damaged cannot be started, and says so; the others go on', () =>
+  inDirectory(async (path) => {
+    await using({ path, ...SMALL }, async (store) => {
+      await text(store).put('k', 'v', { w: 'all' });
+      await store.admin.stop('b');
+      truncateSync(join(path, 'b', 'objects.mdb'), 5_000);
+      const told: string[] = [];
+      const heard = (warning: Error) => void told.push(warning.message);
+      process.on('warning', heard);
+      for (let i = 0; i < 2; i++) {
+        await fails(() => store.admin.start('b'), {
+          code: 'STORAGE_FAILED',
+          message: /node "b".*objects\.mdb is damaged/,
+        });
+        assert.equal(store.nodes()[1]!.state, 'down');
+      }
+      // Whoever asked was told; nobody tries again behind his back.
+      for (let i = 0; i < 20; i++)
+        await text(store).put('others', 'v', { causalContext: (await text(store).get('others')).causalContext });
+      process.off('warning', heard);
+      assert.deepEqual(told, []);
+      assert.equal((await text(store).get('k')).value, 'v');
+      await text(store).put('k', 'w');
+    });
+    // With such a node the store does not open, nor stay locked.
+    for (let i = 0; i < 2; i++) await fails(() => open({ path }), { code: 'STORAGE_FAILED', message: /node "b"/ });
+    rmSync(join(path, 'b'), { recursive: true });
+    await using({ path }, async (store) => {
+      assert.equal((await text(store).get('k', { r: 'all' })).siblings.length, 2);
+    });
+  }));
+
+test('what takes too long fails in time: definite for reads, indefinite for writes that were sent', async () => {
+  const faults = new Faults();
+  const store = await openWith({ nodes: 3, n: 3 }, { entry: FAULTY_WORKER });
+  try {
+    const bucket = text(store);
+    await bucket.put('k', 'v', { w: 'all' });
+    await faults.strike(1, 'stall');
+    const slow = fails(() => bucket.put('k1', 'v', { w: 'all', timeoutMs: 200 }), {
+      code: 'QUORUM_NOT_MET',
+      definite: false,
+    });
+    const { got, wanted } = (await slow) as QuorumNotMetError;
+    assert.deepEqual([got, wanted], [2, 3]);
+    assert.equal((await bucket.get('k', { r: 'all', timeoutMs: 20_000 })).value, 'v', 'it goes on');
+    await Promise.all([0, 1, 2].map((node) => faults.strike(node, 'stall')));
+    const started = performance.now();
+    const outcomes = [
+      fails(() => bucket.put('k2', 'v', { timeoutMs: 100 }), {
+        code: 'TIMEOUT',
+        definite: false,
+        message: /may be stored/,
+      }),
+      fails(() => bucket.get('k', { timeoutMs: 100 }), { code: 'TIMEOUT', definite: true }),
+      fails(() => bucket.delete('k', { timeoutMs: 100 }), { code: 'TIMEOUT' }),
+      fails(() => bucket.scan({ timeoutMs: 100 }).next(), { code: 'TIMEOUT' }),
+    ];
+    await Promise.all(outcomes);
+    assert(performance.now() - started < 1_200, 'the answers came too late');
+    assert.equal((await store.stats()).inFlight, 0);
+    assert.equal((await bucket.get('k', { r: 'all', timeoutMs: 20_000 })).value, 'v');
+  } finally {
+    await store.close();
+    faults.close();
+  }
+});

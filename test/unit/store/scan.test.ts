@@ -1,0 +1,155 @@
+/** Scans: order, bounds, pages, cursors, deleted keys, values, keys that are not text, nodes that are down. */
+import assert from 'node:assert/strict';
+import { type Bucket, open, type ScanEntry, type ScanOptions } from '../../../src/index.js';
+import { fails } from '../../support/rejection.js';
+import { test } from '../../support/test.js';
+
+const opened = open({ nodes: 3, n: 3 });
+/** More than a page of 256 in several partitions; byte order is not the order of the numbers. */
+const KEYS = Array.from({ length: 3_000 }, (_, i) => `k${i}`);
+const SORTED = [...KEYS].sort();
+
+async function filled(name: string): Promise<Bucket<string>> {
+  const bucket = (await opened).bucket<string>(name, { codec: 'text' });
+  for (let at = 0; at < KEYS.length; at += 500) {
+    await Promise.all(KEYS.slice(at, at + 500).map((key) => bucket.put(key, `value of ${key}`)));
+  }
+  return bucket;
+}
+
+const numbers = filled('numbers');
+
+async function entriesOf<V>(bucket: Bucket<V>, options?: ScanOptions): Promise<ScanEntry<V>[]> {
+  const entries: ScanEntry<V>[] = [];
+  for await (const entry of bucket.scan(options)) entries.push(entry);
+  return entries;
+}
+
+async function keysOf(bucket: Bucket<string>, options?: ScanOptions): Promise<unknown[]> {
+  return (await entriesOf(bucket, options)).map(({ key }) => key);
+}
+
+test('a scan gives every key once, in byte order, within all of its bounds', async () => {
+  const bucket = await numbers;
+  assert.deepEqual(await keysOf(bucket), SORTED);
+  const cases: [ScanOptions, (key: string) => boolean][] = [
+    [{ prefix: 'k29' }, (key) => key.startsWith('k29')],
+    [{ prefix: 'k' }, () => true],
+    [{ prefix: 'x' }, () => false],
+    [{ prefix: '' }, () => true],
+    [{ gte: 'k5', lt: 'k51' }, (key) => key >= 'k5' && key < 'k51'],
+    [{ gt: 'k5', lte: 'k51' }, (key) => key > 'k5' && key <= 'k51'],
+    [{ gt: 'k5', gte: 'k6', lt: 'k8', lte: 'k7' }, (key) => key >= 'k6' && key <= 'k7'],
+    [{ gte: 'k7', lt: 'k7' }, () => false],
+    [{ gte: 'k7', lte: 'k7' }, (key) => key === 'k7'],
+    [{ gt: 'z', lt: 'a' }, () => false],
+    [{ prefix: 'k1', gte: 'k15', lt: 'k17' }, (key) => key >= 'k15' && key < 'k17'],
+    [{ prefix: new TextEncoder().encode('k2'), r: 'all' }, (key) => key.startsWith('k2')],
+  ];
+  for (const [options, isWithin] of cases) {
+    assert.deepEqual(await keysOf(bucket, options), SORTED.filter(isWithin), JSON.stringify(options));
+  }
+  for (const limit of [0, 1, 255, 256, 257, 3_000, 5_000]) {
+    assert.deepEqual(await keysOf(bucket, { limit }), SORTED.slice(0, limit));
+  }
+});
+
+test('a cursor goes on behind its entry, also when the key is gone', async () => {
+  const bucket = await numbers;
+  let after: string | undefined;
+  const keys: unknown[] = [];
+  for (;;) {
+    const page = await entriesOf(bucket, { limit: 700, ...(after === undefined ? {} : { after }) });
+    if (page.length === 0) break;
+    keys.push(...page.map(({ key }) => key));
+    after = page.at(-1)!.cursor;
+  }
+  assert.deepEqual(keys, SORTED);
+  const own = (await opened).bucket<string>('cursor', { codec: 'text' });
+  for (const key of ['a', 'b', 'c']) await own.put(key, key);
+  const [, b] = await entriesOf(own);
+  await own.delete('b');
+  assert.deepEqual(await keysOf(own, { after: b!.cursor }), ['c']);
+  assert.deepEqual(await keysOf(own, { after: b!.cursor, gt: 'a' }), ['c']);
+  assert.deepEqual(await keysOf(own, { after: b!.cursor, lt: 'c' }), []);
+});
+
+test('deleted keys are skipped, siblings are shown, values only on request', async () => {
+  const bucket = (await opened).bucket<string>('values', { codec: 'text' });
+  for (const key of ['deleted', 'plain', 'siblings', 'siblings']) await bucket.put(key, key);
+  await bucket.delete('deleted');
+  const bare = await entriesOf(bucket);
+  assert.deepEqual(
+    bare.map((entry) => Object.keys(entry).sort()),
+    [
+      ['cursor', 'key'],
+      ['cursor', 'key'],
+    ],
+  );
+  const [plain, siblings] = await entriesOf(bucket, { values: true });
+  assert.deepEqual([plain!.key, plain!.found, plain!.value], ['plain', true, 'plain']);
+  assert.deepEqual(
+    siblings!.siblings!.map(({ value }) => value),
+    ['siblings', 'siblings'],
+  );
+  await fails(() => siblings!.value, 'CONFLICT');
+  // An entry's context answers what it showed.
+  await bucket.put('siblings', 'resolved', { causalContext: siblings!.causalContext });
+  assert.equal((await bucket.get('siblings')).value, 'resolved');
+  assert.match(JSON.stringify(plain), /"key":"plain".*"value":"plain"/);
+});
+
+test('keys that are not text come as bytes; a bucket shows only its own', async () => {
+  const store = await opened;
+  const bucket = store.bucket('binary');
+  const keys = [
+    Uint8Array.of(0),
+    Uint8Array.of(0, 0),
+    Uint8Array.of(0x41),
+    Uint8Array.of(0xff),
+    Uint8Array.of(0xff, 0xff),
+  ];
+  for (const key of keys) await bucket.put(key, Uint8Array.of(1));
+  await store.bucket('binar').put('y', Uint8Array.of(1));
+  await store.bucket('binary2').put('y', Uint8Array.of(1));
+  await store.bucket('binary', { type: 'other' }).put('y', Uint8Array.of(1));
+  const entries = await entriesOf(bucket);
+  assert.deepEqual(
+    entries.map(({ key }) => key),
+    ['\0', '\0\0', 'A', keys[3], keys[4]],
+  );
+  assert.deepEqual(
+    (await entriesOf(bucket, { after: entries[3]!.cursor })).map(({ key }) => key),
+    [keys[4]],
+  );
+  assert.deepEqual((await entriesOf(bucket, { gte: keys[3]! })).length, 2);
+});
+
+test('a scan that is left early leaves nothing behind; several go on side by side', async () => {
+  const store = await opened;
+  const bucket = await numbers;
+  for await (const { key } of bucket.scan()) {
+    if (key === SORTED[10]) break;
+  }
+  const [a, b] = [bucket.scan(), bucket.scan({ prefix: 'k1' })];
+  assert.equal((await a.next()).value.key, 'k0');
+  assert.equal((await b.next()).value.key, 'k1');
+  assert.equal((await a.next()).value.key, 'k1');
+  await a.return?.();
+  assert.equal((await a.next()).done, true);
+  const deadline = performance.now() + 5_000;
+  while ((await store.stats()).inFlight > 0) assert(performance.now() < deadline);
+});
+
+test('a scan is complete while a node is down, and says so when it cannot be', async () => {
+  const store = await opened;
+  const bucket = await numbers;
+  await store.admin.stop('b');
+  assert.deepEqual(await keysOf(bucket), SORTED);
+  await fails(() => keysOf(bucket, { r: 'all' }), 'QUORUM_UNAVAILABLE');
+  await store.admin.crash('c');
+  assert.deepEqual(await keysOf(bucket, { r: 1 }), SORTED);
+  await fails(() => keysOf(bucket), 'QUORUM_UNAVAILABLE');
+  await store.close();
+  await fails(() => keysOf(bucket), 'CLOSED');
+});
