@@ -23,7 +23,7 @@ import { AttemptWindow } from '../src/quorum/attempt-window.js';
 import { GetQuorum, type GetVerdict } from '../src/quorum/get-quorum.js';
 import { mergePages, type Page } from '../src/quorum/page-merge.js';
 import { PutQuorum, type PutVerdict } from '../src/quorum/put-quorum.js';
-import { hasSlot } from '../src/quorum/slots.js';
+import { countSlots, hasSlot, NO_SLOTS } from '../src/quorum/slots.js';
 import {
   type Actor,
   type ActorContext,
@@ -457,9 +457,13 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
         if (merged !== null) this.repair(operation, merged, context);
         return;
       }
-      case 'failed':
+      case 'failed': {
         this.failRead(operation, ticket, context, cause);
+        // Too few were readable: what there is heals the others, and the next read may succeed.
+        const readable = quorum.corruptSlots === NO_SLOTS ? null : mergeAll(operation.records);
+        if (readable !== null) this.repair(operation, readable, context);
         return;
+      }
     }
   }
 
@@ -559,7 +563,9 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
     cause: 'timeout' | undefined,
   ): void {
     const { got, wanted, corruptSlots } = operation.quorum;
-    const why = got === 0 && corruptSlots !== 0 ? 'corrupt' : whyFailed(operation, got, cause);
+    // Said only if it is true: other replicas may be readable, or out of reach.
+    const allCorrupt = countSlots(corruptSlots) === operation.order.length;
+    const why = allCorrupt ? 'corrupt' : whyFailed(operation, got, cause);
     this.counters.failed++;
     context.reply(operation.incoming, { type: 'failed', failure: { why, got, wanted, definite: true } });
     this.operations.remove(ticket);

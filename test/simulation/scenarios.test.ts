@@ -215,6 +215,23 @@ test('an unreadable record is not served, and healed by the read that meets it',
   assert.equal(cluster.replica(first!).read('cart'), 'milk');
 });
 
+test('CORRUPT is said only of a key that no replica can read', () => {
+  const cluster = new SimulatedCluster({ seed: 16, spawn });
+  acknowledged(cluster.settle(cluster.put('cart', 'milk', { w: 3 })));
+  const [first, second, third] = cluster.primariesOf('cart');
+  cluster.rot(first!, 'cart');
+  const strict = cluster.settle(cluster.get('cart', { r: 3 }));
+  assert(strict.end?.type === 'failed' && strict.end.failure.why === 'not-met', JSON.stringify(strict.end));
+  cluster.runFor(10);
+  // The read that failed has healed the replica for the next one.
+  assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3 }))), ['milk']);
+  cluster.rot(first!, 'cart');
+  cluster.rot(second!, 'cart');
+  cluster.rot(third!, 'cart');
+  const hopeless = cluster.settle(cluster.get('cart', { r: 2 }));
+  assert(hopeless.end?.type === 'failed' && hopeless.end.failure.why === 'corrupt', JSON.stringify(hopeless.end));
+});
+
 test('a put upon an unreadable record is minted by another primary, and both writes are there', () => {
   const cluster = new SimulatedCluster({ seed: 13, spawn });
   const [first] = cluster.primariesOf('cart');
