@@ -94,6 +94,8 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   }
 
   private mint(put: ObjectPut, durable: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
+    // Whatever comes of it: a second copy of a put that is refused now must not be minted later.
+    const seen = this.attempts.see(put.attempt);
     const local = this.load(put.key);
     if (local === 'corrupt' || local === 'newer') {
       // What this writer minted for the key is unknown now; another replica knows it all the same.
@@ -102,7 +104,6 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       return;
     }
     const outcome = outcomeOf(local, put.attempt, undefined);
-    const seen = this.attempts.see(put.attempt);
     if (outcome !== 'unknown' || seen !== 'new') {
       this.answerKnown(put, outcome, local, durable, incoming, context);
       return;
@@ -130,7 +131,6 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       body: put.body,
     });
     if (minted.object.siblings.length > this.maxSiblings) {
-      this.attempts.unsee(put.attempt);
       context.reply(incoming, { type: 'not-minted', why: 'too-many-siblings' });
       return;
     }

@@ -91,7 +91,7 @@ export class Replica {
 
   /** The committed record, or undefined. */
   record(key: string): Uint8Array | undefined {
-    return this.disk.read(Buffer.from(locate(key, this.partitions)).toString('latin1'));
+    return this.disk.peek(locate(key, this.partitions));
   }
 
   /** The object, undefined if there is none or it is unreadable. */
@@ -139,6 +139,8 @@ export class SimulatedCluster {
   private readonly primaries: readonly (readonly number[])[];
   /** Nodes that were stopped or crashed on purpose: they wait for `startNode`. */
   private readonly keptDown = new Set<number>();
+  /** Nodes that are to crash at a point that they may not have come to yet. */
+  private readonly doomed = new Set<number>();
 
   constructor(options: SimulatedClusterOptions) {
     const { seed, nodes = 5, n = 3, partitions = 16, clients = 3 } = options;
@@ -220,6 +222,7 @@ export class SimulatedCluster {
   crashNode(name: string, point: CrashPoint | 'now' = 'now'): void {
     this.say(`node ${name} crashes${point === 'now' ? '' : `, ${point}`}`);
     this.keptDown.add(this.nodeOf(name));
+    if (point !== 'now') this.doomed.add(this.nodeOf(name));
     this.simulator.crashThread(this.nodeOf(name), point);
   }
 
@@ -366,8 +369,7 @@ export class SimulatedCluster {
   healthyDisk(name: string): void {
     this.say(`the disk of ${name} is well`);
     const disk = this.disk(name);
-    disk.setFaults({ commitFailure: 0, flushFailure: 0 });
-    disk.setCapacity(Number.POSITIVE_INFINITY);
+    disk.heal();
     disk.setLatency({ minMs: 0.1, meanExtraMs: 0.2 });
   }
 
@@ -382,6 +384,8 @@ export class SimulatedCluster {
       const behind = SIMULATION_EPOCH_MS + this.time - clock.wall(this.time);
       if (Math.abs(behind) > 1_000) this.jumpClock(name, Math.floor(behind));
     }
+    // Crashes that are still to come would come after the healing.
+    for (const node of this.doomed) this.simulator.crashThread(node);
     this.startProcess();
   }
 
@@ -451,6 +455,7 @@ export class SimulatedCluster {
 
   private wentDown(thread: number, why: Downfall): void {
     if (thread >= this.names.length) return;
+    this.doomed.delete(thread);
     if (why.type === 'failed') this.say(`node ${this.names[thread]} fails: ${String(why.error)}`);
     this.tellClients(thread);
     // The simulator brings a thread that failed back by itself.
