@@ -563,9 +563,10 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
     cause: 'timeout' | undefined,
   ): void {
     const { got, wanted, corruptSlots } = operation.quorum;
-    // Said only if it is true: other replicas may be readable, or out of reach.
-    const allCorrupt = countSlots(corruptSlots) === operation.order.length;
-    const why = allCorrupt ? 'corrupt' : whyFailed(operation, got, cause);
+    let why = whyFailed(operation, got, cause);
+    // 'corrupt' says that nobody has a readable record; while one has not been asked, that is not known.
+    if (countSlots(corruptSlots) === operation.order.length) why = 'corrupt';
+    else if (corruptSlots !== 0 && why === 'unavailable') why = 'not-met';
     this.counters.failed++;
     context.reply(operation.incoming, { type: 'failed', failure: { why, got, wanted, definite: true } });
     this.operations.remove(ticket);

@@ -31,6 +31,7 @@ await runWorkerThread<NodeStart>(({ host, thread, data }) => {
   };
   return {
     control,
+    canFlush: storage.persistent,
     stopped: () => storage.stop(),
   };
 });

@@ -102,8 +102,9 @@ export class BodyDesk {
     this.announced.push(announced);
   }
 
-  /** Pulls what the credit allows. Called at the end of each turn. */
+  /** Pulls what the credit allows. Called with each publishing, and when bodies have arrived. */
   pull(): void {
+    if (this.announced.length === 0) return;
     let count = 0;
     for (const next of this.announced) {
       if (this.pulledBytes > 0 && this.pulledBytes + next.length > CREDIT_BYTES) break;

@@ -105,8 +105,6 @@ interface Seat {
   readonly supervision: Supervision;
   state: ThreadState;
   incarnation: number;
-  /** Its present start was asked for: whoever asked hears of a failure, and it is not tried again. */
-  startAsked: boolean;
   data: unknown;
   running: Running | undefined;
   restart: NodeJS.Timeout | undefined;
@@ -173,7 +171,6 @@ export class ThreadGroup {
         supervision: new Supervision(options.supervision ?? DEFAULT_SUPERVISION),
         state: 'down',
         incarnation: 0,
-        startAsked: false,
         data: undefined,
         running: undefined,
         restart: undefined,
@@ -268,7 +265,7 @@ export class ThreadGroup {
       workerData: start,
       transferList: [...links.map(({ port }) => port), control.port2],
       name: `thread ${thread}`,
-      execArgv: inheritedArguments(process.execArgv),
+      ...(hasLoaders(process.execArgv) ? { execArgv: [] } : {}),
       ...(this.options.heapMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: this.options.heapMb } }),
     });
     this.enroll(thread, doorbell, (order, transfer) => worker.postMessage(order, transfer));
@@ -410,6 +407,16 @@ export class ThreadGroup {
   }
 }
 
+/**
+ * True if Node was started with module loaders. Workers would inherit them, although the entry is compiled JavaScript,
+ * and load them anew at every start (under tap, a start took seconds instead of 0.1). They get no options at all then:
+ * a list that is given is checked, and options of the process, `--max-old-space-size` say, are refused in it.
+ */
+function hasLoaders(options: readonly string[]): boolean {
+  const loaders = new Set(['--import', '--require', '-r', '--loader', '--experimental-loader']);
+  return options.some((option) => loaders.has(option.split('=', 1)[0]!));
+}
+
 /** A promise with its ends in hand (`Promise.withResolvers` came with Node 22). */
 function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: Error) => void } {
   let resolve!: (value: T) => void;
@@ -419,19 +426,4 @@ function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void; reje
     reject = onError;
   });
   return { promise, resolve, reject };
-}
-
-/**
- * The arguments of Node that a worker takes over: all but module loaders. The entry is compiled JavaScript; an
- * application's or a test runner's loader would only make every start of a thread slower, some by seconds.
- */
-function inheritedArguments(all: readonly string[]): string[] {
-  const loaders = new Set(['--import', '--require', '-r', '--loader', '--experimental-loader']);
-  const kept: string[] = [];
-  for (let i = 0; i < all.length; i++) {
-    const [name = ''] = all[i]!.split('=', 1);
-    if (!loaders.has(name)) kept.push(all[i]!);
-    else if (!all[i]!.includes('=')) i++;
-  }
-  return kept;
 }

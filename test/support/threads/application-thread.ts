@@ -7,13 +7,17 @@ import { Asker, tally } from './asker.js';
 
 const host = joinGroup(workerData as ApplicationEnds);
 const asker = await Asker.on(host);
-parentPort!.on('message', async (message: 'ask' | 'leave') => {
+async function ask(): Promise<void> {
+  const outcomes = await Promise.all(Array.from({ length: 1_000 }, (_, i) => asker.ask(i & 1, { number: i })));
+  parentPort!.postMessage(tally(outcomes));
+}
+
+parentPort!.on('message', (message: 'ask' | 'leave') => {
   if (message === 'leave') {
     host.close();
     parentPort!.close();
   } else {
-    const outcomes = await Promise.all(Array.from({ length: 1_000 }, (_, i) => asker.ask(i & 1, { number: i })));
-    parentPort!.postMessage(tally(outcomes));
+    void ask();
   }
 });
 parentPort!.postMessage('joined');

@@ -25,6 +25,9 @@ const APPLICATION = new URL('../../../support/threads/application-thread.js', im
 const IDLE_SCRIPT = fileURLToPath(new URL('../../../support/threads/idle-process.js', import.meta.url));
 const EXIT_SCRIPT = fileURLToPath(new URL('../../../support/threads/exit-process.js', import.meta.url));
 
+/** The children load no hooks of the test runner. */
+const PLAIN = { ...process.env, NODE_OPTIONS: '' };
+
 /** A group whose events can be waited for, closed when the test ends. */
 class Watched {
   readonly group: ThreadGroup;
@@ -218,7 +221,10 @@ test('a thread that hangs is ended by the watchdog', async (t) => {
 
 // Goal: nothing runs, and nothing holds the process, while nobody asks anything.
 test('idle threads use no time, and let the process end', async (t) => {
-  const { stdout } = await promisify(execFile)(process.execPath, [IDLE_SCRIPT, ENTRY.href], { timeout: 20_000 });
+  const { stdout } = await promisify(execFile)(process.execPath, [IDLE_SCRIPT, ENTRY.href], {
+    timeout: 20_000,
+    env: PLAIN,
+  });
   const { answers, cpuShare } = JSON.parse(stdout) as { answers: number; cpuShare: number };
   t.equal(answers, 1_000);
   t.ok(cpuShare < 0.01, `idle, ${(cpuShare * 100).toFixed(2)} % of one core`);
@@ -229,7 +235,7 @@ test('a process that exits while its workers commit does not hang', async (t) =>
   const path = t.testdir();
   for (const workMs of [20, 43, 71]) {
     const args = [EXIT_SCRIPT, COMMIT_ENTRY.href, path, String(workMs)];
-    const ended = await promisify(execFile)(process.execPath, args, { timeout: 20_000 }).catch(
+    const ended = await promisify(execFile)(process.execPath, args, { timeout: 20_000, env: PLAIN }).catch(
       (error: unknown) => error,
     );
     t.match(ended, { code: 7, signal: null });

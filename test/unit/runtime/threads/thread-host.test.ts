@@ -267,7 +267,7 @@ test('what cannot be encoded crashes its actor, and what cannot be decoded is to
   }
   b.spawn(
     3,
-    { ...ECHO, request: { ...ECHO.request, read: (from) => (from.text(), from.text(), ECHO.request.read(from)) } },
+    { ...ECHO, request: { ...ECHO.request, read: (from) => ECHO.request.read(from) && ECHO.request.read(from) } },
     () => new EchoActor(),
   );
   const asker = await Asker.on(a, 10);
@@ -284,8 +284,8 @@ test('bodies larger than a lane travel beside it, and hold nothing up', async (t
   const big = new Uint8Array(64 * 2 ** 20);
   for (let i = 0; i < big.length; i += 4_096) big[i] = i / 4_096;
   const order: string[] = [];
-  const large = asker.ask(1, { number: 1, body: big }).then((outcome) => (order.push('large'), outcome));
-  const small = asker.ask(1, { number: 2 }).then((outcome) => (order.push('small'), outcome));
+  const large = asker.ask(1, { number: 1, body: big }).finally(() => order.push('large'));
+  const small = asker.ask(1, { number: 2 }).finally(() => order.push('small'));
   t.equal(told(await small).told.number, 2);
   const back = told(await large).told;
   t.same(order, ['small', 'large']);
@@ -353,9 +353,26 @@ test('a stop tells actors, commits, flushes, and reports what was forgotten', as
   t.same(await asker.ask(1, {}), { failure: 'unreachable' });
   b.stop();
   t.same(await held, { failure: 'died' });
-  t.same(committer.log, ['commit', 'flush']);
+  t.same(
+    committer.log,
+    ['flush', 'commit', 'flush'],
+    'what the actors tell at their stop is not kept longer than the rest',
+  );
   t.same(troubles, ['forgotten-request']);
   t.throws(() => b.outside(() => {}), { name: 'InvariantError' });
+});
+
+test('a stop whose first flush fails is none: the actors are not asked to tell how far they came', async (t) => {
+  const [, b] = hostPair(t);
+  const committer = new FakeCommitter();
+  b.addCommitter(committer);
+  const told: string[] = [];
+  b.spawn(ECHO_SLOT, ECHO, () => Object.assign(new EchoActor(), { stop: () => void told.push('stop') }));
+  await new Promise((resolve) => setImmediate(resolve));
+  committer.failing = 'flush';
+  t.throws(() => b.stop(), /disk gone/);
+  t.same(told, []);
+  t.throws(() => b.outside(() => {}), { name: 'InvariantError' }, 'it is closed all the same');
 });
 
 test('contexts hold actors to their contract', async (t) => {
