@@ -31,7 +31,7 @@ class Story {
   }
 
   acked(id: string, own: EventId, given: EventId[] = [], kind: 'put' | 'delete' = 'put'): this {
-    this.begun(id, given, kind).ledger.apply({ type: 'acked', id, token: token(seen(...given, own)) });
+    this.begun(id, given, kind).ledger.apply({ type: 'acked', id, token: token(seen(...given, own)), nodes: ['a'] });
     return this;
   }
 
@@ -151,6 +151,17 @@ test('what cannot be explained is found', () => {
     const { ledger } = new Story().acked('a', dot(1));
     ledger.apply({ type: 'failed', id: 'a', code: 'TIMEOUT', definite: false });
   }, /a has two outcomes/);
+});
+
+test('a node that has lost what it acknowledged is found', () => {
+  const left = (node: string, ...siblings: [string | null, EventId][]) =>
+    new Map([['k', [replicaOf(node, objectOf(siblings))]]]);
+  const checked = (replicas: Map<string, Replica[]>) => new Story().acked('a', dot(1)).ledger.checkStored(replicas);
+  checked(left('a', ['a', dot(1)]));
+  checked(left('a', ['b', dot(2)], ['a', dot(1)]));
+  assert.throws(() => checked(new Map()), /node a acknowledged a, and has lost it/);
+  assert.throws(() => checked(left('b', ['a', dot(1)])), /node a acknowledged a, and has lost it/);
+  assert.throws(() => checked(left('a', ['b', dot(2)])), /node a acknowledged a, and has lost it/);
 });
 
 test('replicas that are missing, too many or different are found', () => {
