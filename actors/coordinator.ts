@@ -5,7 +5,7 @@
  * Lives once per node. Hears `CoordinatorRequest`; asks vnodes, its own node's first, because that hop is free.
  */
 import { InFlight } from '../src/base/in-flight.js';
-import type { Dot } from '../src/clocks/event-id.js';
+import { type Attempt, type Dot, sameEvent } from '../src/clocks/event-id.js';
 import { type Timestamp, ZERO_TIMESTAMP } from '../src/clocks/timestamp.js';
 import { digestHigh, digestLow, sameDigest } from '../src/codec/record.js';
 import { mergeRecords } from '../src/codec/record-update.js';
@@ -19,10 +19,11 @@ import type {
 import type { ObjectPut } from '../src/messages/object-request.js';
 import type { VnodeAnswer, VnodeRequest } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
+import { AttemptWindow } from '../src/quorum/attempt-window.js';
 import { GetQuorum, type GetVerdict } from '../src/quorum/get-quorum.js';
 import { mergePages, type Page } from '../src/quorum/page-merge.js';
 import { PutQuorum, type PutVerdict } from '../src/quorum/put-quorum.js';
-import { hasSlot } from '../src/quorum/slots.js';
+import { countSlots, hasSlot, NO_SLOTS } from '../src/quorum/slots.js';
 import {
   type Actor,
   type ActorContext,
@@ -48,11 +49,15 @@ const SWEEP = 'sweep';
 /** A correlation is a ticket and a slot below this; the highest slot marks repairs, whose outcome nobody awaits. */
 const SLOTS = 64;
 const REPAIR = 63;
+/** Reasons not to mint that hold on every replica. */
+const REFUSALS: ReadonlySet<string> = new Set(['too-many-siblings', 'object-too-large', 'voided']);
 const NOTHING_STORED = new Uint8Array(0);
 
 interface PutOperation {
   readonly type: 'put';
   readonly incoming: Incoming<CoordinatorAnswer>;
+  /** Further copies of the request, which get the same answer. */
+  copies: Incoming<CoordinatorAnswer>[] | null;
   readonly deadline: number;
   /** Slot → node. */
   readonly order: readonly number[];
@@ -65,6 +70,8 @@ interface PutOperation {
   timestamp: Timestamp;
   /** Slots that refused for lack of room. */
   refusals: number;
+  /** Slots that could not mint because their record of the key is unreadable. */
+  corrupt: number;
 }
 
 interface GetOperation {
@@ -98,6 +105,8 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
   private readonly node: number;
   private readonly counters: NodeCounters;
   private readonly operations: InFlight<Operation>;
+  /** The puts that came before. */
+  private readonly attempts = new AttemptWindow();
   /** By partition: the primaries with this node first, if it is one of them. */
   private readonly orders: readonly (readonly number[])[];
   /** By node, by partition: made once, for every message. */
@@ -185,11 +194,16 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
     incoming: Incoming<CoordinatorAnswer>,
     context: ActorContext,
   ): void {
+    if (this.attempts.see(message.put.attempt) !== 'new') {
+      this.joinPut(message.put.attempt, incoming, context);
+      return;
+    }
     const partition = partitionOf(message.put.key);
     const order = this.orders[partition]!;
     const operation: PutOperation = {
       type: 'put',
       incoming,
+      copies: null,
       deadline: context.now() + message.timeoutMs,
       order,
       partition,
@@ -200,6 +214,7 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
       dot: null,
       timestamp: ZERO_TIMESTAMP,
       refusals: 0,
+      corrupt: 0,
     };
     const ticket = this.operations.add(operation);
     if (ticket === -1) {
@@ -208,6 +223,31 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
     }
     this.counters.puts++;
     this.askToMint(operation, ticket, context);
+  }
+
+  /**
+   * A transport that resends has delivered this put before. Acting on it again could mint it at a second vnode, or after
+   * it had failed for certain.
+   */
+  private joinPut(attempt: Attempt, incoming: Incoming<CoordinatorAnswer>, context: ActorContext): void {
+    let joined = false;
+    this.operations.forEach((operation) => {
+      if (operation.type !== 'put' || operation.quorum.replied || !sameEvent(operation.put.attempt, attempt)) return;
+      operation.copies ??= [];
+      operation.copies.push(incoming);
+      joined = true;
+    });
+    if (joined) return;
+    // The first copy has had the outcome; should that answer be lost, this one claims nothing.
+    const failure: OperationFailure = { why: 'timeout', got: 0, wanted: 0, definite: false };
+    context.reply(incoming, { type: 'failed', failure });
+  }
+
+  private replyToPut(operation: PutOperation, answer: CoordinatorAnswer, context: ActorContext): void {
+    context.reply(operation.incoming, answer);
+    if (operation.copies === null) return;
+    for (const copy of operation.copies) context.reply(copy, answer);
+    operation.copies = null;
   }
 
   private askToMint(operation: PutOperation, ticket: number, context: ActorContext): void {
@@ -242,8 +282,9 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
         this.actOnPut(operation, ticket, quorum.onWrote(slot, false), context);
         return;
       case 'not-minted':
-        if (answer.why === 'too-many-siblings' || answer.why === 'voided') {
-          this.failPut(operation, ticket, answer.why, true, context);
+        if (answer.why === 'corrupt') operation.corrupt++;
+        if (REFUSALS.has(answer.why)) {
+          this.failPut(operation, ticket, answer.why as OperationFailure['why'], true, context);
           return;
         }
         this.actOnPut(
@@ -294,12 +335,11 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
         this.replicate(operation, ticket, context);
         return;
       case 'succeeded':
-        context.reply(operation.incoming, {
-          type: 'put-done',
-          dot: operation.dot!,
-          timestamp: operation.timestamp,
-          acks: acksOf(operation),
-        });
+        this.replyToPut(
+          operation,
+          { type: 'put-done', dot: operation.dot!, timestamp: operation.timestamp, acks: acksOf(operation) },
+          context,
+        );
         break;
       case 'failed': {
         const { got, wanted } = quorum;
@@ -334,7 +374,7 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
     wanted = 0,
   ): void {
     this.counters.failed++;
-    context.reply(operation.incoming, { type: 'failed', failure: { why, got, wanted, definite } });
+    this.replyToPut(operation, { type: 'failed', failure: { why, got, wanted, definite } }, context);
     if (definite) this.operations.remove(ticket);
   }
 
@@ -423,9 +463,13 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
         if (merged !== null) this.repair(operation, merged, context);
         return;
       }
-      case 'failed':
+      case 'failed': {
         this.failRead(operation, ticket, context, cause);
+        // Too few were readable: what there is heals the others, and the next read may succeed.
+        const readable = quorum.corruptSlots === NO_SLOTS ? null : mergeAll(operation.records);
+        if (readable !== null) this.repair(operation, readable, context);
         return;
+      }
     }
   }
 
@@ -525,7 +569,10 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
     cause: 'timeout' | undefined,
   ): void {
     const { got, wanted, corruptSlots } = operation.quorum;
-    const why = got === 0 && corruptSlots !== 0 ? 'corrupt' : whyFailed(operation, got, cause);
+    let why = whyFailed(operation, got, cause);
+    // 'corrupt' says that nobody has a readable record; while one has not been asked, that is not known.
+    if (countSlots(corruptSlots) === operation.order.length) why = 'corrupt';
+    else if (corruptSlots !== 0 && why === 'unavailable') why = 'not-met';
     this.counters.failed++;
     context.reply(operation.incoming, { type: 'failed', failure: { why, got, wanted, definite: true } });
     this.operations.remove(ticket);
@@ -570,6 +617,7 @@ function whyFailed(
   got: number,
   cause: 'timeout' | 'storage' | undefined,
 ): OperationFailure['why'] {
+  if (operation.type === 'put' && operation.corrupt === operation.order.length) return 'corrupt';
   if (cause === 'timeout') return got === 0 ? 'timeout' : 'not-met';
   if (operation.refusals > 0) return 'overloaded';
   if (cause === 'storage') return 'storage';

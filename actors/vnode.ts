@@ -30,6 +30,8 @@ export interface VnodeOptions {
   readonly counters: NodeCounters;
   /** A put that would leave more siblings is refused; merges never are. */
   readonly maxSiblings: number;
+  /** A put that would make the key's record longer is refused; merges never are. */
+  readonly maxObjectBytes: number;
 }
 
 const NOTHING_SEEN: SeenContext = { context: EMPTY_CONTEXT, highestTimestamp: ZERO_TIMESTAMP };
@@ -43,6 +45,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   private readonly identity: NodeIdentity;
   private readonly counters: NodeCounters;
   private readonly maxSiblings: number;
+  private readonly maxObjectBytes: number;
   private readonly clock: HybridLogicalClock;
   private readonly attempts = new AttemptWindow();
   private writer: WriterId;
@@ -55,6 +58,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.identity = options.identity;
     this.counters = options.counters;
     this.maxSiblings = options.maxSiblings;
+    this.maxObjectBytes = options.maxObjectBytes;
     this.clock = new HybridLogicalClock(context.wallClock(), context.now());
     const marker = options.identity.take(options.partition);
     if (marker === undefined) {
@@ -94,6 +98,8 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   }
 
   private mint(put: ObjectPut, durable: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
+    // Whatever comes of it: a second copy of a put that is refused now must not be minted later.
+    const seen = this.attempts.see(put.attempt);
     const local = this.decode(this.objects.get(put.key));
     if (local === 'corrupt' || local === 'newer') {
       // What this writer minted for the key is unknown now; another replica knows it all the same.
@@ -102,7 +108,6 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       return;
     }
     const outcome = outcomeOf(local, put.attempt, undefined);
-    const seen = this.attempts.see(put.attempt);
     if (outcome !== 'unknown' || seen !== 'new') {
       this.answerKnown(put, outcome, local, durable, incoming, context);
       return;
@@ -130,13 +135,17 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       body: put.body,
     });
     if (minted.object.siblings.length > this.maxSiblings) {
-      this.attempts.unsee(put.attempt);
       context.reply(incoming, { type: 'not-minted', why: 'too-many-siblings' });
+      return;
+    }
+    const record = encodeRecord(minted.object);
+    // One sibling alone was measured by the client; what a put may not do is pile them up.
+    if (minted.object.siblings.length > 1 && record.length > this.maxObjectBytes) {
+      context.reply(incoming, { type: 'not-minted', why: 'object-too-large' });
       return;
     }
     this.counter++;
     this.counters.minted++;
-    const record = encodeRecord(minted.object);
     this.objects.put(put.key, record);
     // A dot needs no commit before it travels: if the commit fails, this vnode changes its writerId.
     context.notice(incoming, { type: 'minted', record, dot, timestamp: minted.sibling.timestamp });

@@ -1,7 +1,7 @@
 /**
- * Remembers which attempts a vnode has minted, so that a message that arrives twice mints once.
+ * Remembers which attempts a vnode or a coordinator was asked for, so that a message that arrives twice mints once.
  *
- * A client numbers its attempts 1, 2, 3, …; a vnode sees some of them, roughly in order. Per client the window keeps
+ * A client numbers its attempts 1, 2, 3, …; each actor sees some of them, roughly in order. Per client the window keeps
  * one bit for each of the last 65,536 numbers: a number before the window is too old to be told from a repeated one,
  * and refused. The bits cost 8 KiB a client; clients are forgotten in the order of their last use beyond a bound.
  * Source: the anti-replay window of IPsec (RFC 4303 §3.4.3, RFC 6479), used for puts.
@@ -45,14 +45,6 @@ export class AttemptWindow {
     if ((client.bits[word]! & mask) !== 0) return 'seen';
     client.bits[word]! |= mask;
     return 'new';
-  }
-
-  /** Forgets that `attempt` was seen: nothing was minted for it after all. */
-  unsee(attempt: Attempt): void {
-    const client = this.clientOf(attempt);
-    if (attempt.counter > client.highest || attempt.counter <= client.highest - WINDOW) return;
-    const bit = attempt.counter % WINDOW;
-    client.bits[bit >>> 5]! &= ~(1 << (bit & 31));
   }
 
   private advance(client: ClientWindow, counter: number): void {

@@ -6,6 +6,7 @@
  *       all digests agree            ──▶ reply with the object
  *       a digest differs             ──▶ fetch that slot's object; only then does it count
  *       a slot fails or is corrupt   ──▶ ask the next slot
+ *       R readable ones out of reach ──▶ reply: failed; but first, if any is corrupt, hear out the others
  *     after the reply: every asked replica whose object differs from the merged one is repaired
  *
  * Pure: `actors/coordinator.ts` keeps the objects, merges them and sends what the verdict says. Digests are compared as
@@ -13,7 +14,16 @@
  * Source: Dynamo (SOSP 2007), §4.5 (quorums), §5 (read coordination, read repair).
  */
 import { assert } from '../base/assert.js';
-import { countSlots, hasSlot, MAX_SLOTS, NO_SLOTS, type SlotSet, withoutSlot, withSlot } from './slots.js';
+import {
+  countSlots,
+  firstSlotOutside,
+  hasSlot,
+  MAX_SLOTS,
+  NO_SLOTS,
+  type SlotSet,
+  withoutSlot,
+  withSlot,
+} from './slots.js';
 
 /** What the coordinator must do next. */
 export type GetVerdict =
@@ -78,7 +88,8 @@ export class GetQuorum {
       this.digests[2 * slot + 1] = digestLow;
       this.waiting = withSlot(this.waiting, slot);
       // The slot that was asked for the object may be gone: then a waiting one must give it.
-      return this.fullIsComing() ? 'pending' : this.fetch(slot);
+      if (!this.fullIsComing()) return this.fetch(slot);
+      return this.hopeless ? this.hearOut() : 'pending';
     }
     if (digestHigh === this.referenceHigh && digestLow === this.referenceLow) {
       this.agreeing = withSlot(this.agreeing, slot);
@@ -99,7 +110,7 @@ export class GetQuorum {
     this.failedSlots = withSlot(this.failedSlots, slot);
     this.waiting = withoutSlot(this.waiting, slot);
     this.agreeing = withoutSlot(this.agreeing, slot);
-    if (this.n - countSlots(this.failedSlots) < this.r) return this.tell('failed');
+    if (this.hopeless) return this.corruptSlots === NO_SLOTS ? this.tell('failed') : this.hearOut();
     for (let next = 0; next < this.n; next++) {
       if (hasSlot(this.asked, next)) continue;
       this.asked = withSlot(this.asked, next);
@@ -131,6 +142,26 @@ export class GetQuorum {
 
   private fetching: SlotSet = NO_SLOTS;
 
+  private get hopeless(): boolean {
+    return this.n - countSlots(this.failedSlots) < this.r;
+  }
+
+  /**
+   * The read has failed because replicas are unreadable. Whoever is readable is asked all the same: its object heals
+   * them, and without it nobody knows whether the value still exists.
+   */
+  private hearOut(): GetVerdict {
+    const known = this.full | this.failedSlots | this.agreeing;
+    // The object of these, or at least their digest, is still under way.
+    const underWay = this.fetching | (this.asked & ~this.waiting);
+    const next = firstSlotOutside(known | underWay, this.n);
+    if (next !== -1) {
+      this.asked = withSlot(this.asked, next);
+      return this.fetch(next);
+    }
+    return countSlots(known) === this.n ? this.tell('failed') : 'pending';
+  }
+
   /** True while the object of some slot is on its way: slot 0's, unless it failed, or one that was fetched. */
   private fullIsComing(): boolean {
     const coming = withSlot(this.fetching, 0) & ~this.failedSlots & ~this.full;
@@ -161,6 +192,7 @@ export class GetQuorum {
 
   private enough(): GetVerdict {
     if (countSlots(this.full | this.agreeing) >= this.r && this.referenceSlot !== -1) return this.tell('succeeded');
+    if (this.hopeless) return this.hearOut();
     // A further digest that differs is fetched when the one before it has come.
     if (this.referenceSlot !== -1 && this.waiting !== NO_SLOTS) return this.fetch(lowest(this.waiting));
     return 'pending';

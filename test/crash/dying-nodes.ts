@@ -69,6 +69,7 @@ export async function killNodes(options: DeathOptions, progress: Progress): Prom
     }
     const replicas = readReplicas(path);
     ledger.checkDots(replicas);
+    ledger.checkStored(replicas);
     ledger.check(ledger.checkReplicas(replicas, primaries));
     const told = warnings.texts.filter((text) => /^node "." died and is restarted/.test(text));
     if (by === 'crash') assert.deepEqual([...warnings.texts], [], 'a crash by request is no surprise');

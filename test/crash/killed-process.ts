@@ -59,7 +59,9 @@ export async function killWriters(options: KillOptions, progress: Progress): Pro
     for (let kill = 1; kill <= kills; kill++) {
       const run = `k${kill}`;
       if (await killOne(test, run)) writing++;
-      ledger.checkDots(readReplicas(path));
+      const left = readReplicas(path);
+      ledger.checkDots(left);
+      ledger.checkStored(left);
       // Sometimes the next writer finds the directory just as the kill left it.
       if (kill === kills || below(random, 3) > 0) await verify(test, `v${kill}`);
       progress(`sync '${sync}', kill ${kill} of ${kills}: ${ledger.acked} acknowledged, ${ledger.open} open`);

@@ -1,6 +1,6 @@
 /** Tells the story of one seed: `npm run simulate -- --seed 7`. */
 import { parseArgs } from 'node:util';
-import { runSeed } from '../../src/simulation/swarm.js';
+import { tellSeed } from '../../src/simulation/story.js';
 import { spawn } from './spawn.js';
 
 const { values } = parseArgs({ options: { seed: { type: 'string' } } });
@@ -10,14 +10,6 @@ if (values.seed === undefined || !Number.isInteger(seed) || seed < 0) {
   process.exit(2);
 }
 
-const report = runSeed({
-  seed,
-  spawn,
-  say: (time, what) => console.log(`${time.toFixed(1).padStart(9)} ms  ${what}`),
-});
-console.log(
-  `${report.puts} puts, ${report.acknowledged} of them acknowledged, ${report.gets} gets, ${report.events} events, trace ${report.traceHash}`,
-);
-for (const violation of report.violations) console.log(`VIOLATION ${violation}`);
-console.log(report.violations.length === 0 ? 'every promise was kept' : `${report.violations.length} violations`);
+const { report, lines } = tellSeed({ seed, spawn });
+console.log(lines.join('\n'));
 process.exitCode = report.violations.length === 0 ? 0 : 1;

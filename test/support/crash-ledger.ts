@@ -2,6 +2,7 @@
  * Keeps the books of a crash test: every write that was begun, what came of it, every dot that was ever seen. Then says
  * whether what a store holds after a crash can be explained by them.
  *
+ * - Each node that acknowledged a write has stored it.
  * - An acknowledged write is there, or an *effective* write was given a token that covers it. Effective is a write that
  *   was acknowledged, or was once seen.
  * - What is there was written; never twice; not by a write that failed for certain; and nothing that an acknowledged
@@ -55,6 +56,8 @@ export class CrashLedger {
   private readonly keys = new Map<string, Key>();
   private readonly byId = new Map<string, Write>();
   private readonly dots = new Map<string, string>();
+  /** Acknowledged writes since the last `checkStored`, and who had stored them. */
+  private unchecked: { readonly write: Write; readonly nodes: readonly string[] }[] = [];
 
   get keyNames(): string[] {
     return [...this.keys.keys()];
@@ -82,7 +85,7 @@ export class CrashLedger {
         this.begin(entry);
         return;
       case 'acked':
-        this.acknowledge(this.writeOf(entry.id), entry.token);
+        this.acknowledge(this.writeOf(entry.id), entry.token, entry.nodes);
         return;
       case 'failed': {
         const write = this.writeOf(entry.id);
@@ -119,7 +122,7 @@ export class CrashLedger {
     key.writes.push(write);
   }
 
-  private acknowledge(write: Write, token: string): void {
+  private acknowledge(write: Write, token: string, nodes: readonly string[]): void {
     assert.equal(write.outcome, 'open', `${write.id} has two outcomes`);
     write.outcome = 'acked';
     write.effective = true;
@@ -132,6 +135,7 @@ export class CrashLedger {
     assert.equal(fresh.length, 1, `the receipt of ${write.id} names ${fresh.length} new dots`);
     write.dot = fresh[0]!;
     this.register(write.dot, `${write.key} ${write.kind === 'put' ? write.id : 'tombstone'}`);
+    this.unchecked.push({ write, nodes });
   }
 
   /** Takes note of every dot in the records; an old dot must still name what it named. */
@@ -143,6 +147,21 @@ export class CrashLedger {
         }
       }
     }
+  }
+
+  /**
+   * A node that a receipt names had stored the write: it has it still, or something that has seen it. To be asked of
+   * what a crash left, before replicas heal one another.
+   */
+  checkStored(replicas: ReadonlyMap<string, readonly Replica[]>): void {
+    for (const { write, nodes } of this.unchecked) {
+      for (const node of nodes) {
+        const object = replicas.get(write.key)?.find((replica) => replica.node === node)?.object;
+        const isThere = object !== undefined && coversDot(object.context, write.dot!);
+        assert(isThere, `node ${node} acknowledged ${write.id}, and has lost it`);
+      }
+    }
+    this.unchecked = [];
   }
 
   /** Every key that was ever written, with all its replicas equal. @param primaries - by partition, the nodes' names */

@@ -12,7 +12,8 @@ export const CRASH_BUCKET = 'crash';
 /** `token` is what the write was given. A delete that reads by itself (`unread`) has one that nobody outside knows. */
 export type LogEntry =
   | { type: 'begun'; id: string; key: string; kind: 'put' | 'delete'; token?: string | undefined; unread?: boolean }
-  | { type: 'acked'; id: string; token: string }
+  /** `nodes` had stored it. */
+  | { type: 'acked'; id: string; token: string; nodes: string[] }
   | { type: 'failed'; id: string; code: string; definite: boolean }
   /** A read saw the values of these writes. */
   | { type: 'saw'; key: string; ids: string[] };
@@ -60,6 +61,10 @@ export function idOf(value: string): string {
   const id = value.slice(0, value.indexOf('|'));
   if (value !== valueFor(id)) throw new Error(`the value of ${id} is not what was written: ${value.slice(0, 60)}`);
   return id;
+}
+
+export function ackedEntry(id: string, { causalContext, acks }: Receipt): LogEntry {
+  return { type: 'acked', id, token: causalContext, nodes: acks.map(({ node }) => node) };
 }
 
 class LoadClient {
@@ -150,7 +155,7 @@ class LoadClient {
   private async outcome(id: string, write: Promise<Receipt>): Promise<Receipt | undefined> {
     try {
       const receipt = await write;
-      this.options.log({ type: 'acked', id, token: receipt.causalContext });
+      this.options.log(ackedEntry(id, receipt));
       return receipt;
     } catch (error) {
       if (!(error instanceof QuoralError)) throw error;

@@ -1,6 +1,6 @@
 /** Writes that show, by the dots in their receipts, under which ids the vnodes of a store write at present. */
 import type { Store } from '../../src/index.js';
-import { CRASH_BUCKET, type LogEntry, valueFor } from './crash-load.js';
+import { ackedEntry, CRASH_BUCKET, type LogEntry, valueFor } from './crash-load.js';
 
 /** Enough to reach most of 64 partitions' first primaries. */
 export const IDENTITY_KEYS: readonly string[] = Array.from({ length: 16 }, (_, i) => `identity-${i}`);
@@ -18,7 +18,7 @@ export async function writeIdentities(
     const id = `${run}.${key}`;
     log({ type: 'begun', id, key, kind: 'put', token });
     const receipt = await bucket.put(key, valueFor(id), token === undefined ? {} : { causalContext: token });
-    log({ type: 'acked', id, token: receipt.causalContext });
+    log(ackedEntry(id, receipt));
   });
   await Promise.all(written);
 }

@@ -149,6 +149,14 @@ export class SimulatedDisk {
     this.#capacityBytes = bytes;
   }
 
+  /** Ends every fault, planned ones too. What it is slow at it stays slow at. */
+  heal(): void {
+    this.#faults = { commitFailure: 0, flushFailure: 0 };
+    this.#nextCommit = undefined;
+    this.#nextFlushFails = false;
+    this.#capacityBytes = Number.POSITIVE_INFINITY;
+  }
+
   /** Flips one bit of the value under `key`, or of a record drawn. Gives the key, or undefined if there is nothing to rot. */
   rot(key?: Uint8Array): Uint8Array | undefined {
     const record =

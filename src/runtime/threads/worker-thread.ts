@@ -43,6 +43,8 @@ export type ThreadReport =
 export interface ThreadSetup {
   /** Served to the group by its control plane. */
   readonly control?: object;
+  /** False if the storages cannot flush, because they are in memory (default true). */
+  readonly canFlush?: boolean;
   /** Called after the host has stopped cleanly, before the exit: closes what the entry opened. */
   stopped?(): void | Promise<void>;
 }
@@ -97,12 +99,23 @@ export async function runWorkerThread<Data>(
   serveControl(made.control ?? {}, start.control);
   for (const ends of start.links) host.connect(ends);
 
+  let stopping = false;
   // This listener also keeps the thread alive, which waits for mail in a way that does not.
   port.on('message', (order: GroupOrder) => {
     if (order.type === 'connect') host.connect(order.ends);
     else if (order.type === 'disconnect') host.disconnect(order.peer);
     else if (order.type === 'crash') process.exit(1);
-    else void stop(host, made, order.graceMs);
+    else if (!stopping) {
+      stopping = true;
+      stop(host, made, order.graceMs).then(
+        () => process.exit(0),
+        (error: unknown) => {
+          // Not in order: what the next start finds is as after a crash.
+          report({ type: 'trouble', what: 'stop-failed', error: errorData(error) });
+          process.exit(1);
+        },
+      );
+    }
   });
   report({ type: 'ready' });
 }
@@ -111,7 +124,6 @@ async function stop(host: ThreadHost, made: ThreadSetup, graceMs: number): Promi
   host.refuseRequests();
   const until = performance.now() + graceMs;
   while (host.busy && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, STOP_LOOK_MS));
-  host.stop();
+  host.stop({ flush: made.canFlush ?? true });
   await host.shielded(() => made.stopped?.());
-  process.exit(0);
 }

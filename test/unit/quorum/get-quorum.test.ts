@@ -99,7 +99,7 @@ class Explorer {
       model.told = 'succeeded';
       this.expectEverythingCounted(model, counted);
       this.expect(quorum.got >= this.r, `a success with ${quorum.got} answers`);
-    } else if (model.slots.length - lost < this.r) {
+    } else if (model.slots.length - lost < this.r && this.isHeardOut(model)) {
       this.expectVerdict(verdict, 'failed');
       model.told = 'failed';
     } else if (verdict === 'fetch') {
@@ -107,8 +107,16 @@ class Explorer {
       this.expect(asked === 'unasked' || asked === 'digest known', `fetches slot ${quorum.slotToAsk}: ${asked}`);
       model.slots[quorum.slotToAsk] = 'object asked';
       const contacted = model.slots.filter((state) => state !== 'unasked').length;
+      if (model.slots.length - lost < this.r) return;
       this.expect(contacted <= this.r + lost, `${contacted} slots were asked, though only ${lost} failed`);
     } else this.expectVerdict(verdict, 'pending');
+  }
+
+  /** A hopeless read is over at once, but one with unreadable replicas only when every other one was heard. */
+  private isHeardOut(model: Model): boolean {
+    if (!model.slots.includes('corrupt')) return true;
+    const open = model.slots.filter((state) => state !== 'failed' && state !== 'corrupt').length;
+    return this.countedSlots(model).length === open;
   }
 
   /** Slots whose object is known, or known to be the same as one that is. */

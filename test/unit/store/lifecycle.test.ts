@@ -1,21 +1,27 @@
 /** A store from its opening to its end: directories, nodes that stop and start, receipts, closing. */
 import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync, symlinkSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { decodeLocatedKey } from '../../../src/codec/key.js';
 import {
   type Bucket,
   type OpenOptions,
   open,
+  type PartitionStatus,
   type QuorumNotMetError,
   type Receipt,
   type Store,
 } from '../../../src/index.js';
+import { openLmdbStorage } from '../../../src/storage/lmdb-storage.js';
 import { openWith } from '../../../src/store/open.js';
 import { FAULTY_WORKER, Faults } from '../../support/faults.js';
 import { fails } from '../../support/rejection.js';
 import { readReplicas } from '../../support/replica-files.js';
 import { test } from '../../support/test.js';
+
+const FORGETFUL = new URL('../../support/forgetful-child.js', import.meta.url);
 
 /** Runs `story` with the path of a directory that is not there yet. */
 async function inDirectory(story: (path: string) => Promise<void>): Promise<void> {
@@ -257,6 +263,98 @@ test('a node whose file is damaged cannot be started, and says so; the others go
       assert.equal((await text(store).get('k', { r: 'all' })).siblings.length, 2);
     });
   }));
+
+test('a damaged record is never served, is counted, and is healed from the others', () =>
+  inDirectory(async (path) => {
+    let ring: readonly PartitionStatus[] = [];
+    await using({ path, ...SMALL }, async (store) => {
+      for (const key of ['one', 'all']) await text(store).put(key, `value of ${key}`, { w: 'all' });
+      ring = store.ring();
+    });
+    // The replica that a read asks first.
+    const { partition } = readReplicas(path).get('one')![0]!;
+    damage(path, ring[partition]!.primaries[0]!, 'one');
+    for (const node of ['a', 'b', 'c']) damage(path, node, 'all');
+    await using({ path }, async (store) => {
+      const bucket = text(store);
+      for (const r of [1, 2, 3]) await fails(() => bucket.get('all', { r }), { code: 'CORRUPT', definite: true });
+      await fails(() => bucket.put('all', 'new', { w: 1 }), { code: 'CORRUPT', definite: true });
+      await fails(() => bucket.get('one', { r: 'all' }), 'QUORUM_NOT_MET');
+      const keys: unknown[] = [];
+      for await (const { key } of bucket.scan()) keys.push(key);
+      assert.deepEqual(keys, ['one'], 'a scan goes on behind what nobody can read');
+      assert.equal(
+        (await bucket.get('one', { r: 'all' })).value,
+        'value of one',
+        'the read that failed had it repaired',
+      );
+      const { nodes } = await store.stats();
+      assert(Object.values(nodes).every(({ corruptRecords }) => corruptRecords! > 0));
+    });
+    damage(path, 'a', 'all');
+    damage(path, 'b', 'all');
+    damage(path, 'c', 'all');
+    for (const [key, copies] of readReplicas(path)) assert.equal(copies.length, 3, `${key} is whole again`);
+  }));
+
+/** Changes the last byte of a record, as a failing disk would; done twice, it is whole again. */
+function damage(path: string, node: string, key: string): void {
+  const storage = openLmdbStorage({ path: join(path, node, 'objects.mdb'), sync: 'full' });
+  for (const entry of storage.range({ lt: Uint8Array.of(0xff), limit: 100 })) {
+    if (Buffer.from(decodeLocatedKey(entry.key).key).toString() !== key) continue;
+    const value = new Uint8Array(entry.value);
+    value[value.length - 1]! ^= 1;
+    storage.put(entry.key, value);
+  }
+  assert(storage.pending);
+  storage.commit();
+  storage.close();
+}
+
+test('a process that ends without closing the store ends by itself, and loses nothing acknowledged', () =>
+  inDirectory(async (path) => {
+    for (const how of ['exit', 'itself']) {
+      const child = fork(FORGETFUL, [path, '200', how], { timeout: 60_000 });
+      const code = await new Promise((resolve) => child.once('exit', (exit, signal) => resolve(exit ?? signal)));
+      assert.equal(code, 0);
+      await using({ path }, async (store) => {
+        for (let i = 0; i < 200; i++) {
+          const { siblings } = await text(store).get(`k${i}`);
+          assert(siblings.some(({ value }) => value === how));
+        }
+      });
+    }
+  }));
+
+test('a node that has died is stopped, started or closed while it waits for its restart', async () => {
+  const faults = new Faults();
+  const store = await openWith({ nodes: 3 }, { entry: FAULTY_WORKER });
+  const state = () => store.nodes()[1]!.state;
+  const die = async () => {
+    await faults.strike(1, 'throw');
+    while (state() === 'up') await new Promise((resolve) => setImmediate(resolve));
+  };
+  try {
+    await die();
+    await store.admin.stop('b');
+    assert.equal(state(), 'down');
+    await store.admin.start('b');
+    await die();
+    await store.admin.start('b');
+    assert.equal(state(), 'up');
+    await text(store).put('k', 'v', { w: 'all' });
+    await die();
+    await store.admin.crash('b');
+    await text(store).put('k', 'v', { w: 2 });
+    assert.equal(state(), 'down');
+    await store.admin.start('b');
+    await die();
+  } finally {
+    await store.close();
+    faults.close();
+  }
+  assert.equal(state(), 'down');
+});
 
 test('what takes too long fails in time: definite for reads, indefinite for writes that were sent', async () => {
   const faults = new Faults();

@@ -353,9 +353,26 @@ test('a stop tells actors, commits, flushes, and reports what was forgotten', as
   t.same(await asker.ask(1, {}), { failure: 'unreachable' });
   b.stop();
   t.same(await held, { failure: 'died' });
-  t.same(committer.log, ['commit', 'flush']);
+  t.same(
+    committer.log,
+    ['flush', 'commit', 'flush'],
+    'what the actors tell at their stop is not kept longer than the rest',
+  );
   t.same(troubles, ['forgotten-request']);
   t.throws(() => b.outside(() => {}), { name: 'InvariantError' });
+});
+
+test('a stop whose first flush fails is none: the actors are not asked to tell how far they came', async (t) => {
+  const [, b] = hostPair(t);
+  const committer = new FakeCommitter();
+  b.addCommitter(committer);
+  const told: string[] = [];
+  b.spawn(ECHO_SLOT, ECHO, () => Object.assign(new EchoActor(), { stop: () => void told.push('stop') }));
+  await new Promise((resolve) => setImmediate(resolve));
+  committer.failing = 'flush';
+  t.throws(() => b.stop(), /disk gone/);
+  t.same(told, []);
+  t.throws(() => b.outside(() => {}), { name: 'InvariantError' }, 'it is closed all the same');
 });
 
 test('contexts hold actors to their contract', async (t) => {
