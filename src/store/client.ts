@@ -266,8 +266,14 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   /** A coordinator's failure is final, unless it is certain that nothing happened and another may do better. */
   private failOrGoOn(ticket: number, pending: Pending, failure: OperationFailure): void {
     const elsewhere = failure.definite && (failure.why === 'unavailable' || failure.why === 'overloaded');
-    if (elsewhere && this.context.now() < pending.deadline - SLACK_MS) {
+    // The vnode that was to mint is gone with the put in hand: only a new attempt can void what may have come of it.
+    const lost = pending.request.type === 'put' && !failure.definite && failure.why === 'unavailable';
+    if ((elsewhere || lost) && this.context.now() < pending.deadline - SLACK_MS) {
       pending.refused = failure.why === 'overloaded';
+      if (lost) {
+        pending.indefinite = true;
+        this.renewAttempt(pending);
+      }
       this.send(ticket, pending);
       return;
     }
