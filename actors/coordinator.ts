@@ -526,8 +526,11 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
   ): void {
     if (answer.type !== 'listed') throw new TypeError(`a listing was answered with '${answer.type}'`);
     operation.pages.push(answer);
-    // Pages are merged, not compared: each counts as it comes.
-    this.actOnPage(operation, ticket, operation.quorum.onObject(slot, 0, 0), context);
+    // Pages are merged, not compared: each counts as it comes. One that had to leave records out does not: it may lack
+    // what was acknowledged, and another replica is asked too.
+    const { quorum } = operation;
+    const verdict = answer.corrupt === 0 ? quorum.onObject(slot, 0, 0) : quorum.onCorrupt(slot);
+    this.actOnPage(operation, ticket, verdict, context);
   }
 
   private actOnPage(
@@ -543,16 +546,21 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
       case 'fetch':
         this.ask(operation, ticket, operation.quorum.slotToAsk, operation.list, context);
         return;
-      case 'succeeded': {
-        const { entries, more } = mergePages(operation.pages, mergeRecords);
-        context.reply(operation.incoming, { type: 'page-done', entries, more });
-        this.operations.remove(ticket);
+      case 'succeeded':
+        this.replyWithPage(operation, ticket, context);
         return;
-      }
       case 'failed':
-        this.failRead(operation, ticket, context, cause);
+        // All were heard who could be: what none of them can read does not hide the rest.
+        if (operation.pages.length >= operation.quorum.wanted) this.replyWithPage(operation, ticket, context);
+        else this.failRead(operation, ticket, context, cause);
         return;
     }
+  }
+
+  private replyWithPage(operation: PageOperation, ticket: number, context: ActorContext): void {
+    const { entries, more } = mergePages(operation.pages, mergeRecords);
+    context.reply(operation.incoming, { type: 'page-done', entries, more });
+    this.operations.remove(ticket);
   }
 
   // ---- shared

@@ -85,6 +85,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   private readonly id: WriterId;
   private sequence = 0;
   private sweeping = false;
+  private sweepDue = 0;
   private onIdle: (() => void) | null = null;
 
   constructor(options: ClientOptions, context: ActorContext) {
@@ -199,11 +200,16 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
 
   timer(): void {
     const now = this.context.now();
+    // Much too late: the application has held the thread. What was answered meanwhile is heard first.
+    if (now > this.sweepDue + SLACK_MS) {
+      this.sweepAfter(SLACK_MS);
+      return;
+    }
     this.pending.forEach((pending, ticket) => {
       if (now >= pending.deadline) this.fail(ticket, pending, 'timeout', pending.request.type !== 'put');
     });
     this.sweeping = this.pending.size > 0;
-    if (this.sweeping) this.context.after(SWEEP_MS, SWEEP);
+    if (this.sweeping) this.sweepAfter(SWEEP_MS);
   }
 
   /** Gives up a request, as its caller wished. @returns false if it had been settled. */
@@ -237,9 +243,14 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     this.send(ticket, pending);
     if (!this.sweeping) {
       this.sweeping = true;
-      this.context.after(SWEEP_MS, SWEEP);
+      this.sweepAfter(SWEEP_MS);
     }
     return ticket;
+  }
+
+  private sweepAfter(delayMs: number): void {
+    this.sweepDue = this.context.now() + delayMs;
+    this.context.after(delayMs, SWEEP);
   }
 
   private reachable(partition: number): number {

@@ -268,12 +268,15 @@ test('a damaged record is never served, is counted, and is healed from the other
   inDirectory(async (path) => {
     let ring: readonly PartitionStatus[] = [];
     await using({ path, ...SMALL }, async (store) => {
-      for (const key of ['one', 'all']) await text(store).put(key, `value of ${key}`, { w: 'all' });
+      for (const key of ['one', 'two', 'all']) await text(store).put(key, `value of ${key}`, { w: 'all' });
       ring = store.ring();
     });
     // The replica that a read asks first.
-    const { partition } = readReplicas(path).get('one')![0]!;
-    damage(path, ring[partition]!.primaries[0]!, 'one');
+    const replicas = readReplicas(path);
+    const primariesOf = (key: string) => ring[replicas.get(key)![0]!.partition]!.primaries;
+    damage(path, primariesOf('one')[0]!, 'one');
+    const two = primariesOf('two').slice(0, 2);
+    for (const node of two) damage(path, node, 'two');
     for (const node of ['a', 'b', 'c']) damage(path, node, 'all');
     await using({ path }, async (store) => {
       const bucket = text(store);
@@ -282,7 +285,7 @@ test('a damaged record is never served, is counted, and is healed from the other
       await fails(() => bucket.get('one', { r: 'all' }), 'QUORUM_NOT_MET');
       const keys: unknown[] = [];
       for await (const { key } of bucket.scan()) keys.push(key);
-      assert.deepEqual(keys, ['one'], 'a scan goes on behind what nobody can read');
+      assert.deepEqual(keys, ['one', 'two'], 'a scan has what any replica can read, and goes on behind the rest');
       assert.equal(
         (await bucket.get('one', { r: 'all' })).value,
         'value of one',
@@ -294,6 +297,7 @@ test('a damaged record is never served, is counted, and is healed from the other
     damage(path, 'a', 'all');
     damage(path, 'b', 'all');
     damage(path, 'c', 'all');
+    for (const node of two) damage(path, node, 'two');
     for (const [key, copies] of readReplicas(path)) assert.equal(copies.length, 3, `${key} is whole again`);
   }));
 
