@@ -21,19 +21,24 @@ import type {
   DeleteOptions,
   GetOptions,
   Key,
+  PutEntry,
+  PutManyOptions,
   PutOptions,
   Quorum,
   ReadResult,
   Receipt,
   ScanEntry,
   ScanOptions,
+  UpdateOptions,
 } from './api.js';
 import { begin, type Call } from './calls.js';
 import type { Client, GetOutcome, PutOutcome, Settle } from './client.js';
 import { errorOf } from './failures.js';
+import { answerEach, entriesByKey, type KeyedCall, keysOnce } from './many.js';
 import {
   checkDurable,
   checkNames,
+  checkSignal,
   checkTimeout,
   checkTtl,
   defaultQuorum,
@@ -44,6 +49,7 @@ import {
 import { ObjectRead, type Reading } from './read-result.js';
 import { PutReceipt } from './receipt.js';
 import { scanBucket } from './scan.js';
+import { readAndWrite } from './update.js';
 import { codecOf } from './value-codecs.js';
 
 /** What every handle of a store shares. */
@@ -54,6 +60,8 @@ export interface BucketHome {
   readonly quorums: Partial<Record<keyof Quorums, Quorum>>;
   readonly timeoutMs: number;
   readonly maxValueBytes: number;
+  /** Operations that the client has under way at a time; more are refused. */
+  readonly maxInFlight: number;
   /** False where nothing can be made durable: then dw must be 0. */
   readonly canBeDurable: boolean;
   readonly gets: Histogram;
@@ -73,7 +81,7 @@ export interface BucketHome {
   compound<T>(work: () => Promise<T>): Promise<T>;
 }
 
-const BUCKET_OPTIONS = new Set(['type', 'codec', 'resolution', 'ttlMs', 'r', 'w', 'pr', 'pw', 'dw']);
+const BUCKET_OPTIONS = new Set(['type', 'codec', 'resolution', 'merge', 'ttlMs', 'r', 'w', 'pr', 'pw', 'dw']);
 const GET_OPTIONS = new Set(['r', 'pr', 'timeoutMs', 'signal']);
 const PUT_OPTIONS = new Set([
   'causalContext',
@@ -86,6 +94,8 @@ const PUT_OPTIONS = new Set([
   'timeoutMs',
   'signal',
 ]);
+const PUT_MANY_OPTIONS = new Set([...PUT_OPTIONS].filter((name) => name !== 'causalContext'));
+const UPDATE_OPTIONS = new Set([...GET_OPTIONS, ...PUT_MANY_OPTIONS]);
 const DELETE_OPTIONS = new Set(['causalContext', 'r', 'w', 'pw', 'dw', 'timeoutMs', 'signal']);
 /** What content type and metadata may take together, encoded. */
 const MAX_HEADER_BYTES = 65_536;
@@ -130,15 +140,20 @@ export class BucketHandle<V> implements Bucket<V> {
     if (typeof type !== 'string' || type === '') {
       throw new InvalidArgumentError(`a bucket's type must be a text that is not empty, not ${show(type)}`);
     }
-    if (resolution !== 'siblings' && resolution !== 'last-write-wins') {
-      throw new InvalidArgumentError(`resolution must be 'siblings' or 'last-write-wins', not ${show(resolution)}`);
+    if (resolution !== 'siblings' && resolution !== 'last-write-wins' && resolution !== 'merge') {
+      throw new InvalidArgumentError(
+        `resolution must be 'siblings', 'merge' or 'last-write-wins', not ${show(resolution)}`,
+      );
+    }
+    if ((resolution === 'merge') !== (typeof options.merge === 'function')) {
+      throw new InvalidArgumentError("resolution: 'merge' and a function as merge go together: give both, or neither");
     }
     this.home = home;
     this.name = name;
     this.type = type;
     this.codec = codecOf(options.codec);
     this.lastWriteWins = resolution === 'last-write-wins';
-    this.reading = { codec: this.codec, lastWriteWins: this.lastWriteWins };
+    this.reading = { codec: this.codec, lastWriteWins: this.lastWriteWins, merge: options.merge };
     this.ttlMs = checkTtl(options.ttlMs);
     this.typeBytes = utf8(type);
     this.bucketBytes = utf8(name);
@@ -153,15 +168,23 @@ export class BucketHandle<V> implements Bucket<V> {
   }
 
   get(key: Key, options: GetOptions = NO_OPTIONS): Promise<ReadResult<V>> {
+    return this.getAs(key, options, false);
+  }
+
+  put(key: Key, value: V, options: PutOptions = NO_OPTIONS): Promise<Receipt> {
+    return this.putAs(key, value, options, false);
+  }
+
+  private getAs(key: Key, options: GetOptions, ofCompound: boolean): Promise<ReadResult<V>> {
     // One promise a call: an async function would add two, and the client's thread is the first to be full.
     return new Promise((resolve, reject) => {
       if (options !== NO_OPTIONS) checkNames('get', options, GET_OPTIONS);
       const { located, hash } = this.place(key);
-      this.read(located, options, new GetCaller(this.home, hash, this.reading, resolve, reject));
+      this.read(located, options, new GetCaller(this.home, hash, this.reading, resolve, reject), ofCompound);
     });
   }
 
-  put(key: Key, value: V, options: PutOptions = NO_OPTIONS): Promise<Receipt> {
+  private putAs(key: Key, value: V, options: PutOptions, ofCompound: boolean): Promise<Receipt> {
     return new Promise((resolve, reject) => {
       if (options !== NO_OPTIONS) checkNames('put', options, PUT_OPTIONS);
       const placed = this.place(key);
@@ -172,8 +195,53 @@ export class BucketHandle<V> implements Bucket<V> {
       const given =
         options.causalContext === undefined ? NOTHING_SEEN : decodeToken(options.causalContext, placed.hash);
       const caller = new PutCaller(this.home, placed.hash, given, resolve, reject);
-      this.write(placed, given, { body, tombstone: false, ttlMs }, options, caller);
+      this.write(placed, given, { body, tombstone: false, ttlMs }, options, caller, ofCompound);
     });
+  }
+
+  async update(
+    key: Key,
+    fn: (value: V | undefined) => V | undefined | PromiseLike<V | undefined>,
+    options: UpdateOptions = NO_OPTIONS,
+  ): Promise<Receipt | undefined> {
+    checkNames('update', options, UPDATE_OPTIONS);
+    if (typeof fn !== 'function') {
+      throw new InvalidArgumentError(`update needs a function of the value, not ${show(fn)}`);
+    }
+    this.checkWrite(options);
+    const { r, pr, timeoutMs = this.home.timeoutMs, ...writing } = options;
+    const reading = pick({ r, pr, signal: options.signal });
+    return readAndWrite(this.home, fn, {
+      timeoutMs: checkTimeout(timeoutMs)!,
+      signal: options.signal,
+      read: (leftMs) => this.getAs(key, { ...reading, timeoutMs: leftMs }, true),
+      write: (value, causalContext, leftMs, ofCompound) =>
+        this.putAs(key, value, { ...writing, causalContext, timeoutMs: leftMs }, ofCompound),
+    });
+  }
+
+  async getMany(keys: Iterable<Key>, options: GetOptions = NO_OPTIONS): Promise<Map<Key, ReadResult<V> | Error>> {
+    checkNames('getMany', options, GET_OPTIONS);
+    this.checkRead(options);
+    const calls = keysOnce('getMany', keys).map(
+      (key): KeyedCall<ReadResult<V>> => ({ key, make: () => this.getAs(key, options, true) }),
+    );
+    return this.home.compound(() => answerEach(calls, this.home.maxInFlight));
+  }
+
+  async putMany(
+    entries: Iterable<PutEntry<V>>,
+    options: PutManyOptions = NO_OPTIONS,
+  ): Promise<Map<Key, Receipt | Error>> {
+    checkNames('putMany', options, PUT_MANY_OPTIONS);
+    this.checkWrite(options);
+    const calls = entriesByKey(entries).map(
+      ({ key, value, ...own }): KeyedCall<Receipt> => ({
+        key,
+        make: () => this.putAs(key, value, { ...options, ...own }, true),
+      }),
+    );
+    return this.home.compound(() => answerEach(calls, this.home.maxInFlight));
   }
 
   async delete(key: Key, options: DeleteOptions = NO_OPTIONS): Promise<Receipt> {
@@ -184,10 +252,7 @@ export class BucketHandle<V> implements Bucket<V> {
   }
 
   private async readAndDelete(placed: PlacedKey, options: DeleteOptions): Promise<Receipt> {
-    // What is wrong with the write must not show only after the read.
-    this.quorum('w', options.w);
-    this.quorum('pw', options.pw);
-    checkDurable(this.quorum('dw', options.dw), this.home.canBeDurable);
+    this.checkWrite(options);
     const deadline = this.home.now() + (checkTimeout(options.timeoutMs) ?? this.home.timeoutMs);
     const seen = (await this.readFor(placed, options)).causalContext;
     const given = seen === undefined ? NOTHING_SEEN : decodeToken(seen, placed.hash);
@@ -242,7 +307,27 @@ export class BucketHandle<V> implements Bucket<V> {
     });
   }
 
-  private read(located: Uint8Array, options: GetOptions, caller: GetCaller<V>): void {
+  /** What is wrong with a read is found before any of it is done. */
+  private checkRead(options: GetOptions): void {
+    this.quorum('r', options.r);
+    this.quorum('pr', options.pr);
+    checkTimeout(options.timeoutMs);
+    checkSignal(options.signal);
+  }
+
+  /** What is wrong with a write must not show only after the read, or when half of its kind are done. */
+  private checkWrite(options: Omit<PutOptions, 'causalContext'>): void {
+    this.quorum('w', options.w);
+    this.quorum('pw', options.pw);
+    checkDurable(this.quorum('dw', options.dw), this.home.canBeDurable);
+    checkTtl(options.ttlMs);
+    checkTimeout(options.timeoutMs);
+    checkSignal(options.signal);
+    const { contentType = this.codec.contentType, metadata = NO_METADATA } = options;
+    checkHeaders(contentType, metadata);
+  }
+
+  private read(located: Uint8Array, options: GetOptions, caller: GetCaller<V>, ofCompound = false): void {
     const request = {
       type: 'get' as const,
       key: located,
@@ -250,7 +335,7 @@ export class BucketHandle<V> implements Bucket<V> {
       pr: this.quorum('pr', options.pr),
       timeoutMs: checkTimeout(options.timeoutMs) ?? this.home.timeoutMs,
     };
-    begin(this.home, options.signal, caller, (client) => client.get(request, caller));
+    begin(this.home, options.signal, caller, (client) => client.get(request, caller), ofCompound);
   }
 
   private write(
@@ -384,6 +469,11 @@ class PutCaller extends Caller<PutOutcome> {
     this.finished(this.home.puts);
     this.resolve(new PutReceipt({ key: this.key, given: this.given, outcome, nodeNames: this.home.nodeNames }));
   }
+}
+
+/** Only what is there: an option that is left out is not the same as one that is undefined. */
+function pick(options: { [name in keyof GetOptions]: GetOptions[name] | undefined }): GetOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
 /** A small record lies among many in one stretch of memory; a copy lets a result that is kept not keep all of them. */

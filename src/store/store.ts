@@ -80,6 +80,7 @@ export class EmbeddedStore implements Store {
       quorums: options.quorums,
       timeoutMs: options.timeoutMs,
       maxValueBytes: options.maxValueBytes,
+      maxInFlight: options.maxInFlight,
       canBeDurable: canBeDurable(options),
       gets: this.gets,
       puts: this.puts,
