@@ -172,8 +172,8 @@ export class History {
   /** True if `later` replaces `earlier`: its author had seen it, or it is a later try of the same put. */
   isBefore(earlier: number, later: number): boolean {
     const { put, tries } = this.events[later]!;
-    const index = put.events.indexOf(earlier);
-    return index === -1 ? put.past.has(earlier) : index < tries;
+    if (put.past.has(earlier)) return true;
+    return tries > 0 && this.events[earlier]!.put === put && this.events[earlier]!.tries < tries;
   }
 
   /** True if the sibling is, or replaces, what `put` was acknowledged for. */

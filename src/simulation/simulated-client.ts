@@ -49,7 +49,6 @@ export interface SimulatedClientOptions {
   readonly receiptToken?: (parts: ReceiptParts, history: History) => string;
   /** What the client's context is replaced by; for planted mistakes. */
   readonly tap?: (context: ActorContext) => ActorContext;
-  readonly say: (what: string) => void;
 }
 
 type Put = CoordinatorRequest & { type: 'put' };

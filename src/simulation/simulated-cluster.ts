@@ -13,16 +13,10 @@ import { assert } from '../base/assert.js';
 import { StorageFailedError, StorageFullError } from '../base/errors.js';
 import { type Random, SeededRandom } from '../base/random.js';
 import { coversDot } from '../clocks/causal-context.js';
-import { sameEvent } from '../clocks/event-id.js';
-import { decodeBody } from '../codec/body.js';
-import { decodeRecord, isSoundRecord } from '../codec/record.js';
 import { coordinatorRef, vnodeRef } from '../messages/addresses.js';
-import { type VnodeAnswer, vnodeConversation } from '../messages/vnode-messages.js';
 import { type NodeCounters, newNodeCounters } from '../metrics/node-counters.js';
-import { visibleSiblings } from '../objects/resolution.js';
-import type { StoredObject } from '../objects/stored-object.js';
 import { createRing, type Ring } from '../ring/ring.js';
-import type { ActorContext, ActorHost, Conversation, Incoming } from '../runtime/actor.js';
+import type { ActorContext, ActorHost } from '../runtime/actor.js';
 import type { LinkBehaviour } from '../runtime/simulator/network.js';
 import { SIMULATION_EPOCH_MS } from '../runtime/simulator/simulated-clock.js';
 import type { Latency, SimulatedDisk } from '../runtime/simulator/simulated-disk.js';
@@ -31,8 +25,10 @@ import type { CrashPoint, CrashReport, Downfall } from '../runtime/simulator/wor
 import type { Storage } from '../storage/storage.js';
 import type { ReceiptParts } from '../store/receipt.js';
 import { type GetOperation, History, type PutOperation } from './history.js';
+import { MintTap } from './mint-tap.js';
+import { Replica } from './replica.js';
 import { type GetSettings, locate, type PutSettings, SimulatedClient } from './simulated-client.js';
-import { type Tap, TappedContext, TappedHost } from './tapped-host.js';
+import { type Tap, TappedHost } from './tapped-host.js';
 
 /** What a node's actors are made from. */
 export interface NodeParts {
@@ -44,6 +40,7 @@ export interface NodeParts {
   readonly counters: NodeCounters;
   readonly maxOperations: number;
   readonly maxSiblings: number;
+  readonly maxObjectBytes: number;
 }
 
 /** The actors' registry: puts a node's actors onto a host. */
@@ -77,42 +74,6 @@ export interface SimulatedClusterOptions {
   readonly planted?: Planted;
   /** Told in words of everything that strikes or is done, for stories. */
   readonly say?: (time: number, what: string) => void;
-}
-
-/** What lies on a node's disk under one key. */
-export class Replica {
-  private readonly disk: SimulatedDisk;
-  private readonly partitions: number;
-
-  constructor(disk: SimulatedDisk, partitions: number) {
-    this.disk = disk;
-    this.partitions = partitions;
-  }
-
-  /** The committed record, or undefined. */
-  record(key: string): Uint8Array | undefined {
-    return this.disk.peek(locate(key, this.partitions));
-  }
-
-  /** The object, undefined if there is none or it is unreadable. */
-  object(key: string): StoredObject | undefined {
-    const record = this.record(key);
-    return record === undefined || !isSoundRecord(record) ? undefined : decodeRecord(record);
-  }
-
-  /** The values that a reader would be shown, oldest first. */
-  values(key: string): string[] {
-    const object = this.object(key);
-    if (object === undefined) return [];
-    return visibleSiblings(object, 0).map(({ body }) => Buffer.from(decodeBody(body).value).toString());
-  }
-
-  /** The one value; undefined if there is none. */
-  read(key: string): string | undefined {
-    const values = this.values(key);
-    assert(values.length <= 1, `${key} has ${values.length} values`);
-    return values[0];
-  }
 }
 
 /** How long the clients take to learn that a node fell or rose, at most. */
@@ -425,6 +386,7 @@ export class SimulatedCluster {
         counters: this.counters[node]!,
         maxOperations: 1_000,
         maxSiblings: 100,
+        maxObjectBytes: 2 ** 20,
       });
     } catch (error) {
       if (!(error instanceof StorageFailedError || error instanceof StorageFullError)) throw error;
@@ -445,7 +407,6 @@ export class SimulatedCluster {
       r: this.r,
       w: this.w,
       timeoutMs: this.options.timeoutMs ?? 500,
-      say: (what) => this.say(what),
       ...(this.options.planted?.receiptToken === undefined ? {} : { receiptToken: this.options.planted.receiptToken }),
       ...(this.options.planted?.client === undefined ? {} : { tap: this.options.planted.client }),
     });
@@ -495,39 +456,6 @@ export class SimulatedCluster {
       const object = this.replica(name).object(key);
       return object !== undefined && coversDot(object.context, dot);
     });
-  }
-}
-
-/** Learns which dots were minted for which attempts, whether or not anything comes of them. */
-class MintTap implements Tap {
-  private readonly history: History;
-
-  constructor(history: History) {
-    this.history = history;
-  }
-
-  context(conversation: Conversation<unknown, unknown>, _slot: number, inner: ActorContext): ActorContext {
-    return conversation.name === vnodeConversation.name ? new MintContext(inner, this.history) : inner;
-  }
-}
-
-class MintContext extends TappedContext {
-  private readonly history: History;
-
-  constructor(inner: ActorContext, history: History) {
-    super(inner);
-    this.history = history;
-  }
-
-  override notice<Answer>(incoming: Incoming<Answer>, answer: Answer): void {
-    const minted = answer as VnodeAnswer;
-    if (minted.type === 'minted') {
-      const { context, siblings } = decodeRecord(minted.record);
-      for (const { dot, attempt } of siblings) {
-        if (sameEvent(dot, minted.dot)) this.history.noteMinted(dot, attempt, context);
-      }
-    }
-    super.notice(incoming, answer);
   }
 }
 

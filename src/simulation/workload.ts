@@ -16,6 +16,8 @@ export interface WorkloadOptions {
   readonly sharedKeys: number;
   /** The mean time between two operations of one strand of a client, in milliseconds. */
   readonly thinkMs: number;
+  /** Only the cluster's own r and w; else other ones now and then. */
+  readonly strictOnly?: boolean;
 }
 
 /** How a strand of operations behaves; a client runs several side by side. */
@@ -68,6 +70,7 @@ export class Workload {
   /** r and w: strict ones most of the time. */
   quorums(): { r: number; w: number; dw: number } {
     const { n, r, w, sync } = this.cluster;
+    if (this.options.strictOnly === true) return { r, w, dw: 0 };
     const drawn = unit(this.random);
     const dw = sync === 'none' && unit(this.random) < 0.1 ? 1 + below(this.random, 2) : 0;
     if (drawn < 0.7) return { r, w, dw };

@@ -1,8 +1,10 @@
 /** What the store does in trouble, told as stories. A seed of the swarm that found a bug becomes one of these. */
 import assert from 'node:assert/strict';
+import { SeededRandom } from '../../src/base/random.js';
 import type { AcknowledgedPut, GetOperation, PutOperation } from '../../src/simulation/history.js';
 import { SimulatedCluster } from '../../src/simulation/simulated-cluster.js';
 import { runSeed } from '../../src/simulation/swarm.js';
+import { Workload } from '../../src/simulation/workload.js';
 import { test } from '../support/test.js';
 import { spawn } from './spawn.js';
 
@@ -268,6 +270,23 @@ test('with too few nodes up a put fails at once and definitely', () => {
     type: 'failed',
     failure: { why: 'unavailable', got: 1, wanted: 2, definite: true },
   });
+});
+
+// Safety is cheap if nothing is ever done: here every single request must succeed.
+test('without faults, and with one node of three known to be down, every request succeeds', () => {
+  for (const down of [[], ['b']]) {
+    const cluster = new SimulatedCluster({ seed: 17, spawn, nodes: 3 });
+    for (const name of down) cluster.crashNode(name);
+    cluster.runFor(50);
+    const random = new SeededRandom(17);
+    new Workload(cluster, { random, durationMs: 300, sharedKeys: 3, thinkMs: 5, strictOnly: true });
+    cluster.runFor(1_000);
+    const { puts, gets } = cluster.history;
+    assert(puts.length > 100 && gets.length > 100);
+    for (const put of puts) assert.equal(put.end?.type, 'acknowledged', JSON.stringify(put.end));
+    for (const get of gets) assert.equal(get.end?.type, 'got', JSON.stringify(get.end));
+    assert.deepEqual(cluster.failures, []);
+  }
 });
 
 test('a seed run twice gives the same trace, another seed another', () => {

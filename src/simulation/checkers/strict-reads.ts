@@ -16,11 +16,13 @@ export function strictReadViolations(history: History, n: number): string[] {
   }
   for (const get of history.gets) {
     if (get.end?.type !== 'got') continue;
+    // Once for all puts: this is the most that a run spends on checking.
+    const seen = history.seenIn(get.end.siblings);
     for (const put of byKey.get(get.key) ?? []) {
       if (put.endedAt >= get.startedAt || get.r + put.end.acks.length <= n) continue;
       const holders = put.end.acks.map((ack) => ack.node);
       if (history.wasDestroyed(holders, put.startedAt, get.endedAt)) continue;
-      checkRead(history, get, get.end.siblings, put, violations);
+      checkRead(history, get, get.end.siblings, seen, put, violations);
     }
   }
   return violations;
@@ -30,10 +32,12 @@ function checkRead(
   history: History,
   get: GetOperation,
   siblings: readonly ReadSibling[],
+  seen: ReadonlySet<number>,
   put: AcknowledgedPut,
   violations: string[],
 ): void {
-  const shown = siblings.some((sibling) => history.carries(sibling, put));
+  const shown =
+    seen.has(put.events[put.events.length - 1]!) || siblings.some((sibling) => history.carries(sibling, put));
   if (!shown) {
     violations.push(
       `not read: get ${get.id} (r ${get.r}, at ${get.startedAt.toFixed(1)} ms) does not show ${describePut(put)}`,

@@ -66,6 +66,6 @@ export const IDENTITY_BUGS: readonly PlantedBug[] = [
     sync: 'full',
     kinds: ['rot', 'split'],
     noticed: /^(lost|not read|resurrected)/,
-    seeds: 30,
+    seeds: 60,
   },
 ];
