@@ -124,6 +124,17 @@ export interface PutOptions extends CallOptions {
   readonly contentType?: string;
   /** From the moment of writing; then the value is as if deleted. */
   readonly ttlMs?: number | undefined;
+  /**
+   * Puts only if no value is there, else PRECONDITION_FAILED. Checked at the one vnode that coordinates the put, so not
+   * atomic: across a network split, or while a node is down, another vnode checks what it knows, and both puts may
+   * succeed, as siblings. A put with a condition is not tried again by itself after an outcome that is not definite.
+   */
+  readonly ifNoneMatch?: boolean;
+  /**
+   * The causalContext of a read or receipt of this key. Puts only if nothing was written since, else
+   * PRECONDITION_FAILED; stands for `causalContext` where that is left out. As little atomic as `ifNoneMatch`.
+   */
+  readonly ifMatch?: string;
 }
 
 /** One put of `putMany`. */
@@ -133,7 +144,7 @@ export interface PutEntry<V> extends PutOptions {
 }
 
 /** What stands for every put of `putMany` that does not say otherwise. */
-export type PutManyOptions = Omit<PutOptions, 'causalContext'>;
+export type PutManyOptions = Omit<PutOptions, 'causalContext' | 'ifMatch'>;
 
 export interface DeleteOptions extends CallOptions {
   /** Without one, the delete reads first and uses that context. */
@@ -192,6 +203,8 @@ export interface BucketDefaults {
   readonly type?: string;
   /** How long a put's value lives, in milliseconds. Default: for ever. */
   readonly ttlMs?: number | undefined;
+  /** A put that would leave more siblings is refused with TOO_MANY_SIBLINGS: 1 to 100. Default 100. */
+  readonly maxSiblings?: number;
   readonly r?: Quorum;
   readonly w?: Quorum;
   readonly pr?: Quorum;
@@ -217,6 +230,7 @@ export interface Bucket<V> {
    * Stores `value` under `key`; resolves once W replicas have stored it.
    * Pass the `causalContext` of the read this write answers: it replaces the siblings that read saw.
    * @throws {QuorumNotMetError} Fewer than W answered in time. Indefinite: the value may be stored, and a retry may leave it twice.
+   * @throws {PreconditionFailedError} `ifNoneMatch` or `ifMatch` does not hold. Definite.
    * Source: Dynamo §4.1 (context), §4.5 (W).
    */
   put(key: Key, value: V, options?: PutOptions): Promise<Receipt>;

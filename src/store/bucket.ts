@@ -12,6 +12,7 @@ import { encodeContext, type SeenContext } from '../codec/context.js';
 import { bucketPrefix, type KeyHash, keyHash, locateKey, setPartition } from '../codec/key.js';
 import { decodeToken } from '../codec/token.js';
 import type { OperationFailure } from '../messages/coordinator-messages.js';
+import type { PutCondition } from '../messages/object-request.js';
 import type { Histogram } from '../metrics/histogram.js';
 import { partitionOf } from '../ring/token.js';
 import type {
@@ -37,6 +38,7 @@ import { errorOf } from './failures.js';
 import { answerEach, entriesByKey, type KeyedCall, keysOnce } from './many.js';
 import {
   checkDurable,
+  checkMaxSiblings,
   checkNames,
   checkSignal,
   checkTimeout,
@@ -81,7 +83,19 @@ export interface BucketHome {
   compound<T>(work: () => Promise<T>): Promise<T>;
 }
 
-const BUCKET_OPTIONS = new Set(['type', 'codec', 'resolution', 'merge', 'ttlMs', 'r', 'w', 'pr', 'pw', 'dw']);
+const BUCKET_OPTIONS = new Set([
+  'type',
+  'codec',
+  'resolution',
+  'merge',
+  'maxSiblings',
+  'ttlMs',
+  'r',
+  'w',
+  'pr',
+  'pw',
+  'dw',
+]);
 const GET_OPTIONS = new Set(['r', 'pr', 'timeoutMs', 'signal']);
 const PUT_OPTIONS = new Set([
   'causalContext',
@@ -91,11 +105,13 @@ const PUT_OPTIONS = new Set([
   'metadata',
   'contentType',
   'ttlMs',
+  'ifNoneMatch',
+  'ifMatch',
   'timeoutMs',
   'signal',
 ]);
-const PUT_MANY_OPTIONS = new Set([...PUT_OPTIONS].filter((name) => name !== 'causalContext'));
-const UPDATE_OPTIONS = new Set([...GET_OPTIONS, ...PUT_MANY_OPTIONS]);
+const PUT_MANY_OPTIONS = new Set([...PUT_OPTIONS].filter((name) => name !== 'causalContext' && name !== 'ifMatch'));
+const UPDATE_OPTIONS = new Set([...GET_OPTIONS, ...PUT_MANY_OPTIONS].filter((name) => name !== 'ifNoneMatch'));
 const DELETE_OPTIONS = new Set(['causalContext', 'r', 'w', 'pw', 'dw', 'timeoutMs', 'signal']);
 /** What content type and metadata may take together, encoded. */
 const MAX_HEADER_BYTES = 65_536;
@@ -104,14 +120,16 @@ const NO_OPTIONS = {};
 const SHARES_MEMORY_BELOW = 16_384;
 const NO_METADATA: Readonly<Record<string, string>> = {};
 
-/** What a put stores. */
+/** What a put stores, and on what condition. */
 interface Content {
+  readonly condition: PutCondition;
+  readonly ifMatch: Uint8Array;
   readonly body: Uint8Array;
   readonly tombstone: boolean;
   readonly ttlMs: number;
 }
 
-const TOMBSTONE: Content = { body: EMPTY, tombstone: true, ttlMs: 0 };
+const TOMBSTONE: Content = { condition: 'none', ifMatch: EMPTY, body: EMPTY, tombstone: true, ttlMs: 0 };
 
 /** A key in the form in which it travels, and its hash. */
 export interface PlacedKey {
@@ -127,6 +145,8 @@ export class BucketHandle<V> implements Bucket<V> {
   private readonly reading: Reading<V>;
   private readonly lastWriteWins: boolean;
   private readonly ttlMs: number;
+  /** 0: the nodes' own limit. */
+  private readonly maxSiblings: number;
   private readonly quorums: Quorums;
   private readonly typeBytes: Uint8Array;
   private readonly bucketBytes: Uint8Array;
@@ -157,6 +177,7 @@ export class BucketHandle<V> implements Bucket<V> {
     this.lastWriteWins = resolution === 'last-write-wins';
     this.reading = { codec: this.codec, lastWriteWins: this.lastWriteWins, merge: options.merge };
     this.ttlMs = checkTtl(options.ttlMs);
+    this.maxSiblings = checkMaxSiblings(options.maxSiblings);
     this.typeBytes = utf8(type);
     this.bucketBytes = utf8(name);
     const of = (which: keyof Quorums) => {
@@ -195,10 +216,13 @@ export class BucketHandle<V> implements Bucket<V> {
       checkHeaders(contentType, metadata);
       const body = this.body(contentType, metadata, this.codec.encode(value));
       const ttlMs = options.ttlMs === undefined ? this.ttlMs : checkTtl(options.ttlMs);
-      const given =
-        options.causalContext === undefined ? NOTHING_SEEN : decodeToken(options.causalContext, placed.hash);
+      const { ifMatch, ifNoneMatch, causalContext = ifMatch } = options;
+      const given = causalContext === undefined ? NOTHING_SEEN : decodeToken(causalContext, placed.hash);
+      const condition = conditionOf(ifNoneMatch, ifMatch);
+      const matched = ifMatch === undefined ? EMPTY : contextBytes(decodeToken(ifMatch, placed.hash));
       const caller = new PutCaller(this.home, placed.hash, given, resolve, reject);
-      this.write(placed, given, { body, tombstone: false, ttlMs }, options, caller, ofCompound);
+      const content = { body, tombstone: false, ttlMs, condition, ifMatch: matched };
+      this.write(placed, given, content, options, caller, ofCompound);
     });
   }
 
@@ -326,6 +350,7 @@ export class BucketHandle<V> implements Bucket<V> {
     checkTtl(options.ttlMs);
     checkTimeout(options.timeoutMs);
     checkSignal(options.signal);
+    conditionOf(options.ifNoneMatch, options.ifMatch);
     const { contentType = this.codec.contentType, metadata = NO_METADATA } = options;
     checkHeaders(contentType, metadata);
   }
@@ -357,10 +382,13 @@ export class BucketHandle<V> implements Bucket<V> {
       dw,
       timeoutMs: checkTimeout(options.timeoutMs) ?? this.home.timeoutMs,
       key: placed.located,
-      causalContext: given === NOTHING_SEEN ? EMPTY : encodeContext(given.context, given.highestTimestamp),
+      causalContext: given === NOTHING_SEEN ? EMPTY : contextBytes(given),
       minting: this.lastWriteWins ? ('last-write-wins' as const) : ('siblings' as const),
       tombstone: content.tombstone,
       ttlMs: content.ttlMs,
+      condition: content.condition,
+      ifMatch: content.ifMatch,
+      maxSiblings: this.maxSiblings,
       body: content.body,
     };
     begin(this.home, options.signal, caller, (client) => client.put(request, caller), ofCompound);
@@ -484,6 +512,22 @@ function kept(record: Uint8Array): Uint8Array {
   const copy = Buffer.allocUnsafe(record.length);
   copy.set(record);
   return copy;
+}
+
+function contextBytes(seen: SeenContext): Uint8Array {
+  return encodeContext(seen.context, seen.highestTimestamp);
+}
+
+/** @throws {InvalidArgumentError} */
+function conditionOf(ifNoneMatch: boolean | undefined, ifMatch: string | undefined): PutCondition {
+  if (ifNoneMatch !== undefined && typeof ifNoneMatch !== 'boolean') {
+    throw new InvalidArgumentError(`ifNoneMatch must be true or false, not ${show(ifNoneMatch)}`);
+  }
+  if (ifMatch === undefined) return ifNoneMatch === true ? 'if-none-match' : 'none';
+  if (ifNoneMatch === true) {
+    throw new InvalidArgumentError('ifMatch and ifNoneMatch rule each other out: give one of them');
+  }
+  return 'if-match';
 }
 
 function checkHeaders(contentType: string, metadata: Readonly<Record<string, string>>): void {
