@@ -49,8 +49,13 @@ const SWEEP = 'sweep';
 /** A correlation is a ticket and a slot below this; the highest slot marks repairs, whose outcome nobody awaits. */
 const SLOTS = 64;
 const REPAIR = 63;
-/** Reasons not to mint that hold on every replica. */
-const REFUSALS: ReadonlySet<string> = new Set(['too-many-siblings', 'object-too-large', 'voided']);
+/** Reasons not to mint that another replica is not asked to overrule. */
+const REFUSALS: ReadonlySet<string> = new Set([
+  'too-many-siblings',
+  'object-too-large',
+  'precondition-failed',
+  'voided',
+]);
 const NOTHING_STORED = new Uint8Array(0);
 
 interface PutOperation {
@@ -283,14 +288,15 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
         return;
       case 'not-minted':
         if (answer.why === 'corrupt') operation.corrupt++;
-        if (REFUSALS.has(answer.why)) {
+        // Not if it may have been minted when it was asked before: then nobody can tell what came of it.
+        if (REFUSALS.has(answer.why) && quorum.definite) {
           this.failPut(operation, ticket, answer.why as OperationFailure['why'], true, context);
           return;
         }
         this.actOnPut(
           operation,
           ticket,
-          answer.why === 'doubtful' ? quorum.onMinterLost() : quorum.onNotMinted(),
+          answer.why === 'doubtful' || REFUSALS.has(answer.why) ? quorum.onMinterLost() : quorum.onNotMinted(),
           context,
         );
         return;

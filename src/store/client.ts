@@ -130,6 +130,9 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
       earlier: NONE,
       expiresAtMs: this.context.wallClock() + timeoutMs + CLOCK_ALLOWANCE_MS,
       minting: request.minting,
+      condition: request.condition,
+      ifMatch: request.ifMatch,
+      maxSiblings: request.maxSiblings,
       tombstone: request.tombstone,
       ttlMs: request.ttlMs,
       body: request.body,
@@ -193,6 +196,11 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     }
     if (pending.request.type === 'put' && !neverReceived(failure)) {
       pending.indefinite = true;
+      // If it was minted, others may have built on it since: minted again elsewhere, it would undo what they did.
+      if (pending.request.put.condition !== 'none') {
+        this.fail(ticket, pending, 'not-met', false);
+        return;
+      }
       this.renewAttempt(pending);
     }
     this.send(ticket, pending);

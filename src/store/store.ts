@@ -12,12 +12,10 @@ import { type GroupEvent, ThreadGroup, ThreadStartError } from '../runtime/threa
 import type { Admin, Bucket, BucketOptions, NodeState, NodeStatus, PartitionStatus, Store, StoreStats } from './api.js';
 import { BucketHandle, type BucketHome, closed } from './bucket.js';
 import { Client } from './client.js';
-import { type CheckedOptions, canBeDurable, show } from './options.js';
+import { type CheckedOptions, canBeDurable, MAX_SIBLINGS, show } from './options.js';
 
 /** Operations that one coordinator has under way at a time. */
 const MAX_OPERATIONS = 10_000;
-/** A put that would leave more siblings is refused. Riak warns at 25 and refuses at 100, too. */
-const MAX_SIBLINGS = 100;
 /** All siblings of a key together may take so many of the largest values, and what goes with them. */
 const OBJECT_VALUES = 4;
 const OBJECT_OVERHEAD_BYTES = 2 ** 20;
@@ -83,6 +81,7 @@ export class EmbeddedStore implements Store {
       quorums: options.quorums,
       timeoutMs: options.timeoutMs,
       maxValueBytes: options.maxValueBytes,
+      maxInFlight: options.maxInFlight,
       canBeDurable: canBeDurable(options),
       gets: this.gets,
       puts: this.puts,

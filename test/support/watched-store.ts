@@ -27,7 +27,8 @@ export class WatchedStore implements Store {
   readonly admin = shared.admin;
 
   bucket<V = Uint8Array>(name: string, options: BucketOptions<V> = {}): Bucket<V> {
-    const real = shared.bucket<V>(name, { ...options, type: `${options.type ?? 'default'}${this.mark}` });
+    const marked = { ...options, type: `${options.type ?? 'default'}${this.mark}` };
+    const real = shared.bucket<V>(name, marked as never);
     const begin = (operation: Operation) => this.begin(operation);
     return {
       name,
@@ -43,6 +44,18 @@ export class WatchedStore implements Store {
       delete: async (...args) => {
         await begin('delete');
         return real.delete(...args);
+      },
+      update: async (...args) => {
+        await begin('put');
+        return real.update(...args);
+      },
+      getMany: async (...args) => {
+        await begin('get');
+        return real.getMany(...args);
+      },
+      putMany: async (...args) => {
+        await begin('put');
+        return real.putMany(...args);
       },
       scan: async function* (...args) {
         await begin('scan');
