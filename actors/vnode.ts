@@ -100,7 +100,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   private mint(put: ObjectPut, durable: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
     // Whatever comes of it: a second copy of a put that is refused now must not be minted later.
     const seen = this.attempts.see(put.attempt);
-    const local = this.load(put.key);
+    const local = this.decode(this.objects.get(put.key));
     if (local === 'corrupt' || local === 'newer') {
       // What this writer minted for the key is unknown now; another replica knows it all the same.
       if (local === 'corrupt') this.renew(context);
@@ -198,7 +198,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     const theirs = decodeRecord(record);
     this.noteContext(theirs.context, context);
     for (const sibling of theirs.siblings) this.observe(sibling.timestamp, context);
-    const local = this.load(key);
+    const local = this.decode(stored);
     if (local === 'newer') {
       context.reply(incoming, { type: 'corrupt' });
       return;
@@ -253,8 +253,8 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     context.reply(incoming, { type: 'wrote', durable: durable || this.objects.commitIsDurable }, release);
   }
 
-  private load(key: Uint8Array): Local {
-    const record = this.objects.get(key);
+  /** Bodies are views into `record`: of what a storage gave, valid until its next call. */
+  private decode(record: Uint8Array | undefined): Local {
     if (record === undefined) return undefined;
     try {
       return decodeRecord(record);
