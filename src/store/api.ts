@@ -143,6 +143,12 @@ export interface ScanEntry<V> extends Partial<ReadResult<V>> {
   readonly cursor: string;
 }
 
+export interface ListBucketsOptions extends CallOptions {
+  /** The bucket type whose buckets are wanted. Default 'default'. */
+  readonly type?: string;
+  readonly r?: Quorum;
+}
+
 export interface BucketOptions<V> {
   /** The bucket type. Default 'default'. */
   readonly type?: string;
@@ -231,6 +237,12 @@ export interface Admin {
 export interface Store extends AsyncDisposable {
   /** A handle on a bucket; buckets need no creation. */
   bucket<V = Uint8Array>(name: string, options?: BucketOptions<V>): Bucket<V>;
+  /**
+   * Streams the names of the buckets of a type that have at least one key, each once, shorter names first, those of one
+   * length in byte order. Costs a request per bucket and partition. `timeoutMs` is for each of them.
+   * @throws {QuorumUnavailableError} A partition has fewer than R replicas that can be reached.
+   */
+  buckets(options?: ListBucketsOptions): AsyncIterableIterator<string>;
   nodes(): NodeStatus[];
   ring(): PartitionStatus[];
   stats(): Promise<StoreStats>;
