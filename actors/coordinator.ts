@@ -49,6 +49,8 @@ const SWEEP = 'sweep';
 /** A correlation is a ticket and a slot below this; the highest slot marks repairs, whose outcome nobody awaits. */
 const SLOTS = 64;
 const REPAIR = 63;
+/** Reasons not to mint that hold on every replica. */
+const REFUSALS: ReadonlySet<string> = new Set(['too-many-siblings', 'object-too-large', 'voided']);
 const NOTHING_STORED = new Uint8Array(0);
 
 interface PutOperation {
@@ -68,6 +70,8 @@ interface PutOperation {
   timestamp: Timestamp;
   /** Slots that refused for lack of room. */
   refusals: number;
+  /** Slots that could not mint because their record of the key is unreadable. */
+  corrupt: number;
 }
 
 interface GetOperation {
@@ -210,6 +214,7 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
       dot: null,
       timestamp: ZERO_TIMESTAMP,
       refusals: 0,
+      corrupt: 0,
     };
     const ticket = this.operations.add(operation);
     if (ticket === -1) {
@@ -277,8 +282,9 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
         this.actOnPut(operation, ticket, quorum.onWrote(slot, false), context);
         return;
       case 'not-minted':
-        if (answer.why === 'too-many-siblings' || answer.why === 'voided') {
-          this.failPut(operation, ticket, answer.why, true, context);
+        if (answer.why === 'corrupt') operation.corrupt++;
+        if (REFUSALS.has(answer.why)) {
+          this.failPut(operation, ticket, answer.why as OperationFailure['why'], true, context);
           return;
         }
         this.actOnPut(
@@ -611,6 +617,7 @@ function whyFailed(
   got: number,
   cause: 'timeout' | 'storage' | undefined,
 ): OperationFailure['why'] {
+  if (operation.type === 'put' && operation.corrupt === operation.order.length) return 'corrupt';
   if (cause === 'timeout') return got === 0 ? 'timeout' : 'not-met';
   if (operation.refusals > 0) return 'overloaded';
   if (cause === 'storage') return 'storage';

@@ -21,11 +21,12 @@ export interface NodeEnvironment {
   readonly counters: NodeCounters;
   readonly maxOperations: number;
   readonly maxSiblings: number;
+  readonly maxObjectBytes: number;
 }
 
 /** Puts the node's actors onto `host`: its coordinator, and a vnode for each partition of which it is a primary. */
 export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
-  const { node, primaries, objects, identity, counters, maxOperations, maxSiblings } = environment;
+  const { node, primaries, objects, identity, counters, maxOperations, maxSiblings, maxObjectBytes } = environment;
   host.addCommitter(environment.system);
   host.addCommitter(objects);
   primaries.forEach((nodes, partition) => {
@@ -33,7 +34,7 @@ export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
     host.spawn(
       vnodeSlot(partition),
       vnodeConversation,
-      (context) => new Vnode({ partition, objects, identity, counters, maxSiblings }, context),
+      (context) => new Vnode({ partition, objects, identity, counters, maxSiblings, maxObjectBytes }, context),
     );
   });
   host.spawn(

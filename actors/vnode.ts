@@ -30,6 +30,8 @@ export interface VnodeOptions {
   readonly counters: NodeCounters;
   /** A put that would leave more siblings is refused; merges never are. */
   readonly maxSiblings: number;
+  /** A put that would make the key's record longer is refused; merges never are. */
+  readonly maxObjectBytes: number;
 }
 
 const NOTHING_SEEN: SeenContext = { context: EMPTY_CONTEXT, highestTimestamp: ZERO_TIMESTAMP };
@@ -43,6 +45,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   private readonly identity: NodeIdentity;
   private readonly counters: NodeCounters;
   private readonly maxSiblings: number;
+  private readonly maxObjectBytes: number;
   private readonly clock: HybridLogicalClock;
   private readonly attempts = new AttemptWindow();
   private writer: WriterId;
@@ -55,6 +58,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.identity = options.identity;
     this.counters = options.counters;
     this.maxSiblings = options.maxSiblings;
+    this.maxObjectBytes = options.maxObjectBytes;
     this.clock = new HybridLogicalClock(context.wallClock(), context.now());
     const marker = options.identity.take(options.partition);
     if (marker === undefined) {
@@ -96,7 +100,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   private mint(put: ObjectPut, durable: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
     // Whatever comes of it: a second copy of a put that is refused now must not be minted later.
     const seen = this.attempts.see(put.attempt);
-    const local = this.load(put.key);
+    const local = this.decode(this.objects.get(put.key));
     if (local === 'corrupt' || local === 'newer') {
       // What this writer minted for the key is unknown now; another replica knows it all the same.
       if (local === 'corrupt') this.renew(context);
@@ -134,9 +138,14 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       context.reply(incoming, { type: 'not-minted', why: 'too-many-siblings' });
       return;
     }
+    const record = encodeRecord(minted.object);
+    // One sibling alone was measured by the client; what a put may not do is pile them up.
+    if (minted.object.siblings.length > 1 && record.length > this.maxObjectBytes) {
+      context.reply(incoming, { type: 'not-minted', why: 'object-too-large' });
+      return;
+    }
     this.counter++;
     this.counters.minted++;
-    const record = encodeRecord(minted.object);
     this.objects.put(put.key, record);
     // A dot needs no commit before it travels: if the commit fails, this vnode changes its writerId.
     context.notice(incoming, { type: 'minted', record, dot, timestamp: minted.sibling.timestamp });
@@ -189,7 +198,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     const theirs = decodeRecord(record);
     this.noteContext(theirs.context, context);
     for (const sibling of theirs.siblings) this.observe(sibling.timestamp, context);
-    const local = this.load(key);
+    const local = this.decode(stored);
     if (local === 'newer') {
       context.reply(incoming, { type: 'corrupt' });
       return;
@@ -244,8 +253,8 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     context.reply(incoming, { type: 'wrote', durable: durable || this.objects.commitIsDurable }, release);
   }
 
-  private load(key: Uint8Array): Local {
-    const record = this.objects.get(key);
+  /** Bodies are views into `record`: of what a storage gave, valid until its next call. */
+  private decode(record: Uint8Array | undefined): Local {
     if (record === undefined) return undefined;
     try {
       return decodeRecord(record);

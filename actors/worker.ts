@@ -24,6 +24,7 @@ await runWorkerThread<NodeStart>(({ host, thread, data }) => {
     counters,
     maxOperations: data.maxOperations,
     maxSiblings: data.maxSiblings,
+    maxObjectBytes: data.maxObjectBytes,
   });
   const control: NodeControl = {
     counters: () => ({ ...counters }),

@@ -66,6 +66,7 @@ export interface OperationFailure {
     | 'corrupt'
     | 'storage'
     | 'too-many-siblings'
+    | 'object-too-large'
     | 'voided';
   readonly got: number;
   readonly wanted: number;
@@ -166,6 +167,7 @@ const WHY: readonly OperationFailure['why'][] = [
   'corrupt',
   'storage',
   'too-many-siblings',
+  'object-too-large',
   'voided',
 ];
 

@@ -12,6 +12,7 @@ export interface NodeStart {
   /** Operations that a coordinator has under way at a time. */
   readonly maxOperations: number;
   readonly maxSiblings: number;
+  readonly maxObjectBytes: number;
 }
 
 /** What a node's thread serves. A type, not an interface: the control plane passes plain data only. */

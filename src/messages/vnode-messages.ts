@@ -38,6 +38,8 @@ export type NotMinted =
   | 'corrupt'
   /** The key already has as many siblings as a put may leave. */
   | 'too-many-siblings'
+  /** The key's siblings would be too large together. */
+  | 'object-too-large'
   /** The attempt came before, or may have: whether it was minted then, and is replaced now, cannot be told. */
   | 'doubtful';
 
@@ -141,7 +143,7 @@ const DIGEST = 6;
 const NOTHING = 7;
 const CORRUPT = 8;
 const LISTED = 9;
-const WHY: readonly NotMinted[] = ['late', 'voided', 'corrupt', 'too-many-siblings', 'doubtful'];
+const WHY: readonly NotMinted[] = ['late', 'voided', 'corrupt', 'too-many-siblings', 'doubtful', 'object-too-large'];
 
 const answer: MessageCodec<VnodeAnswer> = {
   size(message) {

@@ -40,6 +40,7 @@ export interface NodeParts {
   readonly counters: NodeCounters;
   readonly maxOperations: number;
   readonly maxSiblings: number;
+  readonly maxObjectBytes: number;
 }
 
 /** The actors' registry: puts a node's actors onto a host. */
@@ -385,6 +386,7 @@ export class SimulatedCluster {
         counters: this.counters[node]!,
         maxOperations: 1_000,
         maxSiblings: 100,
+        maxObjectBytes: 2 ** 20,
       });
     } catch (error) {
       if (!(error instanceof StorageFailedError || error instanceof StorageFullError)) throw error;

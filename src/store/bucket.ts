@@ -9,7 +9,7 @@ import { EMPTY_CONTEXT } from '../clocks/causal-context.js';
 import { ZERO_TIMESTAMP } from '../clocks/timestamp.js';
 import { encodeBody } from '../codec/body.js';
 import { encodeContext, type SeenContext } from '../codec/context.js';
-import { encodeLocatedKey, type KeyHash, keyHash, setPartition } from '../codec/key.js';
+import { bucketPrefix, type KeyHash, keyHash, locateKey, setPartition } from '../codec/key.js';
 import { decodeToken } from '../codec/token.js';
 import type { OperationFailure } from '../messages/coordinator-messages.js';
 import type { Histogram } from '../metrics/histogram.js';
@@ -120,6 +120,8 @@ export class BucketHandle<V> implements Bucket<V> {
   private readonly quorums: Quorums;
   private readonly typeBytes: Uint8Array;
   private readonly bucketBytes: Uint8Array;
+  /** What every located key of the bucket begins with. */
+  private readonly prefix: Uint8Array;
 
   constructor(home: BucketHome, name: string, options: BucketOptions<V>) {
     checkNames('bucket', options, BUCKET_OPTIONS);
@@ -148,8 +150,9 @@ export class BucketHandle<V> implements Bucket<V> {
     };
     this.quorums = { r: of('r'), w: of('w'), pr: of('pr'), pw: of('pw'), dw: of('dw') };
     checkDurable(this.quorums.dw, home.canBeDurable);
+    this.prefix = bucketPrefix(0, this.typeBytes, this.bucketBytes);
     // Finds a name that is too long now, not at the first call.
-    encodeLocatedKey(0, { type: this.typeBytes, bucket: this.bucketBytes, key: utf8('k') });
+    locateKey(this.prefix, 'k');
   }
 
   get(key: Key, options: GetOptions = NO_OPTIONS): Promise<ReadResult<V>> {
@@ -283,11 +286,10 @@ export class BucketHandle<V> implements Bucket<V> {
   }
 
   private place(key: Key): PlacedKey {
-    const bytes = typeof key === 'string' ? utf8(key) : key;
-    if (!(bytes instanceof Uint8Array)) {
+    if (typeof key !== 'string' && !(key instanceof Uint8Array)) {
       throw new InvalidArgumentError(`a key must be a string or a Uint8Array, not ${show(key)}`);
     }
-    const located = encodeLocatedKey(0, { type: this.typeBytes, bucket: this.bucketBytes, key: bytes });
+    const located = locateKey(this.prefix, key);
     const hash = keyHash(located);
     setPartition(located, partitionOf(hash.high, this.home.partitions));
     return { located, hash };

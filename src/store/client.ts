@@ -59,6 +59,9 @@ interface Pending {
   readonly caller: Settle<PutOutcome> | Settle<GetOutcome> | Settle<PageOutcome>;
   /** Primaries that this request was sent to, as a bit mask of their places in the preference list. */
   tried: number;
+  /** The place that it was sent to last. */
+  place: number;
+  askedAgain: boolean;
   /** Of a put: an earlier attempt may have been minted. */
   indefinite: boolean;
   /** The last refusal was for lack of room. */
@@ -182,6 +185,11 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     const pending = this.pending.get(ticket);
     if (pending === undefined) return;
     pending.refused = failure === 'refused';
+    // Its coordinator was restarted, and is known under its new incarnation now: once, it is asked again.
+    if (failure === 'stale' && !pending.askedAgain) {
+      pending.askedAgain = true;
+      pending.tried &= ~(1 << pending.place);
+    }
     if (pending.request.type === 'put' && !neverReceived(failure)) {
       pending.indefinite = true;
       this.renewAttempt(pending);
@@ -219,6 +227,8 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
       deadline: this.context.now() + request.timeoutMs + SLACK_MS,
       caller,
       tried: 0,
+      place: 0,
+      askedAgain: false,
       indefinite: false,
       refused: false,
     };
@@ -245,6 +255,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
       const node = primaries[place]!;
       if ((pending.tried & (1 << place)) !== 0 || !this.up[node]) continue;
       pending.tried |= 1 << place;
+      pending.place = place;
       this.context.request(this.coordinators[node]!, pending.request, ticket);
       return;
     }

@@ -8,6 +8,7 @@ import {
   StorageFailedError,
   TimeoutError,
   TooManySiblingsError,
+  ValueTooLargeError,
 } from '../base/errors.js';
 import type { OperationFailure } from '../messages/coordinator-messages.js';
 
@@ -42,11 +43,15 @@ export function errorOf(operation: 'get' | 'put' | 'scan', failure: OperationFai
         { definite, retryAfterMs: RETRY_AFTER_MS },
       );
     case 'corrupt':
-      return new CorruptError('no replica has a readable record of this key; restore it from a backup, or delete it');
+      return new CorruptError('no replica has a readable record of this key: restore it from a backup');
     case 'storage':
       return new StorageFailedError(
         `too few replicas could store the write: ${got} of ${wanted}${end}; look at the disks of the nodes`,
         { definite },
+      );
+    case 'object-too-large':
+      return new ValueTooLargeError(
+        'the siblings of this key would be too large together; read it, resolve them, and put with the causalContext of that read',
       );
     case 'too-many-siblings':
       return new TooManySiblingsError(

@@ -29,6 +29,9 @@ import { type CheckedOptions, canBeDurable, show } from './options.js';
 const MAX_OPERATIONS = 10_000;
 /** A put that would leave more siblings is refused. Riak warns at 25 and refuses at 100, too. */
 const MAX_SIBLINGS = 100;
+/** All siblings of a key together may take so many of the largest values, and what goes with them. */
+const OBJECT_VALUES = 4;
+const OBJECT_OVERHEAD_BYTES = 2 ** 20;
 const WORKER_ENTRY = new URL('../../actors/worker.js', import.meta.url);
 
 /** The client is never asked anything: what it hears is nothing. */
@@ -213,6 +216,7 @@ export class EmbeddedStore implements Store {
       primaries: ring.preferenceLists.map((list) => list.primaries),
       maxOperations: MAX_OPERATIONS,
       maxSiblings: MAX_SIBLINGS,
+      maxObjectBytes: OBJECT_VALUES * options.maxValueBytes + OBJECT_OVERHEAD_BYTES,
     };
     return this.group.start(node, start).catch((error: unknown) => {
       if (!(error instanceof ThreadStartError)) throw error;

@@ -268,7 +268,8 @@ export class ThreadHost implements ActorHost, ActorTableHost, HeldOutlet, TurnTa
   // ---- For the loop
 
   get hasMail(): boolean {
-    return this.actors.hasMail || this.links.hasMail || this.links.hasUnpublished;
+    // What costs least first: the lanes of all links are looked at last.
+    return this.links.hasUnpublished || this.actors.hasMail || this.links.hasMail;
   }
 
   get awaitsAnswers(): boolean {

@@ -79,6 +79,8 @@ export class TurnLoop {
 
   /** After work outside of turns, which may have sent requests and set timers. */
   afterOutside(): void {
+    // A turn is due: it sees to all the rest. Of a burst of calls only the first comes further.
+    if (this.scheduled && !this.polling) return;
     if (this.taker.awaitsAnswers) this.keepAlive.ref();
     if (this.taker.hasMail) this.schedule();
     else this.armTimer();

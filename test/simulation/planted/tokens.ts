@@ -1,12 +1,15 @@
-/** Mistakes in what a token or a retry covers. */
+/** Mistakes in what a token or a retry covers, and in what a merge keeps. */
 
 import { joinContexts, withDotAndAllBefore } from '../../../src/clocks/causal-context.js';
 import { laterOf } from '../../../src/clocks/timestamp.js';
+import { decodeRecord, encodeRecord } from '../../../src/codec/record.js';
 import { encodeToken } from '../../../src/codec/token.js';
 import type { CoordinatorRequest } from '../../../src/messages/coordinator-messages.js';
-import type { ActorRef } from '../../../src/runtime/actor.js';
-import { TappedContext } from '../../../src/simulation/tapped-host.js';
-import type { PlantedBug } from './plant.js';
+import { type VnodeAnswer, type VnodeRequest, vnodeConversation } from '../../../src/messages/vnode-messages.js';
+import { lastWrite } from '../../../src/objects/resolution.js';
+import type { ActorContext, ActorRef, Incoming } from '../../../src/runtime/actor.js';
+import { TappedActor, TappedContext } from '../../../src/simulation/tapped-host.js';
+import { type PlantedBug, tapOf } from './plant.js';
 
 /** Sends retries as if nothing had been tried before. */
 class ForgetsEarlierAttempts extends TappedContext {
@@ -15,6 +18,23 @@ class ForgetsEarlierAttempts extends TappedContext {
     if (request.type !== 'put') super.request(to, message, correlation);
     else super.request(to, { ...request, put: { ...request.put, earlier: [] } } as Request, correlation);
   }
+}
+
+/** Keeps of every object that it is sent only the newest sibling, under the context of all. */
+class ResolvesInMerge extends TappedActor<VnodeRequest, VnodeAnswer, never> {
+  override receive(message: VnodeRequest, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
+    super.receive(
+      message.type === 'write' ? { ...message, record: newestOf(message.record) } : message,
+      incoming,
+      context,
+    );
+  }
+}
+
+function newestOf(record: Uint8Array): Uint8Array {
+  const object = decodeRecord(record);
+  const newest = lastWrite(object, 0);
+  return encodeRecord({ context: object.context, siblings: newest === undefined ? [] : [newest] });
 }
 
 export const TOKEN_BUGS: readonly PlantedBug[] = [
@@ -51,5 +71,13 @@ export const TOKEN_BUGS: readonly PlantedBug[] = [
     kinds: ['crash of an actor', 'crash of a node', 'slow disk'],
     noticed: /^false conflict.* twice/,
     seeds: 10,
+  },
+  {
+    name: 'last-write-wins inside merge',
+    nodes: () => tapOf(vnodeConversation.name, { actor: (inner, context) => new ResolvesInMerge(inner, context) }),
+    sync: 'full',
+    kinds: ['delay', 'pause'],
+    noticed: /^(lost|not read)/,
+    seeds: 5,
   },
 ];

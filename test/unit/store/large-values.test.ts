@@ -85,3 +85,21 @@ test('64 MiB, where it is allowed, on disk, through a crash of a node', async ()
     rmSync(directory, { recursive: true, force: true });
   }
 });
+
+test('the siblings of a key are bounded together; resolving them frees the key', async () => {
+  const store = await open({ nodes: 3, maxValueBytes: MIB });
+  try {
+    const bucket = store.bucket('siblings');
+    const value = patterned(MIB, 1);
+    // Four of the largest values, and a mebibyte for what goes with them: that is one more, but for its own overhead.
+    for (let i = 0; i < 4; i++) await bucket.put('k', value);
+    await fails(() => bucket.put('k', value), { code: 'VALUE_TOO_LARGE', definite: true, message: /resolve/ });
+    const { siblings, causalContext } = await bucket.get('k', { r: 'all' });
+    assert.equal(siblings.length, 4);
+    await bucket.put('k', value, { causalContext });
+    await bucket.put('k', value);
+    assert.equal((await bucket.get('k')).siblings.length, 2);
+  } finally {
+    await store.close();
+  }
+});

@@ -278,6 +278,7 @@ test('a damaged record is never served, is counted, and is healed from the other
     await using({ path }, async (store) => {
       const bucket = text(store);
       for (const r of [1, 2, 3]) await fails(() => bucket.get('all', { r }), { code: 'CORRUPT', definite: true });
+      await fails(() => bucket.put('all', 'new', { w: 1 }), { code: 'CORRUPT', definite: true });
       await fails(() => bucket.get('one', { r: 'all' }), 'QUORUM_NOT_MET');
       const keys: unknown[] = [];
       for await (const { key } of bucket.scan()) keys.push(key);
