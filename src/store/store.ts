@@ -9,9 +9,20 @@ import { Histogram } from '../metrics/histogram.js';
 import type { Ring } from '../ring/ring.js';
 import type { Conversation } from '../runtime/actor.js';
 import { type GroupEvent, ThreadGroup, ThreadStartError } from '../runtime/threads/thread-group.js';
-import type { Admin, Bucket, BucketOptions, NodeState, NodeStatus, PartitionStatus, Store, StoreStats } from './api.js';
+import type {
+  Admin,
+  Bucket,
+  BucketOptions,
+  ListBucketsOptions,
+  NodeState,
+  NodeStatus,
+  PartitionStatus,
+  Store,
+  StoreStats,
+} from './api.js';
 import { BOOT } from './boot-id.js';
 import { BucketHandle, type BucketHome, closed } from './bucket.js';
+import { listBuckets } from './bucket-list.js';
 import { Client } from './client.js';
 import { type CheckedOptions, canBeDurable, MAX_SIBLINGS, show } from './options.js';
 
@@ -121,6 +132,10 @@ export class EmbeddedStore implements Store {
 
   bucket<V = Uint8Array>(name: string, options: BucketOptions<V> = {}): Bucket<V> {
     return new BucketHandle<V>(this.home, name, options);
+  }
+
+  buckets(options: ListBucketsOptions = {}): AsyncIterableIterator<string> {
+    return listBuckets(this.home, options);
   }
 
   nodes(): NodeStatus[] {
