@@ -154,9 +154,9 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
   }
 
   answered(correlation: number, answer: VnodeAnswer, _interim: boolean, context: ActorContext): void {
-    const slot = correlation % SLOTS;
+    const ticket = Math.floor(correlation / SLOTS);
+    const slot = correlation - ticket * SLOTS;
     if (slot === REPAIR) return;
-    const ticket = (correlation - slot) / SLOTS;
     const operation = this.operations.get(ticket);
     // Late: the operation had its reply and has been put away.
     if (operation === undefined) return;
@@ -166,10 +166,10 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
   }
 
   failed(correlation: number, failure: Failure, context: ActorContext): void {
-    const slot = correlation % SLOTS;
+    const ticket = Math.floor(correlation / SLOTS);
+    const slot = correlation - ticket * SLOTS;
     // A repair that is lost is made again by the next read that finds the replica stale.
     if (slot === REPAIR) return;
-    const ticket = (correlation - slot) / SLOTS;
     const operation = this.operations.get(ticket);
     if (operation === undefined) return;
     if (failure === 'refused') operation.refusals++;
