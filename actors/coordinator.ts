@@ -49,8 +49,13 @@ const SWEEP = 'sweep';
 /** A correlation is a ticket and a slot below this; the highest slot marks repairs, whose outcome nobody awaits. */
 const SLOTS = 64;
 const REPAIR = 63;
-/** Reasons not to mint that hold on every replica. */
-const REFUSALS: ReadonlySet<string> = new Set(['too-many-siblings', 'object-too-large', 'voided']);
+/** Reasons not to mint that another replica is not asked to overrule. */
+const REFUSALS: ReadonlySet<string> = new Set([
+  'too-many-siblings',
+  'object-too-large',
+  'precondition-failed',
+  'voided',
+]);
 const NOTHING_STORED = new Uint8Array(0);
 
 interface PutOperation {
@@ -283,14 +288,15 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
         return;
       case 'not-minted':
         if (answer.why === 'corrupt') operation.corrupt++;
-        if (REFUSALS.has(answer.why)) {
+        // Not if it may have been minted when it was asked before: then nobody can tell what came of it.
+        if (REFUSALS.has(answer.why) && quorum.definite) {
           this.failPut(operation, ticket, answer.why as OperationFailure['why'], true, context);
           return;
         }
         this.actOnPut(
           operation,
           ticket,
-          answer.why === 'doubtful' ? quorum.onMinterLost() : quorum.onNotMinted(),
+          answer.why === 'doubtful' || REFUSALS.has(answer.why) ? quorum.onMinterLost() : quorum.onNotMinted(),
           context,
         );
         return;
@@ -526,8 +532,11 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
   ): void {
     if (answer.type !== 'listed') throw new TypeError(`a listing was answered with '${answer.type}'`);
     operation.pages.push(answer);
-    // Pages are merged, not compared: each counts as it comes.
-    this.actOnPage(operation, ticket, operation.quorum.onObject(slot, 0, 0), context);
+    // Pages are merged, not compared: each counts as it comes. One that had to leave records out does not: it may lack
+    // what was acknowledged, and another replica is asked too.
+    const { quorum } = operation;
+    const verdict = answer.corrupt === 0 ? quorum.onObject(slot, 0, 0) : quorum.onCorrupt(slot);
+    this.actOnPage(operation, ticket, verdict, context);
   }
 
   private actOnPage(
@@ -543,16 +552,21 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
       case 'fetch':
         this.ask(operation, ticket, operation.quorum.slotToAsk, operation.list, context);
         return;
-      case 'succeeded': {
-        const { entries, more } = mergePages(operation.pages, mergeRecords);
-        context.reply(operation.incoming, { type: 'page-done', entries, more });
-        this.operations.remove(ticket);
+      case 'succeeded':
+        this.replyWithPage(operation, ticket, context);
         return;
-      }
       case 'failed':
-        this.failRead(operation, ticket, context, cause);
+        // All were heard who could be: what none of them can read does not hide the rest.
+        if (operation.pages.length >= operation.quorum.wanted) this.replyWithPage(operation, ticket, context);
+        else this.failRead(operation, ticket, context, cause);
         return;
     }
+  }
+
+  private replyWithPage(operation: PageOperation, ticket: number, context: ActorContext): void {
+    const { entries, more } = mergePages(operation.pages, mergeRecords);
+    context.reply(operation.incoming, { type: 'page-done', entries, more });
+    this.operations.remove(ticket);
   }
 
   // ---- shared

@@ -23,6 +23,7 @@ import type { ObjectPut } from '../src/messages/object-request.js';
 import type { ListedEntry, VnodeAnswer, VnodeRequest } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
 import { type AttemptOutcome, outcomeOf } from '../src/objects/attempt.js';
+import { conditionHolds } from '../src/objects/condition.js';
 import { merge, replaces } from '../src/objects/merge.js';
 import { mint } from '../src/objects/mint.js';
 import type { StoredObject } from '../src/objects/stored-object.js';
@@ -42,6 +43,9 @@ export interface VnodeOptions {
   readonly maxObjectBytes: number;
 }
 
+/** Records that a listing takes from the storage: before it knows how large they are, and at a time. */
+const LISTED_AT_FIRST = 4;
+const LISTED_AT_ONCE = 32;
 const NOTHING_SEEN: SeenContext = { context: EMPTY_CONTEXT, highestTimestamp: ZERO_TIMESTAMP };
 
 /** What is in the place of a record: nothing, an object, bytes that are no object, or a record of a newer format. */
@@ -120,8 +124,12 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       this.answerKnown(put, outcome, local, durable, incoming, context);
       return;
     }
-    const wallMs = this.clock.localMs(context.wallClock(), context.now());
-    if (wallMs > put.expiresAtMs) {
+    // A wall clock that was set right is not followed, while clients go by it from then on: an attempt is late only by
+    // both clocks, and a value lives as long as the later one says, or an hour's correction would refuse every put, or
+    // let values expire as they are written.
+    const wallMs = Math.floor(context.wallClock());
+    const localMs = this.clock.localMs(wallMs, context.now());
+    if (Math.min(wallMs, localMs) > put.expiresAtMs) {
       context.reply(incoming, { type: 'not-minted', why: 'late' });
       return;
     }
@@ -129,6 +137,10 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.noteContext(token.context, context);
     if (local !== undefined) this.noteContext(local.context, context);
     this.observe(token.highestTimestamp, context);
+    if (put.condition !== 'none' && !this.meetsCondition(put, local, wallMs, context)) {
+      context.reply(incoming, { type: 'not-minted', why: 'precondition-failed' });
+      return;
+    }
     const dot = { high: this.writer.high, low: this.writer.low, counter: this.counter + 1 };
     const minted = mint(local, {
       dot,
@@ -139,10 +151,10 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       clock: this.clock.tick(context.wallClock(), context.now()),
       lastWriteWins: put.minting === 'last-write-wins',
       tombstone: put.tombstone,
-      expiresAtMs: put.ttlMs === 0 ? 0 : wallMs + put.ttlMs,
+      expiresAtMs: put.ttlMs === 0 ? 0 : Math.max(wallMs, localMs) + put.ttlMs,
       body: put.body,
     });
-    if (minted.object.siblings.length > this.maxSiblings) {
+    if (minted.object.siblings.length > (put.maxSiblings || this.maxSiblings)) {
       context.reply(incoming, { type: 'not-minted', why: 'too-many-siblings' });
       return;
     }
@@ -158,6 +170,18 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     // A dot needs no commit before it travels: if the commit fails, this vnode changes its writerId.
     context.notice(incoming, { type: 'minted', record, dot, timestamp: minted.sibling.timestamp });
     this.replyWrote(durable, incoming, context);
+  }
+
+  private meetsCondition(
+    put: ObjectPut,
+    local: StoredObject | undefined,
+    wallMs: number,
+    context: ActorContext,
+  ): boolean {
+    if (put.condition !== 'if-match') return conditionHolds(local, { type: 'if-none-match', wallMs }, put.earlier);
+    const { context: seen } = decodeContext(put.ifMatch);
+    this.noteContext(seen, context);
+    return conditionHolds(local, { type: 'if-match', seen }, put.earlier);
   }
 
   /** Answers an attempt that is not to be minted: it was here before, or a later one of its put has taken its place. */
@@ -242,10 +266,12 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     let bytes = 0;
     let corrupt = 0;
     let more = false;
-    let from: RangeOptions = { gte: message.gte, lt, limit: limit + 1 };
+    let largest = 1;
+    let from: RangeOptions = { gte: message.gte, lt, limit: Math.min(LISTED_AT_FIRST, limit + 1) };
     // Unreadable records are left out: read on until the page is full or the range ends.
     for (let found = this.objects.range(from); found.length > 0; found = this.objects.range(from)) {
       for (const { key, value } of found) {
+        largest = Math.max(largest, value.length);
         if (entries.length === limit || (entries.length > 0 && bytes + key.length + value.length > limitBytes)) {
           more = true;
           break;
@@ -256,7 +282,9 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
         } else corrupt++;
       }
       if (more || found.length < from.limit) break;
-      from = { gt: found[found.length - 1]!.key, lt, limit: limit + 1 };
+      // As many as find room if they are no larger than those before; and one, to know whether there are more.
+      const room = Math.min(LISTED_AT_ONCE, limit - entries.length, Math.floor((limitBytes - bytes) / largest));
+      from = { gt: found[found.length - 1]!.key, lt, limit: Math.max(0, room) + 1 };
     }
     context.reply(incoming, { type: 'listed', entries, more, corrupt });
   }
