@@ -121,6 +121,14 @@ test('wrong use ends with 2 and says what is wrong, failure with 1, help with 0 
     code: 1,
     err: /^quoral: Cannot reach [^\n]*serve[^\n]*\n$/,
   });
+  const breaksOff = createServer((request) => void request.socket.destroy());
+  await new Promise<void>((resolve) => breaksOff.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => breaksOff.close());
+  const { port } = breaksOff.address() as AddressInfo;
+  t.match(await terminal.run('put', 'b', 'k', 'v', '--url', `http://127.0.0.1:${port}`), {
+    code: 1,
+    err: /^quoral: Cannot reach [^\n]*the write may still take effect[^\n]*\n$/,
+  });
   for (const name of ['serve', 'get', 'put', 'delete', 'scan', 'import']) {
     t.match(await terminal.run(name, '--help'), {
       code: 0,
