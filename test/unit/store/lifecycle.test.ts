@@ -264,6 +264,11 @@ test('a node whose file is damaged cannot be started, and says so; the others go
     });
   }));
 
+test('a store whose disk is full says so when it is opened', async () => {
+  const entry = new URL('../../support/full-disk-worker.js', import.meta.url);
+  await fails(() => openWith({ nodes: 1, n: 1 }, { entry }), { code: 'STORAGE_FULL', message: /free some space/ });
+});
+
 test('a damaged record is never served, is counted, and is healed from the others', () =>
   inDirectory(async (path) => {
     let ring: readonly PartitionStatus[] = [];
