@@ -3,7 +3,7 @@
  * results and errors. What each call promises stands in `api.ts`.
  */
 
-import { EMPTY, utf8 } from '../base/bytes.js';
+import { EMPTY } from '../base/bytes.js';
 import { AbortedError, ClosedError, InvalidArgumentError, ValueTooLargeError } from '../base/errors.js';
 import { EMPTY_CONTEXT } from '../clocks/causal-context.js';
 import { ZERO_TIMESTAMP } from '../clocks/timestamp.js';
@@ -40,6 +40,7 @@ import {
   type Quorums,
   quorumOf,
   show,
+  textBytes,
 } from './options.js';
 import { ObjectRead, type Reading } from './read-result.js';
 import { PutReceipt } from './receipt.js';
@@ -61,7 +62,7 @@ export interface BucketHome {
   /** Monotonic milliseconds. */
   now(): number;
   wallClock(): number;
-  /** The client, to be called within `run`. @throws {ClosedError} */
+  /** The client; what sends something is to be called within `run`. */
   client(): Client;
   /**
    * Runs `act` where the client's context may be used, and sees that what it sends leaves.
@@ -142,8 +143,8 @@ export class BucketHandle<V> implements Bucket<V> {
     this.lastWriteWins = resolution === 'last-write-wins';
     this.reading = { codec: this.codec, lastWriteWins: this.lastWriteWins };
     this.ttlMs = checkTtl(options.ttlMs);
-    this.typeBytes = utf8(type);
-    this.bucketBytes = utf8(name);
+    this.typeBytes = textBytes("a bucket's type", type);
+    this.bucketBytes = textBytes("a bucket's name", name);
     const of = (which: keyof Quorums) => {
       const asked = options[which] === undefined ? home.quorums[which] : options[which];
       return quorumOf(which, asked === undefined ? defaultQuorum(which, home.n) : asked, home.n);
