@@ -205,6 +205,7 @@ export class EmbeddedStore implements Store {
     };
     return this.group.start(node, start).catch((error: unknown) => {
       if (!(error instanceof ThreadStartError)) throw error;
+      if (this.closing !== undefined) throw closed();
       const { name } = ring.members[node]!;
       const Failure = error.data.code === 'STORAGE_FULL' ? StorageFullError : StorageFailedError;
       throw new Failure(`node "${name}" could not be started: ${error.data.message}`, {

@@ -264,6 +264,15 @@ test('a node whose file is damaged cannot be started, and says so; the others go
     });
   }));
 
+test('a node that was to be started again is not, once the store is closed', async () => {
+  const store = await open({ nodes: 1, n: 1 });
+  const stopped = store.admin.stop('a');
+  const started = fails(() => store.admin.start('a'), 'CLOSED');
+  await store.close();
+  await Promise.all([stopped, started]);
+  assert.equal(store.nodes()[0]!.state, 'down');
+});
+
 test('a store whose disk is full says so when it is opened', async () => {
   const entry = new URL('../../support/full-disk-worker.js', import.meta.url);
   await fails(() => openWith({ nodes: 1, n: 1 }, { entry }), { code: 'STORAGE_FULL', message: /free some space/ });
