@@ -42,7 +42,8 @@ for (const target of ['--data', '--url'] as const) {
     const read = JSON.parse((await run('get', 'carts', 'alice', '--json', '--r', 'all')).out);
     t.match(read, { found: true, siblings: [{ value: 'brêad', encoding: 'utf8', contentType: 'text/html' }] });
 
-    t.equal((await run('put', 'carts', 'alice', 'eggs')).code, 0);
+    terminal.stdin = bytesOf('eggs');
+    t.equal((await run('put', 'carts', 'alice')).code, 0);
     const conflict = await run('get', 'carts', 'alice');
     t.match(conflict, { code: 1, err: /^quoral: 2 siblings: [^\n]*--replace\n$/ });
     t.match(conflict.out, /brêad[\s\S]*eggs/);
