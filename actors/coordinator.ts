@@ -49,8 +49,13 @@ const SWEEP = 'sweep';
 /** A correlation is a ticket and a slot below this; the highest slot marks repairs, whose outcome nobody awaits. */
 const SLOTS = 64;
 const REPAIR = 63;
-/** Reasons not to mint that hold on every replica. */
-const REFUSALS: ReadonlySet<string> = new Set(['too-many-siblings', 'object-too-large', 'voided']);
+/** Reasons not to mint that another replica is not asked to overrule. */
+const REFUSALS: ReadonlySet<string> = new Set([
+  'too-many-siblings',
+  'object-too-large',
+  'precondition-failed',
+  'voided',
+]);
 const NOTHING_STORED = new Uint8Array(0);
 
 interface PutOperation {
@@ -149,9 +154,9 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
   }
 
   answered(correlation: number, answer: VnodeAnswer, _interim: boolean, context: ActorContext): void {
-    const slot = correlation % SLOTS;
+    const ticket = Math.floor(correlation / SLOTS);
+    const slot = correlation - ticket * SLOTS;
     if (slot === REPAIR) return;
-    const ticket = (correlation - slot) / SLOTS;
     const operation = this.operations.get(ticket);
     // Late: the operation had its reply and has been put away.
     if (operation === undefined) return;
@@ -161,10 +166,10 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
   }
 
   failed(correlation: number, failure: Failure, context: ActorContext): void {
-    const slot = correlation % SLOTS;
+    const ticket = Math.floor(correlation / SLOTS);
+    const slot = correlation - ticket * SLOTS;
     // A repair that is lost is made again by the next read that finds the replica stale.
     if (slot === REPAIR) return;
-    const ticket = (correlation - slot) / SLOTS;
     const operation = this.operations.get(ticket);
     if (operation === undefined) return;
     if (failure === 'refused') operation.refusals++;
@@ -283,14 +288,15 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
         return;
       case 'not-minted':
         if (answer.why === 'corrupt') operation.corrupt++;
-        if (REFUSALS.has(answer.why)) {
+        // Not if it may have been minted when it was asked before: then nobody can tell what came of it.
+        if (REFUSALS.has(answer.why) && quorum.definite) {
           this.failPut(operation, ticket, answer.why as OperationFailure['why'], true, context);
           return;
         }
         this.actOnPut(
           operation,
           ticket,
-          answer.why === 'doubtful' ? quorum.onMinterLost() : quorum.onNotMinted(),
+          answer.why === 'doubtful' || REFUSALS.has(answer.why) ? quorum.onMinterLost() : quorum.onNotMinted(),
           context,
         );
         return;

@@ -15,6 +15,7 @@ import type { ObjectPut } from '../src/messages/object-request.js';
 import type { ListedEntry, VnodeAnswer, VnodeRequest } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
 import { type AttemptOutcome, outcomeOf } from '../src/objects/attempt.js';
+import { conditionHolds } from '../src/objects/condition.js';
 import { merge } from '../src/objects/merge.js';
 import { mint } from '../src/objects/mint.js';
 import type { StoredObject } from '../src/objects/stored-object.js';
@@ -128,6 +129,10 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.noteContext(token.context, context);
     if (local !== undefined) this.noteContext(local.context, context);
     this.observe(token.highestTimestamp, context);
+    if (put.condition !== 'none' && !this.meetsCondition(put, local, wallMs, context)) {
+      context.reply(incoming, { type: 'not-minted', why: 'precondition-failed' });
+      return;
+    }
     const dot = { high: this.writer.high, low: this.writer.low, counter: this.counter + 1 };
     const minted = mint(local, {
       dot,
@@ -141,7 +146,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       expiresAtMs: put.ttlMs === 0 ? 0 : Math.max(wallMs, localMs) + put.ttlMs,
       body: put.body,
     });
-    if (minted.object.siblings.length > this.maxSiblings) {
+    if (minted.object.siblings.length > (put.maxSiblings || this.maxSiblings)) {
       context.reply(incoming, { type: 'not-minted', why: 'too-many-siblings' });
       return;
     }
@@ -157,6 +162,18 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     // A dot needs no commit before it travels: if the commit fails, this vnode changes its writerId.
     context.notice(incoming, { type: 'minted', record, dot, timestamp: minted.sibling.timestamp });
     this.replyWrote(durable, incoming, context);
+  }
+
+  private meetsCondition(
+    put: ObjectPut,
+    local: StoredObject | undefined,
+    wallMs: number,
+    context: ActorContext,
+  ): boolean {
+    if (put.condition !== 'if-match') return conditionHolds(local, { type: 'if-none-match', wallMs }, put.earlier);
+    const { context: seen } = decodeContext(put.ifMatch);
+    this.noteContext(seen, context);
+    return conditionHolds(local, { type: 'if-match', seen }, put.earlier);
   }
 
   /** Answers an attempt that is not to be minted: it was here before, or a later one of its put has taken its place. */

@@ -67,6 +67,7 @@ export interface OperationFailure {
     | 'storage'
     | 'too-many-siblings'
     | 'object-too-large'
+    | 'precondition-failed'
     | 'voided';
   readonly got: number;
   readonly wanted: number;
@@ -169,6 +170,7 @@ const WHY: readonly OperationFailure['why'][] = [
   'too-many-siblings',
   'object-too-large',
   'voided',
+  'precondition-failed',
 ];
 
 const answer: MessageCodec<CoordinatorAnswer> = {

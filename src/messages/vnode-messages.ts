@@ -40,6 +40,8 @@ export type NotMinted =
   | 'too-many-siblings'
   /** The key's siblings would be too large together. */
   | 'object-too-large'
+  /** The put's condition does not hold here. */
+  | 'precondition-failed'
   /** The attempt came before, or may have: whether it was minted then, and is replaced now, cannot be told. */
   | 'doubtful';
 
@@ -143,7 +145,15 @@ const DIGEST = 6;
 const NOTHING = 7;
 const CORRUPT = 8;
 const LISTED = 9;
-const WHY: readonly NotMinted[] = ['late', 'voided', 'corrupt', 'too-many-siblings', 'doubtful', 'object-too-large'];
+const WHY: readonly NotMinted[] = [
+  'late',
+  'voided',
+  'corrupt',
+  'too-many-siblings',
+  'doubtful',
+  'object-too-large',
+  'precondition-failed',
+];
 
 const answer: MessageCodec<VnodeAnswer> = {
   size(message) {

@@ -130,6 +130,9 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
       earlier: NONE,
       expiresAtMs: this.context.wallClock() + timeoutMs + CLOCK_ALLOWANCE_MS,
       minting: request.minting,
+      condition: request.condition,
+      ifMatch: request.ifMatch,
+      maxSiblings: request.maxSiblings,
       tombstone: request.tombstone,
       ttlMs: request.ttlMs,
       body: request.body,
@@ -193,6 +196,11 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     }
     if (pending.request.type === 'put' && !neverReceived(failure)) {
       pending.indefinite = true;
+      // If it was minted, others may have built on it since: minted again elsewhere, it would undo what they did.
+      if (pending.request.put.condition !== 'none') {
+        this.fail(ticket, pending, 'not-met', false);
+        return;
+      }
       this.renewAttempt(pending);
     }
     this.send(ticket, pending);
@@ -277,8 +285,14 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   /** A coordinator's failure is final, unless it is certain that nothing happened and another may do better. */
   private failOrGoOn(ticket: number, pending: Pending, failure: OperationFailure): void {
     const elsewhere = failure.definite && (failure.why === 'unavailable' || failure.why === 'overloaded');
-    if (elsewhere && this.context.now() < pending.deadline - SLACK_MS) {
+    // The vnode that was to mint is gone with the put in hand: only a new attempt can void what may have come of it.
+    const lost = pending.request.type === 'put' && !failure.definite && failure.why === 'unavailable';
+    if ((elsewhere || lost) && this.context.now() < pending.deadline - SLACK_MS) {
       pending.refused = failure.why === 'overloaded';
+      if (lost) {
+        pending.indefinite = true;
+        this.renewAttempt(pending);
+      }
       this.send(ticket, pending);
       return;
     }

@@ -2,6 +2,7 @@
 import {
   CorruptError,
   OverloadedError,
+  PreconditionFailedError,
   type QuoralError,
   QuorumNotMetError,
   QuorumUnavailableError,
@@ -52,6 +53,11 @@ export function errorOf(operation: 'get' | 'put' | 'scan', failure: OperationFai
     case 'object-too-large':
       return new ValueTooLargeError(
         'the siblings of this key would be too large together; read it, resolve them, and put with the causalContext of that read',
+      );
+    case 'precondition-failed':
+      return new PreconditionFailedError(
+        `the key is not as the put's condition wants it${end}; read it again, and decide anew`,
+        { definite },
       );
     case 'too-many-siblings':
       return new TooManySiblingsError(

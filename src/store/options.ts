@@ -38,6 +38,8 @@ export const DEFAULT_PARTITIONS = 64;
 /** A lane per pair of threads: memory grows with the square of the nodes. */
 export const MAX_NODES = 32;
 const MAX_VALUE_BYTES = 64 * 2 ** 20;
+/** A put that would leave more siblings is refused. Riak refuses at 100, too. */
+export const MAX_SIBLINGS = 100;
 const MAX_TIMEOUT_MS = 3_600_000;
 
 const OPEN_OPTIONS = new Set([
@@ -156,6 +158,11 @@ export function checkTtl(ttlMs: number | undefined): number {
     throw new InvalidArgumentError(`ttlMs must be a number of milliseconds from 1 to 2^45, not ${show(ttlMs)}`);
   }
   return Math.floor(ttlMs);
+}
+
+/** Most siblings that puts may leave; 0 if nobody says. @throws {InvalidArgumentError} */
+export function checkMaxSiblings(maxSiblings: number | undefined): number {
+  return integer('maxSiblings', maxSiblings, 1, MAX_SIBLINGS) ?? 0;
 }
 
 /** True if nodes can flush what they store: then dw may be above 0. */

@@ -42,6 +42,9 @@ function put(fields: {
     tombstone: false,
     ttlMs: fields.ttlMs ?? 0,
     body: fields.body ?? utf8('v'),
+    condition: 'none',
+    ifMatch: new Uint8Array(0),
+    maxSiblings: 0,
   };
   return { type: 'mint', put: request, durable: false } as const;
 }

@@ -1,7 +1,7 @@
 /** Everything that is wrong is refused with INVALID_ARGUMENT or its like, before anything is sent, and says what to do. */
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
-import { type Bucket, type BucketOptions, type OpenOptions, open, type Store } from '../../../src/index.js';
+import { type Bucket, type OpenOptions, open, type Store } from '../../../src/index.js';
 import { fails } from '../../support/rejection.js';
 import { test } from '../../support/test.js';
 
@@ -91,8 +91,7 @@ test('handles and calls: options, keys, values, tokens', async () => {
 });
 
 async function handles(store: Store): Promise<void> {
-  const handle = (name: unknown, options?: unknown) => () =>
-    store.bucket(name as string, options as BucketOptions<never>);
+  const handle = (name: unknown, options?: unknown) => () => store.bucket(name as string, options as never);
   for (const name of ['', 5, undefined, null, {}, new Uint8Array(1), 'half \ud800'])
     await fails(handle(name), 'INVALID_ARGUMENT');
   await fails(handle('b'.repeat(1_900)), 'KEY_TOO_LONG');
@@ -100,14 +99,15 @@ async function handles(store: Store): Promise<void> {
     ...[null, 'json', 5],
     ...[{ Codec: 'json' }, { timeoutMs: 5 }],
     ...['', 5, null, '\udc00'].map((type) => ({ type })),
-    ...['yaml', '', null, 5, {}, { encode() {}, decode() {} }, 'toString'].map((codec) => ({ codec })),
+    ...['yaml', 'toString', '', null, 5, {}, { encode() {}, decode() {} }, 'toString'].map((codec) => ({ codec })),
     ...['merge', 'newest', null].map((resolution) => ({ resolution })),
+    ...[{ merge: () => 'v' }, { resolution: 'merge', merge: 5 }, { resolution: 'siblings', merge: () => 'v' }],
     ...[0, -1, Number.NaN, Number.POSITIVE_INFINITY, '5'].map((ttlMs) => ({ ttlMs })),
     ...[0, 4, 'few'].flatMap((quorum) => [{ r: quorum }, { w: quorum }]),
     ...[-1, 4].flatMap((quorum) => [{ pr: quorum }, { pw: quorum }, { dw: quorum }]),
     { dw: 1 },
   ];
-  await refuseAll('bucket', wrong, (options) => store.bucket('b', options as BucketOptions<never>));
+  await refuseAll('bucket', wrong, (options) => store.bucket('b', options as never));
 }
 
 async function calls(bucket: Bucket<string>): Promise<void> {

@@ -1,7 +1,7 @@
 /** A store from its opening to its end: directories, nodes that stop and start, receipts, closing. */
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync, truncateSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { decodeLocatedKey } from '../../../src/codec/key.js';
@@ -230,38 +230,6 @@ test('one node down: two of three go on, three of three are refused, and nothing
     assert.deepEqual(Object.keys(nodes), ['a', 'b', 'c']);
     assert(puts.count >= 51 && puts.p50Ms > 0 && puts.maxMs >= puts.p99Ms && gets.count > 0);
     assert(nodes.a!.readRepairs! + nodes.b!.readRepairs! + nodes.c!.readRepairs! > 0);
-  }));
-
-test('a node whose file is damaged cannot be started, and says so; the others go on', () =>
-  inDirectory(async (path) => {
-    await using({ path, ...SMALL }, async (store) => {
-      await text(store).put('k', 'v', { w: 'all' });
-      await store.admin.stop('b');
-      truncateSync(join(path, 'b', 'objects.mdb'), 5_000);
-      const told: string[] = [];
-      const heard = (warning: Error) => void told.push(warning.message);
-      process.on('warning', heard);
-      for (let i = 0; i < 2; i++) {
-        await fails(() => store.admin.start('b'), {
-          code: 'STORAGE_FAILED',
-          message: /node "b".*objects\.mdb is damaged/,
-        });
-        assert.equal(store.nodes()[1]!.state, 'down');
-      }
-      // Whoever asked was told; nobody tries again behind his back.
-      for (let i = 0; i < 20; i++)
-        await text(store).put('others', 'v', { causalContext: (await text(store).get('others')).causalContext });
-      process.off('warning', heard);
-      assert.deepEqual(told, []);
-      assert.equal((await text(store).get('k')).value, 'v');
-      await text(store).put('k', 'w');
-    });
-    // With such a node the store does not open, nor stay locked.
-    for (let i = 0; i < 2; i++) await fails(() => open({ path }), { code: 'STORAGE_FAILED', message: /node "b"/ });
-    rmSync(join(path, 'b'), { recursive: true });
-    await using({ path }, async (store) => {
-      assert.equal((await text(store).get('k', { r: 'all' })).siblings.length, 2);
-    });
   }));
 
 test('a node that was to be started again is not, once the store is closed', async () => {
