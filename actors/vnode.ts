@@ -10,13 +10,21 @@ import { HybridLogicalClock } from '../src/clocks/hybrid-logical-clock.js';
 import { type Timestamp, ZERO_TIMESTAMP } from '../src/clocks/timestamp.js';
 import { decodeContext, type SeenContext } from '../src/codec/context.js';
 import { CorruptRecordError, UnknownRecordVersionError } from '../src/codec/errors.js';
-import { decodeRecord, digestHigh, digestLow, encodeRecord, isSoundRecord, sameDigest } from '../src/codec/record.js';
+import {
+  decodeRecord,
+  decodeSoundContext,
+  digestHigh,
+  digestLow,
+  encodeRecord,
+  isSoundRecord,
+  sameDigest,
+} from '../src/codec/record.js';
 import type { ObjectPut } from '../src/messages/object-request.js';
 import type { ListedEntry, VnodeAnswer, VnodeRequest } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
 import { type AttemptOutcome, outcomeOf } from '../src/objects/attempt.js';
 import { conditionHolds } from '../src/objects/condition.js';
-import { merge } from '../src/objects/merge.js';
+import { merge, replaces } from '../src/objects/merge.js';
 import { mint } from '../src/objects/mint.js';
 import type { StoredObject } from '../src/objects/stored-object.js';
 import { AttemptWindow } from '../src/quorum/attempt-window.js';
@@ -222,6 +230,11 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     const theirs = decodeRecord(record);
     this.noteContext(theirs.context, context);
     for (const sibling of theirs.siblings) this.observe(sibling.timestamp, context);
+    if (stored === undefined || isReplaced(stored, theirs)) {
+      this.objects.put(key, record);
+      this.replyWrote(durable, incoming, context);
+      return;
+    }
     const local = this.decode(stored);
     if (local === 'newer') {
       context.reply(incoming, { type: 'corrupt' });
@@ -316,6 +329,11 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.counter = 0;
     this.counters.newIdentities++;
   }
+}
+
+/** True only if `theirs` is all that is left once `stored` is merged with it. */
+function isReplaced(stored: Uint8Array, theirs: StoredObject): boolean {
+  return isSoundRecord(stored) && replaces(theirs, decodeSoundContext(stored));
 }
 
 function drawWriter(context: ActorContext): WriterId {
