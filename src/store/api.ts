@@ -99,6 +99,10 @@ export interface CallOptions {
 export interface GetOptions extends CallOptions {
   readonly r?: Quorum;
   readonly pr?: Quorum;
+  /** True: a replica that has nothing counts towards R. False: R replicas must have something, or none of them all. Default true. */
+  readonly notfoundOk?: boolean;
+  /** Without `notfoundOk`: a majority that has nothing is enough for not found. As in Riak. Default false. */
+  readonly basicQuorum?: boolean;
 }
 
 /** Of an update: of its read, and of the write that may follow. */
@@ -210,6 +214,8 @@ export interface BucketDefaults {
   readonly pr?: Quorum;
   readonly pw?: Quorum;
   readonly dw?: Quorum;
+  readonly notfoundOk?: boolean;
+  readonly basicQuorum?: boolean;
 }
 
 export type BucketOptions<V> = BucketDefaults &
