@@ -154,9 +154,9 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
   }
 
   answered(correlation: number, answer: VnodeAnswer, _interim: boolean, context: ActorContext): void {
-    const slot = correlation % SLOTS;
+    const ticket = Math.floor(correlation / SLOTS);
+    const slot = correlation - ticket * SLOTS;
     if (slot === REPAIR) return;
-    const ticket = (correlation - slot) / SLOTS;
     const operation = this.operations.get(ticket);
     // Late: the operation had its reply and has been put away.
     if (operation === undefined) return;
@@ -166,10 +166,10 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
   }
 
   failed(correlation: number, failure: Failure, context: ActorContext): void {
-    const slot = correlation % SLOTS;
+    const ticket = Math.floor(correlation / SLOTS);
+    const slot = correlation - ticket * SLOTS;
     // A repair that is lost is made again by the next read that finds the replica stale.
     if (slot === REPAIR) return;
-    const ticket = (correlation - slot) / SLOTS;
     const operation = this.operations.get(ticket);
     if (operation === undefined) return;
     if (failure === 'refused') operation.refusals++;
@@ -532,8 +532,11 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
   ): void {
     if (answer.type !== 'listed') throw new TypeError(`a listing was answered with '${answer.type}'`);
     operation.pages.push(answer);
-    // Pages are merged, not compared: each counts as it comes.
-    this.actOnPage(operation, ticket, operation.quorum.onObject(slot, 0, 0), context);
+    // Pages are merged, not compared: each counts as it comes. One that had to leave records out does not: it may lack
+    // what was acknowledged, and another replica is asked too.
+    const { quorum } = operation;
+    const verdict = answer.corrupt === 0 ? quorum.onObject(slot, 0, 0) : quorum.onCorrupt(slot);
+    this.actOnPage(operation, ticket, verdict, context);
   }
 
   private actOnPage(
@@ -549,16 +552,21 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
       case 'fetch':
         this.ask(operation, ticket, operation.quorum.slotToAsk, operation.list, context);
         return;
-      case 'succeeded': {
-        const { entries, more } = mergePages(operation.pages, mergeRecords);
-        context.reply(operation.incoming, { type: 'page-done', entries, more });
-        this.operations.remove(ticket);
+      case 'succeeded':
+        this.replyWithPage(operation, ticket, context);
         return;
-      }
       case 'failed':
-        this.failRead(operation, ticket, context, cause);
+        // All were heard who could be: what none of them can read does not hide the rest.
+        if (operation.pages.length >= operation.quorum.wanted) this.replyWithPage(operation, ticket, context);
+        else this.failRead(operation, ticket, context, cause);
         return;
     }
+  }
+
+  private replyWithPage(operation: PageOperation, ticket: number, context: ActorContext): void {
+    const { entries, more } = mergePages(operation.pages, mergeRecords);
+    context.reply(operation.incoming, { type: 'page-done', entries, more });
+    this.operations.remove(ticket);
   }
 
   // ---- shared

@@ -35,6 +35,9 @@ export interface VnodeOptions {
   readonly maxObjectBytes: number;
 }
 
+/** Records that a listing takes from the storage: before it knows how large they are, and at a time. */
+const LISTED_AT_FIRST = 4;
+const LISTED_AT_ONCE = 32;
 const NOTHING_SEEN: SeenContext = { context: EMPTY_CONTEXT, highestTimestamp: ZERO_TIMESTAMP };
 
 /** What is in the place of a record: nothing, an object, bytes that are no object, or a record of a newer format. */
@@ -113,8 +116,12 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       this.answerKnown(put, outcome, local, durable, incoming, context);
       return;
     }
-    const wallMs = this.clock.localMs(context.wallClock(), context.now());
-    if (wallMs > put.expiresAtMs) {
+    // A wall clock that was set right is not followed, while clients go by it from then on: an attempt is late only by
+    // both clocks, and a value lives as long as the later one says, or an hour's correction would refuse every put, or
+    // let values expire as they are written.
+    const wallMs = Math.floor(context.wallClock());
+    const localMs = this.clock.localMs(wallMs, context.now());
+    if (Math.min(wallMs, localMs) > put.expiresAtMs) {
       context.reply(incoming, { type: 'not-minted', why: 'late' });
       return;
     }
@@ -136,7 +143,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       clock: this.clock.tick(context.wallClock(), context.now()),
       lastWriteWins: put.minting === 'last-write-wins',
       tombstone: put.tombstone,
-      expiresAtMs: put.ttlMs === 0 ? 0 : wallMs + put.ttlMs,
+      expiresAtMs: put.ttlMs === 0 ? 0 : Math.max(wallMs, localMs) + put.ttlMs,
       body: put.body,
     });
     if (minted.object.siblings.length > (put.maxSiblings || this.maxSiblings)) {
@@ -246,10 +253,12 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     let bytes = 0;
     let corrupt = 0;
     let more = false;
-    let from: RangeOptions = { gte: message.gte, lt, limit: limit + 1 };
+    let largest = 1;
+    let from: RangeOptions = { gte: message.gte, lt, limit: Math.min(LISTED_AT_FIRST, limit + 1) };
     // Unreadable records are left out: read on until the page is full or the range ends.
     for (let found = this.objects.range(from); found.length > 0; found = this.objects.range(from)) {
       for (const { key, value } of found) {
+        largest = Math.max(largest, value.length);
         if (entries.length === limit || (entries.length > 0 && bytes + key.length + value.length > limitBytes)) {
           more = true;
           break;
@@ -260,7 +269,9 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
         } else corrupt++;
       }
       if (more || found.length < from.limit) break;
-      from = { gt: found[found.length - 1]!.key, lt, limit: limit + 1 };
+      // As many as find room if they are no larger than those before; and one, to know whether there are more.
+      const room = Math.min(LISTED_AT_ONCE, limit - entries.length, Math.floor((limitBytes - bytes) / largest));
+      from = { gt: found[found.length - 1]!.key, lt, limit: Math.max(0, room) + 1 };
     }
     context.reply(incoming, { type: 'listed', entries, more, corrupt });
   }

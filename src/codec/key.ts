@@ -129,6 +129,19 @@ export function partitionRange(partition: number): KeyRange {
   return { gte, lt };
 }
 
+/** All keys of a bucket type in a partition. @throws {InvalidArgumentError} The type is empty. */
+export function typeRange(partition: number, type: Uint8Array): KeyRange {
+  if (type.length === 0) throw emptyType();
+  checkBounded(type.length);
+  const gte = new Uint8Array(PARTITION_BYTES + LENGTH_BYTES + type.length);
+  setPartition(gte, partition);
+  gte[PARTITION_BYTES] = type.length >>> 8;
+  gte[PARTITION_BYTES + 1] = type.length;
+  gte.set(type, PARTITION_BYTES + LENGTH_BYTES);
+  // Every located key begins with a partition below 65,535, so that its prefixes have a successor.
+  return { gte, lt: successorOf(gte)! };
+}
+
 /** What all located keys of a bucket in a partition begin with. @throws {InvalidArgumentError} Type or bucket is empty. */
 export function bucketPrefix(partition: number, type: Uint8Array, bucket: Uint8Array): Uint8Array {
   checkBucket(type, bucket);
@@ -198,8 +211,12 @@ function checkKey(keyLength: number, size: number): void {
 }
 
 function checkBucket(type: Uint8Array, bucket: Uint8Array): void {
-  if (type.length === 0) throw new InvalidArgumentError("The bucket type is empty: leave it out for 'default'");
+  if (type.length === 0) throw emptyType();
   if (bucket.length === 0) throw new InvalidArgumentError('The bucket is empty: give it a name of at least 1 byte');
+}
+
+function emptyType(): InvalidArgumentError {
+  return new InvalidArgumentError("The bucket type is empty: leave it out for 'default'");
 }
 
 function checkBounded(size: number): void {

@@ -182,6 +182,12 @@ export interface ScanEntry<V> extends Partial<ReadResult<V>> {
   readonly cursor: string;
 }
 
+export interface ListBucketsOptions extends CallOptions {
+  /** The bucket type whose buckets are wanted. Default 'default'. */
+  readonly type?: string;
+  readonly r?: Quorum;
+}
+
 /** The codecs that are known by name. */
 export type CodecName = 'raw' | 'text' | 'json';
 
@@ -330,6 +336,12 @@ export interface Store extends AsyncDisposable {
   bucket<V extends string = string>(name: string, options: BucketOptions<V> & { readonly codec: 'text' }): Bucket<V>;
   /** A handle on a bucket whose values are of type V: `store.bucket<Cart>('carts', { codec: 'json' })`. */
   bucket<V>(name: string, options: BucketOptions<V> & { readonly codec: 'json' | Codec<V> }): Bucket<V>;
+  /**
+   * Streams the names of the buckets of a type that have at least one key, each once, shorter names first, those of one
+   * length in byte order. Costs a request per bucket and partition. `timeoutMs` is for each of them.
+   * @throws {QuorumUnavailableError} A partition has fewer than R replicas that can be reached.
+   */
+  buckets(options?: ListBucketsOptions): AsyncIterableIterator<string>;
   nodes(): NodeStatus[];
   ring(): PartitionStatus[];
   stats(): Promise<StoreStats>;

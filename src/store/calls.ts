@@ -1,4 +1,5 @@
 /** How every call of a bucket handle begins, and how it is given up. */
+import { setMaxListeners } from 'node:events';
 import type { OperationFailure } from '../messages/coordinator-messages.js';
 import type { BucketHome } from './bucket.js';
 import type { Client } from './client.js';
@@ -35,6 +36,8 @@ export function begin(
     return;
   }
   if (signal === undefined) return;
+  // Many calls of one signal are no leak: a scan alone has sixteen under way.
+  setMaxListeners(0, signal);
   const onAbort = () => {
     if (home.client().abandon(ticket)) call.abort(signal.reason, false);
   };

@@ -85,6 +85,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   private readonly id: WriterId;
   private sequence = 0;
   private sweeping = false;
+  private sweepDue = 0;
   private onIdle: (() => void) | null = null;
 
   constructor(options: ClientOptions, context: ActorContext) {
@@ -207,11 +208,16 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
 
   timer(): void {
     const now = this.context.now();
+    // Much too late: the application has held the thread. What was answered meanwhile is heard first.
+    if (now > this.sweepDue + SLACK_MS) {
+      this.sweepAfter(SLACK_MS);
+      return;
+    }
     this.pending.forEach((pending, ticket) => {
       if (now >= pending.deadline) this.fail(ticket, pending, 'timeout', pending.request.type !== 'put');
     });
     this.sweeping = this.pending.size > 0;
-    if (this.sweeping) this.context.after(SWEEP_MS, SWEEP);
+    if (this.sweeping) this.sweepAfter(SWEEP_MS);
   }
 
   /** Gives up a request, as its caller wished. @returns false if it had been settled. */
@@ -245,9 +251,14 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     this.send(ticket, pending);
     if (!this.sweeping) {
       this.sweeping = true;
-      this.context.after(SWEEP_MS, SWEEP);
+      this.sweepAfter(SWEEP_MS);
     }
     return ticket;
+  }
+
+  private sweepAfter(delayMs: number): void {
+    this.sweepDue = this.context.now() + delayMs;
+    this.context.after(delayMs, SWEEP);
   }
 
   private reachable(partition: number): number {
@@ -274,8 +285,14 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   /** A coordinator's failure is final, unless it is certain that nothing happened and another may do better. */
   private failOrGoOn(ticket: number, pending: Pending, failure: OperationFailure): void {
     const elsewhere = failure.definite && (failure.why === 'unavailable' || failure.why === 'overloaded');
-    if (elsewhere && this.context.now() < pending.deadline - SLACK_MS) {
+    // The vnode that was to mint is gone with the put in hand: only a new attempt can void what may have come of it.
+    const lost = pending.request.type === 'put' && !failure.definite && failure.why === 'unavailable';
+    if ((elsewhere || lost) && this.context.now() < pending.deadline - SLACK_MS) {
       pending.refused = failure.why === 'overloaded';
+      if (lost) {
+        pending.indefinite = true;
+        this.renewAttempt(pending);
+      }
       this.send(ticket, pending);
       return;
     }

@@ -43,7 +43,7 @@ const PAGE_BYTES = 256 * 2 ** 10;
 /** Partitions whose first pages are fetched at the same time. */
 const CONCURRENCY = 16;
 
-interface PageOptions {
+export interface PageOptions {
   readonly r: number;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
@@ -132,7 +132,7 @@ async function fetchPage(home: BucketHome, stream: Stream, options: PageOptions 
   }
 }
 
-function askForPage(
+export function askForPage(
   home: BucketHome,
   { signal, ...page }: PageOptions & { partition: number; gte: Uint8Array; lt: Uint8Array; limit: number },
 ): Promise<PageOutcome & { ok: true }> {
@@ -220,7 +220,8 @@ function compareKeys(a: Uint8Array, b: Uint8Array): number {
   return compareBytes(a.subarray(2), b.subarray(2));
 }
 
-function justAfter(key: Uint8Array): Uint8Array {
+/** The least key above `key`. */
+export function justAfter(key: Uint8Array): Uint8Array {
   const after = new Uint8Array(key.length + 1);
   after.set(key);
   return after;

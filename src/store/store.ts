@@ -9,8 +9,20 @@ import { Histogram } from '../metrics/histogram.js';
 import type { Ring } from '../ring/ring.js';
 import type { Conversation } from '../runtime/actor.js';
 import { type GroupEvent, ThreadGroup, ThreadStartError } from '../runtime/threads/thread-group.js';
-import type { Admin, Bucket, BucketOptions, NodeState, NodeStatus, PartitionStatus, Store, StoreStats } from './api.js';
+import type {
+  Admin,
+  Bucket,
+  BucketOptions,
+  ListBucketsOptions,
+  NodeState,
+  NodeStatus,
+  PartitionStatus,
+  Store,
+  StoreStats,
+} from './api.js';
+import { BOOT } from './boot-id.js';
 import { BucketHandle, type BucketHome, closed } from './bucket.js';
+import { listBuckets } from './bucket-list.js';
 import { Client } from './client.js';
 import { type CheckedOptions, canBeDurable, MAX_SIBLINGS, show } from './options.js';
 
@@ -48,6 +60,8 @@ export interface WorkerOptions {
   readonly entry?: URL;
   /** What the JavaScript heap of each may take, in MiB. Default: what Node gives it. */
   readonly heapMb?: number;
+  /** What the system was booted as. Default: what it says. */
+  readonly boot?: string;
 }
 
 export class EmbeddedStore implements Store {
@@ -120,6 +134,10 @@ export class EmbeddedStore implements Store {
     return new BucketHandle<V>(this.home, name, options);
   }
 
+  buckets(options: ListBucketsOptions = {}): AsyncIterableIterator<string> {
+    return listBuckets(this.home, options);
+  }
+
   nodes(): NodeStatus[] {
     const { ring } = this.parts;
     return ring.members.map(({ name, zone, weight }, node) => ({
@@ -155,7 +173,15 @@ export class EmbeddedStore implements Store {
     const control = this.group.control<NodeControl>(node);
     const [counters, storage] = await Promise.allSettled([control.counters(), control.storage()]);
     if (counters.status !== 'fulfilled' || storage.status !== 'fulfilled') return undefined;
-    return [name, { ...counters.value, storedEntries: storage.value.entries, storedBytes: storage.value.bytes }];
+    return [
+      name,
+      {
+        ...counters.value,
+        storedEntries: storage.value.entries,
+        storedBytes: storage.value.bytes,
+        filesSetAside: storage.value.filesSetAside,
+      },
+    ];
   }
 
   close(): Promise<void> {
@@ -197,6 +223,7 @@ export class EmbeddedStore implements Store {
     const start: NodeStart = {
       path: paths[node]!,
       sync: options.sync,
+      boot: this.parts.workers?.boot ?? BOOT,
       primaries: ring.preferenceLists.map((list) => list.primaries),
       maxOperations: MAX_OPERATIONS,
       maxSiblings: MAX_SIBLINGS,
@@ -249,7 +276,9 @@ export class EmbeddedStore implements Store {
       return;
     }
     // A node in trouble may be so with every message: each kind of trouble is told once until the next kind.
-    const text = `${event.type}: ${event.error.message}`;
+    // What a storage has to say of itself needs no heading.
+    const heading = event.type === 'trouble' && event.what === 'storage' ? '' : `${event.type}: `;
+    const text = heading + event.error.message;
     if (this.lastErrors.get(event.thread) === text) return;
     this.lastErrors.set(event.thread, text);
     this.tell(event.thread, text);

@@ -5,19 +5,28 @@
 import { t } from 'tap';
 import { ClosedError } from '../../src/base/errors.js';
 import { open } from '../../src/index.js';
-import type { Bucket, BucketOptions, Store } from '../../src/store/api.js';
+import type { Bucket, BucketOptions, ListBucketsOptions, Store } from '../../src/store/api.js';
 
 const shared = await open();
 t.teardown(() => shared.close());
 let stores = 0;
 
-type Operation = 'get' | 'put' | 'delete' | 'scan';
+type Operation = 'get' | 'put' | 'delete' | 'scan' | 'buckets';
 
 export class WatchedStore implements Store {
-  /** Errors that the next calls of an operation fail with, in order, instead of reaching the store. */
-  readonly failures: { operation: Operation; error: Error }[] = [];
+  /**
+   * Errors that the next calls of an operation fail with, in order, instead of reaching the store; with `after`, that
+   * entry of a scan or listing, counted over all.
+   */
+  readonly failures: { operation: Operation; error: Error; after?: number }[] = [];
+  /** Entries that scans and listings have given. */
+  given = 0;
+  /** Scans and listings that are under way. */
+  open = 0;
+  /** Awaited before each entry of a scan or listing. */
+  entryGate: Promise<void> = Promise.resolve();
   /** Calls so far. */
-  readonly calls: Record<Operation, number> = { get: 0, put: 0, delete: 0, scan: 0 };
+  readonly calls: Record<Operation, number> = { get: 0, put: 0, delete: 0, scan: 0, buckets: 0 };
   /** Awaited by every call before it does anything. */
   gate: Promise<void> = Promise.resolve();
   /** Set by `close`; may be set back, as if the store had been opened again. */
@@ -27,7 +36,7 @@ export class WatchedStore implements Store {
   readonly admin = shared.admin;
 
   bucket<V = Uint8Array>(name: string, options: BucketOptions<V> = {}): Bucket<V> {
-    const marked = { ...options, type: `${options.type ?? 'default'}${this.mark}` };
+    const marked = { ...options, type: this.marked(options.type) };
     const real = shared.bucket<V>(name, marked as never);
     const begin = (operation: Operation) => this.begin(operation);
     return {
@@ -57,11 +66,12 @@ export class WatchedStore implements Store {
         await begin('put');
         return real.putMany(...args);
       },
-      scan: async function* (...args) {
-        await begin('scan');
-        yield* real.scan(...args);
-      },
+      scan: (...args) => this.watched(real.scan(...args), 'scan'),
     };
+  }
+
+  buckets(options: ListBucketsOptions = {}): AsyncIterableIterator<string> {
+    return this.watched(shared.buckets({ ...options, type: this.marked(options.type) }), 'buckets');
   }
 
   nodes() {
@@ -84,11 +94,34 @@ export class WatchedStore implements Store {
     await this.close();
   }
 
+  private marked(type = 'default'): string {
+    return `${type}${this.mark}`;
+  }
+
+  private async *watched<T>(
+    entries: AsyncIterable<T>,
+    operation: 'scan' | 'buckets',
+  ): AsyncGenerator<T, void, undefined> {
+    await this.begin(operation);
+    this.open++;
+    try {
+      for await (const entry of entries) {
+        await this.entryGate;
+        this.given++;
+        const failure = this.failures.findIndex((one) => one.operation === operation && this.given === one.after);
+        if (failure >= 0) throw this.failures.splice(failure, 1)[0]!.error;
+        yield entry;
+      }
+    } finally {
+      this.open--;
+    }
+  }
+
   private async begin(operation: Operation): Promise<void> {
     if (this.closed) throw new ClosedError('the store is closed');
     this.calls[operation]++;
     await this.gate;
-    const index = this.failures.findIndex((failure) => failure.operation === operation);
+    const index = this.failures.findIndex((failure) => failure.operation === operation && failure.after === undefined);
     if (index >= 0) throw this.failures.splice(index, 1)[0]!.error;
   }
 }

@@ -72,6 +72,18 @@ export function parseAddress(segments: readonly string[]): Address | string | un
   return { type: type.text, bucket: bucket.text, key: textOf(key) ?? key, ...paths };
 }
 
+/** The bucket type whose list of buckets path segments name; undefined if they name none, a message if it is malformed. */
+export function parseBucketsAddress(segments: readonly string[]): { readonly type: string } | string | undefined {
+  const rest = segments[0] === 'types' ? segments.slice(2) : segments;
+  const [name, slash, ...more] = rest;
+  if (name !== 'buckets' && (name !== 'riak' || segments[0] === 'types')) return undefined;
+  // A trailing slash names the same list.
+  if ((slash ?? '') !== '' || more.length > 0) return undefined;
+  if (segments[0] !== 'types') return { type: 'default' };
+  const type = textSegment(segments[1]!, 'Type');
+  return 'problem' in type ? type.problem : { type: type.text };
+}
+
 interface FamilySplit {
   readonly type: string;
   readonly bucket: string;

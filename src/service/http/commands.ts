@@ -1,11 +1,20 @@
-/** Carries requests of the object family out on a store. */
+/** Carries requests out on a store. */
 import { randomBytes } from 'node:crypto';
-import type { Bucket, Quorum, Store } from '../../store/api.js';
+import type { Bucket, Key, Quorum, Store } from '../../store/api.js';
 import { type Address, encodeSegment } from './address.js';
 import { base62 } from './base62.js';
-import { failureReply } from './failures.js';
+import { failureReply, listFailureText } from './failures.js';
+import { listPieces } from './listing.js';
 import { notFound, objectReply, UNCONDITIONAL } from './object-reply.js';
-import type { DeleteRequest, ObjectRequest, ReadRequest, WriteRequest } from './protocol.js';
+import {
+  type DeleteRequest,
+  type HttpRequest,
+  LIST_HEADERS,
+  type ListRequest,
+  type ObjectRequest,
+  type ReadRequest,
+  type WriteRequest,
+} from './protocol.js';
 import { type Reply, textReply } from './reply.js';
 
 /** The commands of one service: `execute` never throws for what the store refuses, only for mistakes of this package. */
@@ -19,12 +28,17 @@ export class Commands {
     this.n = store.ring()[0]!.primaries.length;
   }
 
-  /** @param body - the value of a write; empty for other requests */
-  async execute(request: ObjectRequest, body: Uint8Array): Promise<Reply> {
-    const violation = this.quorumViolation(request);
+  /**
+   * @param body - the value of a write; empty for other requests
+   * @param signal - ends a list, before or within its reply
+   */
+  async execute(request: HttpRequest, body: Uint8Array, signal?: AbortSignal): Promise<Reply> {
+    const violation = request.kind === 'list' ? undefined : this.quorumViolation(request);
     if (violation !== undefined) return violation;
     try {
       switch (request.kind) {
+        case 'list':
+          return await this.list(request, signal);
         case 'read':
           return await this.read(request);
         case 'write':
@@ -108,6 +122,21 @@ export class Commands {
     return { status: 204, headers: { 'X-Riak-Vclock': receipt.causalContext }, body: '' };
   }
 
+  private async list(request: ListRequest, signal: AbortSignal | undefined): Promise<Reply> {
+    const { listed, mode } = request;
+    const pieces = listPieces(listed, mode, () => this.names(request, signal), listFailureText);
+    // What fails before anything is sent is told by the status.
+    const first = await pieces.next();
+    return { status: 200, headers: LIST_HEADERS, body: resumed(first, pieces) };
+  }
+
+  private names({ listed, type, bucket, options }: ListRequest, signal: AbortSignal | undefined): AsyncIterable<Key> {
+    const { timeoutMs } = options;
+    const call = { ...(timeoutMs !== undefined && { timeoutMs }), ...(signal !== undefined && { signal }) };
+    if (listed === 'buckets') return this.store.buckets({ ...call, type });
+    return keysOf(this.store.bucket(bucket, { type }).scan({ ...options, ...call }));
+  }
+
   private bucketOf(address: Address): Bucket<Uint8Array> {
     return this.store.bucket<Uint8Array>(address.bucket, { type: address.type });
   }
@@ -126,5 +155,22 @@ export class Commands {
     if (!tooLarge) return undefined;
     const names = request.kind === 'read' ? 'r/pr' : 'w/dw/pw/node_confirms';
     return textReply(400, `Specified ${names} values invalid for bucket n value of ${this.n}\n`);
+  }
+}
+
+async function* keysOf(entries: AsyncIterable<{ readonly key: Key }>): AsyncGenerator<Key, void, undefined> {
+  for await (const { key } of entries) yield key;
+}
+
+async function* resumed<T>(
+  first: IteratorResult<T, void>,
+  rest: AsyncGenerator<T, void, undefined>,
+): AsyncGenerator<T, void, undefined> {
+  try {
+    if (first.done) return;
+    yield first.value;
+    yield* rest;
+  } finally {
+    await rest.return();
   }
 }

@@ -3,7 +3,7 @@
  * `X-Quoral-Definite` carry the code, and whether it is certain that nothing was stored. Pure.
  */
 import { type ErrorCode, OverloadedError, QuoralError, QuorumNotMetError } from '../../base/errors.js';
-import type { ObjectRequest } from './protocol.js';
+import type { HttpRequest } from './protocol.js';
 import { type Reply, textReply } from './reply.js';
 
 const STATUS: Readonly<Record<ErrorCode, number>> = {
@@ -29,7 +29,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
 };
 
 /** The reply to a request that the store failed; undefined if `error` is none of the store's. */
-export function failureReply(error: unknown, kind: ObjectRequest['kind']): Reply | undefined {
+export function failureReply(error: unknown, kind: HttpRequest['kind']): Reply | undefined {
   if (!(error instanceof QuoralError)) return undefined;
   const headers: Record<string, string> = {
     'X-Quoral-Error': error.code,
@@ -40,9 +40,14 @@ export function failureReply(error: unknown, kind: ObjectRequest['kind']): Reply
   return textReply(STATUS[error.code], textOf(error, kind), headers);
 }
 
-function textOf(error: QuoralError, kind: ObjectRequest['kind']): string {
+/** What a stream of a list says of the error that ends it. */
+export function listFailureText(error: QuoralError): string {
+  return error.code === 'TIMEOUT' ? 'timeout' : textOf(error, 'list').trimEnd();
+}
+
+function textOf(error: QuoralError, kind: HttpRequest['kind']): string {
   if (error instanceof QuorumNotMetError) {
-    return `${kind === 'read' ? 'R' : 'W'}-value unsatisfied: ${error.got}/${error.wanted}\n`;
+    return `${kind === 'read' || kind === 'list' ? 'R' : 'W'}-value unsatisfied: ${error.got}/${error.wanted}\n`;
   }
   return error.code === 'TIMEOUT' ? 'request timed out\n' : `${error.message}\n`;
 }

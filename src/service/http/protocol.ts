@@ -1,11 +1,12 @@
 /**
- * Riak KV's HTTP interface, the object family: from a request's head to what it asks of the store. Pure: bytes and
+ * Riak KV's HTTP interface, objects and lists: from a request's head to what it asks of the store. Pure: bytes and
  * headers in, a request or a refusal out. `commands.ts` carries requests out, `server.ts` talks to sockets.
  * Source: Riak KV's HTTP API (its behaviour, parameters and error texts).
  */
 import type { DeleteOptions, GetOptions, Key, PutOptions, Quorum } from '../../store/api.js';
-import { type Address, parseAddress, parseTarget } from './address.js';
+import { type Address, parseAddress, parseBucketsAddress, parseTarget } from './address.js';
 import { header, metadataOf, type RequestHeaders } from './headers.js';
+import type { Listed, ListMode } from './listing.js';
 import { essenceOf } from './media-type.js';
 import { type Reply, textReply } from './reply.js';
 
@@ -55,25 +56,58 @@ export interface DeleteRequest {
 
 export type ObjectRequest = ReadRequest | WriteRequest | DeleteRequest;
 
-/** A request that is answered without asking the store. */
+/** A list of a bucket's keys, or of a type's buckets. */
+export interface ListRequest {
+  readonly kind: 'list';
+  readonly listed: Listed;
+  readonly type: string;
+  /** Whose keys are listed; empty for a list of buckets. */
+  readonly bucket: string;
+  readonly mode: ListMode;
+  readonly options: ListOptions;
+}
+
+export interface ListOptions {
+  /** For each page of it. */
+  readonly timeoutMs?: number;
+  /** Only keys that begin with it. Not Riak's. */
+  readonly prefix?: string;
+  /** At most so many keys. Not Riak's. */
+  readonly limit?: number;
+}
+
+export type HttpRequest = ObjectRequest | ListRequest;
+
+/** A request that is answered without asking the store: mostly, but not only, because something is wrong with it. */
 export interface Refusal {
   readonly kind: 'refused';
   readonly reply: Reply;
 }
 
 /** What a head of the object families asks for, or why it is refused. */
-export function parseRequest(head: RequestHead): ObjectRequest | Refusal {
+export function parseRequest(head: RequestHead): HttpRequest | Refusal {
   const { segments, query } = parseTarget(head.url);
+  const buckets = parseBucketsAddress(segments);
+  if (typeof buckets === 'string') return refused(400, `${buckets}\n`);
+  if (buckets !== undefined) return parseList(head, { listed: 'buckets', type: buckets.type, bucket: '' }, query);
   const address = parseAddress(segments);
   if (address === undefined) return refused(404, 'not found\n');
   if (typeof address === 'string') return refused(400, `${address}\n`);
+  if (!hasKey(address) && (head.method === 'GET' || head.method === 'HEAD')) {
+    // The oldest URLs give a bucket's properties, too, unless told not to.
+    if (segments[0] === 'riak' && query.get('props') !== 'false') {
+      return refused(501, 'Bucket properties are not supported: add props=false\n');
+    }
+    return parseList(head, { listed: 'keys', type: address.type, bucket: address.bucket }, query);
+  }
   const options = parseParameters(query);
   if ('kind' in options) return options;
 
   switch (head.method) {
     case 'GET':
     case 'HEAD':
-      return hasKey(address) ? parseRead(head, address, options, query) : methodNotAllowed(address);
+      // Without a key it would have been a list.
+      return parseRead(head, address as ObjectAddress, options, query);
     case 'PUT':
       return hasKey(address) ? parseWrite(head, address, options) : methodNotAllowed(address);
     case 'POST':
@@ -109,6 +143,38 @@ function parseRead(
       ifUnmodifiedSince: header(headers, 'if-unmodified-since'),
     },
     vtag: query.get('vtag') ?? undefined,
+  };
+}
+
+function parseList(
+  head: RequestHead,
+  what: Pick<ListRequest, 'listed' | 'type' | 'bucket'>,
+  query: URLSearchParams,
+): ListRequest | Refusal {
+  const { listed } = what;
+  if (head.method !== 'GET' && head.method !== 'HEAD') {
+    return { kind: 'refused', reply: textReply(405, 'Allowed here: GET, HEAD\n', { Allow: 'GET, HEAD' }) };
+  }
+  const asked = query.get(listed);
+  const timeout = query.get('timeout');
+  if (timeout !== null && !/^\d{1,9}$/.test(timeout)) return refused(400, `Bad timeout value "${timeout}"\n`);
+  const limit = query.get('limit');
+  if (limit !== null && !/^\d{1,15}$/.test(limit)) return refused(400, `Bad limit value "${limit}"\n`);
+  const prefix = query.get('prefix');
+  const mode = asked === 'true' ? 'all' : asked === 'stream' ? 'stream' : undefined;
+  if (mode === undefined || head.method === 'HEAD') {
+    const body = listed === 'keys' || head.method === 'HEAD' ? '{}' : '{"buckets":[]}';
+    return { kind: 'refused', reply: { status: 200, headers: LIST_HEADERS, body } };
+  }
+  return {
+    kind: 'list',
+    ...what,
+    mode,
+    options: {
+      ...(timeout !== null && { timeoutMs: Number(timeout) }),
+      ...(prefix !== null && { prefix }),
+      ...(limit !== null && { limit: Number(limit) }),
+    },
   };
 }
 
@@ -158,6 +224,9 @@ function parseDelete(head: RequestHead, address: ObjectAddress, parameters: Para
     },
   };
 }
+
+/** Of every list. */
+export const LIST_HEADERS = { 'Content-Type': 'application/json', Vary: 'Accept-Encoding' };
 
 type QuorumName = 'r' | 'w' | 'pr' | 'pw' | 'dw';
 
@@ -224,7 +293,7 @@ function unsupportedIndex(headers: RequestHeaders): Refusal | undefined {
 }
 
 function methodNotAllowed(address: Address): Refusal {
-  const allow = hasKey(address) ? 'GET, HEAD, PUT, POST, DELETE' : 'POST';
+  const allow = hasKey(address) ? 'GET, HEAD, PUT, POST, DELETE' : 'GET, HEAD, POST';
   return { kind: 'refused', reply: textReply(405, `Allowed here: ${allow}\n`, { Allow: allow }) };
 }
 

@@ -2,7 +2,8 @@
 export interface Reply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | Uint8Array;
+  /** Pieces are sent as the client takes them. */
+  readonly body: string | Uint8Array | AsyncIterable<string>;
 }
 
 /** A reply of plain text. */

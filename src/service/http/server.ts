@@ -7,14 +7,15 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { EMPTY } from '../../base/bytes.js';
-import { ClosedError, InvalidArgumentError } from '../../base/errors.js';
+import { ClosedError, InvalidArgumentError, QuoralError } from '../../base/errors.js';
 import type { Store } from '../../store/api.js';
 import { isObjectFamily, parseTarget } from './address.js';
 import { Commands } from './commands.js';
 import { failureReply } from './failures.js';
-import { type ObjectRequest, parseRequest } from './protocol.js';
+import { type HttpRequest, type ListRequest, parseRequest } from './protocol.js';
 import { type Reply, textReply } from './reply.js';
 
 export interface HttpOptions {
@@ -28,6 +29,8 @@ export interface HttpOptions {
   readonly maxValueBytes?: number;
   /** How long a client may take to send its request, in milliseconds: 100 to 3,600,000. Default 60,000. */
   readonly requestTimeoutMs?: number;
+  /** How long a list waits for a client that takes nothing before it cuts it off, in milliseconds. Default 60,000. */
+  readonly stallTimeoutMs?: number;
   /** How long `close` waits for requests in flight before it cuts them off, in milliseconds. Default 10,000. */
   readonly drainTimeoutMs?: number;
   /** Connections at a time; more are closed at once. Default 10,000. */
@@ -78,7 +81,11 @@ export async function serveHttp(store: Store, options: HttpOptions = {}): Promis
   const report = options.onError ?? ((error: unknown) => console.error('quoral: internal error:', error));
 
   let closing: Promise<void> | undefined;
-  addRoutes(server, new Commands(store), () => closing !== undefined);
+  addRoutes(server, new Commands(store), {
+    stallTimeoutMs: options.stallTimeoutMs ?? 60_000,
+    report,
+    isClosing: () => closing !== undefined,
+  });
   server.setErrorHandler<FastifyError>((error, request, reply) => sendError(error, request, reply, report));
   await server.listen({ port: options.port ?? 8098, host });
   const { port } = server.server.address() as AddressInfo;
@@ -93,10 +100,17 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
-function addRoutes(server: FastifyInstance, commands: Commands, isClosing: () => boolean): void {
+interface Circumstances {
+  readonly stallTimeoutMs: number;
+  isClosing(): boolean;
+  report(error: unknown): void;
+}
+
+function addRoutes(server: FastifyInstance, commands: Commands, circumstances: Circumstances): void {
+  const { isClosing } = circumstances;
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-  server.decorateRequest('objectRequest', null);
+  server.decorateRequest('parsed', null);
   server.addHook('onRequest', async (_request, reply) => {
     if (isClosing()) return send(reply, failureReply(new ClosedError('The service is stopping'), 'read')!);
     return undefined;
@@ -111,12 +125,14 @@ function addRoutes(server: FastifyInstance, commands: Commands, isClosing: () =>
     onRequest: async (request, reply) => {
       const parsed = parseRequest({ method: request.method, url: request.originalUrl, headers: request.headers });
       if (parsed.kind === 'refused') return send(reply, parsed.reply);
-      (request as ObjectFastifyRequest).objectRequest = parsed;
+      (request as ParsedRequest).parsed = parsed;
       return undefined;
     },
     handler: async (request, reply) => {
+      const { parsed } = request as ParsedRequest;
+      if (parsed.kind === 'list') return sendList(reply, commands, parsed, circumstances);
       const body = request.body instanceof Uint8Array ? request.body : EMPTY;
-      return send(reply, await commands.execute((request as ObjectFastifyRequest).objectRequest, body));
+      return send(reply, await commands.execute(parsed, body));
     },
   });
   server.route({
@@ -128,13 +144,60 @@ function addRoutes(server: FastifyInstance, commands: Commands, isClosing: () =>
   server.setNotFoundHandler((_request, reply) => send(reply, textReply(404, 'not found\n')));
 }
 
-interface ObjectFastifyRequest extends FastifyRequest {
-  objectRequest: ObjectRequest;
+interface ParsedRequest extends FastifyRequest {
+  parsed: HttpRequest;
+}
+
+/** Lists as fast as the client takes it, and no longer than there is a client (riak_kv#293: listings nobody waited for). */
+async function sendList(
+  reply: FastifyReply,
+  commands: Commands,
+  request: ListRequest,
+  { stallTimeoutMs, report }: Circumstances,
+): Promise<FastifyReply> {
+  const gone = new AbortController();
+  reply.raw.once('close', () => gone.abort());
+  const list = await commands.execute(request, EMPTY, gone.signal);
+  const { body } = list;
+  if (typeof body === 'string' || body instanceof Uint8Array) return send(reply, list);
+  return send(reply, { ...list, body: takenInTime(reported(body, report), stallTimeoutMs, () => reply.raw.destroy()) });
+}
+
+/** `pieces`; mistakes of this package are reported, since the status is sent and can no longer tell. */
+async function* reported(
+  pieces: AsyncIterable<string>,
+  report: (error: unknown) => void,
+): AsyncGenerator<string, void, undefined> {
+  try {
+    yield* pieces;
+  } catch (error) {
+    if (!(error instanceof QuoralError)) report(error);
+    throw error;
+  }
+}
+
+/** `pieces`; `onStall` is called if the next one is not asked for within `timeoutMs`. */
+async function* takenInTime(
+  pieces: AsyncIterable<string>,
+  timeoutMs: number,
+  onStall: () => void,
+): AsyncGenerator<string, void, undefined> {
+  for await (const piece of pieces) {
+    const timer = setTimeout(onStall, timeoutMs);
+    try {
+      yield piece;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
 }
 
 function send(reply: FastifyReply, { status, headers, body }: Reply): FastifyReply {
   reply.code(status).headers(headers);
-  return reply.send(typeof body === 'string' ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength));
+  // As bytes, because the framework adds a charset to the type of some texts.
+  if (typeof body === 'string') return reply.send(Buffer.from(body));
+  if (body instanceof Uint8Array) return reply.send(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
+  return reply.send(Readable.from(body, { objectMode: false }));
 }
 
 /** Answers what the framework refused (an oversized body, say) by its own status, and everything else as 500. */

@@ -327,14 +327,24 @@ test('bad heads and bodies: a 4xx that says what to do, and nothing stored', asy
     t.match(await textOf(url + path), /^400 \w/, path);
   }
   t.match(await textOf(`${url}/buckets/b/keys/${'x'.repeat(1_901)}`), /^400 .* at most 1900/);
-  for (const path of ['/', '/nothing', '/buckets', '/buckets/b', '/types/t', '/riak', '/riak/b/k/more', '/%zz']) {
+  for (const path of [
+    '/',
+    '/nothing',
+    '/buckets/b',
+    '/types/t',
+    '/riak/b/k/more',
+    '/types/t/riak',
+    '/types//buckets',
+    '/%zz',
+  ]) {
     t.match(await textOf(url + path), /^40[04] /, path);
   }
   for (const [method, path, allow] of [
     ['PATCH', '/buckets/b/keys/k', 'GET, HEAD, PUT, POST, DELETE'],
-    ['PUT', '/buckets/b/keys', 'POST'],
-    ['GET', '/buckets/b/keys', 'POST'],
-    ['DELETE', '/riak/b', 'POST'],
+    ['PUT', '/buckets/b/keys', 'GET, HEAD, POST'],
+    ['DELETE', '/riak/b', 'GET, HEAD, POST'],
+    ['POST', '/buckets', 'GET, HEAD'],
+    ['DELETE', '/types/t/buckets', 'GET, HEAD'],
   ] as const) {
     const response = await fetch(url + path, { method });
     t.equal(response.status, 405);
@@ -379,6 +389,136 @@ test('what the store refuses becomes the status, text and headers of its code', 
   t.equal(unread.status, 503);
   t.equal(unread.headers.get('x-quoral-definite'), 'false');
   t.equal(await unread.text(), 'Stored, but could not be read back: request timed out\n');
+});
+
+test('keys and buckets are listed in each URL family, whole or streamed, and not unasked', async (t) => {
+  const { url, store } = await start(t);
+  const keys = ['a', 'a"b', 'é', '\\', '0'];
+  for (const type of ['default', 'my type']) {
+    for (const key of keys) await store.bucket('b/1', { type }).put(key, Uint8Array.of(1));
+    await store.bucket('gone', { type }).put('k', Uint8Array.of(1));
+    await store.bucket('gone', { type }).delete('k');
+  }
+  const json = async (path: string) => {
+    const response = await fetch(url + path);
+    t.equal(response.headers.get('content-type'), 'application/json');
+    return `${response.status} ${await response.text()}`;
+  };
+  const list = JSON.stringify({ keys: ['0', '\\', 'a', 'a"b', 'é'] });
+  for (const path of ['/buckets/b%2F1/keys', '/types/my%20type/buckets/b%2F1/keys/', '/riak/b%2F1']) {
+    const old = path.startsWith('/riak') ? '&props=false' : '';
+    t.equal(await json(`${path}?keys=true${old}`), `200 ${list}`);
+    t.equal(await json(`${path}?keys=stream&timeout=1000${old}`), `200 ${list}{"keys":[]}`);
+    t.equal(await json(`${path}?keys=stream&prefix=a&limit=1${old}`), '200 {"keys":["a"]}{"keys":[]}');
+    t.equal(await json(`${path}?${old}`), '200 {}');
+  }
+  t.equal(await json('/buckets/gone/keys?keys=true'), '200 {"keys":[]}');
+  t.equal(await json('/buckets/none/keys?keys=stream'), '200 {"keys":[]}');
+  for (const path of ['/buckets', '/types/my%20type/buckets', '/riak', '/buckets/']) {
+    t.equal(await json(`${path}?buckets=true`), '200 {"buckets":["b/1"]}');
+    t.equal(await json(`${path}?buckets=stream`), '200 {"buckets":["b/1"]}{"buckets":[]}');
+    t.equal(await json(path), '200 {"buckets":[]}');
+  }
+  const begun = store.calls.scan + store.calls.buckets;
+  for (const path of ['/buckets/b%2F1/keys?keys=true', '/buckets?buckets=stream']) {
+    const head = await fetch(url + path, { method: 'HEAD' });
+    t.equal(`${head.status} ${head.headers.get('content-type')} ${await head.text()}`, '200 application/json ');
+  }
+  t.match(await textOf(`${url}/buckets/b/keys?keys=true&timeout=soon`), /^400 Bad timeout/);
+  t.match(await textOf(`${url}/buckets/b/keys?keys=true&limit=-1`), /^400 Bad limit/);
+  t.match(await textOf(`${url}/riak/b?keys=true`), /^501 .*props=false/);
+  t.equal(store.calls.scan + store.calls.buckets, begun);
+  t.match(await textOf(`${url}/buckets/b/keys?keys=true&timeout=0`), /^400 timeoutMs/);
+
+  // JSON has no text for these.
+  await store.bucket('b/1').put(Uint8Array.of(0xff), Uint8Array.of(1));
+  await store.bucket('b/1').put(Uint8Array.of(0x80), Uint8Array.of(1));
+  const both = JSON.stringify({ keys: JSON.parse(list).keys, binaryKeys: ['gA==', '/w=='] });
+  t.equal(await json('/buckets/b%2F1/keys?keys=true'), `200 ${both}`);
+  t.equal(await json('/buckets/b%2F1/keys?keys=stream'), `200 ${both}{"keys":[]}`);
+});
+
+test('a long list comes in pieces; an error is told by the status, or in the stream, or breaks the list off', async (t) => {
+  const { url, store } = await start(t);
+  const keys = Array.from({ length: 2_000 }, (_, i) => `${1_000_000 + i}${'x'.repeat(60)}`);
+  await Promise.all(keys.map((key) => store.bucket('b').put(key, Uint8Array.of(1))));
+  const streamed = async (query = 'keys=stream') => {
+    const text = await (await fetch(`${url}/buckets/b/keys?${query}`)).text();
+    return text
+      .replaceAll('}{', '}\n{')
+      .split('\n')
+      .map((line) => JSON.parse(line));
+  };
+  t.strictSame((await (await fetch(`${url}/buckets/b/keys?keys=true`)).json()).keys, keys);
+  const pieces = await streamed();
+  t.ok(pieces.length > 5);
+  t.strictSame(pieces.at(-1), { keys: [] });
+  t.strictSame(
+    pieces.flatMap((piece) => piece.keys),
+    keys,
+  );
+
+  const timeout = () => new TimeoutError('m', { definite: true });
+  for (const path of ['/buckets/b/keys?keys=true', '/buckets/b/keys?keys=stream', '/buckets?buckets=stream']) {
+    store.failures.push({ operation: path.startsWith('/buckets?') ? 'buckets' : 'scan', error: timeout() });
+    t.equal(await textOf(url + path), '503 request timed out\n');
+  }
+  store.failures.push({ operation: 'scan', error: timeout(), after: store.given + 1_500 });
+  const broken = await streamed();
+  t.strictSame(broken.at(-1), { error: 'timeout' });
+  t.strictSame(
+    broken.slice(0, -1).flatMap((piece) => piece.keys),
+    keys.slice(0, 1_499),
+  );
+  const unmet = new QuorumNotMetError('m', { definite: true, got: 1, wanted: 2 });
+  store.failures.push({ operation: 'scan', error: unmet, after: store.given + 1_500 });
+  t.strictSame((await streamed()).at(-1), { error: 'R-value unsatisfied: 1/2' });
+  store.failures.push({ operation: 'scan', error: timeout(), after: store.given + 1_500 });
+  await t.rejects(streamed('keys=true'), 'what is not whole must not look whole');
+});
+
+test('a list waits for its client, and ends with it: one that takes nothing, one that leaves, one that is too late', async (t) => {
+  const { url, store, service } = await start(t, { stallTimeoutMs: 100, drainTimeoutMs: 100 });
+  const real = store.bucket.bind(store);
+  let given = 0;
+  let ended = () => {};
+  store.bucket = <V>(name: string) => ({
+    ...real<V>(name),
+    scan: async function* () {
+      try {
+        for (;;) yield { key: String(given++).padStart(1_000, '0'), cursor: '' };
+      } finally {
+        ended();
+      }
+    },
+  });
+  const scanEnds = () => {
+    given = 0;
+    return new Promise<void>((resolve) => {
+      ended = resolve;
+    });
+  };
+  const { hostname, port } = new URL(url);
+  for (const mode of ['true', 'stream']) {
+    for (const leaves of [false, true]) {
+      const end = scanEnds();
+      const client = connect(Number(port), hostname);
+      client.write(`GET /buckets/b/keys?keys=${mode} HTTP/1.1\r\nHost: x\r\n\r\n`);
+      await once(client, 'data');
+      client.pause();
+      if (leaves) client.destroy();
+      // Without back-pressure an endless list would never come to a stand.
+      await end;
+      t.ok(given < 100_000, `${given} keys were read for a client that took few`);
+      client.destroy();
+    }
+  }
+  const end = scanEnds();
+  const reading = fetch(`${url}/buckets/b/keys?keys=stream`).then((response) => response.text());
+  while (given < 10_000) await new Promise((resolve) => setImmediate(resolve));
+  const outcome = t.rejects(reading);
+  await service.close();
+  await Promise.all([end, outcome]);
 });
 
 test('a mistake of the service is a 500 without its details, and is reported', async (t) => {

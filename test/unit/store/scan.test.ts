@@ -1,6 +1,6 @@
 /** Scans: order, bounds, pages, cursors, deleted keys, values, keys that are not text, nodes that are down. */
 import assert from 'node:assert/strict';
-import { type Bucket, open, type ScanEntry, type ScanOptions } from '../../../src/index.js';
+import { type Bucket, type ListBucketsOptions, open, type ScanEntry, type ScanOptions } from '../../../src/index.js';
 import { fails } from '../../support/rejection.js';
 import { test } from '../../support/test.js';
 
@@ -141,6 +141,49 @@ test('a scan that is left early leaves nothing behind; several go on side by sid
   while ((await store.stats()).inFlight > 0) assert(performance.now() < deadline);
 });
 
+test('buckets lists each bucket of a type that has a key, once, and passes the deleted ones by', async () => {
+  const store = await opened;
+  const namesOf = async (options: ListBucketsOptions) => {
+    const names: string[] = [];
+    for await (const name of store.buckets(options)) names.push(name);
+    return names;
+  };
+  assert.deepEqual(await namesOf({ type: 'listed' }), []);
+  const names = ['b', 'a', 'bucket', 'bü', 'x'.repeat(300), '\0', ...Array.from({ length: 30 }, (_, i) => `n${i}`)];
+  for (const name of names) {
+    const bucket = store.bucket<string>(name, { type: 'listed', codec: 'text' });
+    // In many partitions, so that each name must be found more than once and told once.
+    await Promise.all(Array.from({ length: 20 }, (_, i) => bucket.put(`k${i}`, 'x')));
+  }
+  // As types whose names begin alike: their buckets are not of this one.
+  await store.bucket('other', { type: 'liste' }).put('k', new Uint8Array());
+  await store.bucket('other', { type: 'listed2' }).put('k', new Uint8Array());
+  // More deleted and expired keys than a page has, before and after one that is there.
+  const sparse = store.bucket<string>('sparse', { type: 'listed', codec: 'text' });
+  const gone = store.bucket<string>('gone', { type: 'listed', codec: 'text' });
+  for (const bucket of [sparse, gone]) {
+    await Promise.all(Array.from({ length: 2_500 }, (_, i) => bucket.delete(`k${i}`, { causalContext: undefined })));
+  }
+  await sparse.put('k1500', 'there');
+  const expected = [...names, 'sparse'].sort((a, b) => {
+    const [left, right] = [Buffer.from(a), Buffer.from(b)];
+    return left.length - right.length || Buffer.compare(left, right);
+  });
+  assert.deepEqual(await namesOf({ type: 'listed' }), expected);
+  assert.deepEqual(await namesOf({ type: 'listed', r: 'all', timeoutMs: 10_000 }), expected);
+
+  await sparse.delete('k1500');
+  assert.equal((await namesOf({ type: 'listed' })).includes('sparse'), false);
+  assert.throws(() => store.buckets({ type: '' }), { code: 'INVALID_ARGUMENT' });
+  assert.throws(() => store.buckets({ r: 4 }), { code: 'INVALID_ARGUMENT' });
+  assert.throws(() => store.buckets({ prefix: 'a' } as never), { code: 'INVALID_ARGUMENT' });
+  const controller = new AbortController();
+  const listing = store.buckets({ type: 'listed', signal: controller.signal });
+  await listing.next();
+  controller.abort();
+  await fails(() => listing.next(), 'ABORTED');
+});
+
 test('a scan is complete while a node is down, and says so when it cannot be', async () => {
   const store = await opened;
   const bucket = await numbers;
@@ -150,6 +193,8 @@ test('a scan is complete while a node is down, and says so when it cannot be', a
   await store.admin.crash('c');
   assert.deepEqual(await keysOf(bucket, { r: 1 }), SORTED);
   await fails(() => keysOf(bucket), 'QUORUM_UNAVAILABLE');
+  await fails(() => store.buckets().next(), 'QUORUM_UNAVAILABLE');
   await store.close();
   await fails(() => keysOf(bucket), 'CLOSED');
+  await fails(() => store.buckets().next(), 'CLOSED');
 });
