@@ -189,7 +189,7 @@ export interface ListBucketsOptions extends CallOptions {
 }
 
 /** The codecs that are known by name. */
-export type CodecName = 'raw' | 'text' | 'json';
+export type CodecName = 'raw' | 'text' | 'json' | 'msgpack';
 
 /** Makes one value of siblings, oldest first; called only for two or more, on reads. Pure: it may be called often, or never. */
 export type MergeFunction<V> = (siblings: readonly Sibling<V>[]) => V;
@@ -226,7 +226,10 @@ export interface BucketDefaults {
 
 export type BucketOptions<V> = BucketDefaults &
   Resolution<V> & {
-    /** 'raw': Uint8Array (default) · 'text': string · 'json': anything JSON · or one's own. */
+    /**
+     * 'raw': Uint8Array (default) · 'text': string · 'json': anything JSON · 'msgpack': also bytes, dates, sets, typed
+     * arrays and bigints, in less room; maps come back as objects · or one's own.
+     */
     readonly codec?: CodecName | Codec<V>;
   };
 
@@ -335,7 +338,7 @@ export interface Store extends AsyncDisposable {
   /** A handle on a bucket whose values are text. */
   bucket<V extends string = string>(name: string, options: BucketOptions<V> & { readonly codec: 'text' }): Bucket<V>;
   /** A handle on a bucket whose values are of type V: `store.bucket<Cart>('carts', { codec: 'json' })`. */
-  bucket<V>(name: string, options: BucketOptions<V> & { readonly codec: 'json' | Codec<V> }): Bucket<V>;
+  bucket<V>(name: string, options: BucketOptions<V> & { readonly codec: 'json' | 'msgpack' | Codec<V> }): Bucket<V>;
   /**
    * Streams the names of the buckets of a type that have at least one key, each once, shorter names first, those of one
    * length in byte order. Costs a request per bucket and partition. `timeoutMs` is for each of them.

@@ -207,10 +207,27 @@ test('codecs: raw, text, json, and one of the caller’s own', async () => {
   assert.equal(read.value?.getTime(), 86_400_000);
   assert.equal(read.siblings[0]!.contentType, 'application/x-date');
 
+  const packed = store.bucket<unknown>('codecs', { codec: 'msgpack' });
+  const large = Array.from({ length: 3_000 }, (_, i) => ({ i, text: `ünï ${i}`, bytes: Uint8Array.of(i) }));
+  const values: unknown[] = [null, 0, -1.5, '', false, [], { a: [1, { b: 'ü' }] }, 123n, 2n ** 70n, new Date(5)];
+  const sets: unknown[] = [new Set(['a']), new Float64Array([0.5]), Uint8Array.of(1, 2), 'x'.repeat(100_000), large];
+  for (const value of [...values, ...sets]) {
+    await packed.update('msgpack', () => value as object);
+    const read = await packed.get('msgpack');
+    assert.deepEqual(read.value, value);
+    assert.equal(read.siblings[0]!.contentType, 'application/msgpack');
+  }
+  // As any other reader of MessagePack would write it.
+  await packed.put('plain', { a: 1 });
+  assert.equal(Buffer.from((await store.bucket('codecs').get('plain')).value!).at(-1), 1);
+  for (const value of [undefined, () => 1, Symbol('s')]) {
+    await fails(() => packed.put('refused', value), { code: 'INVALID_ARGUMENT', message: /msgpack/ });
+  }
+
   // Bytes that the codec of the reading handle cannot read.
   const raw = store.bucket('codecs');
-  await raw.put('raw', Uint8Array.of(0xff, 0x7b));
-  for (const handle of [json, text]) {
+  await raw.put('raw', Uint8Array.of(0xdc, 0x7b));
+  for (const handle of [json, text, packed]) {
     const odd = await handle.get('raw');
     assert.equal(odd.found, true);
     await fails(() => odd.value, { code: 'INVALID_ARGUMENT', message: /codec/ });
@@ -218,7 +235,7 @@ test('codecs: raw, text, json, and one of the caller’s own', async () => {
   // What a caller gets is its own.
   const mine = (await raw.get('raw')).value!;
   mine.fill(0);
-  assert.deepEqual((await raw.get('raw')).value, Uint8Array.of(0xff, 0x7b));
+  assert.deepEqual((await raw.get('raw')).value, Uint8Array.of(0xdc, 0x7b));
 });
 
 test('a call that is given up ends at once, and only once', async () => {
