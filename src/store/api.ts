@@ -172,7 +172,15 @@ export interface ScanOptions extends CallOptions {
   readonly values?: boolean;
   /** Goes on after the entry that had this cursor. */
   readonly after?: string;
+  /** Goes on without the partitions that cannot be read, and names them in the scan's `unreachable`. Default false. */
+  readonly partial?: boolean;
   readonly r?: Quorum;
+}
+
+/** The entries of a scan, in byte order of their keys. Pages are fetched as entries are taken. */
+export interface Scan<V> extends AsyncIterableIterator<ScanEntry<V>> {
+  /** With `partial`: the partitions of which keys may be missing so far, ascending. All are known once it has ended. */
+  readonly unreachable: readonly number[];
 }
 
 export interface ScanEntry<V> extends Partial<ReadResult<V>> {
@@ -277,8 +285,13 @@ export interface Bucket<V> {
    * @throws {InvalidArgumentError} A key is there twice, or an option is wrong: nothing was stored.
    */
   putMany(entries: Iterable<PutEntry<V>>, options?: PutManyOptions): Promise<Map<Key, Receipt | Error>>;
-  /** Streams the bucket's keys in byte order; deleted keys are skipped. */
-  scan(options?: ScanOptions): AsyncIterableIterator<ScanEntry<V>>;
+  /**
+   * Streams the bucket's keys in byte order; deleted keys are skipped. A key that is there from beginning to end is
+   * given once, whatever is written meanwhile; one that comes or goes meanwhile may or may not be given.
+   * @throws {QuorumUnavailableError} @throws {QuorumNotMetError} @throws {TimeoutError} Partitions could not be read,
+   *   `error.partitions`: before the first entry, or where they were lost on the way. Not with `partial: true`.
+   */
+  scan(options?: ScanOptions): Scan<V>;
 }
 
 export type NodeState = 'up' | 'suspect' | 'down' | 'joining' | 'leaving';

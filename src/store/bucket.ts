@@ -28,7 +28,7 @@ import type {
   Quorum,
   ReadResult,
   Receipt,
-  ScanEntry,
+  Scan,
   ScanOptions,
   UpdateOptions,
 } from './api.js';
@@ -308,7 +308,7 @@ export class BucketHandle<V> implements Bucket<V> {
     });
   }
 
-  scan(options: ScanOptions = NO_OPTIONS): AsyncIterableIterator<ScanEntry<V>> {
+  scan(options: ScanOptions = NO_OPTIONS): Scan<V> {
     return scanBucket(this.home, {
       type: this.typeBytes,
       bucket: this.bucketBytes,
