@@ -23,7 +23,7 @@ import { AttemptWindow } from '../src/quorum/attempt-window.js';
 import { GetQuorum, type GetVerdict } from '../src/quorum/get-quorum.js';
 import { mergePages, type Page } from '../src/quorum/page-merge.js';
 import { PutQuorum, type PutVerdict } from '../src/quorum/put-quorum.js';
-import { countSlots, hasSlot, NO_SLOTS } from '../src/quorum/slots.js';
+import { countSlots, hasSlot } from '../src/quorum/slots.js';
 import {
   type Actor,
   type ActorContext,
@@ -433,7 +433,7 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
         break;
       case 'nothing':
         operation.records[slot] = null;
-        verdict = quorum.onObject(slot, 0, 0);
+        verdict = quorum.onNothing(slot);
         break;
       case 'digest':
         verdict = quorum.onDigest(slot, answer.high, answer.low);
@@ -472,7 +472,7 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
       case 'failed': {
         this.failRead(operation, ticket, context, cause);
         // Too few were readable: what there is heals the others, and the next read may succeed.
-        const readable = quorum.corruptSlots === NO_SLOTS ? null : mergeAll(operation.records);
+        const readable = quorum.healsWhenFailed ? mergeAll(operation.records) : null;
         if (readable !== null) this.repair(operation, readable, context);
         return;
       }
@@ -582,11 +582,11 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
     context: ActorContext,
     cause: 'timeout' | undefined,
   ): void {
-    const { got, wanted, corruptSlots } = operation.quorum;
+    const { got, wanted, corruptSlots, healsWhenFailed } = operation.quorum;
     let why = whyFailed(operation, got, cause);
     // 'corrupt' says that nobody has a readable record; while one has not been asked, that is not known.
     if (countSlots(corruptSlots) === operation.order.length) why = 'corrupt';
-    else if (corruptSlots !== 0 && why === 'unavailable') why = 'not-met';
+    else if (healsWhenFailed && why === 'unavailable') why = 'not-met';
     this.counters.failed++;
     context.reply(operation.incoming, { type: 'failed', failure: { why, got, wanted, definite: true } });
     this.operations.remove(ticket);

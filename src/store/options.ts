@@ -165,6 +165,12 @@ export function checkMaxSiblings(maxSiblings: number | undefined): number {
   return integer('maxSiblings', maxSiblings, 1, MAX_SIBLINGS) ?? 0;
 }
 
+/** @throws {InvalidArgumentError} It is neither true nor false. */
+export function flag(name: string, value: boolean | undefined): boolean | undefined {
+  if (value === undefined || typeof value === 'boolean') return value;
+  throw new InvalidArgumentError(`${name} must be true or false, not ${show(value)}`);
+}
+
 /** True if nodes can flush what they store: then dw may be above 0. */
 export function canBeDurable({ path, sync }: Pick<CheckedOptions, 'path' | 'sync'>): boolean {
   return path !== undefined && sync === 'full';

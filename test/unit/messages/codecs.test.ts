@@ -79,7 +79,15 @@ const vnodeAnswer: fc.Arbitrary<VnodeAnswer> = fc.oneof(
 
 const coordinatorRequest: fc.Arbitrary<CoordinatorRequest> = fc.oneof(
   fc.record({ type: fc.constant('put' as const), put: objectPut, w: u8, pw: u8, dw: u8, timeoutMs: milliseconds }),
-  fc.record({ type: fc.constant('get' as const), key: bytes, r: u8, pr: u8, timeoutMs: milliseconds }),
+  fc.record({
+    type: fc.constant('get' as const),
+    key: bytes,
+    r: u8,
+    pr: u8,
+    notfoundOk: fc.boolean(),
+    basicQuorum: fc.boolean(),
+    timeoutMs: milliseconds,
+  }),
   fc.record({
     type: fc.constant('page' as const),
     partition: u32,

@@ -4,7 +4,15 @@ import { Client, type ClientPut, type GetOutcome, type PutOutcome } from '../../
 import { LoneContext } from '../../support/lone-actor.js';
 import { test } from '../../support/test.js';
 
-const get = { type: 'get', key: Uint8Array.of(0, 0, 1), r: 1, pr: 0, timeoutMs: 1_000 } as const;
+const get = {
+  type: 'get',
+  key: Uint8Array.of(0, 0, 1),
+  r: 1,
+  pr: 0,
+  notfoundOk: true,
+  basicQuorum: false,
+  timeoutMs: 1_000,
+} as const;
 
 function asked(context: LoneContext): { client: Client; outcomes: GetOutcome[] } {
   const client = new Client({ primaries: [[0]], nodes: 1, maxInFlight: 10 }, context);
