@@ -65,6 +65,7 @@ export interface OperationFailure {
     | 'overloaded'
     | 'corrupt'
     | 'storage'
+    | 'storage-full'
     | 'too-many-siblings'
     | 'object-too-large'
     | 'voided';
@@ -169,6 +170,7 @@ const WHY: readonly OperationFailure['why'][] = [
   'too-many-siblings',
   'object-too-large',
   'voided',
+  'storage-full',
 ];
 
 const answer: MessageCodec<CoordinatorAnswer> = {

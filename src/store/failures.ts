@@ -6,6 +6,7 @@ import {
   QuorumNotMetError,
   QuorumUnavailableError,
   StorageFailedError,
+  StorageFullError,
   TimeoutError,
   TooManySiblingsError,
   ValueTooLargeError,
@@ -52,6 +53,11 @@ export function errorOf(operation: 'get' | 'put' | 'scan', failure: OperationFai
     case 'object-too-large':
       return new ValueTooLargeError(
         'the siblings of this key would be too large together; read it, resolve them, and put with the causalContext of that read',
+      );
+    case 'storage-full':
+      return new StorageFullError(
+        `too few replicas have room for the write: ${got} of ${wanted}${end}; free space on the disks of the nodes`,
+        { definite },
       );
     case 'too-many-siblings':
       return new TooManySiblingsError(
