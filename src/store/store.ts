@@ -233,11 +233,9 @@ export class EmbeddedStore implements Store {
       if (!(error instanceof ThreadStartError)) throw error;
       if (this.closing !== undefined) throw closed();
       const { name } = ring.members[node]!;
-      const Failure = error.data.code === 'STORAGE_FULL' ? StorageFullError : StorageFailedError;
-      throw new Failure(`node "${name}" could not be started: ${error.data.message}`, {
-        definite: true,
-        cause: error,
-      });
+      const message = `node "${name}" could not be started: ${error.data.message}`;
+      const Thrown = error.data.code === 'STORAGE_FULL' ? StorageFullError : StorageFailedError;
+      throw new Thrown(message, { definite: true, cause: error });
     });
   }
 
