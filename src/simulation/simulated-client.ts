@@ -220,7 +220,10 @@ export class SimulatedClient {
       ended();
     };
     simulator.outside(this.thread, () => {
-      const ticket = this.running().get({ type: 'get', key: located, r, pr: 0, timeoutMs }, { settle });
+      const ticket = this.running().get(
+        { type: 'get', key: located, r, pr: 0, notfoundOk: true, basicQuorum: false, timeoutMs },
+        { settle },
+      );
       if (typeof ticket === 'number') this.unsettled.set(get, ended);
       else settle({ ok: false, failure: ticket });
     });

@@ -99,6 +99,10 @@ export interface CallOptions {
 export interface GetOptions extends CallOptions {
   readonly r?: Quorum;
   readonly pr?: Quorum;
+  /** True: a replica that has nothing counts towards R. False: R replicas must have something, or none of them all. Default true. */
+  readonly notfoundOk?: boolean;
+  /** Without `notfoundOk`: a majority that has nothing is enough for not found. As in Riak. Default false. */
+  readonly basicQuorum?: boolean;
 }
 
 /** Of an update: of its read, and of the write that may follow. */
@@ -168,7 +172,15 @@ export interface ScanOptions extends CallOptions {
   readonly values?: boolean;
   /** Goes on after the entry that had this cursor. */
   readonly after?: string;
+  /** Goes on without the partitions that cannot be read, and names them in the scan's `unreachable`. Default false. */
+  readonly partial?: boolean;
   readonly r?: Quorum;
+}
+
+/** The entries of a scan, in byte order of their keys. Pages are fetched as entries are taken. */
+export interface Scan<V> extends AsyncIterableIterator<ScanEntry<V>> {
+  /** With `partial`: the partitions of which keys may be missing so far, ascending. All are known once it has ended. */
+  readonly unreachable: readonly number[];
 }
 
 export interface ScanEntry<V> extends Partial<ReadResult<V>> {
@@ -185,7 +197,7 @@ export interface ListBucketsOptions extends CallOptions {
 }
 
 /** The codecs that are known by name. */
-export type CodecName = 'raw' | 'text' | 'json';
+export type CodecName = 'raw' | 'text' | 'json' | 'msgpack';
 
 /** Makes one value of siblings, oldest first; called only for two or more, on reads. Pure: it may be called often, or never. */
 export type MergeFunction<V> = (siblings: readonly Sibling<V>[]) => V;
@@ -216,11 +228,16 @@ export interface BucketDefaults {
   readonly pr?: Quorum;
   readonly pw?: Quorum;
   readonly dw?: Quorum;
+  readonly notfoundOk?: boolean;
+  readonly basicQuorum?: boolean;
 }
 
 export type BucketOptions<V> = BucketDefaults &
   Resolution<V> & {
-    /** 'raw': Uint8Array (default) · 'text': string · 'json': anything JSON · or one's own. */
+    /**
+     * 'raw': Uint8Array (default) · 'text': string · 'json': anything JSON · 'msgpack': also bytes, dates, sets, typed
+     * arrays and bigints, in less room; maps come back as objects · or one's own.
+     */
     readonly codec?: CodecName | Codec<V>;
   };
 
@@ -268,8 +285,13 @@ export interface Bucket<V> {
    * @throws {InvalidArgumentError} A key is there twice, or an option is wrong: nothing was stored.
    */
   putMany(entries: Iterable<PutEntry<V>>, options?: PutManyOptions): Promise<Map<Key, Receipt | Error>>;
-  /** Streams the bucket's keys in byte order; deleted keys are skipped. */
-  scan(options?: ScanOptions): AsyncIterableIterator<ScanEntry<V>>;
+  /**
+   * Streams the bucket's keys in byte order; deleted keys are skipped. A key that is there from beginning to end is
+   * given once, whatever is written meanwhile; one that comes or goes meanwhile may or may not be given.
+   * @throws {QuorumUnavailableError} @throws {QuorumNotMetError} @throws {TimeoutError} Partitions could not be read,
+   *   `error.partitions`: before the first entry, or where they were lost on the way. Not with `partial: true`.
+   */
+  scan(options?: ScanOptions): Scan<V>;
 }
 
 export type NodeState = 'up' | 'suspect' | 'down' | 'joining' | 'leaving';
@@ -329,7 +351,7 @@ export interface Store extends AsyncDisposable {
   /** A handle on a bucket whose values are text. */
   bucket<V extends string = string>(name: string, options: BucketOptions<V> & { readonly codec: 'text' }): Bucket<V>;
   /** A handle on a bucket whose values are of type V: `store.bucket<Cart>('carts', { codec: 'json' })`. */
-  bucket<V>(name: string, options: BucketOptions<V> & { readonly codec: 'json' | Codec<V> }): Bucket<V>;
+  bucket<V>(name: string, options: BucketOptions<V> & { readonly codec: 'json' | 'msgpack' | Codec<V> }): Bucket<V>;
   /**
    * Streams the names of the buckets of a type that have at least one key, each once, shorter names first, those of one
    * length in byte order. Costs a request per bucket and partition. `timeoutMs` is for each of them.

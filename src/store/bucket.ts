@@ -3,7 +3,7 @@
  * results and errors. What each call promises stands in `api.ts`.
  */
 
-import { EMPTY, utf8 } from '../base/bytes.js';
+import { EMPTY } from '../base/bytes.js';
 import { AbortedError, ClosedError, InvalidArgumentError, ValueTooLargeError } from '../base/errors.js';
 import { EMPTY_CONTEXT } from '../clocks/causal-context.js';
 import { ZERO_TIMESTAMP } from '../clocks/timestamp.js';
@@ -28,7 +28,7 @@ import type {
   Quorum,
   ReadResult,
   Receipt,
-  ScanEntry,
+  Scan,
   ScanOptions,
   UpdateOptions,
 } from './api.js';
@@ -44,9 +44,11 @@ import {
   checkTimeout,
   checkTtl,
   defaultQuorum,
+  flag,
   type Quorums,
   quorumOf,
   show,
+  textBytes,
 } from './options.js';
 import { ObjectRead, type Reading } from './read-result.js';
 import { PutReceipt } from './receipt.js';
@@ -71,7 +73,7 @@ export interface BucketHome {
   /** Monotonic milliseconds. */
   now(): number;
   wallClock(): number;
-  /** The client, to be called within `run`. @throws {ClosedError} */
+  /** The client; what sends something is to be called within `run`. */
   client(): Client;
   /**
    * Runs `act` where the client's context may be used, and sees that what it sends leaves.
@@ -88,6 +90,8 @@ const BUCKET_OPTIONS = new Set([
   'codec',
   'resolution',
   'merge',
+  'notfoundOk',
+  'basicQuorum',
   'maxSiblings',
   'ttlMs',
   'r',
@@ -96,7 +100,7 @@ const BUCKET_OPTIONS = new Set([
   'pw',
   'dw',
 ]);
-const GET_OPTIONS = new Set(['r', 'pr', 'timeoutMs', 'signal']);
+const GET_OPTIONS = new Set(['r', 'pr', 'notfoundOk', 'basicQuorum', 'timeoutMs', 'signal']);
 const PUT_OPTIONS = new Set([
   'causalContext',
   'w',
@@ -148,6 +152,8 @@ export class BucketHandle<V> implements Bucket<V> {
   /** 0: the nodes' own limit. */
   private readonly maxSiblings: number;
   private readonly quorums: Quorums;
+  private readonly notfoundOk: boolean;
+  private readonly basicQuorum: boolean;
   private readonly typeBytes: Uint8Array;
   private readonly bucketBytes: Uint8Array;
   /** What every located key of the bucket begins with. */
@@ -178,8 +184,10 @@ export class BucketHandle<V> implements Bucket<V> {
     this.reading = { codec: this.codec, lastWriteWins: this.lastWriteWins, merge: options.merge };
     this.ttlMs = checkTtl(options.ttlMs);
     this.maxSiblings = checkMaxSiblings(options.maxSiblings);
-    this.typeBytes = utf8(type);
-    this.bucketBytes = utf8(name);
+    this.notfoundOk = flag('notfoundOk', options.notfoundOk) ?? true;
+    this.basicQuorum = flag('basicQuorum', options.basicQuorum) ?? false;
+    this.typeBytes = textBytes("a bucket's type", type);
+    this.bucketBytes = textBytes("a bucket's name", name);
     const of = (which: keyof Quorums) => {
       const asked = options[which] === undefined ? home.quorums[which] : options[which];
       return quorumOf(which, asked === undefined ? defaultQuorum(which, home.n) : asked, home.n);
@@ -236,8 +244,9 @@ export class BucketHandle<V> implements Bucket<V> {
       throw new InvalidArgumentError(`update needs a function of the value, not ${show(fn)}`);
     }
     this.checkWrite(options);
-    const { r, pr, timeoutMs = this.home.timeoutMs, ...writing } = options;
-    const reading = pick({ r, pr, signal: options.signal });
+    this.checkRead(options);
+    const { r, pr, notfoundOk, basicQuorum, timeoutMs = this.home.timeoutMs, ...writing } = options;
+    const reading = pick({ r, pr, notfoundOk, basicQuorum, signal: options.signal });
     return readAndWrite(this.home, fn, {
       timeoutMs: checkTimeout(timeoutMs)!,
       signal: options.signal,
@@ -300,7 +309,7 @@ export class BucketHandle<V> implements Bucket<V> {
     });
   }
 
-  scan(options: ScanOptions = NO_OPTIONS): AsyncIterableIterator<ScanEntry<V>> {
+  scan(options: ScanOptions = NO_OPTIONS): Scan<V> {
     return scanBucket(this.home, {
       type: this.typeBytes,
       bucket: this.bucketBytes,
@@ -338,6 +347,8 @@ export class BucketHandle<V> implements Bucket<V> {
   private checkRead(options: GetOptions): void {
     this.quorum('r', options.r);
     this.quorum('pr', options.pr);
+    flag('notfoundOk', options.notfoundOk);
+    flag('basicQuorum', options.basicQuorum);
     checkTimeout(options.timeoutMs);
     checkSignal(options.signal);
   }
@@ -361,6 +372,8 @@ export class BucketHandle<V> implements Bucket<V> {
       key: located,
       r: this.quorum('r', options.r),
       pr: this.quorum('pr', options.pr),
+      notfoundOk: flag('notfoundOk', options.notfoundOk) ?? this.notfoundOk,
+      basicQuorum: flag('basicQuorum', options.basicQuorum) ?? this.basicQuorum,
       timeoutMs: checkTimeout(options.timeoutMs) ?? this.home.timeoutMs,
     };
     begin(this.home, options.signal, caller, (client) => client.get(request, caller), ofCompound);
@@ -520,9 +533,7 @@ function contextBytes(seen: SeenContext): Uint8Array {
 
 /** @throws {InvalidArgumentError} */
 function conditionOf(ifNoneMatch: boolean | undefined, ifMatch: string | undefined): PutCondition {
-  if (ifNoneMatch !== undefined && typeof ifNoneMatch !== 'boolean') {
-    throw new InvalidArgumentError(`ifNoneMatch must be true or false, not ${show(ifNoneMatch)}`);
-  }
+  flag('ifNoneMatch', ifNoneMatch);
   if (ifMatch === undefined) return ifNoneMatch === true ? 'if-none-match' : 'none';
   if (ifNoneMatch === true) {
     throw new InvalidArgumentError('ifMatch and ifNoneMatch rule each other out: give one of them');

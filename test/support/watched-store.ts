@@ -66,7 +66,7 @@ export class WatchedStore implements Store {
         await begin('put');
         return real.putMany(...args);
       },
-      scan: (...args) => this.watched(real.scan(...args), 'scan'),
+      scan: (...args) => Object.assign(this.watched(real.scan(...args), 'scan'), { unreachable: [] }),
     };
   }
 

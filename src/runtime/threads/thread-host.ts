@@ -15,6 +15,7 @@ import {
   type ActorFactory,
   type ActorHost,
   type ActorRef,
+  type CommitEnded,
   type Committer,
   type Conversation,
   DEFAULT_SUPERVISION,
@@ -107,8 +108,8 @@ export class ThreadHost implements ActorHost, ActorTableHost, HeldOutlet, TurnTa
     return refAt(conversation, this.thread, slot);
   }
 
-  addCommitter(committer: Committer): void {
-    this.commits.add(committer);
+  addCommitter(committer: Committer, ended?: CommitEnded): void {
+    this.commits.add(committer, ended);
   }
 
   /** Opens the way to another thread, or to a new incarnation of one. */

@@ -70,6 +70,7 @@ const vnodeAnswer: fc.Arbitrary<VnodeAnswer> = fc.oneof(
     type: fc.constant('not-minted' as const),
     why: fc.constantFrom('late' as const, 'voided' as const, 'corrupt' as const, 'precondition-failed' as const),
   }),
+  fc.record({ type: fc.constant('no-storage' as const), full: fc.boolean() }),
   fc.record({ type: fc.constant('object' as const), record: bytes }),
   fc.record({ type: fc.constant('digest' as const), high: u32, low: u32 }),
   fc.constant({ type: 'nothing' as const }),
@@ -79,7 +80,15 @@ const vnodeAnswer: fc.Arbitrary<VnodeAnswer> = fc.oneof(
 
 const coordinatorRequest: fc.Arbitrary<CoordinatorRequest> = fc.oneof(
   fc.record({ type: fc.constant('put' as const), put: objectPut, w: u8, pw: u8, dw: u8, timeoutMs: milliseconds }),
-  fc.record({ type: fc.constant('get' as const), key: bytes, r: u8, pr: u8, timeoutMs: milliseconds }),
+  fc.record({
+    type: fc.constant('get' as const),
+    key: bytes,
+    r: u8,
+    pr: u8,
+    notfoundOk: fc.boolean(),
+    basicQuorum: fc.boolean(),
+    timeoutMs: milliseconds,
+  }),
   fc.record({
     type: fc.constant('page' as const),
     partition: u32,
@@ -100,6 +109,7 @@ const failure = fc.record({
     'overloaded' as const,
     'corrupt' as const,
     'storage' as const,
+    'storage-full' as const,
     'too-many-siblings' as const,
     'voided' as const,
   ),
