@@ -73,8 +73,11 @@ interface PutOperation {
   record: Uint8Array | null;
   dot: Dot | null;
   timestamp: Timestamp;
-  /** Slots that refused for lack of room. */
+  /** Slots that refused for lack of room in a mailbox. */
   refusals: number;
+  /** Times that a slot could not store it, and how many of them for lack of room on its disk. */
+  storageFailures: number;
+  fullDisks: number;
   /** Slots that could not mint because their record of the key is unreadable. */
   corrupt: number;
 }
@@ -219,6 +222,8 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
       dot: null,
       timestamp: ZERO_TIMESTAMP,
       refusals: 0,
+      storageFailures: 0,
+      fullDisks: 0,
       corrupt: 0,
     };
     const ticket = this.operations.add(operation);
@@ -303,6 +308,12 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
       case 'corrupt':
         this.actOnPut(operation, ticket, quorum.onFailed(slot, false), context);
         return;
+      case 'no-storage': {
+        noteStorageFailure(operation, answer.full);
+        const wasToMint = operation.record === null && slot === quorum.minter;
+        this.actOnPut(operation, ticket, wasToMint ? quorum.onNotMinted() : quorum.onFailed(slot, false), context);
+        return;
+      }
       default:
         throw new TypeError(`a put was answered with '${answer.type}'`);
     }
@@ -316,13 +327,16 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
     context: ActorContext,
   ): void {
     const { quorum } = operation;
+    if (failure === 'commit-failed' || failure === 'commit-full') {
+      noteStorageFailure(operation, failure === 'commit-full');
+    }
     let verdict: PutVerdict;
     if (operation.record === null && slot === quorum.minter) {
       verdict = neverReceived(failure) ? quorum.onNotMinted() : quorum.onMinterLost();
     } else {
       verdict = quorum.onFailed(slot, !neverReceived(failure));
     }
-    this.actOnPut(operation, ticket, verdict, context, failure === 'commit-failed' ? 'storage' : undefined);
+    this.actOnPut(operation, ticket, verdict, context);
   }
 
   private actOnPut(
@@ -330,7 +344,7 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
     ticket: number,
     verdict: PutVerdict,
     context: ActorContext,
-    cause?: 'timeout' | 'storage',
+    cause?: 'timeout',
   ): void {
     const { quorum } = operation;
     switch (verdict) {
@@ -626,14 +640,17 @@ function acksOf(operation: PutOperation): Ack[] {
   return acks;
 }
 
-function whyFailed(
-  operation: Operation,
-  got: number,
-  cause: 'timeout' | 'storage' | undefined,
-): OperationFailure['why'] {
+function noteStorageFailure(operation: PutOperation, full: boolean): void {
+  operation.storageFailures++;
+  if (full) operation.fullDisks++;
+}
+
+function whyFailed(operation: Operation, got: number, cause: 'timeout' | undefined): OperationFailure['why'] {
   if (operation.type === 'put' && operation.corrupt === operation.order.length) return 'corrupt';
   if (cause === 'timeout') return got === 0 ? 'timeout' : 'not-met';
   if (operation.refusals > 0) return 'overloaded';
-  if (cause === 'storage') return 'storage';
+  if (operation.type === 'put' && operation.storageFailures > 0) {
+    return operation.fullDisks === operation.storageFailures ? 'storage-full' : 'storage';
+  }
   return got === 0 ? 'unavailable' : 'not-met';
 }

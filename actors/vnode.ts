@@ -4,19 +4,28 @@
  *
  * Lives once per partition and node. Hears `VnodeRequest`; asks nobody.
  */
+import type { WriteGate } from '../src/admission/write-gate.js';
 import { type CausalContext, EMPTY_CONTEXT, highestCounterOf } from '../src/clocks/causal-context.js';
 import { sameEvent, type WriterId } from '../src/clocks/event-id.js';
 import { HybridLogicalClock } from '../src/clocks/hybrid-logical-clock.js';
 import { type Timestamp, ZERO_TIMESTAMP } from '../src/clocks/timestamp.js';
 import { decodeContext, type SeenContext } from '../src/codec/context.js';
 import { CorruptRecordError, UnknownRecordVersionError } from '../src/codec/errors.js';
-import { decodeRecord, digestHigh, digestLow, encodeRecord, isSoundRecord, sameDigest } from '../src/codec/record.js';
+import {
+  decodeRecord,
+  decodeSoundContext,
+  digestHigh,
+  digestLow,
+  encodeRecord,
+  isSoundRecord,
+  sameDigest,
+} from '../src/codec/record.js';
 import type { ObjectPut } from '../src/messages/object-request.js';
 import type { ListedEntry, VnodeAnswer, VnodeRequest } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
 import { type AttemptOutcome, outcomeOf } from '../src/objects/attempt.js';
 import { conditionHolds } from '../src/objects/condition.js';
-import { merge } from '../src/objects/merge.js';
+import { merge, replaces } from '../src/objects/merge.js';
 import { mint } from '../src/objects/mint.js';
 import type { StoredObject } from '../src/objects/stored-object.js';
 import { AttemptWindow } from '../src/quorum/attempt-window.js';
@@ -29,6 +38,8 @@ export interface VnodeOptions {
   readonly objects: Storage;
   readonly identity: NodeIdentity;
   readonly counters: NodeCounters;
+  /** Of the node: shut while its commits fail. */
+  readonly gate: WriteGate;
   /** A put that would leave more siblings is refused; merges never are. */
   readonly maxSiblings: number;
   /** A put that would make the key's record longer is refused; merges never are. */
@@ -40,6 +51,12 @@ const LISTED_AT_FIRST = 4;
 const LISTED_AT_ONCE = 32;
 const NOTHING_SEEN: SeenContext = { context: EMPTY_CONTEXT, highestTimestamp: ZERO_TIMESTAMP };
 
+/** In the objects storage, behind every partition: what is written to learn whether anything can be. Not read. */
+const PROBE_KEY = Uint8Array.of(0xff, 0xff, 0x70);
+/** A few pages, as a turn writes. */
+const PROBE = new Uint8Array(16_384);
+const NEXT_PROBE = 'probe';
+
 /** What is in the place of a record: nothing, an object, bytes that are no object, or a record of a newer format. */
 type Local = StoredObject | undefined | 'corrupt' | 'newer';
 
@@ -48,6 +65,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   private readonly objects: Storage;
   private readonly identity: NodeIdentity;
   private readonly counters: NodeCounters;
+  private readonly gate: WriteGate;
   private readonly maxSiblings: number;
   private readonly maxObjectBytes: number;
   private readonly clock: HybridLogicalClock;
@@ -61,6 +79,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.objects = options.objects;
     this.identity = options.identity;
     this.counters = options.counters;
+    this.gate = options.gate;
     this.maxSiblings = options.maxSiblings;
     this.maxObjectBytes = options.maxObjectBytes;
     this.clock = new HybridLogicalClock(context.wallClock(), context.now());
@@ -95,6 +114,12 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   commitFailed(_error: unknown, context: ActorContext): void {
     this.counters.failedCommits++;
     this.renew(context);
+    this.probe(context);
+  }
+
+  /** The next probe may be due. */
+  timer(_message: unknown, context: ActorContext): void {
+    this.probe(context);
   }
 
   stop(): void {
@@ -116,6 +141,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       this.answerKnown(put, outcome, local, durable, incoming, context);
       return;
     }
+    if (this.isRefused(incoming, context)) return;
     // A wall clock that was set right is not followed, while clients go by it from then on: an attempt is late only by
     // both clocks, and a value lives as long as the later one says, or an hour's correction would refuse every put, or
     // let values expire as they are written.
@@ -219,9 +245,15 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       this.replyWrote(durable, incoming, context);
       return;
     }
+    if (this.isRefused(incoming, context)) return;
     const theirs = decodeRecord(record);
     this.noteContext(theirs.context, context);
     for (const sibling of theirs.siblings) this.observe(sibling.timestamp, context);
+    if (stored === undefined || isReplaced(stored, theirs)) {
+      this.objects.put(key, record);
+      this.replyWrote(durable, incoming, context);
+      return;
+    }
     const local = this.decode(stored);
     if (local === 'newer') {
       context.reply(incoming, { type: 'corrupt' });
@@ -276,6 +308,24 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     context.reply(incoming, { type: 'listed', entries, more, corrupt });
   }
 
+  /** True if nothing can be stored here now: the write has had its answer, and is certain not to be here. */
+  private isRefused(incoming: Incoming<VnodeAnswer>, context: ActorContext): boolean {
+    const { gate } = this;
+    if (gate.open) return false;
+    this.probe(context);
+    this.counters.writesRefused++;
+    context.reply(incoming, { type: 'no-storage', full: gate.full });
+    return true;
+  }
+
+  /** Writes what tells whether this node can store again, if that is due; and sees to the one after it. */
+  private probe(context: ActorContext): void {
+    const { gate } = this;
+    if (!gate.probeDue(context.now())) return;
+    this.objects.put(PROBE_KEY, PROBE);
+    context.after(gate.nextProbeMs, NEXT_PROBE);
+  }
+
   private replyWrote(durable: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
     const release: Release = durable ? 'durable' : 'stored';
     context.reply(incoming, { type: 'wrote', durable: durable || this.objects.commitIsDurable }, release);
@@ -316,6 +366,11 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.counter = 0;
     this.counters.newIdentities++;
   }
+}
+
+/** True only if `theirs` is all that is left once `stored` is merged with it. */
+function isReplaced(stored: Uint8Array, theirs: StoredObject): boolean {
+  return isSoundRecord(stored) && replaces(theirs, decodeSoundContext(stored));
 }
 
 function drawWriter(context: ActorContext): WriterId {

@@ -1,12 +1,13 @@
 /** `quoral import`: stores the lines of a file. */
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { Checkpoint, type Position } from './import/checkpoint.js';
+import { csvEnds, csvHeader } from './import/csv.js';
 import { type ImportCounts, Importer } from './import/importer.js';
-import { linesOf } from './import/lines.js';
+import { type Line, linesOf } from './import/lines.js';
 import { ProgressReport } from './import/progress.js';
-import type { Format } from './import/record.js';
+import { FORMATS, type Format, type LineForm, recordReader } from './import/record.js';
 import { addJson, addStoreOptions, integer, type StoreFlags, storeOptions } from './options.js';
 import { addTarget, type KeyValues, type TargetFlags, withBucket } from './target.js';
 import { CommandError, print, type Terminal, UsageError } from './terminal.js';
@@ -15,6 +16,7 @@ interface Flags extends TargetFlags, StoreFlags {
   readonly bucket: string;
   readonly key?: string;
   readonly format: Format;
+  readonly separator?: string;
   readonly onError: 'stop' | 'skip';
   readonly concurrency: number;
   readonly restart?: boolean;
@@ -24,6 +26,9 @@ interface Flags extends TargetFlags, StoreFlags {
 const START: Position = { offset: 0, line: 0 };
 /** Lines longer than the largest value that any store takes are bad; what this store takes, it says itself. */
 const MAX_LINE_BYTES = 64 * 2 ** 20;
+/** The largest value in base64, or escaped text, with siblings. */
+const MAX_EXPORT_LINE_BYTES = 256 * 2 ** 20;
+const MAX_HEADER_BYTES = 2 ** 20;
 const CHECKPOINT_EVERY_MS = 1_000;
 /** Looking how far the import is costs a look at every line in hand: too much after each line. */
 const LOOK_EVERY_MS = 50;
@@ -38,40 +43,47 @@ export function addImport(program: Command, terminal: Terminal): void {
     )
     .argument('<file>')
     .requiredOption('--bucket <bucket>', 'bucket to store into')
-    .option('--key <field>', 'ndjson: the field that is the key, text or a whole number')
+    .option('--key <field>', 'ndjson, csv: the field that is the key, text or a whole number')
     .addOption(
-      new Option('--format <format>', 'ndjson: a JSON object a line; lines: each line is key and value')
-        .choices(['ndjson', 'lines'])
+      new Option(
+        '--format <format>',
+        'ndjson: a JSON object a line; csv: a header, then records; lines: each line is key and value; export: what quoral export wrote',
+      )
+        .choices(FORMATS)
         .default('ndjson'),
     )
+    .option('--separator <character>', 'csv: what stands between fields (default: a comma)', separator)
     .addOption(new Option('--on-error <action>', 'what to do at a bad line').choices(['stop', 'skip']).default('stop'))
     .option('--concurrency <count>', 'lines worked on at a time', integer(1, 1_024), 256)
     .option('--restart', 'begin at the first line, whatever an earlier run did');
   addJson(addStoreOptions(addTarget(command)))
     .addHelpText(
       'after',
-      '\nExample:\n  $ quoral import cities.ndjson --bucket cities --key cityId --data ./data\n  $ quoral import words.txt --bucket words --format lines --on-error skip',
+      '\nExample:\n  $ quoral import cities.ndjson --bucket cities --key cityId --data ./data\n  $ quoral import words.txt --bucket words --format lines --on-error skip\n  $ quoral import people.csv --bucket people --format csv --key email --separator ";"\n  $ quoral import carts.ndjson --bucket carts --format export',
     )
     .action((file: string, flags: Flags) => importFile(terminal, file, flags));
 }
 
 async function importFile(terminal: Terminal, file: string, flags: Flags): Promise<void> {
-  if (flags.format === 'ndjson' && flags.key === undefined) throw new UsageError('--format ndjson needs --key FIELD');
-  if (flags.format === 'lines' && flags.key !== undefined) {
-    throw new UsageError('--format lines takes no --key: the line is the key');
-  }
+  const keyed = flags.format === 'ndjson' || flags.format === 'csv';
+  if (keyed && flags.key === undefined) throw new UsageError(`--format ${flags.format} needs --key FIELD`);
+  if (!keyed && flags.key !== undefined) throw new UsageError(`--format ${flags.format} takes no --key`);
+  if (flags.format !== 'csv' && flags.separator !== undefined) throw new UsageError('--separator is for --format csv');
   const { size, mtimeMs: modifiedMs } = await fileStatus(file);
-  const { data, bucket, type, format } = flags;
-  const identity = { file, size, modifiedMs, bucket, type, format, keyField: flags.key ?? '' };
+  const { data, bucket, type } = flags;
+  const source = await openSource(file, flags);
+  const { format, keyField, separator: between = ',' } = source.form;
+  const identity = { file, size, modifiedMs, bucket, type, format: `${format}${between}`, keyField };
   await withBucket(
     terminal,
     bucket,
     flags,
     async (values) => {
       const checkpoint = data === undefined ? undefined : new Checkpoint(data, identity);
-      const from = (flags.restart ? undefined : await checkpoint?.load()) ?? START;
-      if (from.line > 0) terminal.stderr.write(`resuming after line ${from.line} (--restart begins anew)\n`);
-      await runImport(terminal, { file, size, from, flags, values, checkpoint });
+      const from = (flags.restart ? undefined : await checkpoint?.load()) ?? source.start;
+      if (from.offset > source.start.offset)
+        terminal.stderr.write(`resuming after line ${from.line} (--restart begins anew)\n`);
+      await runImport(terminal, { file, size, from, flags, values, checkpoint, form: source.form });
     },
     storeOptions(flags),
   );
@@ -88,6 +100,40 @@ async function fileStatus(file: string) {
   }
 }
 
+/** A file whose form is known, and where its first record is. */
+interface Source {
+  readonly form: LineForm;
+  readonly start: Position;
+}
+
+/** @throws {UsageError} It should begin with a header and does not, or the header lacks the key's field. */
+async function openSource(
+  file: string,
+  { format, key: keyField = '', separator: between = ',' }: Flags,
+): Promise<Source> {
+  if (format !== 'csv') return { form: { format, keyField }, start: START };
+  let first: Line | undefined;
+  for await (const line of linesOf(createReadStream(file), START, MAX_HEADER_BYTES, csvEnds(between))) {
+    first = line;
+    break;
+  }
+  const header = first?.bytes === undefined ? 'the file has no header' : csvHeader(first.bytes, between);
+  if (typeof header === 'string') throw new UsageError(`${file}: ${header}`);
+  if (!header.includes(keyField)) {
+    throw new UsageError(`${file}: the header has no field "${keyField}"; it has ${header.join(', ')}`);
+  }
+  return {
+    form: { format, keyField, header, separator: between },
+    start: { offset: first!.end, line: first!.lastNumber },
+  };
+}
+
+function separator(text: string): string {
+  const character = text === '\\t' ? '\t' : text;
+  if (/^[\t\x20-\x7e]$/.test(character) && character !== '"') return character;
+  throw new InvalidArgumentError('It must be one ASCII character that is no quote, or \\t for a tab.');
+}
+
 interface Run {
   readonly file: string;
   readonly size: number;
@@ -95,9 +141,13 @@ interface Run {
   readonly flags: Flags;
   readonly values: KeyValues;
   readonly checkpoint: Checkpoint | undefined;
+  readonly form: LineForm;
 }
 
-async function runImport(terminal: Terminal, { file, size, from, flags, values, checkpoint }: Run): Promise<void> {
+async function runImport(
+  terminal: Terminal,
+  { file, size, from, flags, values, checkpoint, form }: Run,
+): Promise<void> {
   const started = terminal.now();
   const progress = new ProgressReport(terminal.stderr, size, from.offset, () => terminal.now());
   const badLines: { line: number; reason: string }[] = [];
@@ -106,8 +156,7 @@ async function runImport(terminal: Terminal, { file, size, from, flags, values, 
   const importer = new Importer(
     values,
     {
-      format: flags.format,
-      keyField: flags.key ?? '',
+      recordOf: recordReader(form),
       onError: flags.onError,
       concurrency: flags.concurrency,
       onBadLine: (line, reason) => {
@@ -137,7 +186,9 @@ async function runImport(terminal: Terminal, { file, size, from, flags, values, 
     importer.stop();
   });
   try {
-    await importer.run(linesOf(createReadStream(file, { start: from.offset }), from, MAX_LINE_BYTES));
+    const maxBytes = form.format === 'export' ? MAX_EXPORT_LINE_BYTES : MAX_LINE_BYTES;
+    const endOf = form.format === 'csv' ? csvEnds(form.separator ?? ',') : undefined;
+    await importer.run(linesOf(createReadStream(file, { start: from.offset }), from, maxBytes, endOf));
     if (importer.stoppedAt === undefined && !interrupted()) await checkpoint?.remove();
   } finally {
     unsubscribe();

@@ -6,11 +6,13 @@ import { Command, CommanderError } from 'commander';
 import pc from 'picocolors';
 import { QuoralError } from '../base/errors.js';
 import { addDelete } from './delete.js';
+import { addExport } from './export.js';
 import { addGet } from './get.js';
 import { addImport } from './import.js';
 import { addPut } from './put.js';
 import { addScan } from './scan.js';
 import { addServe } from './serve.js';
+import { addStatus } from './status.js';
 import { type Terminal, UsageError } from './terminal.js';
 
 /** Runs one command line (without the program's name); returns the exit code. Never throws. */
@@ -43,7 +45,8 @@ function createProgram(terminal: Terminal): Command {
       'after',
       '\nExample:\n  $ quoral serve --data ./data\n\nExit codes: 0 done, 1 it failed, 2 wrong use.',
     );
-  for (const add of [addServe, addGet, addPut, addDelete, addScan, addImport]) add(program, terminal);
+  for (const add of [addServe, addGet, addPut, addDelete, addScan, addImport, addExport, addStatus])
+    add(program, terminal);
   return program;
 }
 

@@ -1,12 +1,27 @@
-/** A bucket of a running service, over its HTTP interface: get, put and delete as the embedded store has them. */
+/** A bucket of a running service, over its HTTP interface: its calls as the embedded store has them. */
 import { ConflictError, type ErrorCode, InvalidArgumentError, OverloadedError, QuoralError } from '../base/errors.js';
 import { encodeSegment } from '../service/http/address.js';
-import type { DeleteOptions, GetOptions, Key, PutOptions, ReadResult, Receipt, Sibling } from '../store/api.js';
+import type {
+  DeleteOptions,
+  GetOptions,
+  Key,
+  PutOptions,
+  ReadResult,
+  Receipt,
+  ScanEntry,
+  ScanOptions,
+  Sibling,
+} from '../store/api.js';
+import { jsonObjectsOf } from './json-objects.js';
 import { CommandError } from './terminal.js';
 
 /** How much longer than the store the client waits, in milliseconds: for the connection and the transport of values. */
 const SLACK_MS = 60_000;
 const STORE_TIMEOUT_MS = 5_000;
+/** Reads of a scan with values that are under way before the consumer asks for them. */
+const READS_AHEAD = 32;
+/** The service sends objects of some 16 KiB. */
+const MAX_LIST_OBJECT_CHARS = 2 ** 20;
 
 /** An error that the service reported; those with a class of their own that matters here come as that. */
 export class RemoteError extends QuoralError {
@@ -22,10 +37,7 @@ export class RemoteBucket {
 
   /** @throws {InvalidArgumentError} `url` is not an http or https URL. */
   constructor(url: string, bucket: string, type: string) {
-    const base = URL.canParse(url) ? new URL(url) : undefined;
-    if (base === undefined || !/^https?:$/.test(base.protocol))
-      throw new InvalidArgumentError(`Not an HTTP URL: ${url}`);
-    this.path = `${base.href.replace(/\/+$/, '')}/types/${segment(type)}/buckets/${segment(bucket)}/keys/`;
+    this.path = `${baseOf(url)}/types/${segment(type)}/buckets/${segment(bucket)}/keys/`;
   }
 
   async get(key: Key, options: GetOptions = {}): Promise<ReadResult<Uint8Array>> {
@@ -61,6 +73,47 @@ export class RemoteBucket {
     return receiptOf(await this.send('DELETE', key, options, {}));
   }
 
+  /** Keys in byte order, by the service's list; with `values`, each is then read by itself, some ahead of the consumer. */
+  async *scan(
+    options: Pick<ScanOptions, 'prefix' | 'limit' | 'values'> = {},
+  ): AsyncGenerator<ScanEntry<Uint8Array>, void, undefined> {
+    const { prefix, limit, values = false } = options;
+    if (prefix !== undefined && typeof prefix !== 'string') throw new InvalidArgumentError('The prefix must be text');
+    const query = new URLSearchParams({ keys: 'stream' });
+    if (prefix !== undefined) query.set('prefix', prefix);
+    if (limit !== undefined) query.set('limit', String(limit));
+    const left = new AbortController();
+    try {
+      const response = await request(`${this.path.slice(0, -1)}?${query}`, { signal: left.signal });
+      if (response.status !== 200) throw await failureOf(response);
+      const keys = listedKeys(response);
+      if (values) yield* this.readAhead(keys);
+      else for await (const key of keys) yield entry(key);
+    } finally {
+      left.abort();
+    }
+  }
+
+  private async *readAhead(keys: AsyncIterable<Key>): AsyncGenerator<ScanEntry<Uint8Array>, void, undefined> {
+    const reads: { readonly key: Key; readonly result: Promise<ReadResult<Uint8Array>> }[] = [];
+    const take = async function* (count: number) {
+      while (reads.length > count) {
+        const { key, result } = reads.shift()!;
+        const read = await result;
+        // Deleted since it was listed.
+        if (read.found) yield valuedEntry(key, read);
+      }
+    };
+    for await (const key of keys) {
+      const result = this.get(key);
+      // It is awaited in its turn; until then nobody may think that nobody will.
+      result.catch(() => {});
+      reads.push({ key, result });
+      yield* take(READS_AHEAD);
+    }
+    yield* take(0);
+  }
+
   private async send(
     method: string,
     key: Key,
@@ -76,18 +129,80 @@ export class RemoteBucket {
     const deadline = AbortSignal.timeout(timeoutMs + SLACK_MS);
     const signal = options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal]);
     const url = `${this.path}${segment(key)}?${query}`;
-    let response: Response;
-    try {
-      response = await fetch(url, { ...init, method, headers, signal });
-    } catch (error) {
-      throw new CommandError(
-        `Cannot reach ${new URL(url).origin} (${causeOf(error)}): is "quoral serve" running there?`,
-      );
-    }
+    const response = await request(url, { ...init, method, headers, signal });
     const expected = method === 'GET' ? [200, 300, 404] : [204];
     if (!expected.includes(response.status)) throw await failureOf(response);
     return response;
   }
+}
+
+/** The URL without a slash at its end. @throws {InvalidArgumentError} It is no http or https URL. */
+export function baseOf(url: string): string {
+  const base = URL.canParse(url) ? new URL(url) : undefined;
+  if (base === undefined || !/^https?:$/.test(base.protocol)) throw new InvalidArgumentError(`Not an HTTP URL: ${url}`);
+  return base.href.replace(/\/+$/, '');
+}
+
+/** What a service answers to a GET of `path`, parsed. */
+export async function getJson(url: string, path: string): Promise<unknown> {
+  const response = await request(`${baseOf(url)}${path}`, { signal: AbortSignal.timeout(SLACK_MS) });
+  if (response.status !== 200) throw await failureOf(response);
+  return await response.json();
+}
+
+async function request(url: string, init: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url, init);
+  } catch (error) {
+    const writes = init.method !== undefined && init.method !== 'GET';
+    throw new CommandError(unreachable(new URL(url).origin, causeOf(error), writes));
+  }
+}
+
+/** The keys of a streamed list. It must have come to its end, or some would be missing unnoticed. */
+async function* listedKeys(response: Response): AsyncGenerator<Key, void, undefined> {
+  let ended = false;
+  try {
+    for await (const object of jsonObjectsOf(response.body!, MAX_LIST_OBJECT_CHARS)) {
+      if (object.error !== undefined) throw listFailure(String(object.error));
+      const keys: Key[] = [...textsOf(object.keys)];
+      for (const base64 of textsOf(object.binaryKeys)) keys.push(new Uint8Array(Buffer.from(base64, 'base64')));
+      ended = keys.length === 0;
+      if (object.binaryKeys !== undefined) keys.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+      yield* keys;
+    }
+  } catch (error) {
+    if (error instanceof QuoralError || error instanceof CommandError) throw error;
+    throw new CommandError(`The list of keys broke off: ${causeOf(error)}`);
+  }
+  if (!ended) throw new CommandError('The list of keys broke off before its end');
+}
+
+function listFailure(text: string): Error {
+  if (text === 'timeout') return new RemoteError('TIMEOUT', 'The list of keys timed out', true);
+  return new CommandError(`The list of keys broke off: ${text}`);
+}
+
+function textsOf(list: unknown): string[] {
+  return Array.isArray(list) ? list.filter((text) => typeof text === 'string') : [];
+}
+
+function entry(key: Key): { readonly key: Key; readonly cursor: string } {
+  return { key, cursor: Buffer.from(key).toString('base64url') };
+}
+
+/** `value` stays a getter, which throws where there are siblings. */
+function valuedEntry(key: Key, read: ReadResult<Uint8Array>): ScanEntry<Uint8Array> {
+  const { found, siblings, causalContext } = read;
+  return {
+    ...entry(key),
+    found,
+    siblings,
+    causalContext,
+    get value() {
+      return read.value;
+    },
+  };
 }
 
 /** fetch folds dot segments away, even escaped ones, and would ask for something else. */
@@ -116,6 +231,14 @@ async function failureOf(response: Response): Promise<Error> {
   if (response.status === 400) return new InvalidArgumentError(text);
   if (response.status === 413) return new RemoteError('VALUE_TOO_LARGE', text, true);
   return new CommandError(`${new URL(response.url).origin} answered ${response.status}: ${text}`);
+}
+
+/** Causes with which no request has left. */
+const NEVER_SENT: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
+
+function unreachable(origin: string, cause: string, writes: boolean): string {
+  const end = writes && !NEVER_SENT.has(cause) ? '; the write may still take effect' : '';
+  return `Cannot reach ${origin} (${cause})${end}: is "quoral serve" running there?`;
 }
 
 function causeOf(error: unknown): string {

@@ -2,8 +2,8 @@
 import type { Command } from 'commander';
 import type { ScanEntry } from '../store/api.js';
 import { addJson, integer } from './options.js';
-import { addTarget, type TargetFlags, withStore } from './target.js';
-import { print, type Terminal, UsageError } from './terminal.js';
+import { addTarget, type TargetFlags, withBucket } from './target.js';
+import { print, type Terminal } from './terminal.js';
 import { jsonKey, jsonSibling, oneLine } from './value.js';
 
 interface Flags extends TargetFlags {
@@ -19,19 +19,21 @@ export function addScan(program: Command, terminal: Terminal): void {
     .description("print a bucket's keys in byte order, one a line")
     .argument('<bucket>')
     .option('--prefix <text>', 'only keys that start with it')
-    .option('--limit <count>', 'at most so many', integer(1, Number.MAX_SAFE_INTEGER))
+    .option('--limit <count>', 'at most so many', integer(1, 999_999_999_999))
     .option('--values', 'with their values, after a tab');
   addJson(addTarget(command))
-    .addHelpText('after', '\nExample:\n  $ quoral scan cities --data ./data --prefix 26 --limit 10 --values')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ quoral scan cities --prefix 26 --limit 10 --values\n  $ quoral scan cities --data ./data --json',
+    )
     .action((bucket: string, flags: Flags) => scan(terminal, bucket, flags));
 }
 
 async function scan(terminal: Terminal, bucket: string, flags: Flags): Promise<void> {
-  const { data, type, prefix, limit, values = false } = flags;
-  if (data === undefined) throw new UsageError('scan needs --data DIR: the HTTP service does not list keys yet');
-  await withStore(terminal, data, async (store) => {
-    const options = { values, ...(prefix !== undefined && { prefix }), ...(limit !== undefined && { limit }) };
-    for await (const entry of store.bucket<Uint8Array>(bucket, { type }).scan(options)) {
+  const { prefix, limit, values = false } = flags;
+  const options = { values, ...(prefix !== undefined && { prefix }), ...(limit !== undefined && { limit }) };
+  await withBucket(terminal, bucket, flags, async (source) => {
+    for await (const entry of source.scan(options)) {
       await print(terminal.stdout, flags.json ? jsonLine(entry) : textLines(entry, values));
     }
   });

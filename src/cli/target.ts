@@ -8,7 +8,7 @@ import { CommandError, type Terminal } from './terminal.js';
 export const DEFAULT_URL = 'http://127.0.0.1:8098';
 
 /** What both kinds of target can do. */
-export type KeyValues = Pick<Bucket<Uint8Array>, 'get' | 'put' | 'delete'>;
+export type KeyValues = Pick<Bucket<Uint8Array>, 'get' | 'put' | 'delete' | 'scan'>;
 
 export interface TargetFlags {
   readonly data?: string;
@@ -17,10 +17,14 @@ export interface TargetFlags {
 }
 
 export function addTarget(command: Command): Command {
+  return addDataOrUrl(command).option('--type <type>', 'bucket type', 'default');
+}
+
+/** The options that say where, for a command on the whole store. */
+export function addDataOrUrl(command: Command): Command {
   return command
     .addOption(new Option('--data <dir>', 'open the store in this directory').conflicts('url'))
-    .addOption(new Option('--url <url>', `talk to a running service (default: ${DEFAULT_URL})`).conflicts('data'))
-    .option('--type <type>', 'bucket type', 'default');
+    .addOption(new Option('--url <url>', `talk to a running service (default: ${DEFAULT_URL})`).conflicts('data'));
 }
 
 /**

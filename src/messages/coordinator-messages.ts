@@ -69,6 +69,7 @@ export interface OperationFailure {
     | 'overloaded'
     | 'corrupt'
     | 'storage'
+    | 'storage-full'
     | 'too-many-siblings'
     | 'object-too-large'
     | 'precondition-failed'
@@ -182,6 +183,7 @@ const WHY: readonly OperationFailure['why'][] = [
   'object-too-large',
   'voided',
   'precondition-failed',
+  'storage-full',
 ];
 
 const answer: MessageCodec<CoordinatorAnswer> = {

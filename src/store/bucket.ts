@@ -3,7 +3,7 @@
  * results and errors. What each call promises stands in `api.ts`.
  */
 
-import { EMPTY, utf8 } from '../base/bytes.js';
+import { EMPTY } from '../base/bytes.js';
 import { AbortedError, ClosedError, InvalidArgumentError, ValueTooLargeError } from '../base/errors.js';
 import { EMPTY_CONTEXT } from '../clocks/causal-context.js';
 import { ZERO_TIMESTAMP } from '../clocks/timestamp.js';
@@ -48,6 +48,7 @@ import {
   type Quorums,
   quorumOf,
   show,
+  textBytes,
 } from './options.js';
 import { ObjectRead, type Reading } from './read-result.js';
 import { PutReceipt } from './receipt.js';
@@ -72,7 +73,7 @@ export interface BucketHome {
   /** Monotonic milliseconds. */
   now(): number;
   wallClock(): number;
-  /** The client, to be called within `run`. @throws {ClosedError} */
+  /** The client; what sends something is to be called within `run`. */
   client(): Client;
   /**
    * Runs `act` where the client's context may be used, and sees that what it sends leaves.
@@ -185,8 +186,8 @@ export class BucketHandle<V> implements Bucket<V> {
     this.maxSiblings = checkMaxSiblings(options.maxSiblings);
     this.notfoundOk = flag('notfoundOk', options.notfoundOk) ?? true;
     this.basicQuorum = flag('basicQuorum', options.basicQuorum) ?? false;
-    this.typeBytes = utf8(type);
-    this.bucketBytes = utf8(name);
+    this.typeBytes = textBytes("a bucket's type", type);
+    this.bucketBytes = textBytes("a bucket's name", name);
     const of = (which: keyof Quorums) => {
       const asked = options[which] === undefined ? home.quorums[which] : options[which];
       return quorumOf(which, asked === undefined ? defaultQuorum(which, home.n) : asked, home.n);

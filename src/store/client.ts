@@ -286,7 +286,12 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   private failOrGoOn(ticket: number, pending: Pending, failure: OperationFailure): void {
     const elsewhere = failure.definite && (failure.why === 'unavailable' || failure.why === 'overloaded');
     // The vnode that was to mint is gone with the put in hand: only a new attempt can void what may have come of it.
-    const lost = pending.request.type === 'put' && !failure.definite && failure.why === 'unavailable';
+    // Not where a condition was to hold: see `failed`.
+    const lost =
+      pending.request.type === 'put' &&
+      pending.request.put.condition === 'none' &&
+      !failure.definite &&
+      failure.why === 'unavailable';
     if ((elsewhere || lost) && this.context.now() < pending.deadline - SLACK_MS) {
       pending.refused = failure.why === 'overloaded';
       if (lost) {

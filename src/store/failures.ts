@@ -7,6 +7,7 @@ import {
   QuorumNotMetError,
   QuorumUnavailableError,
   StorageFailedError,
+  StorageFullError,
   TimeoutError,
   TooManySiblingsError,
   ValueTooLargeError,
@@ -57,6 +58,11 @@ export function errorOf(operation: 'get' | 'put' | 'scan', failure: OperationFai
     case 'precondition-failed':
       return new PreconditionFailedError(
         `the key is not as the put's condition wants it${end}; read it again, and decide anew`,
+        { definite },
+      );
+    case 'storage-full':
+      return new StorageFullError(
+        `too few replicas have room for the write: ${got} of ${wanted}${end}; free space on the disks of the nodes`,
         { definite },
       );
     case 'too-many-siblings':

@@ -3,6 +3,7 @@
  * refused here, with a message that says what to do, before anything is sent.
  */
 import { inspect } from 'node:util';
+import { isWellFormed, utf8 } from '../base/bytes.js';
 import { InvalidArgumentError } from '../base/errors.js';
 import type { Member } from '../ring/ring.js';
 import type { NodeOptions, OpenOptions, Quorum } from './api.js';
@@ -180,6 +181,14 @@ export function checkDurable(dw: number, canBeDurable: boolean): void {
   if (dw === 0 || canBeDurable) return;
   throw new InvalidArgumentError(
     "dw above 0 needs storage that can be flushed: open the store with a path and sync: 'full', or leave dw at 0",
+  );
+}
+
+/** The UTF-8 of a text. @throws {InvalidArgumentError} It has none, so that other texts would be the same. */
+export function textBytes(what: string, text: string): Uint8Array {
+  if (isWellFormed(text)) return utf8(text);
+  throw new InvalidArgumentError(
+    `${what} has half of a surrogate pair, which is no text: pass bytes, or mend ${show(text)}`,
   );
 }
 

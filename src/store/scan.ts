@@ -2,7 +2,7 @@
  * A scan of a bucket: the merge of its partitions' pages, in byte order of the keys. Each partition is read page by
  * page as the consumer takes entries; so a scan holds a page a partition, and waits when its consumer does.
  */
-import { compareBytes, textOf, utf8 } from '../base/bytes.js';
+import { compareBytes, textOf } from '../base/bytes.js';
 import {
   AbortedError,
   InvalidArgumentError,
@@ -19,7 +19,7 @@ import type { BucketHome } from './bucket.js';
 import { begin, type Call } from './calls.js';
 import type { PageOutcome, Settle } from './client.js';
 import { errorOf } from './failures.js';
-import { checkNames, checkSignal, checkTimeout, flag, quorumOf, show } from './options.js';
+import { checkNames, checkSignal, checkTimeout, flag, quorumOf, show, textBytes } from './options.js';
 import { ObjectRead, type Reading } from './read-result.js';
 
 export interface ScanRequest<V> {
@@ -312,7 +312,7 @@ export function justAfter(key: Uint8Array): Uint8Array {
 
 function keyBytes(name: string, key: Key | undefined): Uint8Array | undefined {
   if (key === undefined) return undefined;
-  if (typeof key === 'string') return utf8(key);
+  if (typeof key === 'string') return textBytes(name, key);
   if (key instanceof Uint8Array) return key;
   throw new InvalidArgumentError(`${name} must be a string or a Uint8Array, not ${show(key)}`);
 }

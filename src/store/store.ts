@@ -2,7 +2,7 @@
  * The open store: handles on buckets, what the nodes and the ring look like, administration, and the way down.
  * Nodes live on worker threads (`ThreadGroup`); this thread keeps only the client.
  */
-import { InvalidArgumentError, StorageFailedError } from '../base/errors.js';
+import { InvalidArgumentError, StorageFailedError, StorageFullError } from '../base/errors.js';
 import { CLIENT_SLOT } from '../messages/addresses.js';
 import type { NodeControl, NodeStart } from '../messages/node-control.js';
 import { Histogram } from '../metrics/histogram.js';
@@ -231,11 +231,11 @@ export class EmbeddedStore implements Store {
     };
     return this.group.start(node, start).catch((error: unknown) => {
       if (!(error instanceof ThreadStartError)) throw error;
+      if (this.closing !== undefined) throw closed();
       const { name } = ring.members[node]!;
-      throw new StorageFailedError(`node "${name}" could not be started: ${error.data.message}`, {
-        definite: true,
-        cause: error,
-      });
+      const message = `node "${name}" could not be started: ${error.data.message}`;
+      const Thrown = error.data.code === 'STORAGE_FULL' ? StorageFullError : StorageFailedError;
+      throw new Thrown(message, { definite: true, cause: error });
     });
   }
 

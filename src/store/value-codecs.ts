@@ -4,7 +4,7 @@ import { Packr } from 'msgpackr';
 import { textOf, utf8 } from '../base/bytes.js';
 import { InvalidArgumentError } from '../base/errors.js';
 import type { BucketOptions, Codec } from './api.js';
-import { show } from './options.js';
+import { show, textBytes } from './options.js';
 
 const raw: Codec<Uint8Array> = {
   contentType: 'application/octet-stream',
@@ -21,7 +21,7 @@ const raw: Codec<Uint8Array> = {
 const text: Codec<string> = {
   contentType: 'text/plain; charset=utf-8',
   encode(value) {
-    if (typeof value === 'string') return utf8(value);
+    if (typeof value === 'string') return textBytes('the value', value);
     throw new InvalidArgumentError(`the codec 'text' stores a string, not ${show(value)}`);
   },
   decode(bytes) {

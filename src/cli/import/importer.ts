@@ -9,15 +9,14 @@
  */
 import { equalBytes } from '../../base/bytes.js';
 import { OverloadedError, QuoralError } from '../../base/errors.js';
-import type { ReadResult } from '../../store/api.js';
+import type { Key, Sibling } from '../../store/api.js';
 import type { KeyValues } from '../target.js';
 import type { Position } from './checkpoint.js';
 import type { Line } from './lines.js';
-import { type Format, type Record, recordOf } from './record.js';
+import type { Content, Record, RecordReader } from './record.js';
 
 export interface ImportSettings {
-  readonly format: Format;
-  readonly keyField: string;
+  readonly recordOf: RecordReader;
   readonly onError: 'stop' | 'skip';
   /** Lines that are worked on at a time. */
   readonly concurrency: number;
@@ -89,11 +88,10 @@ export class Importer {
 
   /** Reads one line after another, whichever worker asks: so a bad line that stops the import stops it right there. */
   private async *tasksOf(lines: AsyncIterable<Line>): AsyncGenerator<Task, void, undefined> {
-    const { format, keyField, onError } = this.settings;
+    const { recordOf, onError } = this.settings;
     for await (const line of lines) {
       if (this.stopping) return;
-      const record =
-        line.bytes === undefined ? 'it is longer than the largest value' : recordOf(line.bytes, format, keyField);
+      const record = line.bytes === undefined ? 'it is longer than the largest value' : recordOf(line.bytes);
       if (typeof record === 'string') {
         this.reject(line, record);
         if (onError === 'stop') return;
@@ -101,11 +99,11 @@ export class Importer {
         this.counts.blank++;
       } else {
         this.inHand.add(line);
-        this.taken = { offset: line.end, line: line.number };
+        this.taken = { offset: line.end, line: line.lastNumber };
         yield { line, record };
         continue;
       }
-      this.taken = { offset: line.end, line: line.number };
+      this.taken = { offset: line.end, line: line.lastNumber };
     }
   }
 
@@ -124,7 +122,8 @@ export class Importer {
   }
 
   /** Runs `act` after every earlier one of the same key. */
-  private async inTurn(key: string, act: () => Promise<boolean>): Promise<boolean> {
+  private async inTurn(recordKey: Key, act: () => Promise<boolean>): Promise<boolean> {
+    const key = typeof recordKey === 'string' ? recordKey : Buffer.from(recordKey).toString('latin1');
     const before = this.busyKeys.get(key);
     const turn = before === undefined ? act() : before.then(act);
     this.busyKeys.set(key, turn);
@@ -151,13 +150,18 @@ export class Importer {
     }
   }
 
-  private async putUnlessEqual({ key, value, contentType }: Record): Promise<void> {
+  private async putUnlessEqual({ key, siblings }: Record): Promise<void> {
     const stored = await this.bucket.get(key);
-    if (isJust(stored, value, contentType)) {
+    if (areJust(stored.siblings, siblings)) {
       this.counts.unchanged++;
       return;
     }
-    await this.bucket.put(key, value, { causalContext: stored.causalContext, contentType });
+    let causalContext = stored.causalContext;
+    for (const { value, contentType, metadata } of siblings) {
+      await this.bucket.put(key, value, { causalContext, contentType, ...(metadata !== undefined && { metadata }) });
+      // The first one replaces what was there; the others stand beside it.
+      causalContext = undefined;
+    }
     this.counts.stored++;
   }
 
@@ -170,7 +174,23 @@ export class Importer {
   }
 }
 
-function isJust({ siblings }: ReadResult<Uint8Array>, value: Uint8Array, contentType: string): boolean {
-  const [only] = siblings;
-  return siblings.length === 1 && only!.contentType === contentType && equalBytes(only!.value, value);
+/** True if what is stored is what the line asks for: each of `wanted` once, in any order. */
+function areJust(stored: readonly Sibling<Uint8Array>[], wanted: readonly Content[]): boolean {
+  if (stored.length !== wanted.length) return false;
+  const left = [...stored];
+  return wanted.every((content) => {
+    const index = left.findIndex((sibling) => isEqual(sibling, content));
+    if (index >= 0) left.splice(index, 1);
+    return index >= 0;
+  });
+}
+
+function isEqual(sibling: Sibling<Uint8Array>, { value, contentType, metadata }: Content): boolean {
+  if (sibling.contentType !== contentType || !equalBytes(sibling.value, value)) return false;
+  if (metadata === undefined) return true;
+  const names = Object.keys(metadata);
+  return (
+    names.length === Object.keys(sibling.metadata).length &&
+    names.every((name) => Object.hasOwn(sibling.metadata, name) && sibling.metadata[name] === metadata[name])
+  );
 }

@@ -15,6 +15,7 @@ import type { Store } from '../../store/api.js';
 import { isObjectFamily, parseTarget } from './address.js';
 import { Commands } from './commands.js';
 import { failureReply } from './failures.js';
+import { resourcesReply, statsReply, statusReply } from './overview.js';
 import { type HttpRequest, type ListRequest, parseRequest } from './protocol.js';
 import { type Reply, textReply } from './reply.js';
 
@@ -82,6 +83,7 @@ export async function serveHttp(store: Store, options: HttpOptions = {}): Promis
 
   let closing: Promise<void> | undefined;
   addRoutes(server, new Commands(store), {
+    store,
     stallTimeoutMs: options.stallTimeoutMs ?? 60_000,
     report,
     isClosing: () => closing !== undefined,
@@ -101,13 +103,14 @@ export function isLoopback(host: string): boolean {
 }
 
 interface Circumstances {
+  readonly store: Store;
   readonly stallTimeoutMs: number;
   isClosing(): boolean;
   report(error: unknown): void;
 }
 
 function addRoutes(server: FastifyInstance, commands: Commands, circumstances: Circumstances): void {
-  const { isClosing } = circumstances;
+  const { store, isClosing } = circumstances;
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   server.decorateRequest('parsed', null);
@@ -140,6 +143,18 @@ function addRoutes(server: FastifyInstance, commands: Commands, circumstances: C
     url: '/ping',
     handler: (_request, reply) => send(reply, { status: 200, headers: { 'Content-Type': 'text/html' }, body: 'OK' }),
   });
+  const overviews: [string, (accept: string | undefined) => Reply | Promise<Reply>][] = [
+    ['/', resourcesReply],
+    ['/stats', (accept) => statsReply(store, accept)],
+    ['/admin/status', () => statusReply(store)],
+  ];
+  for (const [url, replyOf] of overviews) {
+    server.route({
+      method: ['GET', 'HEAD'],
+      url,
+      handler: async (request, reply) => send(reply, await replyOf(request.headers.accept)),
+    });
+  }
   server.route({ method: ['GET', 'HEAD'], url: '/ready', handler: (_request, reply) => send(reply, commands.ready()) });
   server.setNotFoundHandler((_request, reply) => send(reply, textReply(404, 'not found\n')));
 }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'tap';
-import { OverloadedError, QuorumNotMetError } from '../../../src/base/errors.js';
+import { OverloadedError, QuorumNotMetError, TimeoutError } from '../../../src/base/errors.js';
 import { RemoteBucket } from '../../../src/cli/remote-store.js';
 import { serveHttp } from '../../../src/service/http/server.js';
 import { FakeTerminal } from '../../support/fake-terminal.js';
@@ -42,7 +42,8 @@ for (const target of ['--data', '--url'] as const) {
     const read = JSON.parse((await run('get', 'carts', 'alice', '--json', '--r', 'all')).out);
     t.match(read, { found: true, siblings: [{ value: 'brêad', encoding: 'utf8', contentType: 'text/html' }] });
 
-    t.equal((await run('put', 'carts', 'alice', 'eggs')).code, 0);
+    terminal.stdin = bytesOf('eggs');
+    t.equal((await run('put', 'carts', 'alice')).code, 0);
     const conflict = await run('get', 'carts', 'alice');
     t.match(conflict, { code: 1, err: /^quoral: 2 siblings: [^\n]*--replace\n$/ });
     t.match(conflict.out, /brêad[\s\S]*eggs/);
@@ -70,24 +71,86 @@ for (const target of ['--data', '--url'] as const) {
   });
 }
 
-test('scan prints keys in order, by prefix, up to a limit, with values, as JSON', async (t) => {
+for (const target of ['--data', '--url'] as const) {
+  test(`scan with ${target}: keys in order, by prefix, up to a limit, with values, as JSON`, async (t) => {
+    const terminal = new FakeTerminal();
+    const { url, store } = await startService(t);
+    const data = `${t.testdir()}/store`;
+    const source = target === '--url' ? store : await terminal.openStore({ path: data });
+    const bucket = source.bucket('b');
+    for (const key of ['b2', 'a', 'b1', 'tab\t']) await bucket.put(key, Buffer.from(`of ${key}\n`));
+    await bucket.put(Uint8Array.of(0xff), Uint8Array.of(0xfe));
+    await bucket.put(Uint8Array.of(0x80), Uint8Array.of(1));
+    await bucket.put('é', Uint8Array.of(2));
+    // More than is read ahead, in many objects of the list.
+    const many = Array.from({ length: 1_500 }, (_, i) => `${10_000 + i}${'k'.repeat(40)}`);
+    await Promise.all(many.map((key) => source.bucket('many').put(key, Buffer.from(key))));
+
+    const where = [target, target === '--url' ? url : data];
+    const scan = (...args: string[]) => terminal.run('scan', 'b', ...where, ...args);
+    t.strictSame(await scan(), { code: 0, out: 'a\nb1\nb2\ntab\\t\n0x80\né\n0xff\n', err: '' });
+    t.equal((await scan('--prefix', 'b')).out, 'b1\nb2\n');
+    t.equal((await scan('--limit', '1', '--values')).out, 'a\tof a\\n\n');
+    const lines = (await scan('--json', '--values')).out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    t.match(lines[0], { key: 'a', siblings: [{ value: 'of a\n', encoding: 'utf8' }], cursor: 'YQ' });
+    t.match(lines[6], { key: '/w==', keyEncoding: 'base64', siblings: [{ value: '/g==', encoding: 'base64' }] });
+    t.equal((await terminal.run('scan', 'empty', ...where)).out, '');
+    const all = await terminal.run('scan', 'many', ...where, '--values');
+    t.equal(all.out, many.map((key) => `${key}\t${key}\n`).join(''));
+  });
+}
+
+test('a remote list that does not come to its end is a failure, however it ends', async (t) => {
   const terminal = new FakeTerminal();
+  const { url, store } = await startService(t);
+  const keys = Array.from({ length: 1_000 }, (_, i) => `${1_000 + i}${'k'.repeat(60)}`);
+  await Promise.all(keys.map((key) => store.bucket('b').put(key, Uint8Array.of(1))));
+  const broken = (error: Error, after: number) => {
+    store.failures.push({ operation: 'scan', error, ...(after > 0 && { after: store.given + after }) });
+    return terminal.run('scan', 'b', '--url', url);
+  };
+  t.match(await broken(new TimeoutError('m', { definite: true }), 0), { code: 1, err: /\(TIMEOUT\)\n$/ });
+  const late = await broken(new TimeoutError('m', { definite: true }), 900);
+  t.match(late, { code: 1, err: 'quoral: The list of keys timed out (TIMEOUT)\n' });
+  t.ok(late.out.startsWith(`${keys[0]}\n`));
+
+  const answers = ['{"keys":["a"]}', '{"keys":["a"]}{"keys":', 'nonsense', '[]', '{"keys":["a"]}{"error":"odd"}'];
+  const stranger = createServer((_request, response) => response.end(answers.shift()));
+  await new Promise<void>((resolve) => stranger.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => stranger.close());
+  const where = `http://127.0.0.1:${(stranger.address() as AddressInfo).port}`;
+  while (answers.length > 0) {
+    const { code, err } = await terminal.run('scan', 'b', '--url', where);
+    t.equal(code, 1);
+    t.match(err, /^quoral: The list of keys broke off[^\n]*\n$/);
+  }
+});
+
+test('status shows nodes and ring in 80 columns, or as JSON', async (t) => {
+  const terminal = new FakeTerminal();
+  const { url, store } = await startService(t);
   const data = `${t.testdir()}/store`;
-  const bucket = (await terminal.openStore({ path: data })).bucket('b');
-  for (const key of ['b2', 'a', 'b1', 'tab\t']) await bucket.put(key, Buffer.from(`of ${key}\n`));
-  await bucket.put(Uint8Array.of(0xff), Uint8Array.of(0xfe));
-  const scan = (...args: string[]) => terminal.run('scan', 'b', '--data', data, ...args);
-  t.strictSame(await scan(), { code: 0, out: 'a\nb1\nb2\ntab\\t\n0xff\n', err: '' });
-  t.equal((await scan('--prefix', 'b')).out, 'b1\nb2\n');
-  t.equal((await scan('--limit', '1', '--values')).out, 'a\tof a\\n\n');
-  const lines = (await scan('--json', '--values')).out
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line));
-  t.match(lines[0], { key: 'a', siblings: [{ value: 'of a\n', encoding: 'utf8' }], cursor: String });
-  t.match(lines[4], { key: '/w==', keyEncoding: 'base64', siblings: [{ value: '/g==', encoding: 'base64' }] });
-  t.equal((await terminal.run('scan', 'empty', '--data', data)).out, '');
-  t.match(await terminal.run('scan', 'b'), { code: 2, err: /scan needs --data/ });
+  await terminal.openStore({ path: data });
+  for (const where of [
+    ['--url', url],
+    ['--data', data],
+  ]) {
+    const { code, out, err } = await terminal.run('status', ...where);
+    t.equal(`${code} ${err}`, '0 ');
+    t.match(out, /│ a +│ up +│ a +│ +1 │ +1[0-9] │ +0 │ +\d+ │ +[\d.]+ \w+ │/);
+    t.match(out, /64 partitions, 3 replicas of each:[\s\S]*│ [a-e] [a-e] [a-e] +│ [a-e] [a-e] +│ /);
+    for (const line of out.split('\n')) t.ok(line.length <= 80, line);
+    const json = JSON.parse((await terminal.run('status', '--json', ...where)).out);
+    t.strictSame(json.nodes, store.nodes());
+    t.strictSame(json.ring, store.ring());
+    t.type(json.stats.nodes.a.storedEntries, 'number');
+  }
+  t.match(await terminal.run('status', '--data', `${data}/none`), { code: 1, err: /There is no store/ });
+  t.match(await terminal.run('status', '--url', `${url}/x`), { code: 1, err: /answered 404/ });
+  t.match(await terminal.run('status', 'more'), { code: 2 });
 });
 
 test('wrong use ends with 2 and says what is wrong, failure with 1, help with 0 and an example', async (t) => {
@@ -121,10 +184,18 @@ test('wrong use ends with 2 and says what is wrong, failure with 1, help with 0 
     code: 1,
     err: /^quoral: Cannot reach [^\n]*serve[^\n]*\n$/,
   });
-  for (const name of ['serve', 'get', 'put', 'delete', 'scan', 'import']) {
+  const breaksOff = createServer((request) => void request.socket.destroy());
+  await new Promise<void>((resolve) => breaksOff.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => breaksOff.close());
+  const { port } = breaksOff.address() as AddressInfo;
+  t.match(await terminal.run('put', 'b', 'k', 'v', '--url', `http://127.0.0.1:${port}`), {
+    code: 1,
+    err: /^quoral: Cannot reach [^\n]*the write may still take effect[^\n]*\n$/,
+  });
+  for (const name of ['serve', 'get', 'put', 'delete', 'scan', 'import', 'export', 'status']) {
     t.match(await terminal.run(name, '--help'), {
       code: 0,
-      out: new RegExp(`Example:\n  \\$ quoral ${name} `),
+      out: new RegExp(`Example:\n  \\$ quoral ${name}\\b`),
       err: '',
     });
   }

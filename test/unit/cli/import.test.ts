@@ -1,11 +1,12 @@
-/** `quoral import`: what it stores, skips, refuses, and how it goes on after an interruption. */
-import { readdirSync, utimesSync, writeFileSync } from 'node:fs';
+/** `quoral import` and `export`: what they store, skip, refuse, and how an import goes on after an interruption. */
+import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { test } from 'tap';
 import { OverloadedError, QuorumNotMetError } from '../../../src/base/errors.js';
+import { csvEnds, fieldsOf } from '../../../src/cli/import/csv.js';
 import { linesOf } from '../../../src/cli/import/lines.js';
 import { duration } from '../../../src/cli/import/progress.js';
-import { recordOf } from '../../../src/cli/import/record.js';
+import { FORMATS, recordReader } from '../../../src/cli/import/record.js';
 import { serveHttp } from '../../../src/service/http/server.js';
 import { FakeTerminal } from '../../support/fake-terminal.js';
 import { WatchedStore } from '../../support/watched-store.js';
@@ -241,6 +242,176 @@ test('over HTTP: the same counts, no progress file', async (t) => {
   t.strictSame(await contentOf(store), { 1: ['{"id":1}'], 2: ['{"id":2}'] });
 });
 
+test('CSV: records become objects of texts, whatever is between the quotes', async (t) => {
+  const { terminal, file, data, store, checkpoints } = setUp(
+    t,
+    '\ufeffid,name,note\r\n1,Ann,"a, ""b"""\r\n2,"Bob\nthe second",\n\n"3",é,"x"\n4,5" pipe,\n5,"too",many,fields\n6,"open"x,\n7,last,one',
+  );
+  const csv = (...args: string[]) =>
+    terminal.run('import', file, '--bucket', 'b', '--format', 'csv', '--key', 'id', '--data', data, ...args);
+  const stopped = await csv();
+  t.match(stopped, { code: 1, err: /:7: it is not CSV: field 2 has a quote but does not begin with one\n/ });
+  const skipped = await csv('--on-error', 'skip', '--json');
+  t.equal(skipped.code, 0);
+  t.match(skipped.err, /resuming after line 6 [\s\S]*:8: it has 4 fields, the header 3\n[\s\S]*:9: .*goes on behind/);
+  t.match(JSON.parse(skipped.out), { stored: 1, bad: 3, badLines: [{ line: 7 }, { line: 8 }, { line: 9 }] });
+  const content = {
+    1: ['{"id":"1","name":"Ann","note":"a, \\"b\\""}'],
+    2: ['{"id":"2","name":"Bob\\nthe second","note":""}'],
+    3: ['{"id":"3","name":"é","note":"x"}'],
+    7: ['{"id":"7","name":"last","note":"one"}'],
+  };
+  t.strictSame(await contentOf(store()), content);
+  t.strictSame(checkpoints(), []);
+  t.match(JSON.parse((await csv('--on-error', 'skip', '--json')).out), { stored: 0, unchanged: 4, blank: 1 });
+  t.strictSame(await contentOf(store()), content);
+
+  writeFileSync(file, 'id;"na;me"\nx;"y;z"\n');
+  t.equal((await csv('--separator', ';')).code, 0);
+  t.strictSame((await contentOf(store())).x, ['{"id":"x","na;me":"y;z"}']);
+  for (const [text, args, words] of [
+    ['', [], /no header/],
+    ['id,id\n', [], /names "id" twice/],
+    ['name\n', [], /no field "id"; it has name/],
+    ['"id\n', [], /not closed/],
+    ['id\n', ['--separator', '""'], /one ASCII character/],
+    ['id\n', ['--separator', '"'], /one ASCII character/],
+    [Uint8Array.of(0xff), [], /not UTF-8/],
+  ] as const) {
+    writeFileSync(file, text);
+    t.match(await csv(...args), { code: 2, err: words });
+  }
+});
+
+// Goal: what is written by the rules of RFC 4180 is read as it was, however the file is cut into chunks.
+test('CSV of any fields is read back, with the number of each line', async (t) => {
+  const field = fc.string({ unit: fc.constantFrom('"', ',', '\n', '\r\n', 'a', 'é', ' '), maxLength: 5 });
+  const records = fc.array(fc.array(field, { minLength: 1, maxLength: 4 }), { maxLength: 6 });
+  const property = fc.asyncProperty(
+    records,
+    fc.array(fc.nat(8)),
+    fc.constantFrom('\n', '\r\n'),
+    async (rows, cuts, end) => {
+      const quoted = rows.map((row) => row.map((text) => `"${text.replaceAll('"', '""')}"`).join(','));
+      const bytes = Buffer.from(quoted.map((row) => row + end).join(''));
+      const chunks = (async function* () {
+        let at = 0;
+        for (const cut of cuts) {
+          yield bytes.subarray(at, at + cut);
+          at += cut;
+        }
+        yield bytes.subarray(at);
+      })();
+      let index = 0;
+      let number = 1;
+      for await (const line of linesOf(chunks, { offset: 0, line: 0 }, 1_000, csvEnds(','))) {
+        const fields = fieldsOf(Buffer.from(line.bytes!).toString(), ',');
+        if (JSON.stringify(fields) !== JSON.stringify(rows[index]) || line.number !== number) return false;
+        number += quoted[index]!.split('\n').length;
+        if (line.lastNumber !== number - 1) return false;
+        index++;
+      }
+      return index === rows.length;
+    },
+  );
+  await fc.assert(property, {
+    interruptAfterTimeLimit: Number(process.env.QUORAL_PROPERTY_MS ?? 2_000),
+    numRuns: 500,
+  });
+  t.pass('each record had its fields and numbers');
+});
+
+for (const target of ['--data', '--url'] as const) {
+  test(`what is exported with ${target} is imported as it was, once`, async (t) => {
+    const terminal = new FakeTerminal();
+    const directory = t.testdir();
+    const [data, copy, file] = [`${directory}/store`, `${directory}/copy`, `${directory}/export.ndjson`];
+    const remote = new WatchedStore();
+    const service = await serveHttp(remote, { port: 0 });
+    t.teardown(() => service.close());
+    const source = target === '--url' ? remote : await terminal.openStore({ path: data });
+    const bucket = source.bucket('b');
+    // Over HTTP each value is a request.
+    const count = target === '--url' ? 300 : 3_000;
+    const keys = Array.from({ length: count }, (_, i) => `key${i}`);
+    await Promise.all(keys.map((key) => bucket.put(key, Buffer.from(`value of ${key}`))));
+    const binary = Uint8Array.of(0, 0xff, 0x80);
+    await bucket.put(binary, binary, { contentType: 'image/png', metadata: { colour: 'red' } });
+    await bucket.put('twice', Buffer.from('"1"'), { contentType: 'application/json' });
+    await bucket.put('twice', Buffer.from('2\n'));
+    await bucket.put('gone', Buffer.from('x'));
+    await bucket.delete('gone');
+
+    const where = target === '--url' ? ['--url', service.url] : ['--data', data];
+    const exported = await terminal.run('export', file, '--bucket', 'b', '--json', ...where);
+    t.equal(exported.code, 0, exported.err);
+    t.match(JSON.parse(exported.out), { file, keys: count + 2 });
+    const text = readFileSync(file, 'utf8');
+    t.equal(text.split('\n').length, count + 3);
+    const streamed = await terminal.run('export', '-', '--bucket', 'b', ...where);
+    t.equal(streamed.out, text);
+
+    const again = () => terminal.run('import', file, '--bucket', 'b', '--format', 'export', '--data', copy, '--json');
+    t.match(JSON.parse((await again()).out), { lines: count + 2, stored: count + 2, unchanged: 0 });
+    t.match(JSON.parse((await again()).out), { lines: count + 2, stored: 0, unchanged: count + 2 });
+    const contents = async (store: WatchedStore) => {
+      store.closed = false;
+      const found: unknown[] = [];
+      for await (const { key, siblings } of store.bucket('b').scan({ values: true })) {
+        found.push([
+          key,
+          siblings!.map(({ value, contentType, metadata }) => [Buffer.from(value), contentType, metadata]),
+        ]);
+      }
+      return found;
+    };
+    t.strictSame(await contents(terminal.stores.get(copy)!), await contents(source));
+
+    // Of a changed key, all is replaced.
+    await terminal.stores.get(copy)!.bucket('b').put('twice', Buffer.from('3'));
+    t.match(JSON.parse((await again()).out), { stored: 1, unchanged: count + 1 });
+    t.strictSame(await contents(terminal.stores.get(copy)!), await contents(source));
+  });
+}
+
+test('an export that fails or is interrupted leaves the old file, and nothing else', async (t) => {
+  const terminal = new FakeTerminal();
+  const directory = t.testdir();
+  const [data, file] = [`${directory}/store`, `${directory}/out`];
+  const store = await terminal.openStore({ path: data });
+  for (let i = 0; i < 100; i++) await store.bucket('b').put(`k${i}`, Uint8Array.of(1));
+  writeFileSync(file, 'old');
+  const exporting = (...args: string[]) => terminal.run('export', file, '--bucket', 'b', '--data', data, ...args);
+  const failure = new QuorumNotMetError('1 of 2', { definite: true, got: 1, wanted: 2 });
+  store.failures.push({ operation: 'scan', error: failure, after: store.given + 50 });
+  t.match(await exporting(), { code: 1, err: 'quoral: 1 of 2 (QUORUM_NOT_MET)\n' });
+  let open = () => {};
+  store.entryGate = new Promise((resolve) => {
+    open = resolve;
+  });
+  const scans = store.calls.scan;
+  const interrupted = exporting();
+  while (store.calls.scan === scans) await new Promise((resolve) => setImmediate(resolve));
+  terminal.signal();
+  open();
+  t.match(await interrupted, { code: 1, err: /^quoral: interrupted/ });
+  t.equal(terminal.listens, false);
+  t.equal(readFileSync(file, 'utf8'), 'old');
+  t.strictSame(readdirSync(directory).sort(), ['out', 'store']);
+  t.match(await terminal.run('export', `${directory}/no/where`, '--bucket', 'b', '--data', data), {
+    code: 1,
+    err: /^quoral: Cannot write [^\n]*ENOENT[^\n]*\n$/,
+  });
+  t.match(await terminal.run('export', '-', '--bucket', 'b', '--data', data, '--json'), { code: 2 });
+
+  terminal.isTTY = true;
+  terminal.tickMs = 60;
+  const shown = await exporting();
+  t.match(shown.out, /^100 keys exported in /);
+  t.match(shown.err, /Kexporting: \d+ keys, \d+ keys\/s/);
+  t.equal(readFileSync(file, 'utf8').split('\n').length, 101);
+});
+
 // Goal: however a file is cut into chunks, its lines, their numbers and their places are the same.
 test('lines do not depend on chunks', async (t) => {
   const line = fc.string({ maxLength: 6 }).map((text) => text.replaceAll('\n', 'n').replaceAll('\r', 'r'));
@@ -276,14 +447,10 @@ test('lines do not depend on chunks', async (t) => {
 });
 
 test('any bytes are a record, blank, or bad with a reason', (t) => {
-  const property = fc.property(
-    fc.uint8Array(),
-    fc.constantFrom('ndjson' as const, 'lines' as const),
-    (bytes, format) => {
-      const record = recordOf(bytes, format, 'id');
-      return record === undefined || (typeof record === 'string' ? record.length > 0 : record.key.length > 0);
-    },
-  );
+  const property = fc.property(fc.uint8Array(), fc.constantFrom(...FORMATS), (bytes, format) => {
+    const record = recordReader({ format, keyField: 'id', header: ['id', 'b'] })(bytes);
+    return record === undefined || (typeof record === 'string' ? record.length > 0 : record.key.length > 0);
+  });
   fc.assert(property, { interruptAfterTimeLimit: Number(process.env.QUORAL_PROPERTY_MS ?? 1_000), numRuns: 2_000 });
   t.pass('none threw');
   t.end();

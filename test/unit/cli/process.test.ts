@@ -51,6 +51,57 @@ test('serve drains on SIGTERM and SIGINT and exits 0; what it acknowledged is th
   t.strictSame(await quoral('get', 'b', 'k', '--data', data), { code: 0, out: 'kept', err: '' });
 });
 
+// Goal: stopping a service under load loses no write that it acknowledged, and leaves nobody without an answer who got in.
+test('SIGTERM under load: what was acknowledged is there, the rest was refused or never taken, exit 0', {
+  timeout: 110_000,
+}, async (t) => {
+  const data = `${t.testdir()}/store`;
+  const { child, url, ended } = await serve(data);
+  t.teardown(() => child.kill('SIGKILL'));
+  const acknowledged: string[] = [];
+  const statuses = new Set<number>();
+  const body = 'x'.repeat(10_000);
+  let stopping = false;
+  // Each client puts until the service takes no more.
+  const client = async (name: number) => {
+    for (let i = 0; ; i++) {
+      const key = `${name}-${i}`;
+      let status: number;
+      try {
+        const response = await fetch(`${url}/buckets/b/keys/${key}`, {
+          method: 'PUT',
+          headers: { 'Content-Type': 'text/plain' },
+          body,
+        });
+        await response.arrayBuffer();
+        status = response.status;
+      } catch (error) {
+        if (!stopping) throw error;
+        return;
+      }
+      statuses.add(status);
+      if (status !== 204) return;
+      acknowledged.push(key);
+      if (acknowledged.length === 150) {
+        stopping = true;
+        child.kill('SIGTERM');
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: 20 }, (_, name) => client(name)));
+  t.equal(await ended, 0);
+  statuses.delete(503);
+  t.strictSame([...statuses], [204]);
+  t.ok(acknowledged.length >= 150);
+  const scanned = await quoral('scan', 'b', '--data', data);
+  t.equal(scanned.code, 0);
+  const stored = new Set(scanned.out.split('\n'));
+  t.strictSame(
+    acknowledged.filter((key) => !stored.has(key)),
+    [],
+  );
+});
+
 test('import, scan and their exit codes, on disk', { timeout: 110_000 }, async (t) => {
   const directory = t.testdir();
   const [data, file] = [`${directory}/store`, `${directory}/words`];

@@ -328,8 +328,9 @@ test('bad heads and bodies: a 4xx that says what to do, and nothing stored', asy
   }
   t.match(await textOf(`${url}/buckets/b/keys/${'x'.repeat(1_901)}`), /^400 .* at most 1900/);
   for (const path of [
-    '/',
     '/nothing',
+    '/stats/x',
+    '/admin',
     '/buckets/b',
     '/types/t',
     '/riak/b/k/more',
@@ -546,6 +547,36 @@ test('/ping answers; /ready follows the replicas', async (t) => {
   t.match(await textOf(`${url}/ready`), /^503 not ready: \d+ partitions/);
   await store.admin.start('b');
   t.equal(await textOf(`${url}/ready`), '200 ready\n');
+});
+
+test('/ lists what there is, /stats counts it, /admin/status shows the nodes and the ring', async (t) => {
+  const { url, store } = await start(t);
+  await put(`${url}/buckets/b/keys/k`, 'x');
+  const root = await fetch(url);
+  t.equal(root.headers.get('content-type'), 'application/json');
+  const resources = await root.json();
+  t.match(resources, { riak_kv_wm_buckets: '/buckets', riak_kv_wm_ping: '/ping', riak_kv_wm_stats: '/stats' });
+  t.match(root.headers.get('link')!, /<\/ping>; rel="riak_kv_wm_ping", /);
+  const page = await fetch(url, { headers: { Accept: 'text/html, */*;q=0.1' } });
+  t.equal(page.headers.get('content-type'), 'text/html');
+  t.match(await page.text(), /<a href="\/stats">riak_kv_wm_stats<\/a>/);
+
+  const stats = await fetch(`${url}/stats`);
+  t.equal(stats.headers.get('content-type'), 'application/json');
+  const { node_puts_total, node_put_fsm_time_99, ring_num_partitions, ring_members, quoral } = await stats.json();
+  t.ok(node_puts_total >= 1);
+  t.ok(Number.isInteger(node_put_fsm_time_99) && node_put_fsm_time_99 > 0);
+  t.equal(ring_num_partitions, 64);
+  t.strictSame(ring_members, ['a', 'b', 'c', 'd', 'e']);
+  t.ok(Object.values(quoral.nodes as Record<string, { minted: number }>).some(({ minted }) => minted > 0));
+  const text = await fetch(`${url}/stats`, { headers: { Accept: 'text/plain' } });
+  t.equal(text.headers.get('content-type'), 'text/plain');
+  t.match(await text.text(), /^\{\n {2}"node_gets_total": \d+,\n/);
+
+  const status = await (await fetch(`${url}/admin/status`)).json();
+  t.strictSame(status.nodes, store.nodes());
+  t.strictSame(status.ring, store.ring());
+  t.ok(status.stats.puts.count >= 1);
 });
 
 test('only loopback without insecure', async (t) => {

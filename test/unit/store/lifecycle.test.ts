@@ -232,6 +232,20 @@ test('one node down: two of three go on, three of three are refused, and nothing
     assert(nodes.a!.readRepairs! + nodes.b!.readRepairs! + nodes.c!.readRepairs! > 0);
   }));
 
+test('a node that was to be started again is not, once the store is closed', async () => {
+  const store = await open({ nodes: 1, n: 1 });
+  const stopped = store.admin.stop('a');
+  const started = fails(() => store.admin.start('a'), 'CLOSED');
+  await store.close();
+  await Promise.all([stopped, started]);
+  assert.equal(store.nodes()[0]!.state, 'down');
+});
+
+test('a store whose disk is full says so when it is opened', async () => {
+  const entry = new URL('../../support/full-disk-worker.js', import.meta.url);
+  await fails(() => openWith({ nodes: 1, n: 1 }, { entry }), { code: 'STORAGE_FULL', message: /free some space/ });
+});
+
 test('a damaged record is never served, is counted, and is healed from the others', () =>
   inDirectory(async (path) => {
     let ring: readonly PartitionStatus[] = [];

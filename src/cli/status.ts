@@ -1,0 +1,122 @@
+/** `quoral status`: the nodes, what they hold, and the ring. */
+import Table from 'cli-table3';
+import type { Command } from 'commander';
+import type { NodeStatus, PartitionStatus, StoreStats } from '../store/api.js';
+import { addJson } from './options.js';
+import { getJson } from './remote-store.js';
+import { addDataOrUrl, DEFAULT_URL, type TargetFlags, withStore } from './target.js';
+import { CommandError, print, type Terminal } from './terminal.js';
+
+interface Flags extends Omit<TargetFlags, 'type'> {
+  readonly json?: boolean;
+}
+
+/** What a service answers at `/admin/status`, too. */
+export interface Status {
+  readonly nodes: readonly NodeStatus[];
+  readonly ring: readonly PartitionStatus[];
+  readonly stats: StoreStats;
+}
+
+export function addStatus(program: Command, terminal: Terminal): void {
+  const command = program.command('status').description('print the nodes, what they hold, and the ring');
+  addJson(addDataOrUrl(command))
+    .addHelpText('after', '\nExample:\n  $ quoral status\n  $ quoral status --data ./data --json')
+    .action((flags: Flags) => status(terminal, flags));
+}
+
+async function status(terminal: Terminal, flags: Flags): Promise<void> {
+  const { data, url = DEFAULT_URL } = flags;
+  const found =
+    data === undefined
+      ? statusOf(await getJson(url, '/admin/status'), url)
+      : await withStore(terminal, data, async (store) => ({
+          nodes: store.nodes(),
+          ring: store.ring(),
+          stats: await store.stats(),
+        }));
+  await print(terminal.stdout, flags.json ? `${JSON.stringify(found)}\n` : tables(found));
+}
+
+function statusOf(answer: unknown, url: string): Status {
+  const { nodes, ring, stats } = (answer ?? {}) as Partial<Status>;
+  if (!Array.isArray(nodes) || !Array.isArray(ring) || typeof stats?.nodes !== 'object') {
+    throw new CommandError(`${url} does not answer as quoral does`);
+  }
+  return { nodes, ring, stats };
+}
+
+const PLAIN = { head: [], border: [] };
+
+function tables({ nodes, ring, stats }: Status): string {
+  const numbers = 'right' as const;
+  const left = 'left' as const;
+  const ofNodes = new Table({
+    head: ['node', 'state', 'zone', 'weight', 'partitions', 'hints', 'records', 'size'],
+    colAligns: [left, left, left, numbers, numbers, numbers, numbers, numbers],
+    style: PLAIN,
+  });
+  for (const { name, state, zone, weight, partitions, hints } of nodes) {
+    const { storedEntries, storedBytes } = stats.nodes[name] ?? {};
+    ofNodes.push([
+      short(name),
+      state,
+      short(zone),
+      weight,
+      partitions,
+      hints,
+      storedEntries ?? '–',
+      storedBytes === undefined ? '–' : size(storedBytes),
+    ]);
+  }
+  const ofRing = new Table({
+    head: ['primaries', 'fallbacks', 'partitions'],
+    colWidths: [20, 20, 36],
+    wordWrap: true,
+    style: PLAIN,
+  });
+  for (const [primaries, fallbacks, partitions] of byPreferenceList(ring)) {
+    ofRing.push([primaries, fallbacks, rangesOf(partitions)]);
+  }
+  const replicas = ring[0]?.primaries.length ?? 0;
+  return `${ofNodes}\n\n${ring.length} partitions, ${replicas} replicas of each:\n${ofRing}\n`;
+}
+
+/** Partitions that have the same nodes in the same order, together; in the order of their first one. */
+function byPreferenceList(ring: readonly PartitionStatus[]): [string, string, number[]][] {
+  const rows = new Map<string, [string, string, number[]]>();
+  for (const { partition, primaries, fallbacks } of ring) {
+    const id = JSON.stringify([primaries, fallbacks]);
+    const row = rows.get(id);
+    if (row === undefined) rows.set(id, [primaries.join(' '), fallbacks.join(' '), [partition]]);
+    else row[2].push(partition);
+  }
+  return [...rows.values()];
+}
+
+/** `0–3, 8` for 0, 1, 2, 3 and 8. */
+function rangesOf(numbers: readonly number[]): string {
+  const ranges: [number, number][] = [];
+  for (const number of numbers) {
+    const last = ranges.at(-1);
+    if (last !== undefined && last[1] === number - 1) last[1] = number;
+    else ranges.push([number, number]);
+  }
+  return ranges.map(([from, to]) => (from === to ? `${from}` : `${from}–${to}`)).join(', ');
+}
+
+const MAX_NAME_CHARS = 12;
+
+/** A name that leaves room for the other columns at 80. */
+function short(name: string): string {
+  return name.length > MAX_NAME_CHARS ? `${name.slice(0, MAX_NAME_CHARS - 1)}…` : name;
+}
+
+/** Bytes in three digits or so: `812 B`, `1.4 MiB`. */
+export function size(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let unit = 0;
+  let value = bytes;
+  for (; value >= 1_000 && unit < units.length - 1; unit++) value /= 1_024;
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}
