@@ -23,7 +23,7 @@ import { AttemptWindow } from '../src/quorum/attempt-window.js';
 import { GetQuorum, type GetVerdict } from '../src/quorum/get-quorum.js';
 import { mergePages, type Page } from '../src/quorum/page-merge.js';
 import { PutQuorum, type PutVerdict } from '../src/quorum/put-quorum.js';
-import { countSlots, hasSlot, NO_SLOTS } from '../src/quorum/slots.js';
+import { countSlots, hasSlot } from '../src/quorum/slots.js';
 import {
   type Actor,
   type ActorContext,
@@ -49,8 +49,13 @@ const SWEEP = 'sweep';
 /** A correlation is a ticket and a slot below this; the highest slot marks repairs, whose outcome nobody awaits. */
 const SLOTS = 64;
 const REPAIR = 63;
-/** Reasons not to mint that hold on every replica. */
-const REFUSALS: ReadonlySet<string> = new Set(['too-many-siblings', 'object-too-large', 'voided']);
+/** Reasons not to mint that another replica is not asked to overrule. */
+const REFUSALS: ReadonlySet<string> = new Set([
+  'too-many-siblings',
+  'object-too-large',
+  'precondition-failed',
+  'voided',
+]);
 const NOTHING_STORED = new Uint8Array(0);
 
 interface PutOperation {
@@ -68,8 +73,11 @@ interface PutOperation {
   record: Uint8Array | null;
   dot: Dot | null;
   timestamp: Timestamp;
-  /** Slots that refused for lack of room. */
+  /** Slots that refused for lack of room in a mailbox. */
   refusals: number;
+  /** Times that a slot could not store it, and how many of them for lack of room on its disk. */
+  storageFailures: number;
+  fullDisks: number;
   /** Slots that could not mint because their record of the key is unreadable. */
   corrupt: number;
 }
@@ -149,9 +157,9 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
   }
 
   answered(correlation: number, answer: VnodeAnswer, _interim: boolean, context: ActorContext): void {
-    const slot = correlation % SLOTS;
+    const ticket = Math.floor(correlation / SLOTS);
+    const slot = correlation - ticket * SLOTS;
     if (slot === REPAIR) return;
-    const ticket = (correlation - slot) / SLOTS;
     const operation = this.operations.get(ticket);
     // Late: the operation had its reply and has been put away.
     if (operation === undefined) return;
@@ -161,10 +169,10 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
   }
 
   failed(correlation: number, failure: Failure, context: ActorContext): void {
-    const slot = correlation % SLOTS;
+    const ticket = Math.floor(correlation / SLOTS);
+    const slot = correlation - ticket * SLOTS;
     // A repair that is lost is made again by the next read that finds the replica stale.
     if (slot === REPAIR) return;
-    const ticket = (correlation - slot) / SLOTS;
     const operation = this.operations.get(ticket);
     if (operation === undefined) return;
     if (failure === 'refused') operation.refusals++;
@@ -214,6 +222,8 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
       dot: null,
       timestamp: ZERO_TIMESTAMP,
       refusals: 0,
+      storageFailures: 0,
+      fullDisks: 0,
       corrupt: 0,
     };
     const ticket = this.operations.add(operation);
@@ -283,20 +293,27 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
         return;
       case 'not-minted':
         if (answer.why === 'corrupt') operation.corrupt++;
-        if (REFUSALS.has(answer.why)) {
+        // Not if it may have been minted when it was asked before: then nobody can tell what came of it.
+        if (REFUSALS.has(answer.why) && quorum.definite) {
           this.failPut(operation, ticket, answer.why as OperationFailure['why'], true, context);
           return;
         }
         this.actOnPut(
           operation,
           ticket,
-          answer.why === 'doubtful' ? quorum.onMinterLost() : quorum.onNotMinted(),
+          answer.why === 'doubtful' || REFUSALS.has(answer.why) ? quorum.onMinterLost() : quorum.onNotMinted(),
           context,
         );
         return;
       case 'corrupt':
         this.actOnPut(operation, ticket, quorum.onFailed(slot, false), context);
         return;
+      case 'no-storage': {
+        noteStorageFailure(operation, answer.full);
+        const wasToMint = operation.record === null && slot === quorum.minter;
+        this.actOnPut(operation, ticket, wasToMint ? quorum.onNotMinted() : quorum.onFailed(slot, false), context);
+        return;
+      }
       default:
         throw new TypeError(`a put was answered with '${answer.type}'`);
     }
@@ -310,13 +327,16 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
     context: ActorContext,
   ): void {
     const { quorum } = operation;
+    if (failure === 'commit-failed' || failure === 'commit-full') {
+      noteStorageFailure(operation, failure === 'commit-full');
+    }
     let verdict: PutVerdict;
     if (operation.record === null && slot === quorum.minter) {
       verdict = neverReceived(failure) ? quorum.onNotMinted() : quorum.onMinterLost();
     } else {
       verdict = quorum.onFailed(slot, !neverReceived(failure));
     }
-    this.actOnPut(operation, ticket, verdict, context, failure === 'commit-failed' ? 'storage' : undefined);
+    this.actOnPut(operation, ticket, verdict, context);
   }
 
   private actOnPut(
@@ -324,7 +344,7 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
     ticket: number,
     verdict: PutVerdict,
     context: ActorContext,
-    cause?: 'timeout' | 'storage',
+    cause?: 'timeout',
   ): void {
     const { quorum } = operation;
     switch (verdict) {
@@ -427,7 +447,7 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
         break;
       case 'nothing':
         operation.records[slot] = null;
-        verdict = quorum.onObject(slot, 0, 0);
+        verdict = quorum.onNothing(slot);
         break;
       case 'digest':
         verdict = quorum.onDigest(slot, answer.high, answer.low);
@@ -466,7 +486,7 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
       case 'failed': {
         this.failRead(operation, ticket, context, cause);
         // Too few were readable: what there is heals the others, and the next read may succeed.
-        const readable = quorum.corruptSlots === NO_SLOTS ? null : mergeAll(operation.records);
+        const readable = quorum.healsWhenFailed ? mergeAll(operation.records) : null;
         if (readable !== null) this.repair(operation, readable, context);
         return;
       }
@@ -526,8 +546,11 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
   ): void {
     if (answer.type !== 'listed') throw new TypeError(`a listing was answered with '${answer.type}'`);
     operation.pages.push(answer);
-    // Pages are merged, not compared: each counts as it comes.
-    this.actOnPage(operation, ticket, operation.quorum.onObject(slot, 0, 0), context);
+    // Pages are merged, not compared: each counts as it comes. One that had to leave records out does not: it may lack
+    // what was acknowledged, and another replica is asked too.
+    const { quorum } = operation;
+    const verdict = answer.corrupt === 0 ? quorum.onObject(slot, 0, 0) : quorum.onCorrupt(slot);
+    this.actOnPage(operation, ticket, verdict, context);
   }
 
   private actOnPage(
@@ -543,16 +566,21 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
       case 'fetch':
         this.ask(operation, ticket, operation.quorum.slotToAsk, operation.list, context);
         return;
-      case 'succeeded': {
-        const { entries, more } = mergePages(operation.pages, mergeRecords);
-        context.reply(operation.incoming, { type: 'page-done', entries, more });
-        this.operations.remove(ticket);
+      case 'succeeded':
+        this.replyWithPage(operation, ticket, context);
         return;
-      }
       case 'failed':
-        this.failRead(operation, ticket, context, cause);
+        // All were heard who could be: what none of them can read does not hide the rest.
+        if (operation.pages.length >= operation.quorum.wanted) this.replyWithPage(operation, ticket, context);
+        else this.failRead(operation, ticket, context, cause);
         return;
     }
+  }
+
+  private replyWithPage(operation: PageOperation, ticket: number, context: ActorContext): void {
+    const { entries, more } = mergePages(operation.pages, mergeRecords);
+    context.reply(operation.incoming, { type: 'page-done', entries, more });
+    this.operations.remove(ticket);
   }
 
   // ---- shared
@@ -568,11 +596,11 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
     context: ActorContext,
     cause: 'timeout' | undefined,
   ): void {
-    const { got, wanted, corruptSlots } = operation.quorum;
+    const { got, wanted, corruptSlots, healsWhenFailed } = operation.quorum;
     let why = whyFailed(operation, got, cause);
     // 'corrupt' says that nobody has a readable record; while one has not been asked, that is not known.
     if (countSlots(corruptSlots) === operation.order.length) why = 'corrupt';
-    else if (corruptSlots !== 0 && why === 'unavailable') why = 'not-met';
+    else if (healsWhenFailed && why === 'unavailable') why = 'not-met';
     this.counters.failed++;
     context.reply(operation.incoming, { type: 'failed', failure: { why, got, wanted, definite: true } });
     this.operations.remove(ticket);
@@ -612,14 +640,17 @@ function acksOf(operation: PutOperation): Ack[] {
   return acks;
 }
 
-function whyFailed(
-  operation: Operation,
-  got: number,
-  cause: 'timeout' | 'storage' | undefined,
-): OperationFailure['why'] {
+function noteStorageFailure(operation: PutOperation, full: boolean): void {
+  operation.storageFailures++;
+  if (full) operation.fullDisks++;
+}
+
+function whyFailed(operation: Operation, got: number, cause: 'timeout' | undefined): OperationFailure['why'] {
   if (operation.type === 'put' && operation.corrupt === operation.order.length) return 'corrupt';
   if (cause === 'timeout') return got === 0 ? 'timeout' : 'not-met';
   if (operation.refusals > 0) return 'overloaded';
-  if (cause === 'storage') return 'storage';
+  if (operation.type === 'put' && operation.storageFailures > 0) {
+    return operation.fullDisks === operation.storageFailures ? 'storage-full' : 'storage';
+  }
   return got === 0 ? 'unavailable' : 'not-met';
 }

@@ -1,4 +1,6 @@
 /** The actors of a node, by slot: what a worker thread hosts, and what the simulator hosts. */
+import { WriteGate } from '../src/admission/write-gate.js';
+import { StorageFullError } from '../src/base/errors.js';
 import { COORDINATOR_SLOT, vnodeSlot } from '../src/messages/addresses.js';
 import { coordinatorConversation } from '../src/messages/coordinator-messages.js';
 import { vnodeConversation } from '../src/messages/vnode-messages.js';
@@ -28,13 +30,17 @@ export interface NodeEnvironment {
 export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
   const { node, primaries, objects, identity, counters, maxOperations, maxSiblings, maxObjectBytes } = environment;
   host.addCommitter(environment.system);
-  host.addCommitter(objects);
+  const gate = new WriteGate();
+  host.addCommitter(objects, (failure) => {
+    if (failure === undefined) gate.commitEnded(undefined);
+    else gate.commitEnded(failure.cause instanceof StorageFullError ? 'full' : 'failed');
+  });
   primaries.forEach((nodes, partition) => {
     if (!nodes.includes(node)) return;
     host.spawn(
       vnodeSlot(partition),
       vnodeConversation,
-      (context) => new Vnode({ partition, objects, identity, counters, maxSiblings, maxObjectBytes }, context),
+      (context) => new Vnode({ partition, objects, identity, counters, gate, maxSiblings, maxObjectBytes }, context),
     );
   });
   host.spawn(

@@ -4,18 +4,28 @@
  *
  * Lives once per partition and node. Hears `VnodeRequest`; asks nobody.
  */
+import type { WriteGate } from '../src/admission/write-gate.js';
 import { type CausalContext, EMPTY_CONTEXT, highestCounterOf } from '../src/clocks/causal-context.js';
 import { sameEvent, type WriterId } from '../src/clocks/event-id.js';
 import { HybridLogicalClock } from '../src/clocks/hybrid-logical-clock.js';
 import { type Timestamp, ZERO_TIMESTAMP } from '../src/clocks/timestamp.js';
 import { decodeContext, type SeenContext } from '../src/codec/context.js';
 import { CorruptRecordError, UnknownRecordVersionError } from '../src/codec/errors.js';
-import { decodeRecord, digestHigh, digestLow, encodeRecord, isSoundRecord, sameDigest } from '../src/codec/record.js';
+import {
+  decodeRecord,
+  decodeSoundContext,
+  digestHigh,
+  digestLow,
+  encodeRecord,
+  isSoundRecord,
+  sameDigest,
+} from '../src/codec/record.js';
 import type { ObjectPut } from '../src/messages/object-request.js';
 import type { ListedEntry, VnodeAnswer, VnodeRequest } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
 import { type AttemptOutcome, outcomeOf } from '../src/objects/attempt.js';
-import { merge } from '../src/objects/merge.js';
+import { conditionHolds } from '../src/objects/condition.js';
+import { merge, replaces } from '../src/objects/merge.js';
 import { mint } from '../src/objects/mint.js';
 import type { StoredObject } from '../src/objects/stored-object.js';
 import { AttemptWindow } from '../src/quorum/attempt-window.js';
@@ -28,13 +38,24 @@ export interface VnodeOptions {
   readonly objects: Storage;
   readonly identity: NodeIdentity;
   readonly counters: NodeCounters;
+  /** Of the node: shut while its commits fail. */
+  readonly gate: WriteGate;
   /** A put that would leave more siblings is refused; merges never are. */
   readonly maxSiblings: number;
   /** A put that would make the key's record longer is refused; merges never are. */
   readonly maxObjectBytes: number;
 }
 
+/** Records that a listing takes from the storage: before it knows how large they are, and at a time. */
+const LISTED_AT_FIRST = 4;
+const LISTED_AT_ONCE = 32;
 const NOTHING_SEEN: SeenContext = { context: EMPTY_CONTEXT, highestTimestamp: ZERO_TIMESTAMP };
+
+/** In the objects storage, behind every partition: what is written to learn whether anything can be. Not read. */
+const PROBE_KEY = Uint8Array.of(0xff, 0xff, 0x70);
+/** A few pages, as a turn writes. */
+const PROBE = new Uint8Array(16_384);
+const NEXT_PROBE = 'probe';
 
 /** What is in the place of a record: nothing, an object, bytes that are no object, or a record of a newer format. */
 type Local = StoredObject | undefined | 'corrupt' | 'newer';
@@ -44,6 +65,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   private readonly objects: Storage;
   private readonly identity: NodeIdentity;
   private readonly counters: NodeCounters;
+  private readonly gate: WriteGate;
   private readonly maxSiblings: number;
   private readonly maxObjectBytes: number;
   private readonly clock: HybridLogicalClock;
@@ -57,6 +79,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.objects = options.objects;
     this.identity = options.identity;
     this.counters = options.counters;
+    this.gate = options.gate;
     this.maxSiblings = options.maxSiblings;
     this.maxObjectBytes = options.maxObjectBytes;
     this.clock = new HybridLogicalClock(context.wallClock(), context.now());
@@ -91,6 +114,12 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   commitFailed(_error: unknown, context: ActorContext): void {
     this.counters.failedCommits++;
     this.renew(context);
+    this.probe(context);
+  }
+
+  /** The next probe may be due. */
+  timer(_message: unknown, context: ActorContext): void {
+    this.probe(context);
   }
 
   stop(): void {
@@ -112,8 +141,13 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       this.answerKnown(put, outcome, local, durable, incoming, context);
       return;
     }
-    const wallMs = this.clock.localMs(context.wallClock(), context.now());
-    if (wallMs > put.expiresAtMs) {
+    if (this.isRefused(incoming, context)) return;
+    // A wall clock that was set right is not followed, while clients go by it from then on: an attempt is late only by
+    // both clocks, and a value lives as long as the later one says, or an hour's correction would refuse every put, or
+    // let values expire as they are written.
+    const wallMs = Math.floor(context.wallClock());
+    const localMs = this.clock.localMs(wallMs, context.now());
+    if (Math.min(wallMs, localMs) > put.expiresAtMs) {
       context.reply(incoming, { type: 'not-minted', why: 'late' });
       return;
     }
@@ -121,6 +155,10 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.noteContext(token.context, context);
     if (local !== undefined) this.noteContext(local.context, context);
     this.observe(token.highestTimestamp, context);
+    if (put.condition !== 'none' && !this.meetsCondition(put, local, wallMs, context)) {
+      context.reply(incoming, { type: 'not-minted', why: 'precondition-failed' });
+      return;
+    }
     const dot = { high: this.writer.high, low: this.writer.low, counter: this.counter + 1 };
     const minted = mint(local, {
       dot,
@@ -131,10 +169,10 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       clock: this.clock.tick(context.wallClock(), context.now()),
       lastWriteWins: put.minting === 'last-write-wins',
       tombstone: put.tombstone,
-      expiresAtMs: put.ttlMs === 0 ? 0 : wallMs + put.ttlMs,
+      expiresAtMs: put.ttlMs === 0 ? 0 : Math.max(wallMs, localMs) + put.ttlMs,
       body: put.body,
     });
-    if (minted.object.siblings.length > this.maxSiblings) {
+    if (minted.object.siblings.length > (put.maxSiblings || this.maxSiblings)) {
       context.reply(incoming, { type: 'not-minted', why: 'too-many-siblings' });
       return;
     }
@@ -150,6 +188,18 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     // A dot needs no commit before it travels: if the commit fails, this vnode changes its writerId.
     context.notice(incoming, { type: 'minted', record, dot, timestamp: minted.sibling.timestamp });
     this.replyWrote(durable, incoming, context);
+  }
+
+  private meetsCondition(
+    put: ObjectPut,
+    local: StoredObject | undefined,
+    wallMs: number,
+    context: ActorContext,
+  ): boolean {
+    if (put.condition !== 'if-match') return conditionHolds(local, { type: 'if-none-match', wallMs }, put.earlier);
+    const { context: seen } = decodeContext(put.ifMatch);
+    this.noteContext(seen, context);
+    return conditionHolds(local, { type: 'if-match', seen }, put.earlier);
   }
 
   /** Answers an attempt that is not to be minted: it was here before, or a later one of its put has taken its place. */
@@ -195,9 +245,15 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       this.replyWrote(durable, incoming, context);
       return;
     }
+    if (this.isRefused(incoming, context)) return;
     const theirs = decodeRecord(record);
     this.noteContext(theirs.context, context);
     for (const sibling of theirs.siblings) this.observe(sibling.timestamp, context);
+    if (stored === undefined || isReplaced(stored, theirs)) {
+      this.objects.put(key, record);
+      this.replyWrote(durable, incoming, context);
+      return;
+    }
     const local = this.decode(stored);
     if (local === 'newer') {
       context.reply(incoming, { type: 'corrupt' });
@@ -229,10 +285,12 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     let bytes = 0;
     let corrupt = 0;
     let more = false;
-    let from: RangeOptions = { gte: message.gte, lt, limit: limit + 1 };
+    let largest = 1;
+    let from: RangeOptions = { gte: message.gte, lt, limit: Math.min(LISTED_AT_FIRST, limit + 1) };
     // Unreadable records are left out: read on until the page is full or the range ends.
     for (let found = this.objects.range(from); found.length > 0; found = this.objects.range(from)) {
       for (const { key, value } of found) {
+        largest = Math.max(largest, value.length);
         if (entries.length === limit || (entries.length > 0 && bytes + key.length + value.length > limitBytes)) {
           more = true;
           break;
@@ -243,9 +301,29 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
         } else corrupt++;
       }
       if (more || found.length < from.limit) break;
-      from = { gt: found[found.length - 1]!.key, lt, limit: limit + 1 };
+      // As many as find room if they are no larger than those before; and one, to know whether there are more.
+      const room = Math.min(LISTED_AT_ONCE, limit - entries.length, Math.floor((limitBytes - bytes) / largest));
+      from = { gt: found[found.length - 1]!.key, lt, limit: Math.max(0, room) + 1 };
     }
     context.reply(incoming, { type: 'listed', entries, more, corrupt });
+  }
+
+  /** True if nothing can be stored here now: the write has had its answer, and is certain not to be here. */
+  private isRefused(incoming: Incoming<VnodeAnswer>, context: ActorContext): boolean {
+    const { gate } = this;
+    if (gate.open) return false;
+    this.probe(context);
+    this.counters.writesRefused++;
+    context.reply(incoming, { type: 'no-storage', full: gate.full });
+    return true;
+  }
+
+  /** Writes what tells whether this node can store again, if that is due; and sees to the one after it. */
+  private probe(context: ActorContext): void {
+    const { gate } = this;
+    if (!gate.probeDue(context.now())) return;
+    this.objects.put(PROBE_KEY, PROBE);
+    context.after(gate.nextProbeMs, NEXT_PROBE);
   }
 
   private replyWrote(durable: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
@@ -288,6 +366,11 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.counter = 0;
     this.counters.newIdentities++;
   }
+}
+
+/** True only if `theirs` is all that is left once `stored` is merged with it. */
+function isReplaced(stored: Uint8Array, theirs: StoredObject): boolean {
+  return isSoundRecord(stored) && replaces(theirs, decodeSoundContext(stored));
 }
 
 function drawWriter(context: ActorContext): WriterId {

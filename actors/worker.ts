@@ -6,12 +6,16 @@
 import type { NodeControl, NodeStart } from '../src/messages/node-control.js';
 import { newNodeCounters } from '../src/metrics/node-counters.js';
 import { runWorkerThread } from '../src/runtime/threads/worker-thread.js';
-import { openMemoryNodeStorage, openNodeStorage } from '../src/storage/node-storage.js';
+import { checkInChild } from '../src/storage/check-in-child.js';
+import { type NodeStorage, openMemoryNodeStorage, openNodeStorage } from '../src/storage/node-storage.js';
 import { NodeIdentity } from './node-identity.js';
 import { spawnNode } from './registry.js';
 
-await runWorkerThread<NodeStart>(({ host, thread, data }) => {
-  const storage = data.path === null ? openMemoryNodeStorage() : openNodeStorage(data.path, { sync: data.sync });
+const CHECKER = new URL('./objects-checker.js', import.meta.url);
+
+await runWorkerThread<NodeStart>(async ({ host, thread, data, report }) => {
+  const storage = data.path === null ? openMemoryNodeStorage() : await openStorage(data.path, data);
+  for (const warning of storage.warnings) report('storage', new Error(warning));
   const { objects, system } = storage;
   const counters = newNodeCounters();
   const identity = NodeIdentity.open({ system, objects, random: host.random });
@@ -28,7 +32,7 @@ await runWorkerThread<NodeStart>(({ host, thread, data }) => {
   });
   const control: NodeControl = {
     counters: () => ({ ...counters }),
-    storage: () => objects.stats(),
+    storage: () => ({ ...objects.stats(), filesSetAside: storage.filesSetAside() }),
   };
   return {
     control,
@@ -36,3 +40,13 @@ await runWorkerThread<NodeStart>(({ host, thread, data }) => {
     stopped: () => storage.stop(),
   };
 });
+
+function openStorage(path: string, { sync, boot, primaries }: NodeStart): Promise<NodeStorage> {
+  return openNodeStorage(path, {
+    sync,
+    boot,
+    // Every key has as many replicas as its partition has primaries.
+    mayStartEmpty: primaries.every((nodes) => nodes.length > 1),
+    check: (file) => checkInChild(CHECKER, file),
+  });
+}

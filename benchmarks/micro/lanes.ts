@@ -2,11 +2,12 @@
  * What a message between threads costs: request and reply of 100 B between the application's thread and 4 workers, at
  * 1, 64 and 1,024 in flight. The full path of actors on a ThreadHost, beside postMessage and comlink.
  *
- *     node dist/benchmarks/micro/lanes.js [seconds per row, default 1]
+ *     node dist/benchmarks/micro/lanes.js [seconds per row, default 1] [lanes | postMessage | comlink]
  *
  * µs CPU is user + system time of the whole process per request and reply: steadier than wall time on shared cores.
  */
 
+import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import * as comlink from 'comlink';
 
@@ -15,11 +16,10 @@ import { ThreadGroup } from '../../src/runtime/threads/thread-group.js';
 import { ECHO, ECHO_SLOT, type Telling } from './lanes-echo.js';
 
 const WORKERS = 4;
-const SECONDS = Number(process.argv[2] ?? 1);
 const IN_FLIGHT = [1, 64, 1_024];
 const BODY = new Uint8Array(100).fill(7);
 
-interface Row {
+export interface LaneRow {
   readonly design: string;
   readonly inFlight: number;
   readonly perSecond: number;
@@ -63,25 +63,27 @@ class Pump implements Actor<never, never, Telling> {
 /** Runs a load for the time, and measures it after a warm-up. */
 async function measure(
   design: string,
+  seconds: number,
   inFlight: number,
   start: () => void,
   count: () => number,
   stop: () => Promise<void>,
-): Promise<Row> {
+): Promise<LaneRow> {
   start();
-  await wait(SECONDS * 400);
+  await wait(seconds * 400);
   const cpu = process.cpuUsage();
   const began = performance.now();
   const before = count();
-  await wait(SECONDS * 1_000);
+  await wait(seconds * 1_000);
   const done = count() - before;
-  const seconds = (performance.now() - began) / 1_000;
+  const elapsed = (performance.now() - began) / 1_000;
   const used = process.cpuUsage(cpu);
   await stop();
-  return { design, inFlight, perSecond: done / seconds, cpuMicros: (used.user + used.system) / done };
+  return { design, inFlight, perSecond: done / elapsed, cpuMicros: (used.user + used.system) / done };
 }
 
-async function lanes(): Promise<Row[]> {
+/** Requests and replies between actors, each row measured for `seconds` after a warm-up of two fifths of it. */
+export async function measureLanes(seconds: number): Promise<LaneRow[]> {
   const group = new ThreadGroup({ entry: new URL('lanes-worker.js', import.meta.url), workers: WORKERS });
   await Promise.all(Array.from({ length: WORKERS }, (_, thread) => group.start(thread, {})));
   const pump = new Pump();
@@ -92,7 +94,7 @@ async function lanes(): Promise<Row[]> {
       return pump;
     });
   });
-  const rows: Row[] = [];
+  const rows: LaneRow[] = [];
   for (const inFlight of IN_FLIGHT) {
     const start = (): void => {
       pump.running = true;
@@ -105,14 +107,14 @@ async function lanes(): Promise<Row[]> {
         pump.onIdle = resolve;
         pump.running = false;
       });
-    rows.push(await measure('actors over lanes', inFlight, start, () => pump.answeredCount, stop));
+    rows.push(await measure('actors over lanes', seconds, inFlight, start, () => pump.answeredCount, stop));
   }
   await group.close();
   return rows;
 }
 
 /** One object per message, each way. */
-async function postMessage(): Promise<Row[]> {
+async function postMessage(seconds: number): Promise<LaneRow[]> {
   const workers = Array.from(
     { length: WORKERS },
     () => new Worker(new URL('lanes-worker.js', import.meta.url), { workerData: 'post' }),
@@ -133,7 +135,7 @@ async function postMessage(): Promise<Row[]> {
       else if (open === 0) onIdle();
     });
   }
-  const rows: Row[] = [];
+  const rows: LaneRow[] = [];
   for (const inFlight of IN_FLIGHT) {
     const start = (): void => {
       running = true;
@@ -144,13 +146,13 @@ async function postMessage(): Promise<Row[]> {
         onIdle = resolve;
         running = false;
       });
-    rows.push(await measure('postMessage', inFlight, start, () => count, stop));
+    rows.push(await measure('postMessage', seconds, inFlight, start, () => count, stop));
   }
   await Promise.all(workers.map((worker) => worker.terminate()));
   return rows;
 }
 
-async function comlinkCalls(): Promise<Row[]> {
+async function comlinkCalls(seconds: number): Promise<LaneRow[]> {
   const ports: MessagePort[] = [];
   const workers: Worker[] = [];
   for (let i = 0; i < WORKERS; i++) {
@@ -175,7 +177,7 @@ async function comlinkCalls(): Promise<Row[]> {
   );
   let count = 0;
   let running = false;
-  const rows: Row[] = [];
+  const rows: LaneRow[] = [];
   for (const inFlight of IN_FLIGHT) {
     let loops: Promise<void>[] = [];
     const loop = async (first: number): Promise<void> => {
@@ -192,7 +194,7 @@ async function comlinkCalls(): Promise<Row[]> {
       running = false;
       await Promise.all(loops);
     };
-    rows.push(await measure('comlink', inFlight, start, () => count, stop));
+    rows.push(await measure('comlink', seconds, inFlight, start, () => count, stop));
   }
   for (const port of ports) port.close();
   await Promise.all(workers.map((worker) => worker.terminate()));
@@ -203,14 +205,16 @@ function wait(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-const only = process.argv[3];
-const designs = { lanes, postMessage, comlink: comlinkCalls };
-console.log('design               in flight   per second   µs CPU');
-for (const [name, run] of Object.entries(designs)) {
-  if (only !== undefined && only !== name) continue;
-  for (const { design, inFlight, perSecond, cpuMicros } of await run()) {
-    console.log(
-      `${design.padEnd(20)} ${String(inFlight).padStart(9)} ${Math.round(perSecond).toLocaleString('en').padStart(12)} ${cpuMicros.toFixed(2).padStart(8)}`,
-    );
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [seconds = '1', only] = process.argv.slice(2);
+  const designs = { lanes: measureLanes, postMessage, comlink: comlinkCalls };
+  console.log('design               in flight   per second   µs CPU');
+  for (const [name, run] of Object.entries(designs)) {
+    if (only !== undefined && only !== name) continue;
+    for (const { design, inFlight, perSecond, cpuMicros } of await run(Number(seconds))) {
+      console.log(
+        `${design.padEnd(20)} ${String(inFlight).padStart(9)} ${Math.round(perSecond).toLocaleString('en').padStart(12)} ${cpuMicros.toFixed(2).padStart(8)}`,
+      );
+    }
   }
 }

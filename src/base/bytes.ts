@@ -18,6 +18,11 @@ export function utf8(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
+/** False for a text with half of a surrogate pair: UTF-8 has no form for it, and `utf8` writes U+FFFD instead. */
+export function isWellFormed(text: string): boolean {
+  return (text as string & { isWellFormed(): boolean }).isWellFormed();
+}
+
 /** The text of `bytes`, or undefined if they are not UTF-8. */
 export function textOf(bytes: Uint8Array): string | undefined {
   try {

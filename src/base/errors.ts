@@ -28,6 +28,8 @@ export type ErrorCode =
 export interface ErrorDetails {
   /** True only if it is certain that nothing was stored. */
   readonly definite: boolean;
+  /** Of a scan: the partitions that could not be read. */
+  readonly partitions?: readonly number[];
   readonly cause?: unknown;
 }
 
@@ -36,10 +38,13 @@ export abstract class QuoralError extends Error {
   abstract readonly code: ErrorCode;
   /** True only if it is certain that nothing was stored; a read's error is always definite. */
   readonly definite: boolean;
+  /** Of a scan that could not read all of its partitions: these. */
+  readonly partitions?: readonly number[];
 
   constructor(message: string, details: ErrorDetails) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.definite = details.definite;
+    if (details.partitions !== undefined) this.partitions = details.partitions;
     this.name = new.target.name;
   }
 }
@@ -50,8 +55,8 @@ const INDEFINITE: ErrorDetails = { definite: false };
 /** Fewer replicas than asked for can be reached; known before anything was sent. Definite. */
 export class QuorumUnavailableError extends QuoralError {
   readonly code = 'QUORUM_UNAVAILABLE';
-  constructor(message: string) {
-    super(message, DEFINITE);
+  constructor(message: string, details: Pick<ErrorDetails, 'partitions'> = {}) {
+    super(message, { ...details, ...DEFINITE });
   }
 }
 

@@ -23,7 +23,7 @@ export function addPut(program: Command, terminal: Terminal): void {
     .description('store a value under a key, beside what is there unless --replace or --context says otherwise')
     .argument('<bucket>')
     .argument('<key>')
-    .argument('<value>', 'the value, or - to read it from standard input')
+    .argument('[value]', 'the value, or - to read it from standard input', '-')
     .option('--replace', 'read first, and replace what is there')
     .option('--context <token>', 'replace what the read that gave this token saw')
     .option('--content-type <type>', 'media type of the value', 'text/plain; charset=utf-8')

@@ -154,7 +154,8 @@ async function request(url: string, init: RequestInit): Promise<Response> {
   try {
     return await fetch(url, init);
   } catch (error) {
-    throw new CommandError(`Cannot reach ${new URL(url).origin} (${causeOf(error)}): is "quoral serve" running there?`);
+    const writes = init.method !== undefined && init.method !== 'GET';
+    throw new CommandError(unreachable(new URL(url).origin, causeOf(error), writes));
   }
 }
 
@@ -230,6 +231,14 @@ async function failureOf(response: Response): Promise<Error> {
   if (response.status === 400) return new InvalidArgumentError(text);
   if (response.status === 413) return new RemoteError('VALUE_TOO_LARGE', text, true);
   return new CommandError(`${new URL(response.url).origin} answered ${response.status}: ${text}`);
+}
+
+/** Causes with which no request has left. */
+const NEVER_SENT: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
+
+function unreachable(origin: string, cause: string, writes: boolean): string {
+  const end = writes && !NEVER_SENT.has(cause) ? '; the write may still take effect' : '';
+  return `Cannot reach ${origin} (${cause})${end}: is "quoral serve" running there?`;
 }
 
 function causeOf(error: unknown): string {

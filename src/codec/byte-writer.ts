@@ -4,7 +4,7 @@
 import type { EventId } from '../clocks/event-id.js';
 
 export class ByteWriter {
-  readonly bytes: Uint8Array;
+  readonly bytes: Buffer;
   /** Where the next write goes. */
   at = 0;
 

@@ -70,7 +70,8 @@ export function readContext(reader: ByteReader): CausalContext {
 function readVector(reader: ByteReader): readonly number[] {
   const count = reader.count(9);
   if (count === 0) return NONE;
-  const vv: number[] = [];
+  // Of the right length at once: an array that grows is made for 17 numbers first.
+  const vv = new Array<number>(count * VV_STRIDE);
   let lastHigh = -1;
   let lastLow = -1;
   for (let i = 0; i < count; i++) {
@@ -79,7 +80,10 @@ function readVector(reader: ByteReader): readonly number[] {
     const counter = reader.varint();
     if (high < lastHigh || (high === lastHigh && low <= lastLow)) throw outOfOrder();
     if (counter === 0) throw new CorruptRecordError('A counter is 0');
-    vv.push(high, low, counter);
+    const at = i * VV_STRIDE;
+    vv[at] = high;
+    vv[at + 1] = low;
+    vv[at + 2] = counter;
     lastHigh = high;
     lastLow = low;
   }

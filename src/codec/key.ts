@@ -7,7 +7,7 @@
  * The hash that places a key on the ring is taken over all that follows the partition.
  */
 
-import { utf8 } from '../base/bytes.js';
+import { isWellFormed, utf8 } from '../base/bytes.js';
 import { InvalidArgumentError, KeyTooLongError } from '../base/errors.js';
 import { hash64, hashLow } from '../base/hash.js';
 import { viewOf } from './byte-reader.js';
@@ -74,12 +74,16 @@ export function encodeLocatedKey(partition: number, parts: KeyParts): Uint8Array
  * As `encodeLocatedKey`, for whoever has many keys of one bucket: a short text costs 60 ns here instead of 350, for it
  * goes straight to its place.
  * @param prefix - the bucket's, by `bucketPrefix`
- * @throws {KeyTooLongError} Type, bucket and key are together over 1,900 bytes. @throws {InvalidArgumentError} It is empty.
+ * @throws {KeyTooLongError} Type, bucket and key are together over 1,900 bytes.
+ * @throws {InvalidArgumentError} It is empty, or a text that has no UTF-8: all such texts would be one key.
  */
 export function locateKey(prefix: Uint8Array, key: string | Uint8Array): Uint8Array {
   if (typeof key === 'string' && key.length <= SHORT_TEXT) {
     const located = startKey(prefix, key.length);
     if (writeAscii(located, prefix.length, key)) return located;
+  }
+  if (typeof key === 'string' && !isWellFormed(key)) {
+    throw new InvalidArgumentError('The key has half of a surrogate pair, which is no text: pass bytes, or mend it');
   }
   const bytes = typeof key === 'string' ? utf8(key) : key;
   const located = startKey(prefix, bytes.length);

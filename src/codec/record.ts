@@ -9,7 +9,7 @@
 
 import { EMPTY } from '../base/bytes.js';
 import { hash64, hashLow } from '../base/hash.js';
-import { coversDot } from '../clocks/causal-context.js';
+import { type CausalContext, coversDot } from '../clocks/causal-context.js';
 import { compareEventIds } from '../clocks/event-id.js';
 import type { Sibling, StoredObject } from '../objects/stored-object.js';
 import { ByteReader, uint32At, viewOf } from './byte-reader.js';
@@ -71,6 +71,11 @@ export function decodeSoundRecord(record: Uint8Array): StoredObject {
   }
   reader.end();
   return { context, siblings };
+}
+
+/** The context alone of a record whose checksum was checked before: at a third of the price of the whole object. */
+export function decodeSoundContext(record: Uint8Array): CausalContext {
+  return readContext(new ByteReader(record, HEADER_BYTES));
 }
 
 /** The high half of the record's digest: equal objects have equal digests. Says nothing of the record's soundness. */

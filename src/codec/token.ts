@@ -10,7 +10,7 @@ import { InvalidArgumentError } from '../base/errors.js';
 import { hash64, hashLow } from '../base/hash.js';
 import type { CausalContext } from '../clocks/causal-context.js';
 import type { Timestamp } from '../clocks/timestamp.js';
-import { ByteReader } from './byte-reader.js';
+import { ByteReader, viewOf } from './byte-reader.js';
 import { ByteWriter } from './byte-writer.js';
 import { contextSize, readContext, readTimestamp, type SeenContext, writeContext, writeTimestamp } from './context.js';
 import { CorruptRecordError } from './errors.js';
@@ -29,10 +29,10 @@ export function encodeToken(key: KeyHash, context: CausalContext, highestTimesta
   writer.u32(key.high);
   writeTimestamp(writer, highestTimestamp);
   writeContext(writer, context);
-  const high = hash64(writer.bytes.subarray(0, size - CHECKSUM_BYTES));
+  const high = hash64(viewOf(writer.bytes, 0, size - CHECKSUM_BYTES));
   writer.u32(hashLow);
   writer.u32(high);
-  return asBuffer(writer.bytes).toString('base64');
+  return writer.bytes.toString('base64');
 }
 
 /** @throws {InvalidArgumentError} The token is damaged, of another key, or of an unknown version. */
@@ -45,8 +45,9 @@ export function decodeToken(token: string, key: KeyHash): SeenContext {
   const checksum = new ByteReader(bytes, end);
   const low = checksum.u32();
   const high = checksum.u32();
-  if (hash64(bytes.subarray(0, end)) !== high || hashLow !== low) throw damaged();
-  return readToken(new ByteReader(bytes.subarray(0, end), 0), key);
+  const signed = viewOf(bytes, 0, end);
+  if (hash64(signed) !== high || hashLow !== low) throw damaged();
+  return readToken(new ByteReader(signed, 0), key);
 }
 
 function readToken(reader: ByteReader, key: KeyHash): SeenContext {
@@ -78,8 +79,4 @@ function damaged(): InvalidArgumentError {
   return new InvalidArgumentError(
     'The causal context is damaged: pass it exactly as a read or receipt gave it, or read the key again',
   );
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -35,6 +35,10 @@ export type CoordinatorRequest =
       readonly key: Uint8Array;
       readonly r: number;
       readonly pr: number;
+      /** False: a replica that has nothing does not count towards R. */
+      readonly notfoundOk: boolean;
+      /** Without notfoundOk: a majority that has nothing, or fails, is enough to say so. */
+      readonly basicQuorum: boolean;
       readonly timeoutMs: number;
     }
   /** One page of one partition's range, from R replicas. */
@@ -65,8 +69,10 @@ export interface OperationFailure {
     | 'overloaded'
     | 'corrupt'
     | 'storage'
+    | 'storage-full'
     | 'too-many-siblings'
     | 'object-too-large'
+    | 'precondition-failed'
     | 'voided';
   readonly got: number;
   readonly wanted: number;
@@ -84,6 +90,9 @@ export type CoordinatorAnswer =
 const PUT = 1;
 const GET = 2;
 const PAGE = 3;
+/** Flags of a get. */
+const NOTFOUND_OK = 1;
+const BASIC_QUORUM = 2;
 
 const request: MessageCodec<CoordinatorRequest> = {
   size(message) {
@@ -91,7 +100,7 @@ const request: MessageCodec<CoordinatorRequest> = {
       case 'put':
         return 4 + 8 + objectPutSize(message.put);
       case 'get':
-        return 3 + 8 + 4 + message.key.length;
+        return 4 + 8 + 4 + message.key.length;
       case 'page':
         return 2 + 12 + 8 + 8 + message.gte.length + message.lt.length;
     }
@@ -110,6 +119,7 @@ const request: MessageCodec<CoordinatorRequest> = {
         out.u8(GET);
         out.u8(message.r);
         out.u8(message.pr);
+        out.u8((message.notfoundOk ? NOTFOUND_OK : 0) | (message.basicQuorum ? BASIC_QUORUM : 0));
         out.f64(message.timeoutMs);
         out.bytes(message.key);
         return;
@@ -138,8 +148,11 @@ const request: MessageCodec<CoordinatorRequest> = {
       case GET: {
         const r = from.u8();
         const pr = from.u8();
+        const flags = from.u8();
         const timeoutMs = from.f64();
-        return { type: 'get', key: from.bytes(), r, pr, timeoutMs };
+        const notfoundOk = (flags & NOTFOUND_OK) !== 0;
+        const basicQuorum = (flags & BASIC_QUORUM) !== 0;
+        return { type: 'get', key: from.bytes(), r, pr, notfoundOk, basicQuorum, timeoutMs };
       }
       case PAGE: {
         const r = from.u8();
@@ -169,6 +182,8 @@ const WHY: readonly OperationFailure['why'][] = [
   'too-many-siblings',
   'object-too-large',
   'voided',
+  'precondition-failed',
+  'storage-full',
 ];
 
 const answer: MessageCodec<CoordinatorAnswer> = {

@@ -7,6 +7,8 @@ export interface NodeStart {
   /** The node's directory; null for memory only. */
   readonly path: string | null;
   readonly sync: 'full' | 'none';
+  /** What the system was booted as; see `NodeStorageOptions`. */
+  readonly boot: string;
   /** By partition, the nodes of its primaries, in the order of the preference list. */
   readonly primaries: readonly (readonly number[])[];
   /** Operations that a coordinator has under way at a time. */
@@ -15,8 +17,13 @@ export interface NodeStart {
   readonly maxObjectBytes: number;
 }
 
+export interface NodeStorageStats extends StorageStats {
+  /** Damaged objects files that lie beside the one in use. */
+  readonly filesSetAside: number;
+}
+
 /** What a node's thread serves. A type, not an interface: the control plane passes plain data only. */
 export interface NodeControl {
   counters(): NodeCounters;
-  storage(): StorageStats;
+  storage(): NodeStorageStats;
 }

@@ -3,11 +3,15 @@
  * and their one binary form.
  */
 import { assert } from '../base/assert.js';
+import { EMPTY } from '../base/bytes.js';
 import type { Attempt } from '../clocks/event-id.js';
 import type { FrameReader, FrameWriter } from '../runtime/actor.js';
 
 /** How a put treats concurrent versions on the coordinating replica. */
 export type Minting = 'siblings' | 'last-write-wins';
+
+/** What must be so at the coordinating vnode for a put to be minted (`objects/condition.ts`). */
+export type PutCondition = 'none' | 'if-none-match' | 'if-match';
 
 export interface ObjectPut {
   /** Partition, type, bucket and key (`codec/key.ts`). */
@@ -21,6 +25,11 @@ export interface ObjectPut {
   /** Wall-clock milliseconds after which the attempt must not be minted. */
   readonly expiresAtMs: number;
   readonly minting: Minting;
+  readonly condition: PutCondition;
+  /** Of 'if-match': the context that must cover what is there, in its binary form; else empty. */
+  readonly ifMatch: Uint8Array;
+  /** The put is refused if it would leave more siblings; 0: the node's own limit. */
+  readonly maxSiblings: number;
   readonly tombstone: boolean;
   /** How long the value lives from its minting, in milliseconds; 0: for ever. */
   readonly ttlMs: number;
@@ -30,6 +39,9 @@ export interface ObjectPut {
 
 const TOMBSTONE = 1;
 const LAST_WRITE_WINS = 2;
+const IF_NONE_MATCH = 4;
+const IF_MATCH = 8;
+const OWN_LIMIT = 16;
 const ATTEMPT_BYTES = 16;
 
 export function objectPutSize(put: ObjectPut): number {
@@ -44,7 +56,9 @@ export function objectPutSize(put: ObjectPut): number {
     1 +
     1 +
     8 +
-    8
+    8 +
+    (put.condition === 'if-match' ? 4 + put.ifMatch.length : 0) +
+    (put.maxSiblings === 0 ? 0 : 4)
   );
 }
 
@@ -56,9 +70,18 @@ export function writeObjectPut(put: ObjectPut, out: FrameWriter): void {
   writeAttempt(put.attempt, out);
   out.u8(put.earlier.length);
   for (const attempt of put.earlier) writeAttempt(attempt, out);
-  out.u8((put.tombstone ? TOMBSTONE : 0) | (put.minting === 'last-write-wins' ? LAST_WRITE_WINS : 0));
+  out.u8(flagsOf(put));
   out.f64(put.expiresAtMs);
   out.f64(put.ttlMs);
+  if (put.condition === 'if-match') out.bytes(put.ifMatch);
+  if (put.maxSiblings !== 0) out.u32(put.maxSiblings);
+}
+
+function flagsOf(put: ObjectPut): number {
+  let flags = put.tombstone ? TOMBSTONE : 0;
+  if (put.minting === 'last-write-wins') flags |= LAST_WRITE_WINS;
+  if (put.condition !== 'none') flags |= put.condition === 'if-match' ? IF_MATCH : IF_NONE_MATCH;
+  return put.maxSiblings === 0 ? flags : flags | OWN_LIMIT;
 }
 
 export function readObjectPut(from: FrameReader): ObjectPut {
@@ -75,6 +98,8 @@ export function readObjectPut(from: FrameReader): ObjectPut {
   const flags = from.u8();
   const expiresAtMs = from.f64();
   const ttlMs = from.f64();
+  const ifMatch = (flags & IF_MATCH) === 0 ? EMPTY : from.bytes();
+  const maxSiblings = (flags & OWN_LIMIT) === 0 ? 0 : from.u32();
   return {
     key,
     causalContext,
@@ -82,6 +107,9 @@ export function readObjectPut(from: FrameReader): ObjectPut {
     earlier,
     expiresAtMs,
     minting: (flags & LAST_WRITE_WINS) !== 0 ? 'last-write-wins' : 'siblings',
+    condition: (flags & IF_MATCH) !== 0 ? 'if-match' : (flags & IF_NONE_MATCH) !== 0 ? 'if-none-match' : 'none',
+    ifMatch,
+    maxSiblings,
     tombstone: (flags & TOMBSTONE) !== 0,
     ttlMs,
     body,

@@ -40,6 +40,8 @@ export type NotMinted =
   | 'too-many-siblings'
   /** The key's siblings would be too large together. */
   | 'object-too-large'
+  /** The put's condition does not hold here. */
+  | 'precondition-failed'
   /** The attempt came before, or may have: whether it was minted then, and is replaced now, cannot be told. */
   | 'doubtful';
 
@@ -54,6 +56,8 @@ export type VnodeAnswer =
   /** The attempt was minted before, under `dot`, and is there. `record`: the replica's present object. */
   | { readonly type: 'repeated'; readonly record: Uint8Array; readonly dot: Dot; readonly timestamp: Timestamp }
   | { readonly type: 'not-minted'; readonly why: NotMinted }
+  /** To a mint or a write: nothing was stored, for certain, because commits fail here; `full`: for lack of room. */
+  | { readonly type: 'no-storage'; readonly full: boolean }
   | { readonly type: 'object'; readonly record: Uint8Array }
   | { readonly type: 'digest'; readonly high: number; readonly low: number }
   | { readonly type: 'nothing' }
@@ -143,7 +147,16 @@ const DIGEST = 6;
 const NOTHING = 7;
 const CORRUPT = 8;
 const LISTED = 9;
-const WHY: readonly NotMinted[] = ['late', 'voided', 'corrupt', 'too-many-siblings', 'doubtful', 'object-too-large'];
+const NO_STORAGE = 10;
+const WHY: readonly NotMinted[] = [
+  'late',
+  'voided',
+  'corrupt',
+  'too-many-siblings',
+  'doubtful',
+  'object-too-large',
+  'precondition-failed',
+];
 
 const answer: MessageCodec<VnodeAnswer> = {
   size(message) {
@@ -185,6 +198,10 @@ const answer: MessageCodec<VnodeAnswer> = {
         out.u8(NOT_MINTED);
         out.u8(WHY.indexOf(message.why));
         return;
+      case 'no-storage':
+        out.u8(NO_STORAGE);
+        out.u8(message.full ? 1 : 0);
+        return;
       case 'object':
         out.u8(OBJECT);
         out.bytes(message.record);
@@ -222,6 +239,8 @@ const answer: MessageCodec<VnodeAnswer> = {
         if (why === undefined) throw new FrameError('unknown reason why nothing was minted');
         return { type: 'not-minted', why };
       }
+      case NO_STORAGE:
+        return { type: 'no-storage', full: from.u8() === 1 };
       case OBJECT:
         return { type: 'object', record: from.bytes() };
       case DIGEST:

@@ -24,6 +24,8 @@ export interface NodeCounters {
   repeatedAttempts: number;
   /** Commits that failed. */
   failedCommits: number;
+  /** Writes refused, unread, while commits fail. */
+  writesRefused: number;
   /** Times a vnode drew a new identity because its old one was in doubt. */
   newIdentities: number;
   /** Contexts that named this node's writers beyond their counters: a copy of this data has been alive elsewhere. */
@@ -47,6 +49,7 @@ export function newNodeCounters(): NodeCounters {
     corruptRecords: 0,
     repeatedAttempts: 0,
     failedCommits: 0,
+    writesRefused: 0,
     newIdentities: 0,
     identityAlarms: 0,
     clockRefusals: 0,

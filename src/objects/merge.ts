@@ -3,7 +3,7 @@
  * alone. No bucket property may have a say in it: last-write-wins inside merge is not associative and can empty a key.
  * Sources: Preguiça et al., "Dotted Version Vectors" (2012); Almeida, Shoker, Baquero, delta-CRDTs (2018).
  */
-import { type CausalContext, covers, joinContexts } from '../clocks/causal-context.js';
+import { type CausalContext, contextCovers, covers, joinContexts } from '../clocks/causal-context.js';
 import { compareEventIds } from '../clocks/event-id.js';
 import type { Sibling, StoredObject } from './stored-object.js';
 
@@ -18,6 +18,17 @@ export function merge(a: StoredObject, b: StoredObject): StoredObject {
   if (siblings === a.siblings && context === a.context) return a;
   if (sameSiblings(siblings, b.siblings) && context === b.context) return b;
   return { context, siblings };
+}
+
+/**
+ * True only if `theirs`, merged with any object that has the context `ours`, gives `theirs`: the usual case of a write
+ * that a replica has not yet, told without that object. Whatever of it `theirs` has not, `theirs` has seen; and had
+ * `theirs` a sibling that it holds or has seen, `ours` would cover that.
+ */
+export function replaces(theirs: StoredObject, ours: CausalContext): boolean {
+  if (!contextCovers(theirs.context, ours)) return false;
+  for (const sibling of theirs.siblings) if (covers(ours, sibling.dot, sibling.attempt)) return false;
+  return true;
 }
 
 /** The merged siblings, ascending; `ours` itself if the result equals it. */

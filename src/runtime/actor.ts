@@ -75,7 +75,9 @@ export type Failure =
   /** The actor or its thread died with the request in hand: it may have acted. */
   | 'died'
   /** The turn's commit failed: what the request wrote may or may not be stored. */
-  | 'commit-failed';
+  | 'commit-failed'
+  /** As 'commit-failed'; the reason was that the disk is full. */
+  | 'commit-full';
 
 /** True if it is certain that the request was never received. */
 export function neverReceived(failure: Failure): boolean {
@@ -108,7 +110,7 @@ export interface ActorContext {
   notice<Answer>(incoming: Incoming<Answer>, answer: Answer): void;
   /**
    * Answers a request for good. If released 'stored' or 'durable' and the turn's commit fails, the requester gets
-   * the failure 'commit-failed' instead, and the actor `commitFailed`.
+   * the failure 'commit-failed' or 'commit-full' instead, and the actor `commitFailed`.
    */
   reply<Answer>(incoming: Incoming<Answer>, answer: Answer, release?: Release): void;
   /** Delivers `message` to this actor's `timer` after `delayMs`. Gone with the incarnation. */
@@ -153,6 +155,9 @@ export interface Committer {
   flush(): void;
 }
 
+/** Hears how a commit ended: `failure` has what it threw. */
+export type CommitEnded = (failure: { readonly cause: unknown } | undefined) => void;
+
 /** How a host brings a failing actor back. */
 export interface SupervisionPolicy {
   /** The first wait before a restart, doubled at every restart that follows within `windowMs` (default 10). */
@@ -186,8 +191,11 @@ export interface ActorHost {
     factory: ActorFactory<Actor<Request, Answer, Answers>>,
     options?: { readonly mailbox?: number },
   ): ActorRef<Request, Answer>;
-  /** Adds a storage that every turn ends by committing. */
-  addCommitter(committer: Committer): void;
+  /**
+   * Adds a storage that every turn ends by committing.
+   * @param ended - called after each of its commits, before any actor hears of it; with what it threw, or undefined
+   */
+  addCommitter(committer: Committer, ended?: CommitEnded): void;
 }
 
 const SLOTS = 0x1_0000;

@@ -166,6 +166,9 @@ export class SimulatedClient {
           key: located,
           causalContext: token === undefined ? EMPTY : encodeContext(given.context, given.highestTimestamp),
           minting: lastWriteWins ? 'last-write-wins' : 'siblings',
+          condition: 'none',
+          ifMatch: EMPTY,
+          maxSiblings: 0,
           tombstone: value === null,
           ttlMs: 0,
           body: value === null ? EMPTY : bodyOf(value),
@@ -217,7 +220,10 @@ export class SimulatedClient {
       ended();
     };
     simulator.outside(this.thread, () => {
-      const ticket = this.running().get({ type: 'get', key: located, r, pr: 0, timeoutMs }, { settle });
+      const ticket = this.running().get(
+        { type: 'get', key: located, r, pr: 0, notfoundOk: true, basicQuorum: false, timeoutMs },
+        { settle },
+      );
       if (typeof ticket === 'number') this.unsettled.set(get, ended);
       else settle({ ok: false, failure: ticket });
     });

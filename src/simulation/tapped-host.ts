@@ -9,6 +9,7 @@ import type {
   ActorFactory,
   ActorHost,
   ActorRef,
+  CommitEnded,
   Committer,
   Conversation,
   Failure,
@@ -141,7 +142,7 @@ export class TappedHost implements ActorHost {
     return this.inner.spawn(slot, conversation, make, options);
   }
 
-  addCommitter(committer: Committer): void {
-    this.inner.addCommitter(this.tap.committer?.(committer) ?? committer);
+  addCommitter(committer: Committer, ended?: CommitEnded): void {
+    this.inner.addCommitter(this.tap.committer?.(committer) ?? committer, ended);
   }
 }

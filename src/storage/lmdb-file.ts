@@ -10,7 +10,7 @@
  *     0 page number u64 │ 18 flags u16 │ 24 magic u32 │ 28 version u32 │ 48 page size u32 │ 88, 136 roots u64 │ 152 transaction u64
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { StorageFailedError } from '../base/errors.js';
+import { DamagedFileError } from './damaged-file.js';
 
 const MAGIC = 0xbeefc0de;
 const VERSION = 2;
@@ -26,7 +26,7 @@ const NO_PAGE = 0xffff_ffff_ffff_ffffn;
  * Throws if the file at `path` cannot be an LMDB environment. A file that is missing or empty is fine: LMDB creates it.
  * A system's error (the file may not be read, …) is thrown as it is.
  *
- * @throws {StorageFailedError} The file is damaged, or not of LMDB.
+ * @throws {DamagedFileError} The file is damaged, or not of LMDB.
  */
 export function checkLmdbFile(path: string): void {
   let file: number;
@@ -72,8 +72,7 @@ function readAt(file: number, position: number): Buffer | undefined {
 
 function requireThat(condition: boolean, path: string): asserts condition {
   if (condition) return;
-  throw new StorageFailedError(
+  throw new DamagedFileError(
     `${path} is damaged, or is not an LMDB file: restore it from a backup, or move it away and let the other nodes refill it`,
-    { definite: true },
   );
 }

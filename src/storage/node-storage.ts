@@ -1,12 +1,24 @@
 /**
  * The storages of one node: its objects, and a small one for what the node must never lose or find damaged: its
  * identity, hints, fences. The latter is always fully synced, whatever the objects' mode (semantics §4).
+ *
+ * How an objects file is opened:
+ *
+ *     cannot be LMDB's ─────────────────────────────────────────┐
+ *     not synced, and the system went down with it open          │
+ *        └─ a child process walks it ── damaged ─────────────────┤
+ *     LMDB says that it is damaged ──────────────────────────────┴▶ set aside; starts empty, if others have its data
+ *     else: opened; after a run that did not end in order, no marker of its writerIds is there
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { StorageFailedError } from '../base/errors.js';
+import { DamagedFileError, filesSetAside, setAside } from './damaged-file.js';
 import { makeDirectory, syncDirectory } from './durable-directory.js';
+import { checkLmdbFile } from './lmdb-file.js';
 import { openLmdbStorage } from './lmdb-storage.js';
 import { openMemoryStorage } from './memory-storage.js';
+import { isTrusted, type RunMark, readRunMark, writeRunMark } from './run-mark.js';
 import type { Storage } from './storage.js';
 import { storageError } from './storage-errors.js';
 
@@ -23,6 +35,10 @@ export interface NodeStorage {
   readonly created: { readonly objects: boolean; readonly system: boolean };
   /** False in memory: there `flush` throws, and nothing outlives `close`. */
   readonly persistent: boolean;
+  /** What whoever runs the node must know of its opening: a file that was set aside, one that is missing. */
+  readonly warnings: readonly string[];
+  /** How many damaged objects files lie beside the one in use, set aside at some time. */
+  filesSetAside(): number;
   /** Ends in order: makes durable what was committed, if that can be, and closes both, even if that fails. */
   stop(): void;
   /** Closes both, without a flush. Idempotent. */
@@ -32,66 +48,126 @@ export interface NodeStorage {
 export interface NodeStorageOptions {
   /** Of the objects: see `LmdbOptions`. */
   readonly sync: 'full' | 'none';
+  /** What the system was booted as: another text after every start of it. */
+  readonly boot: string;
+  /** True if other nodes have what this one loses when it starts empty. Else a damaged file is an error. */
+  readonly mayStartEmpty: boolean;
+  /**
+   * Looks through an objects file that may be damaged, in a process of its own; see `checkInChild`.
+   * @returns what is wrong with it, or undefined. @throws {StorageFailedError} Nobody knows.
+   */
+  readonly check: (path: string) => Promise<string | undefined>;
   /** Index 0 is 1 while either is inside a transaction: see `LmdbOptions`. */
   readonly inTransaction?: Int32Array | undefined;
 }
 
 /**
- * Opens the storages of the node whose data is in `directory`; creates what is missing.
+ * Opens the storages of the node whose data is in `directory`; creates what is missing. Takes as long as a walk through
+ * the objects file if that is not to be trusted.
  *
  * @throws {StorageFullError} There is no room to create them.
- * @throws {StorageFailedError} A file cannot be opened, or is damaged.
+ * @throws {StorageFailedError} A file cannot be opened; or is damaged, and must not be set aside.
  */
-export function openNodeStorage(directory: string, { sync, inTransaction }: NodeStorageOptions): NodeStorage {
+export async function openNodeStorage(directory: string, options: NodeStorageOptions): Promise<NodeStorage> {
+  const { sync, boot, mayStartEmpty, inTransaction } = options;
+  const objectsPath = join(directory, OBJECTS_FILE);
+  const systemPath = join(directory, SYSTEM_FILE);
+  const warnings: string[] = [];
+  let created: NodeStorage['created'];
+  let system: Storage;
   try {
     makeDirectory(directory);
+    created = { objects: !existsSync(objectsPath), system: !existsSync(systemPath) };
+    system = openLmdbStorage({ path: systemPath, sync: 'full', inTransaction });
   } catch (error) {
     throw storageError(error, 'opened', directory);
   }
-  const objectsPath = join(directory, OBJECTS_FILE);
-  const systemPath = join(directory, SYSTEM_FILE);
-  const created = { objects: !existsSync(objectsPath), system: !existsSync(systemPath) };
-  const system = openLmdbStorage({ path: systemPath, sync: 'full', inTransaction });
+
+  /** The objects file is damaged: out of the way with it, if that loses nothing. */
+  function startEmpty(damage: string): void {
+    if (!mayStartEmpty) {
+      throw new StorageFailedError(
+        `${objectsPath} is damaged (${damage}), and no other node has its data: restore it from a backup`,
+        { definite: true },
+      );
+    }
+    const kept = setAside(objectsPath);
+    warnings.push(`starts empty, under a new identity: its objects file is damaged, and kept as ${kept} (${damage})`);
+  }
+
   let objects: Storage | undefined;
   try {
-    objects = openLmdbStorage({ path: objectsPath, sync, inTransaction });
-    if (created.objects || created.system) syncDirectory(directory);
-    return nodeStorage(objects, system, created, true);
+    const last = readRunMark(system);
+    if (created.objects) {
+      if (last !== undefined)
+        warnings.push(`starts empty, under a new identity: its objects file ${objectsPath} is missing`);
+    } else {
+      const damage = await damageOf(objectsPath, isTrusted(last, boot) ? undefined : options.check);
+      if (damage !== undefined) startEmpty(damage);
+    }
+    // From here on the file may be written to: should the system go down, it must not be taken for what it was.
+    writeRunMark(system, { boot, sync: unsynced(last, created.objects) ? 'none' : sync, clean: false });
+    try {
+      objects = openLmdbStorage({ path: objectsPath, sync, inTransaction });
+    } catch (error) {
+      if (!(error instanceof DamagedFileError)) throw error;
+      startEmpty(error.message);
+      objects = openLmdbStorage({ path: objectsPath, sync, inTransaction });
+    }
+    if (created.objects || created.system || warnings.length > 0) syncDirectory(directory);
   } catch (error) {
     objects?.close();
     system.close();
     throw storageError(error, 'opened', directory);
   }
+  return {
+    ...both(objects, system, created),
+    persistent: true,
+    warnings,
+    filesSetAside: () => filesSetAside(objectsPath).length,
+    stop() {
+      try {
+        objects.flush();
+        // Last of all, and only now: everything that the mark speaks for is on disk.
+        writeRunMark(system, { boot, sync, clean: true });
+      } finally {
+        objects.close();
+        system.close();
+      }
+    },
+  };
 }
 
 /** The storages of a node that keeps its data in memory. */
 export function openMemoryNodeStorage(): NodeStorage {
-  return nodeStorage(openMemoryStorage(), openMemoryStorage(), { objects: true, system: true }, false);
+  const storages = both(openMemoryStorage(), openMemoryStorage(), { objects: true, system: true });
+  return { ...storages, persistent: false, warnings: [], filesSetAside: () => 0, stop: storages.close };
 }
 
-function nodeStorage(
+function both(
   objects: Storage,
   system: Storage,
   created: NodeStorage['created'],
-  persistent: boolean,
-): NodeStorage {
+): Pick<NodeStorage, 'objects' | 'system' | 'created' | 'close'> {
   function close(): void {
     objects.close();
     system.close();
   }
-  return {
-    objects,
-    system,
-    created,
-    persistent,
-    stop() {
-      try {
-        if (persistent) objects.flush();
-        if (persistent) system.flush();
-      } finally {
-        close();
-      }
-    },
-    close,
-  };
+  return { objects, system, created, close };
+}
+
+/** What is wrong with the file, or undefined. With `check`, it is looked through as a whole. */
+async function damageOf(path: string, check: NodeStorageOptions['check'] | undefined): Promise<string | undefined> {
+  try {
+    checkLmdbFile(path);
+  } catch (error) {
+    if (!(error instanceof DamagedFileError)) throw error;
+    return 'it is cut short, or is no file of LMDB';
+  }
+  return await check?.(path);
+}
+
+/** True if the file may hold pages that no commit has synced, and none will, now that this run syncs its own. */
+function unsynced(last: RunMark | undefined, isNew: boolean): boolean {
+  return !isNew && last?.clean !== true && last?.sync !== 'full';
 }

@@ -6,14 +6,17 @@ import { statfsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname } from 'node:path';
 import { StorageFailedError, StorageFullError } from '../base/errors.js';
+import { DamagedFileError } from './damaged-file.js';
 
 const { EACCES, EDQUOT, EFBIG, EIO, ENOENT, ENOMEM, ENOSPC, EROFS } = constants.errno;
 
+const MDB_PAGE_NOTFOUND = -30797;
 const MDB_CORRUPTED = -30796;
 const MDB_PANIC = -30795;
 const MDB_VERSION_MISMATCH = -30794;
 const MDB_INVALID = -30793;
 const MDB_MAP_FULL = -30792;
+const MDB_CURSOR_FULL = -30787;
 const MDB_BAD_TXN = -30782;
 
 const FULL = new Map<unknown, string>([
@@ -29,12 +32,20 @@ const FAILED = new Map<unknown, string>([
   [EACCES, 'this process may not use the file: correct its permissions'],
   [ENOENT, 'the file or its directory is missing: restore it'],
   [ENOMEM, 'the system has no memory left: give it more, or lower the number of nodes'],
+  [
+    MDB_PAGE_NOTFOUND,
+    'a page of it is missing: restore it from a backup, or remove it and let the other nodes refill it',
+  ],
+  [MDB_CURSOR_FULL, 'its tree is too deep: restore it from a backup, or remove it and let the other nodes refill it'],
   [MDB_CORRUPTED, 'the file is damaged: restore it from a backup, or remove it and let the other nodes refill it'],
   [MDB_PANIC, 'an earlier write failed half way: reopen the store, and check the disk'],
   [MDB_VERSION_MISMATCH, 'the file was written by another version of LMDB: open it with that one'],
   [MDB_INVALID, 'the file is not an LMDB environment: restore it from a backup, or name another path'],
   [MDB_BAD_TXN, 'a write of the group failed: check that the disk has space and is well'],
 ]);
+
+/** What LMDB finds in a file that was written well only if it was damaged since. */
+const DAMAGED = new Set<unknown>([MDB_PAGE_NOTFOUND, MDB_CORRUPTED, MDB_INVALID, MDB_CURSOR_FULL]);
 
 /** With less than this free a disk counts as full, in bytes. A failed group may have freed what it had taken. */
 const NEARLY_FULL_BYTES = 4 << 20;
@@ -56,7 +67,9 @@ export function storageError(
   const full = FULL.get(number === EIO && diskIsFull(path) ? ENOSPC : number);
   if (full !== undefined) return new StorageFullError(`${path} could not be ${done}: ${full}`, details);
   const reason = FAILED.get(number) ?? `${error instanceof Error ? error.message : String(error)}: check the disk`;
-  return new StorageFailedError(`${path} could not be ${done}: ${reason}`, details);
+  const message = `${path} could not be ${done}: ${reason}`;
+  if (details.definite && DAMAGED.has(number)) return new DamagedFileError(message, error);
+  return new StorageFailedError(message, details);
 }
 
 /** The number of an error of lmdb (`code`) or of Node (`errno`, negative). */

@@ -78,7 +78,10 @@ export interface Receipt {
 export interface ReadResult<V> {
   /** True if there is at least one value. */
   readonly found: boolean;
-  /** The one value, or undefined if there is none. @throws {ConflictError} if there are several: see `siblings`. */
+  /**
+   * The one value, or undefined if there is none. Of several, what the handle's merge function makes of them.
+   * @throws {ConflictError} There are several, and the handle has no merge function: see `siblings`.
+   */
   readonly value: V | undefined;
   /** Every value that no later write has replaced, oldest first; no tombstones. */
   readonly siblings: readonly Sibling<V>[];
@@ -96,6 +99,22 @@ export interface CallOptions {
 export interface GetOptions extends CallOptions {
   readonly r?: Quorum;
   readonly pr?: Quorum;
+  /** True: a replica that has nothing counts towards R. False: R replicas must have something, or none of them all. Default true. */
+  readonly notfoundOk?: boolean;
+  /** Without `notfoundOk`: a majority that has nothing is enough for not found. As in Riak. Default false. */
+  readonly basicQuorum?: boolean;
+}
+
+/** Of an update: of its read, and of the write that may follow. */
+export interface UpdateOptions extends GetOptions {
+  readonly w?: Quorum;
+  readonly pw?: Quorum;
+  readonly dw?: Quorum;
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Default: the codec's. */
+  readonly contentType?: string;
+  /** From the moment of writing; then the value is as if deleted. */
+  readonly ttlMs?: number | undefined;
 }
 
 export interface PutOptions extends CallOptions {
@@ -109,7 +128,27 @@ export interface PutOptions extends CallOptions {
   readonly contentType?: string;
   /** From the moment of writing; then the value is as if deleted. */
   readonly ttlMs?: number | undefined;
+  /**
+   * Puts only if no value is there, else PRECONDITION_FAILED. Checked at the one vnode that coordinates the put, so not
+   * atomic: across a network split, or while a node is down, another vnode checks what it knows, and both puts may
+   * succeed, as siblings. A put with a condition is not tried again by itself after an outcome that is not definite.
+   */
+  readonly ifNoneMatch?: boolean;
+  /**
+   * The causalContext of a read or receipt of this key. Puts only if nothing was written since, else
+   * PRECONDITION_FAILED; stands for `causalContext` where that is left out. As little atomic as `ifNoneMatch`.
+   */
+  readonly ifMatch?: string;
 }
+
+/** One put of `putMany`. */
+export interface PutEntry<V> extends PutOptions {
+  readonly key: Key;
+  readonly value: V;
+}
+
+/** What stands for every put of `putMany` that does not say otherwise. */
+export type PutManyOptions = Omit<PutOptions, 'causalContext' | 'ifMatch'>;
 
 export interface DeleteOptions extends CallOptions {
   /** Without one, the delete reads first and uses that context. */
@@ -133,7 +172,15 @@ export interface ScanOptions extends CallOptions {
   readonly values?: boolean;
   /** Goes on after the entry that had this cursor. */
   readonly after?: string;
+  /** Goes on without the partitions that cannot be read, and names them in the scan's `unreachable`. Default false. */
+  readonly partial?: boolean;
   readonly r?: Quorum;
+}
+
+/** The entries of a scan, in byte order of their keys. Pages are fetched as entries are taken. */
+export interface Scan<V> extends AsyncIterableIterator<ScanEntry<V>> {
+  /** With `partial`: the partitions of which keys may be missing so far, ascending. All are known once it has ended. */
+  readonly unreachable: readonly number[];
 }
 
 export interface ScanEntry<V> extends Partial<ReadResult<V>> {
@@ -149,21 +196,50 @@ export interface ListBucketsOptions extends CallOptions {
   readonly r?: Quorum;
 }
 
-export interface BucketOptions<V> {
+/** The codecs that are known by name. */
+export type CodecName = 'raw' | 'text' | 'json' | 'msgpack';
+
+/** Makes one value of siblings, oldest first; called only for two or more, on reads. Pure: it may be called often, or never. */
+export type MergeFunction<V> = (siblings: readonly Sibling<V>[]) => V;
+
+/** How concurrent writes are resolved. */
+export type Resolution<V> =
+  | {
+      /** 'siblings' (default): all are kept and returned. 'last-write-wins': the latest replaces the others. */
+      readonly resolution?: 'siblings' | 'last-write-wins';
+      readonly merge?: never;
+    }
+  | {
+      /** All are kept; a read's `value` is what `merge` makes of them, and `update` writes it back. */
+      readonly resolution: 'merge';
+      readonly merge: MergeFunction<V>;
+    };
+
+/** What calls through a handle do unless they say otherwise. */
+export interface BucketDefaults {
   /** The bucket type. Default 'default'. */
   readonly type?: string;
-  /** 'raw': Uint8Array (default) · 'text': string · 'json': anything JSON · or one's own. */
-  readonly codec?: 'raw' | 'text' | 'json' | Codec<V>;
-  /** How concurrent writes are resolved. Default 'siblings': all are kept and returned. */
-  readonly resolution?: 'siblings' | 'last-write-wins';
-  /** Default for puts through this handle. */
+  /** How long a put's value lives, in milliseconds. Default: for ever. */
   readonly ttlMs?: number | undefined;
+  /** A put that would leave more siblings is refused with TOO_MANY_SIBLINGS: 1 to 100. Default 100. */
+  readonly maxSiblings?: number;
   readonly r?: Quorum;
   readonly w?: Quorum;
   readonly pr?: Quorum;
   readonly pw?: Quorum;
   readonly dw?: Quorum;
+  readonly notfoundOk?: boolean;
+  readonly basicQuorum?: boolean;
 }
+
+export type BucketOptions<V> = BucketDefaults &
+  Resolution<V> & {
+    /**
+     * 'raw': Uint8Array (default) · 'text': string · 'json': anything JSON · 'msgpack': also bytes, dates, sets, typed
+     * arrays and bigints, in less room; maps come back as objects · or one's own.
+     */
+    readonly codec?: CodecName | Codec<V>;
+  };
 
 export interface Bucket<V> {
   readonly name: string;
@@ -177,13 +253,45 @@ export interface Bucket<V> {
    * Stores `value` under `key`; resolves once W replicas have stored it.
    * Pass the `causalContext` of the read this write answers: it replaces the siblings that read saw.
    * @throws {QuorumNotMetError} Fewer than W answered in time. Indefinite: the value may be stored, and a retry may leave it twice.
+   * @throws {PreconditionFailedError} `ifNoneMatch` or `ifMatch` does not hold. Definite.
    * Source: Dynamo §4.1 (context), §4.5 (W).
    */
   put(key: Key, value: V, options?: PutOptions): Promise<Receipt>;
   /** Puts a tombstone: the key reads as not found, with a context. */
   delete(key: Key, options?: DeleteOptions): Promise<Receipt>;
-  /** Streams the bucket's keys in byte order; deleted keys are skipped. */
-  scan(options?: ScanOptions): AsyncIterableIterator<ScanEntry<V>>;
+  /**
+   * Reads `key`, puts what `fn` makes of its value, with the read's context. No compare-and-swap: of two updates at the
+   * same time both take effect, as siblings. Resolves with nothing, and writes nothing, if `fn` gives undefined.
+   * @param fn - may be async: the store may be closed while it runs. What it throws, the update rejects with.
+   * @param options.timeoutMs - for read and write together; the time that `fn` takes is not counted
+   * @throws {ConflictError} The key has siblings, and the handle has no way to resolve them. Definite: nothing was stored.
+   */
+  update(
+    key: Key,
+    fn: (value: V | undefined) => V | undefined | PromiseLike<V | undefined>,
+    options?: UpdateOptions,
+  ): Promise<Receipt | undefined>;
+  /**
+   * Gets of many keys, a bounded number at a time. Each key, as it was given, has its own result: what `get` would
+   * resolve with, or the error it would reject with.
+   * @throws {InvalidArgumentError} A key is there twice, or an option is wrong: nothing was read.
+   */
+  getMany(keys: Iterable<Key>, options?: GetOptions): Promise<Map<Key, ReadResult<V> | Error>>;
+  /**
+   * Puts of many keys, a bounded number at a time. Each key, as it was given, has its own result: what `put` would
+   * resolve with, or the error it would reject with. The whole iterable is taken before anything is sent; leave keys
+   * and values unchanged until the call ends.
+   * @param options - for every entry that does not say otherwise
+   * @throws {InvalidArgumentError} A key is there twice, or an option is wrong: nothing was stored.
+   */
+  putMany(entries: Iterable<PutEntry<V>>, options?: PutManyOptions): Promise<Map<Key, Receipt | Error>>;
+  /**
+   * Streams the bucket's keys in byte order; deleted keys are skipped. A key that is there from beginning to end is
+   * given once, whatever is written meanwhile; one that comes or goes meanwhile may or may not be given.
+   * @throws {QuorumUnavailableError} @throws {QuorumNotMetError} @throws {TimeoutError} Partitions could not be read,
+   *   `error.partitions`: before the first entry, or where they were lost on the way. Not with `partial: true`.
+   */
+  scan(options?: ScanOptions): Scan<V>;
 }
 
 export type NodeState = 'up' | 'suspect' | 'down' | 'joining' | 'leaving';
@@ -235,8 +343,15 @@ export interface Admin {
 }
 
 export interface Store extends AsyncDisposable {
-  /** A handle on a bucket; buckets need no creation. */
-  bucket<V = Uint8Array>(name: string, options?: BucketOptions<V>): Bucket<V>;
+  /** A handle on a bucket; buckets need no creation. Without a codec, values are Uint8Array. */
+  bucket<V extends Uint8Array = Uint8Array>(
+    name: string,
+    options?: BucketOptions<V> & { readonly codec?: 'raw' },
+  ): Bucket<V>;
+  /** A handle on a bucket whose values are text. */
+  bucket<V extends string = string>(name: string, options: BucketOptions<V> & { readonly codec: 'text' }): Bucket<V>;
+  /** A handle on a bucket whose values are of type V: `store.bucket<Cart>('carts', { codec: 'json' })`. */
+  bucket<V>(name: string, options: BucketOptions<V> & { readonly codec: 'json' | 'msgpack' | Codec<V> }): Bucket<V>;
   /**
    * Streams the names of the buckets of a type that have at least one key, each once, shorter names first, those of one
    * length in byte order. Costs a request per bucket and partition. `timeoutMs` is for each of them.

@@ -3,7 +3,7 @@
  * results and errors. What each call promises stands in `api.ts`.
  */
 
-import { EMPTY, utf8 } from '../base/bytes.js';
+import { EMPTY } from '../base/bytes.js';
 import { AbortedError, ClosedError, InvalidArgumentError, ValueTooLargeError } from '../base/errors.js';
 import { EMPTY_CONTEXT } from '../clocks/causal-context.js';
 import { ZERO_TIMESTAMP } from '../clocks/timestamp.js';
@@ -12,6 +12,7 @@ import { encodeContext, type SeenContext } from '../codec/context.js';
 import { bucketPrefix, type KeyHash, keyHash, locateKey, setPartition } from '../codec/key.js';
 import { decodeToken } from '../codec/token.js';
 import type { OperationFailure } from '../messages/coordinator-messages.js';
+import type { PutCondition } from '../messages/object-request.js';
 import type { Histogram } from '../metrics/histogram.js';
 import { partitionOf } from '../ring/token.js';
 import type {
@@ -21,29 +22,38 @@ import type {
   DeleteOptions,
   GetOptions,
   Key,
+  PutEntry,
+  PutManyOptions,
   PutOptions,
   Quorum,
   ReadResult,
   Receipt,
-  ScanEntry,
+  Scan,
   ScanOptions,
+  UpdateOptions,
 } from './api.js';
 import { begin, type Call } from './calls.js';
 import type { Client, GetOutcome, PutOutcome, Settle } from './client.js';
 import { errorOf } from './failures.js';
+import { answerEach, entriesByKey, type KeyedCall, keysOnce } from './many.js';
 import {
   checkDurable,
+  checkMaxSiblings,
   checkNames,
+  checkSignal,
   checkTimeout,
   checkTtl,
   defaultQuorum,
+  flag,
   type Quorums,
   quorumOf,
   show,
+  textBytes,
 } from './options.js';
 import { ObjectRead, type Reading } from './read-result.js';
 import { PutReceipt } from './receipt.js';
 import { scanBucket } from './scan.js';
+import { readAndWrite } from './update.js';
 import { codecOf } from './value-codecs.js';
 
 /** What every handle of a store shares. */
@@ -54,6 +64,8 @@ export interface BucketHome {
   readonly quorums: Partial<Record<keyof Quorums, Quorum>>;
   readonly timeoutMs: number;
   readonly maxValueBytes: number;
+  /** Operations that the client has under way at a time; more are refused. */
+  readonly maxInFlight: number;
   /** False where nothing can be made durable: then dw must be 0. */
   readonly canBeDurable: boolean;
   readonly gets: Histogram;
@@ -61,7 +73,7 @@ export interface BucketHome {
   /** Monotonic milliseconds. */
   now(): number;
   wallClock(): number;
-  /** The client, to be called within `run`. @throws {ClosedError} */
+  /** The client; what sends something is to be called within `run`. */
   client(): Client;
   /**
    * Runs `act` where the client's context may be used, and sees that what it sends leaves.
@@ -73,8 +85,22 @@ export interface BucketHome {
   compound<T>(work: () => Promise<T>): Promise<T>;
 }
 
-const BUCKET_OPTIONS = new Set(['type', 'codec', 'resolution', 'ttlMs', 'r', 'w', 'pr', 'pw', 'dw']);
-const GET_OPTIONS = new Set(['r', 'pr', 'timeoutMs', 'signal']);
+const BUCKET_OPTIONS = new Set([
+  'type',
+  'codec',
+  'resolution',
+  'merge',
+  'notfoundOk',
+  'basicQuorum',
+  'maxSiblings',
+  'ttlMs',
+  'r',
+  'w',
+  'pr',
+  'pw',
+  'dw',
+]);
+const GET_OPTIONS = new Set(['r', 'pr', 'notfoundOk', 'basicQuorum', 'timeoutMs', 'signal']);
 const PUT_OPTIONS = new Set([
   'causalContext',
   'w',
@@ -83,9 +109,13 @@ const PUT_OPTIONS = new Set([
   'metadata',
   'contentType',
   'ttlMs',
+  'ifNoneMatch',
+  'ifMatch',
   'timeoutMs',
   'signal',
 ]);
+const PUT_MANY_OPTIONS = new Set([...PUT_OPTIONS].filter((name) => name !== 'causalContext' && name !== 'ifMatch'));
+const UPDATE_OPTIONS = new Set([...GET_OPTIONS, ...PUT_MANY_OPTIONS].filter((name) => name !== 'ifNoneMatch'));
 const DELETE_OPTIONS = new Set(['causalContext', 'r', 'w', 'pw', 'dw', 'timeoutMs', 'signal']);
 /** What content type and metadata may take together, encoded. */
 const MAX_HEADER_BYTES = 65_536;
@@ -94,14 +124,16 @@ const NO_OPTIONS = {};
 const SHARES_MEMORY_BELOW = 16_384;
 const NO_METADATA: Readonly<Record<string, string>> = {};
 
-/** What a put stores. */
+/** What a put stores, and on what condition. */
 interface Content {
+  readonly condition: PutCondition;
+  readonly ifMatch: Uint8Array;
   readonly body: Uint8Array;
   readonly tombstone: boolean;
   readonly ttlMs: number;
 }
 
-const TOMBSTONE: Content = { body: EMPTY, tombstone: true, ttlMs: 0 };
+const TOMBSTONE: Content = { condition: 'none', ifMatch: EMPTY, body: EMPTY, tombstone: true, ttlMs: 0 };
 
 /** A key in the form in which it travels, and its hash. */
 export interface PlacedKey {
@@ -117,7 +149,11 @@ export class BucketHandle<V> implements Bucket<V> {
   private readonly reading: Reading<V>;
   private readonly lastWriteWins: boolean;
   private readonly ttlMs: number;
+  /** 0: the nodes' own limit. */
+  private readonly maxSiblings: number;
   private readonly quorums: Quorums;
+  private readonly notfoundOk: boolean;
+  private readonly basicQuorum: boolean;
   private readonly typeBytes: Uint8Array;
   private readonly bucketBytes: Uint8Array;
   /** What every located key of the bucket begins with. */
@@ -132,18 +168,26 @@ export class BucketHandle<V> implements Bucket<V> {
     if (typeof type !== 'string' || type === '') {
       throw new InvalidArgumentError(`a bucket's type must be a text that is not empty, not ${show(type)}`);
     }
-    if (resolution !== 'siblings' && resolution !== 'last-write-wins') {
-      throw new InvalidArgumentError(`resolution must be 'siblings' or 'last-write-wins', not ${show(resolution)}`);
+    if (resolution !== 'siblings' && resolution !== 'last-write-wins' && resolution !== 'merge') {
+      throw new InvalidArgumentError(
+        `resolution must be 'siblings', 'merge' or 'last-write-wins', not ${show(resolution)}`,
+      );
+    }
+    if ((resolution === 'merge') !== (typeof options.merge === 'function')) {
+      throw new InvalidArgumentError("resolution: 'merge' and a function as merge go together: give both, or neither");
     }
     this.home = home;
     this.name = name;
     this.type = type;
     this.codec = codecOf(options.codec);
     this.lastWriteWins = resolution === 'last-write-wins';
-    this.reading = { codec: this.codec, lastWriteWins: this.lastWriteWins };
+    this.reading = { codec: this.codec, lastWriteWins: this.lastWriteWins, merge: options.merge };
     this.ttlMs = checkTtl(options.ttlMs);
-    this.typeBytes = utf8(type);
-    this.bucketBytes = utf8(name);
+    this.maxSiblings = checkMaxSiblings(options.maxSiblings);
+    this.notfoundOk = flag('notfoundOk', options.notfoundOk) ?? true;
+    this.basicQuorum = flag('basicQuorum', options.basicQuorum) ?? false;
+    this.typeBytes = textBytes("a bucket's type", type);
+    this.bucketBytes = textBytes("a bucket's name", name);
     const of = (which: keyof Quorums) => {
       const asked = options[which] === undefined ? home.quorums[which] : options[which];
       return quorumOf(which, asked === undefined ? defaultQuorum(which, home.n) : asked, home.n);
@@ -156,15 +200,23 @@ export class BucketHandle<V> implements Bucket<V> {
   }
 
   get(key: Key, options: GetOptions = NO_OPTIONS): Promise<ReadResult<V>> {
+    return this.getAs(key, options, false);
+  }
+
+  put(key: Key, value: V, options: PutOptions = NO_OPTIONS): Promise<Receipt> {
+    return this.putAs(key, value, options, false);
+  }
+
+  private getAs(key: Key, options: GetOptions, ofCompound: boolean): Promise<ReadResult<V>> {
     // One promise a call: an async function would add two, and the client's thread is the first to be full.
     return new Promise((resolve, reject) => {
       if (options !== NO_OPTIONS) checkNames('get', options, GET_OPTIONS);
       const { located, hash } = this.place(key);
-      this.read(located, options, new GetCaller(this.home, hash, this.reading, resolve, reject));
+      this.read(located, options, new GetCaller(this.home, hash, this.reading, resolve, reject), ofCompound);
     });
   }
 
-  put(key: Key, value: V, options: PutOptions = NO_OPTIONS): Promise<Receipt> {
+  private putAs(key: Key, value: V, options: PutOptions, ofCompound: boolean): Promise<Receipt> {
     return new Promise((resolve, reject) => {
       if (options !== NO_OPTIONS) checkNames('put', options, PUT_OPTIONS);
       const placed = this.place(key);
@@ -172,11 +224,60 @@ export class BucketHandle<V> implements Bucket<V> {
       checkHeaders(contentType, metadata);
       const body = this.body(contentType, metadata, this.codec.encode(value));
       const ttlMs = options.ttlMs === undefined ? this.ttlMs : checkTtl(options.ttlMs);
-      const given =
-        options.causalContext === undefined ? NOTHING_SEEN : decodeToken(options.causalContext, placed.hash);
+      const { ifMatch, ifNoneMatch, causalContext = ifMatch } = options;
+      const given = causalContext === undefined ? NOTHING_SEEN : decodeToken(causalContext, placed.hash);
+      const condition = conditionOf(ifNoneMatch, ifMatch);
+      const matched = ifMatch === undefined ? EMPTY : contextBytes(decodeToken(ifMatch, placed.hash));
       const caller = new PutCaller(this.home, placed.hash, given, resolve, reject);
-      this.write(placed, given, { body, tombstone: false, ttlMs }, options, caller);
+      const content = { body, tombstone: false, ttlMs, condition, ifMatch: matched };
+      this.write(placed, given, content, options, caller, ofCompound);
     });
+  }
+
+  async update(
+    key: Key,
+    fn: (value: V | undefined) => V | undefined | PromiseLike<V | undefined>,
+    options: UpdateOptions = NO_OPTIONS,
+  ): Promise<Receipt | undefined> {
+    checkNames('update', options, UPDATE_OPTIONS);
+    if (typeof fn !== 'function') {
+      throw new InvalidArgumentError(`update needs a function of the value, not ${show(fn)}`);
+    }
+    this.checkWrite(options);
+    this.checkRead(options);
+    const { r, pr, notfoundOk, basicQuorum, timeoutMs = this.home.timeoutMs, ...writing } = options;
+    const reading = pick({ r, pr, notfoundOk, basicQuorum, signal: options.signal });
+    return readAndWrite(this.home, fn, {
+      timeoutMs: checkTimeout(timeoutMs)!,
+      signal: options.signal,
+      read: (leftMs) => this.getAs(key, { ...reading, timeoutMs: leftMs }, true),
+      write: (value, causalContext, leftMs, ofCompound) =>
+        this.putAs(key, value, { ...writing, causalContext, timeoutMs: leftMs }, ofCompound),
+    });
+  }
+
+  async getMany(keys: Iterable<Key>, options: GetOptions = NO_OPTIONS): Promise<Map<Key, ReadResult<V> | Error>> {
+    checkNames('getMany', options, GET_OPTIONS);
+    this.checkRead(options);
+    const calls = keysOnce('getMany', keys).map(
+      (key): KeyedCall<ReadResult<V>> => ({ key, make: () => this.getAs(key, options, true) }),
+    );
+    return this.home.compound(() => answerEach(calls, this.home.maxInFlight));
+  }
+
+  async putMany(
+    entries: Iterable<PutEntry<V>>,
+    options: PutManyOptions = NO_OPTIONS,
+  ): Promise<Map<Key, Receipt | Error>> {
+    checkNames('putMany', options, PUT_MANY_OPTIONS);
+    this.checkWrite(options);
+    const calls = entriesByKey(entries).map(
+      ({ key, value, ...own }): KeyedCall<Receipt> => ({
+        key,
+        make: () => this.putAs(key, value, { ...options, ...own }, true),
+      }),
+    );
+    return this.home.compound(() => answerEach(calls, this.home.maxInFlight));
   }
 
   async delete(key: Key, options: DeleteOptions = NO_OPTIONS): Promise<Receipt> {
@@ -187,10 +288,7 @@ export class BucketHandle<V> implements Bucket<V> {
   }
 
   private async readAndDelete(placed: PlacedKey, options: DeleteOptions): Promise<Receipt> {
-    // What is wrong with the write must not show only after the read.
-    this.quorum('w', options.w);
-    this.quorum('pw', options.pw);
-    checkDurable(this.quorum('dw', options.dw), this.home.canBeDurable);
+    this.checkWrite(options);
     const deadline = this.home.now() + (checkTimeout(options.timeoutMs) ?? this.home.timeoutMs);
     const seen = (await this.readFor(placed, options)).causalContext;
     const given = seen === undefined ? NOTHING_SEEN : decodeToken(seen, placed.hash);
@@ -211,7 +309,7 @@ export class BucketHandle<V> implements Bucket<V> {
     });
   }
 
-  scan(options: ScanOptions = NO_OPTIONS): AsyncIterableIterator<ScanEntry<V>> {
+  scan(options: ScanOptions = NO_OPTIONS): Scan<V> {
     return scanBucket(this.home, {
       type: this.typeBytes,
       bucket: this.bucketBytes,
@@ -245,15 +343,40 @@ export class BucketHandle<V> implements Bucket<V> {
     });
   }
 
-  private read(located: Uint8Array, options: GetOptions, caller: GetCaller<V>): void {
+  /** What is wrong with a read is found before any of it is done. */
+  private checkRead(options: GetOptions): void {
+    this.quorum('r', options.r);
+    this.quorum('pr', options.pr);
+    flag('notfoundOk', options.notfoundOk);
+    flag('basicQuorum', options.basicQuorum);
+    checkTimeout(options.timeoutMs);
+    checkSignal(options.signal);
+  }
+
+  /** What is wrong with a write must not show only after the read, or when half of its kind are done. */
+  private checkWrite(options: Omit<PutOptions, 'causalContext'>): void {
+    this.quorum('w', options.w);
+    this.quorum('pw', options.pw);
+    checkDurable(this.quorum('dw', options.dw), this.home.canBeDurable);
+    checkTtl(options.ttlMs);
+    checkTimeout(options.timeoutMs);
+    checkSignal(options.signal);
+    conditionOf(options.ifNoneMatch, options.ifMatch);
+    const { contentType = this.codec.contentType, metadata = NO_METADATA } = options;
+    checkHeaders(contentType, metadata);
+  }
+
+  private read(located: Uint8Array, options: GetOptions, caller: GetCaller<V>, ofCompound = false): void {
     const request = {
       type: 'get' as const,
       key: located,
       r: this.quorum('r', options.r),
       pr: this.quorum('pr', options.pr),
+      notfoundOk: flag('notfoundOk', options.notfoundOk) ?? this.notfoundOk,
+      basicQuorum: flag('basicQuorum', options.basicQuorum) ?? this.basicQuorum,
       timeoutMs: checkTimeout(options.timeoutMs) ?? this.home.timeoutMs,
     };
-    begin(this.home, options.signal, caller, (client) => client.get(request, caller));
+    begin(this.home, options.signal, caller, (client) => client.get(request, caller), ofCompound);
   }
 
   private write(
@@ -272,10 +395,13 @@ export class BucketHandle<V> implements Bucket<V> {
       dw,
       timeoutMs: checkTimeout(options.timeoutMs) ?? this.home.timeoutMs,
       key: placed.located,
-      causalContext: given === NOTHING_SEEN ? EMPTY : encodeContext(given.context, given.highestTimestamp),
+      causalContext: given === NOTHING_SEEN ? EMPTY : contextBytes(given),
       minting: this.lastWriteWins ? ('last-write-wins' as const) : ('siblings' as const),
       tombstone: content.tombstone,
       ttlMs: content.ttlMs,
+      condition: content.condition,
+      ifMatch: content.ifMatch,
+      maxSiblings: this.maxSiblings,
       body: content.body,
     };
     begin(this.home, options.signal, caller, (client) => client.put(request, caller), ofCompound);
@@ -388,12 +514,31 @@ class PutCaller extends Caller<PutOutcome> {
   }
 }
 
+/** Only what is there: an option that is left out is not the same as one that is undefined. */
+function pick(options: { [name in keyof GetOptions]: GetOptions[name] | undefined }): GetOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
 /** A small record lies among many in one stretch of memory; a copy lets a result that is kept not keep all of them. */
 function kept(record: Uint8Array): Uint8Array {
   if (record.length === 0 || record.length >= SHARES_MEMORY_BELOW) return record;
   const copy = Buffer.allocUnsafe(record.length);
   copy.set(record);
   return copy;
+}
+
+function contextBytes(seen: SeenContext): Uint8Array {
+  return encodeContext(seen.context, seen.highestTimestamp);
+}
+
+/** @throws {InvalidArgumentError} */
+function conditionOf(ifNoneMatch: boolean | undefined, ifMatch: string | undefined): PutCondition {
+  flag('ifNoneMatch', ifNoneMatch);
+  if (ifMatch === undefined) return ifNoneMatch === true ? 'if-none-match' : 'none';
+  if (ifNoneMatch === true) {
+    throw new InvalidArgumentError('ifMatch and ifNoneMatch rule each other out: give one of them');
+  }
+  return 'if-match';
 }
 
 function checkHeaders(contentType: string, metadata: Readonly<Record<string, string>>): void {

@@ -85,6 +85,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   private readonly id: WriterId;
   private sequence = 0;
   private sweeping = false;
+  private sweepDue = 0;
   private onIdle: (() => void) | null = null;
 
   constructor(options: ClientOptions, context: ActorContext) {
@@ -129,6 +130,9 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
       earlier: NONE,
       expiresAtMs: this.context.wallClock() + timeoutMs + CLOCK_ALLOWANCE_MS,
       minting: request.minting,
+      condition: request.condition,
+      ifMatch: request.ifMatch,
+      maxSiblings: request.maxSiblings,
       tombstone: request.tombstone,
       ttlMs: request.ttlMs,
       body: request.body,
@@ -192,6 +196,11 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     }
     if (pending.request.type === 'put' && !neverReceived(failure)) {
       pending.indefinite = true;
+      // If it was minted, others may have built on it since: minted again elsewhere, it would undo what they did.
+      if (pending.request.put.condition !== 'none') {
+        this.fail(ticket, pending, 'not-met', false);
+        return;
+      }
       this.renewAttempt(pending);
     }
     this.send(ticket, pending);
@@ -199,11 +208,16 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
 
   timer(): void {
     const now = this.context.now();
+    // Much too late: the application has held the thread. What was answered meanwhile is heard first.
+    if (now > this.sweepDue + SLACK_MS) {
+      this.sweepAfter(SLACK_MS);
+      return;
+    }
     this.pending.forEach((pending, ticket) => {
       if (now >= pending.deadline) this.fail(ticket, pending, 'timeout', pending.request.type !== 'put');
     });
     this.sweeping = this.pending.size > 0;
-    if (this.sweeping) this.context.after(SWEEP_MS, SWEEP);
+    if (this.sweeping) this.sweepAfter(SWEEP_MS);
   }
 
   /** Gives up a request, as its caller wished. @returns false if it had been settled. */
@@ -237,9 +251,14 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     this.send(ticket, pending);
     if (!this.sweeping) {
       this.sweeping = true;
-      this.context.after(SWEEP_MS, SWEEP);
+      this.sweepAfter(SWEEP_MS);
     }
     return ticket;
+  }
+
+  private sweepAfter(delayMs: number): void {
+    this.sweepDue = this.context.now() + delayMs;
+    this.context.after(delayMs, SWEEP);
   }
 
   private reachable(partition: number): number {
@@ -266,8 +285,19 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   /** A coordinator's failure is final, unless it is certain that nothing happened and another may do better. */
   private failOrGoOn(ticket: number, pending: Pending, failure: OperationFailure): void {
     const elsewhere = failure.definite && (failure.why === 'unavailable' || failure.why === 'overloaded');
-    if (elsewhere && this.context.now() < pending.deadline - SLACK_MS) {
+    // The vnode that was to mint is gone with the put in hand: only a new attempt can void what may have come of it.
+    // Not where a condition was to hold: see `failed`.
+    const lost =
+      pending.request.type === 'put' &&
+      pending.request.put.condition === 'none' &&
+      !failure.definite &&
+      failure.why === 'unavailable';
+    if ((elsewhere || lost) && this.context.now() < pending.deadline - SLACK_MS) {
       pending.refused = failure.why === 'overloaded';
+      if (lost) {
+        pending.indefinite = true;
+        this.renewAttempt(pending);
+      }
       this.send(ticket, pending);
       return;
     }

@@ -7,7 +7,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { isAbsolute, join, resolve } from 'node:path';
+import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { InvalidArgumentError, OptionsMismatchError, UnknownFormatError } from '../base/errors.js';
 import { makeDirectory, syncDirectory } from '../storage/durable-directory.js';
 import { storageError } from '../storage/storage-errors.js';
@@ -89,10 +89,11 @@ export async function openDataDirectory(
     const nodePath = (node: NodeEntry): string => resolve(directory, node.path);
     requireDistinct([directory, ...content.nodes.map(nodePath)]);
     for (const node of content.nodes) {
-      if (!isAbsolute(node.path)) continue;
+      const path = nodePath(node);
+      if (isWithin(directory, path)) continue;
       // Elsewhere, the lock on the store's own directory does not cover it.
-      makeDirectory(node.path);
-      locks.push(await lockDirectory(node.path));
+      makeDirectory(path);
+      locks.push(await lockDirectory(path));
     }
     const manifest = stored ?? writeManifest(directory, content);
     return { path: directory, manifest, isNew: stored === undefined, nodePath, close };
@@ -100,6 +101,12 @@ export async function openDataDirectory(
     close();
     throw directoryError(error, directory);
   }
+}
+
+/** True if `path` lies below `directory`; both absolute. */
+function isWithin(directory: string, path: string): boolean {
+  const way = relative(directory, path);
+  return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }
 
 /** The manifest, or undefined if the directory is empty. Throws if it is neither a store nor empty. */

@@ -21,6 +21,7 @@ import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, unlinkSyn
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LockedError } from '../base/errors.js';
+import { SYSTEM_BOOT } from './boot-id.js';
 
 export interface DirectoryLock {
   /** Gives the directory free. Idempotent. */
@@ -111,7 +112,7 @@ function startOf(pid: number): string | undefined {
 }
 
 /** Of this boot of the machine; '-' where the system tells none: then a claim from before a restart is told by its id. */
-const BOOT = contentOf('/proc/sys/kernel/random/boot_id')?.trim() ?? '-';
+const BOOT = SYSTEM_BOOT ?? '-';
 const NAMESPACE = namespaceOf('/proc/self/ns/pid');
 
 function namespaceOf(link: string): string {

@@ -2,10 +2,12 @@
 import {
   CorruptError,
   OverloadedError,
+  PreconditionFailedError,
   type QuoralError,
   QuorumNotMetError,
   QuorumUnavailableError,
   StorageFailedError,
+  StorageFullError,
   TimeoutError,
   TooManySiblingsError,
   ValueTooLargeError,
@@ -52,6 +54,16 @@ export function errorOf(operation: 'get' | 'put' | 'scan', failure: OperationFai
     case 'object-too-large':
       return new ValueTooLargeError(
         'the siblings of this key would be too large together; read it, resolve them, and put with the causalContext of that read',
+      );
+    case 'precondition-failed':
+      return new PreconditionFailedError(
+        `the key is not as the put's condition wants it${end}; read it again, and decide anew`,
+        { definite },
+      );
+    case 'storage-full':
+      return new StorageFullError(
+        `too few replicas have room for the write: ${got} of ${wanted}${end}; free space on the disks of the nodes`,
+        { definite },
       );
     case 'too-many-siblings':
       return new TooManySiblingsError(

@@ -3,6 +3,7 @@
  * refused here, with a message that says what to do, before anything is sent.
  */
 import { inspect } from 'node:util';
+import { isWellFormed, utf8 } from '../base/bytes.js';
 import { InvalidArgumentError } from '../base/errors.js';
 import type { Member } from '../ring/ring.js';
 import type { NodeOptions, OpenOptions, Quorum } from './api.js';
@@ -37,6 +38,8 @@ export const DEFAULT_PARTITIONS = 64;
 /** A lane per pair of threads: memory grows with the square of the nodes. */
 export const MAX_NODES = 32;
 const MAX_VALUE_BYTES = 64 * 2 ** 20;
+/** A put that would leave more siblings is refused. Riak refuses at 100, too. */
+export const MAX_SIBLINGS = 100;
 const MAX_TIMEOUT_MS = 3_600_000;
 
 const OPEN_OPTIONS = new Set([
@@ -157,6 +160,17 @@ export function checkTtl(ttlMs: number | undefined): number {
   return Math.floor(ttlMs);
 }
 
+/** Most siblings that puts may leave; 0 if nobody says. @throws {InvalidArgumentError} */
+export function checkMaxSiblings(maxSiblings: number | undefined): number {
+  return integer('maxSiblings', maxSiblings, 1, MAX_SIBLINGS) ?? 0;
+}
+
+/** @throws {InvalidArgumentError} It is neither true nor false. */
+export function flag(name: string, value: boolean | undefined): boolean | undefined {
+  if (value === undefined || typeof value === 'boolean') return value;
+  throw new InvalidArgumentError(`${name} must be true or false, not ${show(value)}`);
+}
+
 /** True if nodes can flush what they store: then dw may be above 0. */
 export function canBeDurable({ path, sync }: Pick<CheckedOptions, 'path' | 'sync'>): boolean {
   return path !== undefined && sync === 'full';
@@ -167,6 +181,14 @@ export function checkDurable(dw: number, canBeDurable: boolean): void {
   if (dw === 0 || canBeDurable) return;
   throw new InvalidArgumentError(
     "dw above 0 needs storage that can be flushed: open the store with a path and sync: 'full', or leave dw at 0",
+  );
+}
+
+/** The UTF-8 of a text. @throws {InvalidArgumentError} It has none, so that other texts would be the same. */
+export function textBytes(what: string, text: string): Uint8Array {
+  if (isWellFormed(text)) return utf8(text);
+  throw new InvalidArgumentError(
+    `${what} has half of a surrogate pair, which is no text: pass bytes, or mend ${show(text)}`,
   );
 }
 

@@ -6,12 +6,14 @@ import { decodeSoundRecord } from '../codec/record.js';
 import { encodeToken } from '../codec/token.js';
 import { highestTimestamp, isAbsent, lastWrite, visibleSiblings } from '../objects/resolution.js';
 import type { StoredObject, Sibling as StoredSibling } from '../objects/stored-object.js';
-import type { Codec, ReadResult, Sibling } from './api.js';
+import type { Codec, MergeFunction, ReadResult, Sibling } from './api.js';
 
 /** How a bucket handle makes results of records. */
 export interface Reading<V> {
   readonly codec: Codec<V>;
   readonly lastWriteWins: boolean;
+  /** Makes one value of siblings; undefined where they are left to the application. */
+  readonly merge: MergeFunction<V> | undefined;
 }
 
 export class ObjectRead<V> implements ReadResult<V> {
@@ -22,6 +24,7 @@ export class ObjectRead<V> implements ReadResult<V> {
   #object: StoredObject | undefined;
   #visible: readonly StoredSibling[] | undefined;
   #siblings: readonly Sibling<V>[] | undefined;
+  #merged: { readonly value: V } | undefined;
 
   /**
    * @param record - the merged record, empty if no replica has one
@@ -41,6 +44,10 @@ export class ObjectRead<V> implements ReadResult<V> {
   get value(): V | undefined {
     const visible = this.#seen();
     if (visible.length === 0) return undefined;
+    if (visible.length > 1 && this.#reading.merge !== undefined) {
+      this.#merged ??= { value: this.#reading.merge(this.siblings) };
+      return this.#merged.value;
+    }
     if (visible.length > 1) {
       throw new ConflictError(
         `the key has ${visible.length} siblings; read \`siblings\`, resolve them, and put the result with this read's causalContext`,
@@ -64,9 +71,9 @@ export class ObjectRead<V> implements ReadResult<V> {
   /** Prints as what it is, in a console and as JSON. */
   toJSON(): object {
     const { found, siblings, causalContext } = this;
-    return siblings.length > 1
-      ? { found, siblings, causalContext }
-      : { found, value: siblings[0]?.value, causalContext };
+    if (siblings.length < 2) return { found, value: siblings[0]?.value, causalContext };
+    if (this.#reading.merge === undefined) return { found, siblings, causalContext };
+    return { found, value: this.value, siblings, causalContext };
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): object {

@@ -2,18 +2,24 @@
  * A scan of a bucket: the merge of its partitions' pages, in byte order of the keys. Each partition is read page by
  * page as the consumer takes entries; so a scan holds a page a partition, and waits when its consumer does.
  */
-import { compareBytes, textOf, utf8 } from '../base/bytes.js';
-import { AbortedError, InvalidArgumentError } from '../base/errors.js';
+import { compareBytes, textOf } from '../base/bytes.js';
+import {
+  AbortedError,
+  InvalidArgumentError,
+  QuorumNotMetError,
+  QuorumUnavailableError,
+  TimeoutError,
+} from '../base/errors.js';
 import { Heap } from '../base/heap.js';
 import { bucketRange, decodeLocatedKey, type KeyRange, keyHash } from '../codec/key.js';
 import type { OperationFailure } from '../messages/coordinator-messages.js';
 import type { ListedEntry } from '../messages/vnode-messages.js';
-import type { Key, ScanEntry, ScanOptions } from './api.js';
+import type { Key, Scan, ScanEntry, ScanOptions } from './api.js';
 import type { BucketHome } from './bucket.js';
 import { begin, type Call } from './calls.js';
 import type { PageOutcome, Settle } from './client.js';
 import { errorOf } from './failures.js';
-import { checkNames, checkSignal, checkTimeout, quorumOf, show } from './options.js';
+import { checkNames, checkSignal, checkTimeout, flag, quorumOf, show, textBytes } from './options.js';
 import { ObjectRead, type Reading } from './read-result.js';
 
 export interface ScanRequest<V> {
@@ -33,6 +39,7 @@ const SCAN_OPTIONS = new Set([
   'limit',
   'values',
   'after',
+  'partial',
   'r',
   'timeoutMs',
   'signal',
@@ -49,6 +56,9 @@ export interface PageOptions {
   readonly signal: AbortSignal | undefined;
 }
 
+/** What keeps a partition from being read while others can be. */
+type OutOfReach = QuorumUnavailableError | QuorumNotMetError | TimeoutError;
+
 /** What is known of one partition: a page, and from where to go on. */
 interface Stream {
   readonly partition: number;
@@ -60,16 +70,15 @@ interface Stream {
 }
 
 /** @throws {InvalidArgumentError} at once if an option is wrong. */
-export function scanBucket<V>(home: BucketHome, request: ScanRequest<V>): AsyncIterableIterator<ScanEntry<V>> {
+export function scanBucket<V>(home: BucketHome, request: ScanRequest<V>): Scan<V> {
   const { options } = request;
   checkNames('scan', options, SCAN_OPTIONS);
   const limit = options.limit ?? Number.POSITIVE_INFINITY;
   if (options.limit !== undefined && (!Number.isInteger(limit) || limit < 0)) {
     throw new InvalidArgumentError(`limit must be an integer of 0 or more, not ${show(options.limit)}`);
   }
-  if (options.values !== undefined && typeof options.values !== 'boolean') {
-    throw new InvalidArgumentError(`values must be true or false, not ${show(options.values)}`);
-  }
+  flag('values', options.values);
+  flag('partial', options.partial);
   checkSignal(options.signal);
   const bounds = {
     prefix: keyBytes('prefix', options.prefix),
@@ -86,7 +95,41 @@ export function scanBucket<V>(home: BucketHome, request: ScanRequest<V>): AsyncI
   }
   const r = options.r === undefined ? request.r : quorumOf('r', options.r, home.n);
   const timeoutMs = checkTimeout(options.timeoutMs) ?? home.timeoutMs;
-  return entriesOf(home, request, streams, limit, { r, timeoutMs, signal: options.signal });
+  const missed = new Map<number, OutOfReach>();
+  return new RunningScan(
+    entriesOf(home, request, streams, limit, { r, timeoutMs, signal: options.signal }, missed),
+    missed,
+  );
+}
+
+class RunningScan<V> implements Scan<V> {
+  readonly #entries: AsyncGenerator<ScanEntry<V>, void, undefined>;
+  readonly #missed: ReadonlyMap<number, OutOfReach>;
+
+  constructor(entries: AsyncGenerator<ScanEntry<V>, void, undefined>, missed: ReadonlyMap<number, OutOfReach>) {
+    this.#entries = entries;
+    this.#missed = missed;
+  }
+
+  get unreachable(): readonly number[] {
+    return ascending(this.#missed);
+  }
+
+  next(): Promise<IteratorResult<ScanEntry<V>, void>> {
+    return this.#entries.next();
+  }
+
+  return(): Promise<IteratorResult<ScanEntry<V>, void>> {
+    return this.#entries.return();
+  }
+
+  throw(error: unknown): Promise<IteratorResult<ScanEntry<V>, void>> {
+    return this.#entries.throw(error);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
 }
 
 async function* entriesOf<V>(
@@ -95,16 +138,30 @@ async function* entriesOf<V>(
   streams: readonly Stream[],
   limit: number,
   page: PageOptions,
+  missed: Map<number, OutOfReach>,
 ): AsyncGenerator<ScanEntry<V>, void, undefined> {
   if (limit === 0) return;
   const entriesPerPage = Math.min(PAGE_ENTRIES, limit);
-  const fetch = (stream: Stream) => fetchPage(home, stream, { ...page, limit: entriesPerPage });
+  const fetch = async (stream: Stream) => {
+    try {
+      await fetchPage(home, stream, { ...page, limit: entriesPerPage });
+    } catch (error) {
+      if (!isOutOfReach(error)) throw error;
+      stream.rest = null;
+      missed.set(stream.partition, error);
+    }
+  };
+  const giveUpIfIncomplete = () => {
+    if (missed.size > 0 && request.options.partial !== true) throw incomplete(missed, home.partitions);
+  };
   const heap = new Heap<Stream>((a, b) => compareKeys(a.entries[a.at]!.key, b.entries[b.at]!.key));
-  for (let first = 0; first < streams.length; first += CONCURRENCY) {
-    const some = streams.slice(first, first + CONCURRENCY);
+  const concurrency = Math.min(CONCURRENCY, home.maxInFlight);
+  for (let first = 0; first < streams.length; first += concurrency) {
+    const some = streams.slice(first, first + concurrency);
     await Promise.all(some.map(fetch));
     for (const stream of some) if (stream.at < stream.entries.length) heap.push(stream);
   }
+  giveUpIfIncomplete();
   let given = 0;
   for (let stream = heap.pop(); stream !== undefined; stream = heap.pop()) {
     if (page.signal?.aborted) throw aborted(page.signal.reason);
@@ -114,7 +171,10 @@ async function* entriesOf<V>(
       yield result;
       if (++given === limit) return;
     }
-    if (stream.at === stream.entries.length) await fetch(stream);
+    if (stream.at === stream.entries.length) {
+      await fetch(stream);
+      giveUpIfIncomplete();
+    }
     if (stream.at < stream.entries.length) heap.push(stream);
   }
 }
@@ -166,6 +226,29 @@ class PageCaller implements Settle<PageOutcome>, Call {
   abort(reason: unknown): void {
     this.reject(aborted(reason));
   }
+}
+
+function isOutOfReach(error: unknown): error is OutOfReach {
+  return error instanceof QuorumUnavailableError || error instanceof QuorumNotMetError || error instanceof TimeoutError;
+}
+
+/** What a scan fails with that would leave keys out; of several reasons the least certain. */
+function incomplete(missed: ReadonlyMap<number, OutOfReach>, of: number): OutOfReach {
+  const partitions = ascending(missed);
+  const errors = [...missed.values()];
+  const named = partitions.length > 8 ? `${partitions.slice(0, 8).join(', ')} …` : partitions.join(', ');
+  const text = (error: OutOfReach) =>
+    `${partitions.length} of ${of} partitions cannot be read (${named}): ${error.message}; or scan with partial: true, without them`;
+  const late = errors.find((error) => error instanceof TimeoutError);
+  if (late !== undefined) return new TimeoutError(text(late), { definite: true, partitions });
+  const few = errors.find((error) => error instanceof QuorumNotMetError);
+  if (few === undefined) return new QuorumUnavailableError(text(errors[0]!), { partitions });
+  const { got, wanted } = few;
+  return new QuorumNotMetError(text(few), { definite: true, partitions, got, wanted });
+}
+
+function ascending(missed: ReadonlyMap<number, OutOfReach>): number[] {
+  return [...missed.keys()].sort((a, b) => a - b);
 }
 
 function aborted(reason: unknown): AbortedError {
@@ -229,7 +312,7 @@ export function justAfter(key: Uint8Array): Uint8Array {
 
 function keyBytes(name: string, key: Key | undefined): Uint8Array | undefined {
   if (key === undefined) return undefined;
-  if (typeof key === 'string') return utf8(key);
+  if (typeof key === 'string') return textBytes(name, key);
   if (key instanceof Uint8Array) return key;
   throw new InvalidArgumentError(`${name} must be a string or a Uint8Array, not ${show(key)}`);
 }

@@ -2,7 +2,7 @@
  * The open store: handles on buckets, what the nodes and the ring look like, administration, and the way down.
  * Nodes live on worker threads (`ThreadGroup`); this thread keeps only the client.
  */
-import { InvalidArgumentError, StorageFailedError } from '../base/errors.js';
+import { InvalidArgumentError, StorageFailedError, StorageFullError } from '../base/errors.js';
 import { CLIENT_SLOT } from '../messages/addresses.js';
 import type { NodeControl, NodeStart } from '../messages/node-control.js';
 import { Histogram } from '../metrics/histogram.js';
@@ -20,15 +20,14 @@ import type {
   Store,
   StoreStats,
 } from './api.js';
+import { BOOT } from './boot-id.js';
 import { BucketHandle, type BucketHome, closed } from './bucket.js';
 import { listBuckets } from './bucket-list.js';
 import { Client } from './client.js';
-import { type CheckedOptions, canBeDurable, show } from './options.js';
+import { type CheckedOptions, canBeDurable, MAX_SIBLINGS, show } from './options.js';
 
 /** Operations that one coordinator has under way at a time. */
 const MAX_OPERATIONS = 10_000;
-/** A put that would leave more siblings is refused. Riak warns at 25 and refuses at 100, too. */
-const MAX_SIBLINGS = 100;
 /** All siblings of a key together may take so many of the largest values, and what goes with them. */
 const OBJECT_VALUES = 4;
 const OBJECT_OVERHEAD_BYTES = 2 ** 20;
@@ -61,6 +60,8 @@ export interface WorkerOptions {
   readonly entry?: URL;
   /** What the JavaScript heap of each may take, in MiB. Default: what Node gives it. */
   readonly heapMb?: number;
+  /** What the system was booted as. Default: what it says. */
+  readonly boot?: string;
 }
 
 export class EmbeddedStore implements Store {
@@ -94,6 +95,7 @@ export class EmbeddedStore implements Store {
       quorums: options.quorums,
       timeoutMs: options.timeoutMs,
       maxValueBytes: options.maxValueBytes,
+      maxInFlight: options.maxInFlight,
       canBeDurable: canBeDurable(options),
       gets: this.gets,
       puts: this.puts,
@@ -171,7 +173,15 @@ export class EmbeddedStore implements Store {
     const control = this.group.control<NodeControl>(node);
     const [counters, storage] = await Promise.allSettled([control.counters(), control.storage()]);
     if (counters.status !== 'fulfilled' || storage.status !== 'fulfilled') return undefined;
-    return [name, { ...counters.value, storedEntries: storage.value.entries, storedBytes: storage.value.bytes }];
+    return [
+      name,
+      {
+        ...counters.value,
+        storedEntries: storage.value.entries,
+        storedBytes: storage.value.bytes,
+        filesSetAside: storage.value.filesSetAside,
+      },
+    ];
   }
 
   close(): Promise<void> {
@@ -213,6 +223,7 @@ export class EmbeddedStore implements Store {
     const start: NodeStart = {
       path: paths[node]!,
       sync: options.sync,
+      boot: this.parts.workers?.boot ?? BOOT,
       primaries: ring.preferenceLists.map((list) => list.primaries),
       maxOperations: MAX_OPERATIONS,
       maxSiblings: MAX_SIBLINGS,
@@ -220,11 +231,11 @@ export class EmbeddedStore implements Store {
     };
     return this.group.start(node, start).catch((error: unknown) => {
       if (!(error instanceof ThreadStartError)) throw error;
+      if (this.closing !== undefined) throw closed();
       const { name } = ring.members[node]!;
-      throw new StorageFailedError(`node "${name}" could not be started: ${error.data.message}`, {
-        definite: true,
-        cause: error,
-      });
+      const message = `node "${name}" could not be started: ${error.data.message}`;
+      const Thrown = error.data.code === 'STORAGE_FULL' ? StorageFullError : StorageFailedError;
+      throw new Thrown(message, { definite: true, cause: error });
     });
   }
 
@@ -265,7 +276,9 @@ export class EmbeddedStore implements Store {
       return;
     }
     // A node in trouble may be so with every message: each kind of trouble is told once until the next kind.
-    const text = `${event.type}: ${event.error.message}`;
+    // What a storage has to say of itself needs no heading.
+    const heading = event.type === 'trouble' && event.what === 'storage' ? '' : `${event.type}: `;
+    const text = heading + event.error.message;
     if (this.lastErrors.get(event.thread) === text) return;
     this.lastErrors.set(event.thread, text);
     this.tell(event.thread, text);

@@ -1,16 +1,17 @@
 /** The codecs that a bucket can be opened with by name. */
 
+import { Packr } from 'msgpackr';
 import { textOf, utf8 } from '../base/bytes.js';
 import { InvalidArgumentError } from '../base/errors.js';
 import type { BucketOptions, Codec } from './api.js';
-import { show } from './options.js';
+import { show, textBytes } from './options.js';
 
 const raw: Codec<Uint8Array> = {
   contentType: 'application/octet-stream',
   encode(value) {
     if (value instanceof Uint8Array) return value;
     throw new InvalidArgumentError(
-      `the codec 'raw' stores a Uint8Array, not ${show(value)}; open the bucket with codec 'text' or 'json' for other values`,
+      `the codec 'raw' stores a Uint8Array, not ${show(value)}; open the bucket with codec 'text', 'json' or 'msgpack' for other values`,
     );
   },
   // A copy: what was read lies in memory shared with other messages.
@@ -20,7 +21,7 @@ const raw: Codec<Uint8Array> = {
 const text: Codec<string> = {
   contentType: 'text/plain; charset=utf-8',
   encode(value) {
-    if (typeof value === 'string') return utf8(value);
+    if (typeof value === 'string') return textBytes('the value', value);
     throw new InvalidArgumentError(`the codec 'text' stores a string, not ${show(value)}`);
   },
   decode(bytes) {
@@ -54,13 +55,42 @@ const json: Codec<unknown> = {
   },
 };
 
+/**
+ * Plain MessagePack objects, no records of msgpackr's own, so that others can read them. What MessagePack has no type
+ * for (sets, typed arrays, large integers) is kept in extensions, where without them it would come back as something else.
+ */
+const packr = new Packr({ useRecords: false, moreTypes: true, copyBuffers: true });
+
+const msgpack: Codec<unknown> = {
+  contentType: 'application/msgpack',
+  encode(value) {
+    if (value === undefined || typeof value === 'function') throw unstorable(value, '');
+    try {
+      return packr.pack(value);
+    } catch (error) {
+      throw unstorable(value, `: ${error instanceof Error ? error.message : error}`);
+    }
+  },
+  decode(bytes) {
+    try {
+      return packr.unpack(bytes);
+    } catch (error) {
+      throw unreadable('msgpack', `is not MessagePack: ${error instanceof Error ? error.message : error}`);
+    }
+  },
+};
+
+function unstorable(value: unknown, reason: string): InvalidArgumentError {
+  return new InvalidArgumentError(`the codec 'msgpack' cannot store ${show(value)}${reason}`);
+}
+
 function unreadable(codec: string, why: string): InvalidArgumentError {
   return new InvalidArgumentError(
     `the value ${why}, and cannot be read with the codec '${codec}': open the bucket with the codec it was written with, or 'raw'`,
   );
 }
 
-const BY_NAME = new Map<string, Codec<never>>(Object.entries({ raw, text, json }) as never);
+const BY_NAME = new Map<string, Codec<never>>(Object.entries({ raw, text, json, msgpack }) as never);
 
 /** @throws {InvalidArgumentError} It is neither a name nor a codec. */
 export function codecOf<V>(codec: BucketOptions<V>['codec']): Codec<V> {
@@ -76,6 +106,6 @@ export function codecOf<V>(codec: BucketOptions<V>['codec']): Codec<V> {
     return codec;
   }
   throw new InvalidArgumentError(
-    `codec must be 'raw', 'text', 'json' or { encode, decode, contentType }, not ${show(codec)}`,
+    `codec must be 'raw', 'text', 'json', 'msgpack' or { encode, decode, contentType }, not ${show(codec)}`,
   );
 }

@@ -335,7 +335,7 @@ export const RUNTIME_STORIES: readonly RuntimeStory[] = [
     },
   },
   {
-    name: 'a failed commit, alone: commit-failed, then all is as before',
+    name: 'a failed commit, alone: it is told why, then all is as before',
     async run(stage) {
       await stage.answer(other, say('put', { text: 'before' }));
       await stage.answer(other, say('fail-commit'));
@@ -347,6 +347,10 @@ export const RUNTIME_STORIES: readonly RuntimeStory[] = [
       await stage.answer(other, say('put', { text: 'after' }));
       assert.equal((await stage.answer(other, say('get'))).text, 'after');
       assert.equal(stage.mark(MARK.commitFailed), 1, 'told once');
+      await stage.answer(other, say('fail-commit', { text: 'full' }));
+      const full = stage.ask(other, say('put', { text: 'too much' }));
+      await stage.outcomesOf([full]);
+      assert.deepEqual(full.failures, ['commit-full']);
     },
   },
   {

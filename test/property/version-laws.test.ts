@@ -21,7 +21,7 @@ import { HybridLogicalClock, MAX_SKEW_MS } from '../../src/clocks/hybrid-logical
 import { compareTimestamps, type Timestamp, ZERO_TIMESTAMP } from '../../src/clocks/timestamp.js';
 import { decodeRecord, encodeRecord } from '../../src/codec/record.js';
 import { mergeRecords } from '../../src/codec/record-update.js';
-import { merge } from '../../src/objects/merge.js';
+import { merge, replaces } from '../../src/objects/merge.js';
 import { lastWrite } from '../../src/objects/resolution.js';
 import { choice, historyOfSteps } from '../support/histories.js';
 import { holds } from '../support/property.js';
@@ -116,6 +116,7 @@ test('adding a dot or attempts adds exactly those; minting adds all dots of its 
 
 test('merging is commutative, associative and idempotent over objects that can meet, to the byte', () => {
   let met = 0;
+  let replaced = 0;
   const property = fc.property(historyOfSteps, fc.array(choice, { minLength: 30, maxLength: 30 }), (steps, picks) => {
     const world = new VersionWorld();
     for (const step of steps) world.take(step);
@@ -137,11 +138,16 @@ test('merging is commutative, associative and idempotent over objects that can m
       assert.deepEqual(encodeRecord(object), merged, 'canonical');
       assert.ok(object.siblings.length > 0, 'merging never empties a key');
       assert.deepEqual(lastWrite(object, 0)?.dot, lastWrite(merge(theirs, ours), 0)?.dot);
+      if (replaces(theirs, ours.context)) {
+        assert.equal(object, theirs, 'what is said to replace all does');
+        replaced++;
+      }
       if (merged !== a && merged !== b) met++;
     }
   });
   holds(property, 250);
   assert.ok(met > 100, 'objects must differ both ways for the laws to say anything');
+  assert.ok(replaced > 100, 'objects must replace each other, too');
 });
 
 test('the clock only goes up, follows the wall clock, and is never pulled ahead by more than 10 s', () => {

@@ -67,6 +67,24 @@ test('a put whose coordinator dies is tried at another one, and is there once', 
   }
 });
 
+test('a put whose minter dies with it in hand is tried again, and is there once', () => {
+  let retried = 0;
+  for (let seed = 1; seed <= 40; seed++) {
+    const cluster = new SimulatedCluster({ seed, spawn });
+    const [first, second] = cluster.primariesOf('cart');
+    cluster.crashVnode(first!, 'cart'); // So that the second mints, for the first's coordinator.
+    const put = cluster.put('cart', 'milk', { w: 1, timeoutMs: 2_000 });
+    cluster.runFor(seed / 200); // Up to the time of two hops.
+    cluster.crashNode(second!);
+    acknowledged(cluster.settle(put));
+    retried += put.events.length - 1;
+    cluster.startNode(second!);
+    cluster.runFor(50);
+    assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3 }))), ['milk']);
+  }
+  assert(retried > 0, 'no minter died with the put in hand');
+});
+
 // Why the swarm's checkers count tries, not puts: the second try is a write of its own.
 test('a try that was read and replaced does not void the second one, which then stands beside', () => {
   const cluster = new SimulatedCluster({ seed: 5, spawn, r: 1, w: 1 });

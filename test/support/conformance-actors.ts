@@ -3,6 +3,7 @@
  * them by module and name, so everything that a test wants to see goes through messages or through shared marks.
  */
 import { isMainThread } from 'node:worker_threads';
+import { StorageFullError } from '../../src/base/errors.js';
 import {
   type Actor,
   type ActorContext,
@@ -103,6 +104,8 @@ export function setUpConformanceThread(host: ActorHost, plan: ThreadPlan): void 
 export class GatedStorage implements Committer {
   readonly commitIsDurable = false;
   failNextCommit = false;
+  /** Of the commit that fails: for lack of room. */
+  full = false;
   failNextFlush = false;
   gated = false;
   readonly #marks: Int32Array;
@@ -155,7 +158,8 @@ export class GatedStorage implements Committer {
     this.#written.clear();
     if (this.failNextCommit && !wasGated) {
       this.failNextCommit = false;
-      throw new Error('a commit that was told to fail');
+      const what = 'a commit that was told to fail';
+      throw this.full ? new StorageFullError(what) : new Error(what);
     }
     for (const [key, value] of written) this.#stored.set(key, value);
     for (const value of values) this.#everStored.add(value);
@@ -175,7 +179,7 @@ export class GatedStorage implements Committer {
  * Does what it is told:
  *
  *     echo · hold (answer after `number` ms) · notice (and answer after `number` ms) · get · put, put-now, put-durable
- *     fail-commit, fail-flush, gate (the storage's next) · throw · throw-after-put · forward (`text` to place `number`)
+ *     fail-commit (`text` 'full': for lack of room), fail-flush, gate (the storage's next) · throw · throw-after-put · forward (`text` to place `number`)
  *     ask-then-throw (place `number`) · timer-then-throw · timers · incarnation · flood (place `number`, `text` times)
  */
 class Worker implements Actor<Say, Say, Say> {
@@ -228,6 +232,7 @@ class Worker implements Actor<Say, Say, Say> {
         return;
       case 'fail-commit':
         this.#storage.failNextCommit = true;
+        this.#storage.full = message.text === 'full';
         context.reply(incoming, message);
         return;
       case 'fail-flush':

@@ -36,7 +36,8 @@ export class WatchedStore implements Store {
   readonly admin = shared.admin;
 
   bucket<V = Uint8Array>(name: string, options: BucketOptions<V> = {}): Bucket<V> {
-    const real = shared.bucket<V>(name, { ...options, type: this.marked(options.type) });
+    const marked = { ...options, type: this.marked(options.type) };
+    const real = shared.bucket<V>(name, marked as never);
     const begin = (operation: Operation) => this.begin(operation);
     return {
       name,
@@ -53,7 +54,19 @@ export class WatchedStore implements Store {
         await begin('delete');
         return real.delete(...args);
       },
-      scan: (...args) => this.watched(real.scan(...args), 'scan'),
+      update: async (...args) => {
+        await begin('put');
+        return real.update(...args);
+      },
+      getMany: async (...args) => {
+        await begin('get');
+        return real.getMany(...args);
+      },
+      putMany: async (...args) => {
+        await begin('put');
+        return real.putMany(...args);
+      },
+      scan: (...args) => Object.assign(this.watched(real.scan(...args), 'scan'), { unreachable: [] }),
     };
   }
 

@@ -2,7 +2,7 @@
  * The end of a turn: the storages that its actors wrote to, and the replies that wait for their commit. One commit for
  * all; if it fails, so does every reply that waits for it.
  */
-import type { Committer, Release } from '../actor.js';
+import type { CommitEnded, Committer, Release } from '../actor.js';
 import type { Request } from './mail.js';
 
 /** A committer that says how long its disk takes. One without these takes no virtual time. */
@@ -36,6 +36,7 @@ export function errorOf(reply: HeldReply, outcome: CommitOutcome): { readonly ca
 
 export class GroupCommit {
   readonly #committers: TimedCommitter[] = [];
+  readonly #ended = new Map<Committer, CommitEnded>();
   #held: HeldReply[] = [];
 
   /** How many replies wait. */
@@ -43,8 +44,9 @@ export class GroupCommit {
     return this.#held.length;
   }
 
-  add(committer: Committer): void {
+  add(committer: Committer, ended?: CommitEnded): void {
     this.#committers.push(committer);
+    if (ended !== undefined) this.#ended.set(committer, ended);
   }
 
   hold(reply: HeldReply): void {
@@ -64,7 +66,14 @@ export class GroupCommit {
   commit(): CommitOutcome {
     // Every storage commits, so that no write of this turn stays behind for the next; the first error is told to all.
     const commitError = attempt(this.#committers, (committer) => {
-      if (committer.pending) committer.commit();
+      if (!committer.pending) return;
+      try {
+        committer.commit();
+      } catch (cause) {
+        this.#ended.get(committer)?.({ cause });
+        throw cause;
+      }
+      this.#ended.get(committer)?.(undefined);
     });
     const flushError =
       commitError === undefined ? attempt(this.#toFlush(), (committer) => committer.flush()) : undefined;
@@ -93,6 +102,7 @@ export class GroupCommit {
 
   clear(): void {
     this.#committers.length = 0;
+    this.#ended.clear();
     this.#held = [];
   }
 

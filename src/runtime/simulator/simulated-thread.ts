@@ -16,12 +16,14 @@ import {
   type ActorFactory,
   type ActorHost,
   type ActorRef,
+  type CommitEnded,
   type Committer,
   type Conversation,
   DEFAULT_SUPERVISION,
   refAt,
   type SupervisionPolicy,
 } from '../actor.js';
+import { commitFailureOf } from '../commit-failure.js';
 import { Supervision } from '../supervision.js';
 import type { ActorCell } from './actor-cell.js';
 import { Correspondence, type Correspondent } from './correspondence.js';
@@ -213,8 +215,8 @@ export class SimulatedThread implements ActorHost, Correspondent, Residence, Eve
     return refAt(conversation, this.thread, slot);
   }
 
-  addCommitter(committer: Committer): void {
-    this.#ending.add(committer);
+  addCommitter(committer: Committer, ended?: CommitEnded): void {
+    this.#ending.add(committer, ended);
   }
 
   // ── Events ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -377,7 +379,7 @@ export class SimulatedThread implements ActorHost, Correspondent, Residence, Eve
         this.#correspondence.sendAnswer(request, false, message, body);
         continue;
       }
-      this.#correspondence.sendFailure(request, 'commit-failed');
+      this.#correspondence.sendFailure(request, commitFailureOf(error.cause));
       const { cell, incarnation } = request;
       if (told.has(cell)) continue;
       told.add(cell);

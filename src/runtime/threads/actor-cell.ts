@@ -74,6 +74,8 @@ export class ActorCell {
 /** What contexts call: the host of the thread. */
 export interface CellHost {
   readonly nowMs: number;
+  /** Milliseconds since 1970. */
+  readonly wallClockMs: number;
   readonly random: Random;
   request<Request, Answer>(
     requester: ActorCell,
@@ -107,7 +109,7 @@ export class CellContext implements ActorContext {
   }
 
   wallClock(): number {
-    return Date.now();
+    return this.host.wallClockMs;
   }
 
   request<Request, Answer>(to: ActorRef<Request, Answer>, message: Request, correlation: number): void {

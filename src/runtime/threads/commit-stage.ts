@@ -6,7 +6,8 @@
  */
 
 import { assert } from '../../base/assert.js';
-import type { Committer, Failure, Release } from '../actor.js';
+import type { CommitEnded, Committer, Failure, Release } from '../actor.js';
+import { commitFailureOf } from '../commit-failure.js';
 import type { Doorbell } from './doorbell.js';
 import type { Envelope } from './envelope.js';
 import { HeldAnswers } from './held-answers.js';
@@ -28,6 +29,8 @@ export class CommitStage {
   private readonly outlet: HeldOutlet;
   private readonly events: HostEvents;
   private readonly committers: Committer[] = [];
+  /** By committer. */
+  private readonly ended: (CommitEnded | undefined)[] = [];
   private readonly answers = new HeldAnswers();
   private held: Envelope[] = [];
 
@@ -37,8 +40,9 @@ export class CommitStage {
     this.events = events;
   }
 
-  add(committer: Committer): void {
+  add(committer: Committer, ended?: CommitEnded): void {
     this.committers.push(committer);
+    this.ended.push(ended);
   }
 
   /** Holds a reply back until the end of the turn. */
@@ -53,7 +57,7 @@ export class CommitStage {
     if (this.held.length === 0 && !this.anyPending()) return;
     const { held, outlet } = this;
     this.held = [];
-    const error = this.guarded(commit);
+    const error = this.guarded(this.commit);
     if (error !== undefined) {
       this.fail(held, error.cause);
     } else {
@@ -66,6 +70,17 @@ export class CommitStage {
     }
     this.answers.clear();
   }
+
+  private readonly commit = (committer: Committer, index: number): void => {
+    if (!committer.pending) return;
+    try {
+      committer.commit();
+    } catch (cause) {
+      this.ended[index]?.({ cause });
+      throw cause;
+    }
+    this.ended[index]?.(undefined);
+  };
 
   /** Flushes everything; throws what a flush throws. */
   flushAll(): void {
@@ -93,7 +108,8 @@ export class CommitStage {
 
   private fail(held: readonly Envelope[], error: unknown): void {
     this.events.trouble?.('commit-failed', error);
-    for (const reply of held) this.outlet.fail(reply, 'commit-failed');
+    const failure = commitFailureOf(error);
+    for (const reply of held) this.outlet.fail(reply, failure);
     this.outlet.commitFailed(held, error);
   }
 
@@ -106,13 +122,13 @@ export class CommitStage {
    * Runs a step of all committers, in order, while the thread must not be terminated. Gives the first error, if any:
    * the others take the step all the same, so that no write is left for the next turn.
    */
-  private guarded(step: (committer: Committer) => void): { readonly cause: unknown } | undefined {
+  private guarded(step: (committer: Committer, index: number) => void): { readonly cause: unknown } | undefined {
     if (this.committers.length === 0) return undefined;
     assert(this.bell.enterCommit(), CONDEMNED);
     let first: { readonly cause: unknown } | undefined;
-    for (const committer of this.committers) {
+    for (let index = 0; index < this.committers.length; index++) {
       try {
-        step(committer);
+        step(this.committers[index]!, index);
       } catch (cause) {
         first ??= { cause };
       }
@@ -120,10 +136,6 @@ export class CommitStage {
     this.bell.leaveCommit();
     return first;
   }
-}
-
-function commit(committer: Committer): void {
-  if (committer.pending) committer.commit();
 }
 
 function flush(committer: Committer): void {

@@ -140,6 +140,7 @@ export class ThreadGroup {
   private readonly seats: Seat[] = [];
   private readonly laneBytes: number;
   private readonly members = new Map<number, Member>();
+  private closed = false;
   /**
    * A process that ends while a worker stands within a commit would hang for ever: LMDB's cleanup waits for the lock
    * that the worker holds. So its end waits for the commits, and lets no other begin.
@@ -192,11 +193,13 @@ export class ThreadGroup {
   /**
    * Starts a thread that is down; resolves once it is ready. One that is starting or up stays as it is.
    * @param data - for its entry; copied to the worker, and used again when it is restarted
-   * @throws {ThreadStartError} Its setup failed, or it died before it was ready. It is left down.
+   * @throws {ThreadStartError} Its setup failed, it died before it was ready, or the group is closed. It is left down.
    */
   async start(thread: number, data: unknown): Promise<void> {
     const seat = this.seat(thread);
     if (seat.state === 'stopping') await seat.running?.exited;
+    // Nobody would end a thread that came after the others were ended.
+    if (this.closed) throw new ThreadStartError(thread, errorData(new Error('the group is closed')));
     if (seat.running === undefined) {
       clearTimeout(seat.restart);
       seat.supervision.reset();
@@ -222,6 +225,7 @@ export class ThreadGroup {
 
   /** Stops all threads, then this thread's host. */
   async close(options: StopOptions = {}): Promise<void> {
+    this.closed = true;
     const ends = await Promise.allSettled(this.seats.map((seat) => this.stop(seat.thread, options)));
     this.leave(this.host.thread);
     this.host.stop();

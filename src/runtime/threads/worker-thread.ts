@@ -55,6 +55,8 @@ export interface WorkerContext<Data> {
   readonly thread: number;
   readonly incarnation: number;
   readonly data: Data;
+  /** Tells the group's owner something that someone must know: the event 'trouble'. */
+  readonly report: (what: string, error: unknown) => void;
 }
 
 /** How often a stopping thread looks whether its actors have let go of everything, in milliseconds. */
@@ -87,7 +89,13 @@ export async function runWorkerThread<Data>(
       trouble: (what, error) => report({ type: 'trouble', what, error: errorData(error) }),
     },
   });
-  const context = { host, thread: start.thread, incarnation: start.incarnation, data: start.data as Data };
+  const context: WorkerContext<Data> = {
+    host,
+    thread: start.thread,
+    incarnation: start.incarnation,
+    data: start.data as Data,
+    report: (what, error) => report({ type: 'trouble', what, error: errorData(error) }),
+  };
   let made: ThreadSetup;
   try {
     made = await host.shielded(() => setup(context));

@@ -42,7 +42,8 @@ for (const target of ['--data', '--url'] as const) {
     const read = JSON.parse((await run('get', 'carts', 'alice', '--json', '--r', 'all')).out);
     t.match(read, { found: true, siblings: [{ value: 'brêad', encoding: 'utf8', contentType: 'text/html' }] });
 
-    t.equal((await run('put', 'carts', 'alice', 'eggs')).code, 0);
+    terminal.stdin = bytesOf('eggs');
+    t.equal((await run('put', 'carts', 'alice')).code, 0);
     const conflict = await run('get', 'carts', 'alice');
     t.match(conflict, { code: 1, err: /^quoral: 2 siblings: [^\n]*--replace\n$/ });
     t.match(conflict.out, /brêad[\s\S]*eggs/);
@@ -182,6 +183,14 @@ test('wrong use ends with 2 and says what is wrong, failure with 1, help with 0 
   t.match(await terminal.run('get', 'b', 'k', '--url', 'http://127.0.0.1:1'), {
     code: 1,
     err: /^quoral: Cannot reach [^\n]*serve[^\n]*\n$/,
+  });
+  const breaksOff = createServer((request) => void request.socket.destroy());
+  await new Promise<void>((resolve) => breaksOff.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => breaksOff.close());
+  const { port } = breaksOff.address() as AddressInfo;
+  t.match(await terminal.run('put', 'b', 'k', 'v', '--url', `http://127.0.0.1:${port}`), {
+    code: 1,
+    err: /^quoral: Cannot reach [^\n]*the write may still take effect[^\n]*\n$/,
   });
   for (const name of ['serve', 'get', 'put', 'delete', 'scan', 'import', 'export', 'status']) {
     t.match(await terminal.run(name, '--help'), {

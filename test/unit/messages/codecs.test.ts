@@ -26,7 +26,15 @@ const timestamp = fc.record({
 const milliseconds = fc.integer({ min: 0, max: 2 ** 48 });
 const entries = fc.array(fc.record({ key: bytes, record: bytes }), { maxLength: 5 });
 
-const objectPut: fc.Arbitrary<ObjectPut> = fc.record({
+const condition = fc.oneof(
+  fc.record({
+    condition: fc.constantFrom('none' as const, 'if-none-match' as const),
+    ifMatch: fc.constant(new Uint8Array(0)),
+  }),
+  fc.record({ condition: fc.constant('if-match' as const), ifMatch: bytes }),
+);
+
+const unconditional = fc.record({
   key: bytes,
   causalContext: bytes,
   attempt: eventId,
@@ -35,8 +43,12 @@ const objectPut: fc.Arbitrary<ObjectPut> = fc.record({
   minting: fc.constantFrom('siblings', 'last-write-wins'),
   tombstone: fc.boolean(),
   ttlMs: milliseconds,
+  maxSiblings: u32,
   body: bytes,
 });
+const objectPut: fc.Arbitrary<ObjectPut> = fc
+  .tuple(unconditional, condition)
+  .map(([put, wanted]) => ({ ...put, ...wanted }) as ObjectPut);
 
 const vnodeRequest: fc.Arbitrary<VnodeRequest> = fc.oneof(
   fc.record({ type: fc.constant('mint' as const), put: objectPut, durable: fc.boolean() }),
@@ -56,8 +68,9 @@ const vnodeAnswer: fc.Arbitrary<VnodeAnswer> = fc.oneof(
   }),
   fc.record({
     type: fc.constant('not-minted' as const),
-    why: fc.constantFrom('late' as const, 'voided' as const, 'corrupt' as const, 'too-many-siblings' as const),
+    why: fc.constantFrom('late' as const, 'voided' as const, 'corrupt' as const, 'precondition-failed' as const),
   }),
+  fc.record({ type: fc.constant('no-storage' as const), full: fc.boolean() }),
   fc.record({ type: fc.constant('object' as const), record: bytes }),
   fc.record({ type: fc.constant('digest' as const), high: u32, low: u32 }),
   fc.constant({ type: 'nothing' as const }),
@@ -67,7 +80,15 @@ const vnodeAnswer: fc.Arbitrary<VnodeAnswer> = fc.oneof(
 
 const coordinatorRequest: fc.Arbitrary<CoordinatorRequest> = fc.oneof(
   fc.record({ type: fc.constant('put' as const), put: objectPut, w: u8, pw: u8, dw: u8, timeoutMs: milliseconds }),
-  fc.record({ type: fc.constant('get' as const), key: bytes, r: u8, pr: u8, timeoutMs: milliseconds }),
+  fc.record({
+    type: fc.constant('get' as const),
+    key: bytes,
+    r: u8,
+    pr: u8,
+    notfoundOk: fc.boolean(),
+    basicQuorum: fc.boolean(),
+    timeoutMs: milliseconds,
+  }),
   fc.record({
     type: fc.constant('page' as const),
     partition: u32,
@@ -88,6 +109,7 @@ const failure = fc.record({
     'overloaded' as const,
     'corrupt' as const,
     'storage' as const,
+    'storage-full' as const,
     'too-many-siblings' as const,
     'voided' as const,
   ),
@@ -168,6 +190,9 @@ test('a put with more earlier attempts than a frame can count is refused by an a
     earlier: new Array(256).fill(attempt),
     expiresAtMs: 0,
     minting: 'siblings',
+    condition: 'none',
+    ifMatch: new Uint8Array(0),
+    maxSiblings: 0,
     tombstone: false,
     ttlMs: 0,
     body: new Uint8Array(0),

@@ -3,13 +3,22 @@
  *
  * A replica's object is a set of writes, as bits; the merge of two is their union, the digest of one is itself, and
  * nothing there is the empty set. What a reply must hold is then plain: every write of every replica that was counted.
- * All states that can be reached are visited once, for every content of the replicas, up to four slots.
+ * All states that can be reached are visited once, for every content of the replicas, up to four slots, with and
+ * without notfoundOk and basicQuorum.
  */
 import { test } from 'tap';
-import { GetQuorum, type GetVerdict } from '../../../src/quorum/get-quorum.js';
+import { type GetNeeds, GetQuorum, type GetVerdict } from '../../../src/quorum/get-quorum.js';
 import { countSlots, hasSlot } from '../../../src/quorum/slots.js';
 
-type SlotState = 'unasked' | 'object asked' | 'digest asked' | 'digest known' | 'object known' | 'corrupt' | 'failed';
+type SlotState =
+  | 'unasked'
+  | 'object asked'
+  | 'digest asked'
+  | 'digest known'
+  | 'object known'
+  | 'absent'
+  | 'corrupt'
+  | 'failed';
 
 interface Model {
   readonly slots: SlotState[];
@@ -36,10 +45,20 @@ class Explorer {
   /** What each replica holds. */
   private readonly contents: readonly number[];
   private readonly r: number;
+  private readonly needs: GetNeeds;
 
-  constructor(contents: readonly number[], r: number) {
+  constructor(contents: readonly number[], needs: GetNeeds) {
     this.contents = contents;
-    this.r = r;
+    this.r = needs.r;
+    this.needs = needs;
+  }
+
+  /** So many slots that give no answer that counts end the read: Riak's formula. */
+  private get threshold(): number {
+    const n = this.contents.length;
+    const outOfReach = n - this.r + 1;
+    const { notfoundOk, basicQuorum } = this.needs;
+    return basicQuorum && !notfoundOk ? Math.min(Math.floor(n / 2) + 1, outOfReach) : outOfReach;
   }
 
   get states(): number {
@@ -64,7 +83,13 @@ class Explorer {
 
   private exploreAnswer(state: State, slot: number, asked: 'object asked' | 'digest asked'): void {
     const content = this.contents[slot]!;
-    if (asked === 'object asked' || content === 0) {
+    if (content === 0) {
+      this.step(state, `${slot} has nothing`, ({ model, quorum }) => {
+        model.slots[slot] = this.needs.notfoundOk ? 'object known' : 'absent';
+        if (this.needs.notfoundOk && model.reference === -1) model.reference = slot;
+        this.expectNext(model, quorum, quorum.onNothing(slot));
+      });
+    } else if (asked === 'object asked') {
       this.step(state, `${slot} gives its object`, ({ model, quorum }) => {
         model.slots[slot] = 'object known';
         if (model.reference === -1) model.reference = slot;
@@ -93,13 +118,18 @@ class Explorer {
       return;
     }
     const counted = this.countedSlots(model);
-    const lost = model.slots.filter((state) => state === 'failed' || state === 'corrupt').length;
+    const failed = model.slots.filter((state) => state === 'failed' || state === 'corrupt').length;
+    const lost = failed + model.slots.filter((state) => state === 'absent').length;
+    const over = lost >= this.threshold;
     if (counted.length >= this.r) {
       this.expectVerdict(verdict, 'succeeded');
       model.told = 'succeeded';
       this.expectEverythingCounted(model, counted);
       this.expect(quorum.got >= this.r, `a success with ${quorum.got} answers`);
-    } else if (model.slots.length - lost < this.r && this.isHeardOut(model)) {
+    } else if (over && failed === 0 && !this.exists(model)) {
+      this.expectVerdict(verdict, 'succeeded');
+      model.told = 'succeeded';
+    } else if (over && this.isHeardOut(model)) {
       this.expectVerdict(verdict, 'failed');
       model.told = 'failed';
     } else if (verdict === 'fetch') {
@@ -107,15 +137,22 @@ class Explorer {
       this.expect(asked === 'unasked' || asked === 'digest known', `fetches slot ${quorum.slotToAsk}: ${asked}`);
       model.slots[quorum.slotToAsk] = 'object asked';
       const contacted = model.slots.filter((state) => state !== 'unasked').length;
-      if (model.slots.length - lost < this.r) return;
+      if (over) return;
       this.expect(contacted <= this.r + lost, `${contacted} slots were asked, though only ${lost} failed`);
     } else this.expectVerdict(verdict, 'pending');
   }
 
-  /** A hopeless read is over at once, but one with unreadable replicas only when every other one was heard. */
+  private exists(model: Model): boolean {
+    return model.slots.includes('object known') || model.slots.includes('digest known');
+  }
+
+  /**
+   * A hopeless read is over at once, but one with replicas that are unreadable, or lack what others have, only when
+   * every other one was heard.
+   */
   private isHeardOut(model: Model): boolean {
-    if (!model.slots.includes('corrupt')) return true;
-    const open = model.slots.filter((state) => state !== 'failed' && state !== 'corrupt').length;
+    if (!model.slots.includes('corrupt') && !(model.slots.includes('absent') && this.exists(model))) return true;
+    const open = model.slots.filter((state) => state !== 'failed' && state !== 'corrupt' && state !== 'absent').length;
     return this.countedSlots(model).length === open;
   }
 
@@ -157,7 +194,8 @@ class Explorer {
       const content = this.contents[slot]!;
       this.story.push(`${slot} (${was}) is heard again`);
       let verdict: GetVerdict = 'pending';
-      if (was === 'object known') verdict = quorum.onObject(slot, content, content);
+      if (was === 'absent' || (was === 'object known' && content === 0)) verdict = quorum.onNothing(slot);
+      else if (was === 'object known') verdict = quorum.onObject(slot, content, content);
       else if (was === 'digest known') verdict = quorum.onDigest(slot, content, content);
       else if (was === 'failed') verdict = quorum.onFailed(slot);
       else if (was === 'corrupt') verdict = quorum.onCorrupt(slot);
@@ -180,11 +218,30 @@ class Explorer {
 
   private expect(holds: boolean, complaint: string): void {
     if (holds) return;
-    throw new Error(`${complaint}: ${JSON.stringify({ r: this.r, contents: this.contents, story: this.story })}`);
+    throw new Error(
+      `${complaint}: ${JSON.stringify({ needs: this.needs, contents: this.contents, story: this.story })}`,
+    );
   }
 }
 
-type MakeQuorum = (n: number, needs: { r: number; pr: number }) => GetQuorum;
+type MakeQuorum = (n: number, needs: GetNeeds) => GetQuorum;
+
+const ABSENCES = [
+  { notfoundOk: true, basicQuorum: false },
+  { notfoundOk: true, basicQuorum: true },
+  { notfoundOk: false, basicQuorum: false },
+  { notfoundOk: false, basicQuorum: true },
+];
+
+/** Every state of one get. @returns how many there are */
+function explore(contents: readonly number[], needs: GetNeeds, make: MakeQuorum): number {
+  const slots = contents.map(
+    (_, slot): SlotState => (slot === 0 ? 'object asked' : slot < needs.r ? 'digest asked' : 'unasked'),
+  );
+  const explorer = new Explorer(contents, needs);
+  explorer.explore({ model: { slots, reference: -1, told: 'nothing' }, quorum: make(contents.length, needs) });
+  return explorer.states;
+}
 
 /** Every content of `n` replicas out of nothing, {1}, {2}, {1, 2}. */
 function* contentsOf(n: number): Generator<number[]> {
@@ -199,12 +256,7 @@ function exploreAll(largest: number, make: MakeQuorum): number {
   for (let n = 1; n <= largest; n++) {
     for (let r = 1; r <= n; r++) {
       for (const contents of contentsOf(n)) {
-        const slots = contents.map(
-          (_, slot): SlotState => (slot === 0 ? 'object asked' : slot < r ? 'digest asked' : 'unasked'),
-        );
-        const explorer = new Explorer(contents, r);
-        explorer.explore({ model: { slots, reference: -1, told: 'nothing' }, quorum: make(n, { r, pr: 0 }) });
-        states += explorer.states;
+        for (const absences of ABSENCES) states += explore(contents, { r, pr: 0, ...absences }, make);
       }
     }
   }
@@ -225,12 +277,11 @@ test('four slots, of which several differ', async (t) => {
       [3, 2, 2, 1],
       [1, 0, 0, 0],
     ]) {
-      const slots = contents.map(
-        (_, slot): SlotState => (slot === 0 ? 'object asked' : slot < r ? 'digest asked' : 'unasked'),
-      );
-      const explorer = new Explorer(contents, r);
-      explorer.explore({ model: { slots, reference: -1, told: 'nothing' }, quorum: new GetQuorum(4, { r, pr: 0 }) });
-      t.ok(explorer.states > 50);
+      for (const absences of ABSENCES) {
+        const states = explore(contents, { r, pr: 0, ...absences }, (n, needs) => new GetQuorum(n, needs));
+        // One that is over after few answers has few states.
+        t.ok(states > 20, `${states} states`);
+      }
     }
   }
 });
@@ -279,6 +330,34 @@ class NeverAsksAnother extends GetQuorum {
   }
 }
 
+class CountsAbsences extends GetQuorum {
+  override onNothing(slot: number): GetVerdict {
+    return super.onObject(slot, 0, 0);
+  }
+}
+
+class TakesAbsencesForFailures extends GetQuorum {
+  override onNothing(slot: number): GetVerdict {
+    return super.onFailed(slot);
+  }
+}
+
+class KnowsNoBasicQuorum extends GetQuorum {
+  constructor(n: number, needs: GetNeeds) {
+    super(n, { ...needs, basicQuorum: false });
+  }
+}
+
+/** Ends a read with absences by the threshold alone, and heals nobody. */
+class NeverHearsOut extends GetQuorum {
+  override onNothing(slot: number): GetVerdict {
+    const verdict = super.onNothing(slot);
+    if (verdict !== 'fetch' || this.got === 0) return verdict;
+    this.replied = true;
+    return 'failed';
+  }
+}
+
 class RepliesTwice extends GetQuorum {
   override onObject(slot: number, high: number, low: number): GetVerdict {
     this.replied = false;
@@ -291,6 +370,10 @@ for (const Planted of [
   CountsCorruptReplicas,
   GivesUpAtTheFirstFailure,
   NeverAsksAnother,
+  CountsAbsences,
+  TakesAbsencesForFailures,
+  KnowsNoBasicQuorum,
+  NeverHearsOut,
   RepliesTwice,
 ]) {
   test(`the exploration catches a get that ${Planted.name}`, async (t) => {

@@ -485,14 +485,15 @@ test('a list waits for its client, and ends with it: one that takes nothing, one
   let ended = () => {};
   store.bucket = <V>(name: string) => ({
     ...real<V>(name),
-    scan: async function* () {
-      try {
-        for (;;) yield { key: String(given++).padStart(1_000, '0'), cursor: '' };
-      } finally {
-        ended();
-      }
-    },
+    scan: () => Object.assign(endless(), { unreachable: [] }),
   });
+  async function* endless() {
+    try {
+      for (;;) yield { key: String(given++).padStart(1_000, '0'), cursor: '' };
+    } finally {
+      ended();
+    }
+  }
   const scanEnds = () => {
     given = 0;
     return new Promise<void>((resolve) => {

@@ -13,7 +13,6 @@ import { utf8 } from '../../../src/base/bytes.js';
 import { StorageFailedError, StorageFullError } from '../../../src/base/errors.js';
 import { openLmdbStorage } from '../../../src/storage/lmdb-storage.js';
 import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
-import { openMemoryNodeStorage, openNodeStorage } from '../../../src/storage/node-storage.js';
 import type { Storage } from '../../../src/storage/storage.js';
 import { storageError } from '../../../src/storage/storage-errors.js';
 import type { Task } from '../../support/storage-child.js';
@@ -277,42 +276,4 @@ test('what was acknowledged before a kill -9 is there, and nothing else is', asy
     for (let n = 1; n <= last; n++) assert.equal(text(storage, `n ${n}`), `${n}`);
     storage.close();
   }
-});
-
-test('a node has its objects and its system storage side by side', (t) => {
-  const path = join(directory, 'nodes', 'a');
-  const first = openNodeStorage(path, { sync: 'none' });
-  t.same(first.created, { objects: true, system: true });
-  t.equal(first.objects.commitIsDurable, false);
-  t.equal(first.system.commitIsDurable, true);
-  first.objects.put(utf8('k'), utf8('object'));
-  first.system.put(utf8('k'), utf8('system'));
-  first.objects.commit();
-  first.system.commit();
-  first.stop();
-  first.close();
-  t.throws(() => first.objects.get(utf8('k')), InvariantError, 'closed');
-
-  const second = openNodeStorage(path, { sync: 'full' });
-  t.same(second.created, { objects: false, system: false });
-  t.equal(second.objects.commitIsDurable, true);
-  t.equal(text(second.objects, 'k'), 'object');
-  t.equal(text(second.system, 'k'), 'system');
-  second.close();
-
-  // A damaged file keeps the node down, and the healthy one is not left open.
-  writeFileSync(join(path, 'objects.mdb'), 'garbage');
-  t.throws(() => openNodeStorage(path, { sync: 'none' }), StorageFailedError);
-  rmSync(join(path, 'objects.mdb'));
-  const third = openNodeStorage(path, { sync: 'none' });
-  t.same(third.created, { objects: true, system: false }, 'a lost file shows');
-  third.stop();
-
-  const memory = openMemoryNodeStorage();
-  memory.objects.put(utf8('k'), utf8('v'));
-  memory.objects.commit();
-  t.equal(memory.persistent, false);
-  memory.stop();
-  t.throws(() => memory.objects.get(utf8('k')), InvariantError);
-  t.end();
 });

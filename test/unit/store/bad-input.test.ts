@@ -1,7 +1,7 @@
 /** Everything that is wrong is refused with INVALID_ARGUMENT or its like, before anything is sent, and says what to do. */
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
-import { type Bucket, type BucketOptions, type OpenOptions, open, type Store } from '../../../src/index.js';
+import { type Bucket, type OpenOptions, open, type Store } from '../../../src/index.js';
 import { fails } from '../../support/rejection.js';
 import { test } from '../../support/test.js';
 
@@ -91,22 +91,23 @@ test('handles and calls: options, keys, values, tokens', async () => {
 });
 
 async function handles(store: Store): Promise<void> {
-  const handle = (name: unknown, options?: unknown) => () =>
-    store.bucket(name as string, options as BucketOptions<never>);
-  for (const name of ['', 5, undefined, null, {}, new Uint8Array(1)]) await fails(handle(name), 'INVALID_ARGUMENT');
+  const handle = (name: unknown, options?: unknown) => () => store.bucket(name as string, options as never);
+  for (const name of ['', 5, undefined, null, {}, new Uint8Array(1), 'half \ud800'])
+    await fails(handle(name), 'INVALID_ARGUMENT');
   await fails(handle('b'.repeat(1_900)), 'KEY_TOO_LONG');
   const wrong: unknown[] = [
     ...[null, 'json', 5],
     ...[{ Codec: 'json' }, { timeoutMs: 5 }],
-    ...['', 5, null].map((type) => ({ type })),
-    ...['yaml', '', null, 5, {}, { encode() {}, decode() {} }, 'toString'].map((codec) => ({ codec })),
+    ...['', 5, null, '\udc00'].map((type) => ({ type })),
+    ...['yaml', 'toString', '', null, 5, {}, { encode() {}, decode() {} }, 'toString'].map((codec) => ({ codec })),
     ...['merge', 'newest', null].map((resolution) => ({ resolution })),
+    ...[{ merge: () => 'v' }, { resolution: 'merge', merge: 5 }, { resolution: 'siblings', merge: () => 'v' }],
     ...[0, -1, Number.NaN, Number.POSITIVE_INFINITY, '5'].map((ttlMs) => ({ ttlMs })),
     ...[0, 4, 'few'].flatMap((quorum) => [{ r: quorum }, { w: quorum }]),
     ...[-1, 4].flatMap((quorum) => [{ pr: quorum }, { pw: quorum }, { dw: quorum }]),
     { dw: 1 },
   ];
-  await refuseAll('bucket', wrong, (options) => store.bucket('b', options as BucketOptions<never>));
+  await refuseAll('bucket', wrong, (options) => store.bucket('b', options as never));
 }
 
 async function calls(bucket: Bucket<string>): Promise<void> {
@@ -128,7 +129,15 @@ async function calls(bucket: Bucket<string>): Promise<void> {
   ];
   const deletes = [...everywhere, { ttlMs: 5 }, ...quorums(['w', 'r'], [0, 4]), { dw: 1 }, { causalContext: '' }];
   const scans = [...everywhere, { w: 2 }, { limit: -1 }, { limit: 1.5 }, { limit: '5' }, { r: 0 }, { r: 4 }, { gt: 5 }];
-  const cursors = [{ after: '' }, { after: 5 }, { after: '?' }, { prefix: 5 }, { gte: {} }, { values: 'yes' }];
+  const cursors = [
+    { after: '' },
+    { after: 5 },
+    { after: '?' },
+    { prefix: 5 },
+    { gte: {} },
+    { lt: '\ud800' },
+    { values: 'yes' },
+  ];
   await refuseAll('get', gets, (options) => bucket.get('nothing', options as never));
   await refuseAll('put', puts, (options) => bucket.put('nothing', 'v', options as never));
   await refuseAll('delete', deletes, (options) => bucket.delete('nothing', options as never));
@@ -146,7 +155,8 @@ async function refuseAll(call: string, wrong: unknown[], act: (options: unknown)
 }
 
 async function keys(store: Store, bucket: Bucket<string>): Promise<void> {
-  for (const key of ['', new Uint8Array(0), 5, undefined, null, {}, ['k']] as never[]) {
+  // Half of a surrogate pair has no UTF-8: all such keys would be one.
+  for (const key of ['', new Uint8Array(0), 5, undefined, null, {}, ['k'], 'k\ud800', '\udc00k'] as never[]) {
     await fails(() => bucket.get(key), 'INVALID_ARGUMENT');
     await fails(() => bucket.put(key, 'v'), 'INVALID_ARGUMENT');
     await fails(() => bucket.delete(key), 'INVALID_ARGUMENT');
@@ -178,7 +188,7 @@ async function values(store: Store, bucket: Bucket<string>): Promise<void> {
     await fails(() => raw.put('k', value), 'INVALID_ARGUMENT');
   }
   const text = store.bucket<string>('nothing', { codec: 'text' });
-  for (const value of [5, null, undefined, Uint8Array.of(1)] as never[]) {
+  for (const value of [5, null, undefined, Uint8Array.of(1), '\ud83d'] as never[]) {
     await fails(() => text.put('k', value), 'INVALID_ARGUMENT');
   }
   const json = store.bucket<unknown>('nothing', { codec: 'json' });

@@ -207,10 +207,27 @@ test('codecs: raw, text, json, and one of the caller’s own', async () => {
   assert.equal(read.value?.getTime(), 86_400_000);
   assert.equal(read.siblings[0]!.contentType, 'application/x-date');
 
+  const packed = store.bucket<unknown>('codecs', { codec: 'msgpack' });
+  const large = Array.from({ length: 3_000 }, (_, i) => ({ i, text: `ünï ${i}`, bytes: Uint8Array.of(i) }));
+  const values: unknown[] = [null, 0, -1.5, '', false, [], { a: [1, { b: 'ü' }] }, 123n, 2n ** 70n, new Date(5)];
+  const sets: unknown[] = [new Set(['a']), new Float64Array([0.5]), Uint8Array.of(1, 2), 'x'.repeat(100_000), large];
+  for (const value of [...values, ...sets]) {
+    await packed.update('msgpack', () => value as object);
+    const read = await packed.get('msgpack');
+    assert.deepEqual(read.value, value);
+    assert.equal(read.siblings[0]!.contentType, 'application/msgpack');
+  }
+  // As any other reader of MessagePack would write it.
+  await packed.put('plain', { a: 1 });
+  assert.equal(Buffer.from((await store.bucket('codecs').get('plain')).value!).at(-1), 1);
+  for (const value of [undefined, () => 1, Symbol('s')]) {
+    await fails(() => packed.put('refused', value), { code: 'INVALID_ARGUMENT', message: /msgpack/ });
+  }
+
   // Bytes that the codec of the reading handle cannot read.
   const raw = store.bucket('codecs');
-  await raw.put('raw', Uint8Array.of(0xff, 0x7b));
-  for (const handle of [json, text]) {
+  await raw.put('raw', Uint8Array.of(0xdc, 0x7b));
+  for (const handle of [json, text, packed]) {
     const odd = await handle.get('raw');
     assert.equal(odd.found, true);
     await fails(() => odd.value, { code: 'INVALID_ARGUMENT', message: /codec/ });
@@ -218,7 +235,7 @@ test('codecs: raw, text, json, and one of the caller’s own', async () => {
   // What a caller gets is its own.
   const mine = (await raw.get('raw')).value!;
   mine.fill(0);
-  assert.deepEqual((await raw.get('raw')).value, Uint8Array.of(0xff, 0x7b));
+  assert.deepEqual((await raw.get('raw')).value, Uint8Array.of(0xdc, 0x7b));
 });
 
 test('a call that is given up ends at once, and only once', async () => {
@@ -274,6 +291,44 @@ test('too many calls in flight are refused at once, and nothing of them is store
         });
     }
     for (let i = 0; i < 10; i++) assert.equal((await bucket.get(`k${i}`)).found, i < 4);
+  } finally {
+    await store.close();
+  }
+});
+
+test('without notfoundOk, a replica that has nothing is no answer; basicQuorum hears fewer of them', async () => {
+  const store = await open({ nodes: 3, n: 3 });
+  try {
+    const bucket = store.bucket<string>('b', { codec: 'text' });
+    const strict = store.bucket<string>('b', { codec: 'text', notfoundOk: false });
+    for (const r of [1, 2, 3]) assert.equal((await strict.get('never', { r })).found, false);
+    // Keys of which node a, which will still have them, is asked among the first.
+    for (const key of ['lost', 'other']) await bucket.put(key, 'v', { w: 'all' });
+    // In memory, a node that crashed comes back with nothing.
+    for (const node of ['b', 'c']) {
+      await store.admin.crash(node);
+      await store.admin.start(node);
+    }
+    const wanted = { code: 'QUORUM_NOT_MET', message: /1 of 2/ } as const;
+    await fails(() => strict.get('lost', { r: 2 }), wanted);
+    // That read has healed the replicas that it heard.
+    let read = await strict.get('lost', { r: 2 }).catch(() => undefined);
+    const deadline = performance.now() + 10_000;
+    while (read === undefined && performance.now() < deadline) {
+      read = await strict.get('lost', { r: 2 }).catch(() => undefined);
+    }
+    assert.equal(read?.value, 'v');
+    // A majority has nothing: not found, though one replica that was not heard has it. Without basicQuorum it is asked.
+    assert.equal((await strict.get('other', { r: 1 })).value, 'v');
+    const hasty = { r: 1, basicQuorum: true };
+    const reads = await Promise.all(['never', 'other'].map((key) => strict.get(key, hasty)));
+    assert.equal(reads[0]!.found, false);
+    for (const options of [{ notfoundOk: 1 }, { basicQuorum: 'yes' }, { notfoundOk: null }] as never[]) {
+      await fails(() => bucket.get('k', options), 'INVALID_ARGUMENT');
+      await fails(() => store.bucket('b', options), 'INVALID_ARGUMENT');
+      await fails(() => bucket.getMany(['k'], options), 'INVALID_ARGUMENT');
+      await fails(() => bucket.update('k', () => 'x', options), 'INVALID_ARGUMENT');
+    }
   } finally {
     await store.close();
   }

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { t, test } from 'tap';
 import { InvariantError } from '../../../src/base/assert.js';
@@ -210,6 +210,20 @@ test('a node elsewhere is locked, too', async (t) => {
 
   const same = () => ({ ...options, nodes: [node('a', disk), node('b', disk)], ring });
   await t.rejects(openDataDirectory(place(), {}, same), { code: 'INVALID_ARGUMENT' });
+});
+
+test('a node elsewhere is locked also where its path is relative', async (t) => {
+  const [one, two, shared] = [place(), place(), place()];
+  const nodes = [node('a', join('..', basename(shared)))];
+  const given = () => ({ nodes, n: 1, partitions: 64, ring });
+  const directory = await openDataDirectory(one, {}, given);
+  t.match(readdirSync(shared), [/^LOCK/]);
+  await t.rejects(openDataDirectory(two, {}, given), {
+    code: 'LOCKED',
+    message: new RegExp(`${shared} is open already`),
+  });
+  directory.close();
+  t.match(readdirSync(shared), []);
 });
 
 test('a mistake in the creating code is not taken for a failing disk', async (t) => {

@@ -20,7 +20,15 @@ function poison(store: EmbeddedStore, key: string, outcomes: PutOutcome[]): void
   const caller = { settle: (outcome: PutOutcome) => void outcomes.push(outcome) };
   const request = {
     ...{ w: 2, pw: 0, dw: 0, timeoutMs: 5_000, key: located, minting: 'siblings' as const },
-    ...{ tombstone: false, ttlMs: 0, body: utf8('v'), causalContext: utf8('no context') },
+    ...{
+      condition: 'none' as const,
+      ifMatch: new Uint8Array(0),
+      maxSiblings: 0,
+      tombstone: false,
+      ttlMs: 0,
+      body: utf8('v'),
+      causalContext: utf8('no context'),
+    },
   };
   const refused = home.run((client) => client.put(request, caller), false);
   assert.equal(typeof refused, 'number');

@@ -184,6 +184,100 @@ test('buckets lists each bucket of a type that has a key, once, and passes the d
   await fails(() => listing.next(), 'ABORTED');
 });
 
+test('a scan goes on where it stopped, while keys come and go: what stays is given once, in order', async () => {
+  const bucket = (await opened).bucket<string>('moving', { codec: 'text' });
+  const stay = Array.from({ length: 600 }, (_, i) => `k${String(i).padStart(4, '0')}`);
+  await bucket.putMany(stay.map((key) => ({ key, value: 'stays' })));
+  const given: string[] = [];
+  let after: string | undefined;
+  for (let round = 0; ; round++) {
+    const page = await entriesOf(bucket, { limit: 37, values: true, ...(after === undefined ? {} : { after }) });
+    given.push(...page.map(({ key }) => String(key)));
+    if (page.length < 37) break;
+    after = page.at(-1)!.cursor;
+    // Before and behind the cursor: new keys, deleted ones, values replaced and the cursor's own key gone for a while.
+    const gone = String(page.at(-1)!.key);
+    const { causalContext } = await bucket.get(gone);
+    await bucket.delete(gone, { causalContext, w: 'all' });
+    await bucket.putMany(['a', 'k00', `${gone}x`, 'z'].map((key) => ({ key: `${key}-${round}`, value: 'new' })));
+    await bucket.update(stay[(round * 97) % stay.length]!, () => 'replaced');
+    await bucket.update(gone, () => 'back');
+  }
+  assert.deepEqual(given, [...new Set(given)].sort());
+  const seen = new Set(given);
+  assert.deepEqual(
+    stay.filter((key) => !seen.has(key)),
+    [],
+  );
+});
+
+test('a scan fetches pages only as its entries are taken', async () => {
+  const store = await opened;
+  const bucket = await numbers;
+  const pages = async () => Object.values((await store.stats()).nodes).reduce((sum, { pages = 0 }) => sum + pages, 0);
+  const before = await pages();
+  const scan = bucket.scan({ values: true });
+  await scan.next();
+  const first = (await pages()) - before;
+  assert.equal(first, 64, 'one of each partition');
+  for (let i = 0; i < 40; i++) await scan.next();
+  assert.equal((await pages()) - before, first, 'the pages that are there are used up first');
+  await scan.return?.();
+  // With a limit, pages are no longer than it.
+  assert.equal((await entriesOf(bucket, { limit: 3 })).length, 3);
+});
+
+test('partitions that cannot be read are named: before the first entry, or the scan goes on without them', async () => {
+  const store = await open({ nodes: 4, n: 2, r: 2, partitions: 16, maxInFlight: 8 });
+  try {
+    const bucket = store.bucket<string>('b', { codec: 'text' });
+    const names = Array.from({ length: 400 }, (_, i) => `k${i}`);
+    for (const result of (await bucket.putMany(names.map((key) => ({ key, value: key })))).values()) {
+      assert(!(result instanceof Error), `${result}`);
+    }
+    const complete = bucket.scan({ partial: true });
+    const all: unknown[] = [];
+    for await (const { key } of complete) all.push(key);
+    assert.deepEqual([all, complete.unreachable], [[...names].sort(), []]);
+
+    await store.admin.crash('b');
+    const lost = store.ring().filter(({ primaries }) => primaries.includes('b'));
+    const partitions = lost.map(({ partition }) => partition);
+    assert(partitions.length > 0 && partitions.length < 16);
+    const error = await fails(() => bucket.scan().next(), { code: 'QUORUM_UNAVAILABLE', message: /partial: true/ });
+    assert.deepEqual(error.partitions, partitions);
+    assert.match(error.message, new RegExp(`${partitions.length} of 16 partitions .*${partitions[0]}`));
+    const partial = bucket.scan({ partial: true });
+    const some: unknown[] = [];
+    for await (const { key } of partial) some.push(key);
+    assert.deepEqual(partial.unreachable, partitions);
+    assert(some.length > 0 && some.length < names.length);
+    assert.deepEqual(some, [...some].sort());
+    assert.deepEqual(await keysOf(bucket, { r: 1 }), all);
+
+    // Lost on the way: what was given stays true, and the end is not taken for the end of the bucket.
+    await store.admin.start('b');
+    await bucket.putMany(Array.from({ length: 8_000 }, (_, i) => ({ key: `x${i}`, value: '' })));
+    const [strict, lenient] = [bucket.scan(), bucket.scan({ partial: true })];
+    // One after the other: two at once would take more than the client has room for.
+    await strict.next();
+    await lenient.next();
+    await store.admin.crash('b');
+    const late = await fails(async () => {
+      for (let entry = await strict.next(); entry.done !== true; entry = await strict.next());
+    }, 'QUORUM_UNAVAILABLE');
+    assert(late.partitions!.length > 0 && late.partitions!.every((partition) => partitions.includes(partition)));
+    for (let entry = await lenient.next(); entry.done !== true; entry = await lenient.next());
+    assert.deepEqual(lenient.unreachable, partitions);
+    for (const options of [{ partial: 1 }, { values: 1 }] as never[]) {
+      await fails(() => bucket.scan(options).next(), 'INVALID_ARGUMENT');
+    }
+    await fails(() => bucket.scan({ partial: true, signal: AbortSignal.abort() }).next(), 'ABORTED');
+  } finally {
+    await store.close();
+  }
+});
+
 test('a scan is complete while a node is down, and says so when it cannot be', async () => {
   const store = await opened;
   const bucket = await numbers;

@@ -265,3 +265,14 @@ test('another application thread joins the group, hears of its threads, and leav
   await once(application, 'exit');
   t.doesNotThrow(() => group.attach(3), 'its place is free again');
 });
+
+test('a thread that was to be started again is not, once the group is closed', async (t) => {
+  const watched = new Watched(t);
+  const { group } = watched;
+  await watched.start();
+  const stopped = group.stop(0);
+  const started = t.rejects(group.start(0, {}), ThreadStartError);
+  await group.close();
+  await Promise.all([stopped, started]);
+  t.equal(group.state(0), 'down');
+});

@@ -1,0 +1,44 @@
+/** A context for one actor that is called directly, without a host: its clocks stand where they are put, and what it sends is kept. */
+import { SeededRandom } from '../../src/base/random.js';
+import type { ActorContext } from '../../src/runtime/actor.js';
+
+export class LoneContext implements ActorContext {
+  nowMs = 1_000;
+  wallMs = 1_700_000_000_000;
+  readonly random = new SeededRandom(1);
+  readonly incarnation = 1;
+  readonly notices: unknown[] = [];
+  readonly replies: unknown[] = [];
+  /** Correlations of the requests made. */
+  readonly requests: number[] = [];
+
+  /** Of the timers set, in milliseconds. */
+  readonly delays: number[] = [];
+
+  now(): number {
+    return this.nowMs;
+  }
+
+  wallClock(): number {
+    return this.wallMs;
+  }
+
+  request(_to: unknown, _message: unknown, correlation: number): void {
+    this.requests.push(correlation);
+  }
+
+  notice(_incoming: unknown, answer: unknown): void {
+    this.notices.push(answer);
+  }
+
+  reply(_incoming: unknown, answer: unknown): void {
+    this.replies.push(answer);
+  }
+
+  after(delayMs: number): number {
+    this.delays.push(delayMs);
+    return 0;
+  }
+
+  cancel(): void {}
+}

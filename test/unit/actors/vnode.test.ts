@@ -1,0 +1,110 @@
+/** The vnode alone: what it does when the clock jumps, and what a listing takes from its storage. */
+import assert from 'node:assert/strict';
+import { NodeIdentity } from '../../../actors/node-identity.js';
+import { Vnode } from '../../../actors/vnode.js';
+import { utf8 } from '../../../src/base/bytes.js';
+import { encodeLocatedKey } from '../../../src/codec/key.js';
+import { decodeRecord } from '../../../src/codec/record.js';
+import type { ObjectPut } from '../../../src/messages/object-request.js';
+import type { VnodeAnswer } from '../../../src/messages/vnode-messages.js';
+import { newNodeCounters } from '../../../src/metrics/node-counters.js';
+import type { Incoming } from '../../../src/runtime/actor.js';
+import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
+import type { RangeOptions, Storage } from '../../../src/storage/storage.js';
+import { LoneContext } from '../../support/lone-actor.js';
+import { test } from '../../support/test.js';
+
+const INCOMING: Incoming<VnodeAnswer> = {};
+const HOUR_MS = 3_600_000;
+
+function vnodeOn(objects: Storage, context: LoneContext): Vnode {
+  const identity = NodeIdentity.open({ system: openMemoryStorage(), objects, random: context.random });
+  const limits = { maxSiblings: 100, maxObjectBytes: 2 ** 30 };
+  return new Vnode({ partition: 0, objects, identity, counters: newNodeCounters(), ...limits }, context);
+}
+
+const located = (key: string) => encodeLocatedKey(0, { type: utf8('t'), bucket: utf8('b'), key: utf8(key) });
+let attempts = 0;
+
+function put(fields: {
+  readonly key?: string;
+  readonly expiresAtMs: number;
+  readonly ttlMs?: number;
+  body?: Uint8Array;
+}) {
+  const request: ObjectPut = {
+    key: located(fields.key ?? 'k'),
+    causalContext: new Uint8Array(0),
+    attempt: { high: 1, low: 2, counter: ++attempts },
+    earlier: [],
+    expiresAtMs: fields.expiresAtMs,
+    minting: 'siblings',
+    tombstone: false,
+    ttlMs: fields.ttlMs ?? 0,
+    body: fields.body ?? utf8('v'),
+    condition: 'none',
+    ifMatch: new Uint8Array(0),
+    maxSiblings: 0,
+  };
+  return { type: 'mint', put: request, durable: false } as const;
+}
+
+test('a wall clock that is set right does not make every put too late, and lets no value expire early', () => {
+  for (const jumpMs of [-HOUR_MS, HOUR_MS]) {
+    const context = new LoneContext();
+    const vnode = vnodeOn(openMemoryStorage(), context);
+    context.wallMs += jumpMs;
+    // The client's clock is the same one: it allows 15 s from now.
+    vnode.receive(put({ expiresAtMs: context.wallMs + 15_000, ttlMs: 60_000 }), INCOMING, context);
+    assert.deepEqual(context.replies, [{ type: 'wrote', durable: false }], `after a jump of ${jumpMs} ms`);
+    const { record } = context.notices[0] as { record: Uint8Array };
+    const { expiresAtMs } = decodeRecord(record).siblings[0]!;
+    assert(expiresAtMs >= context.wallMs + 60_000, 'readers go by the wall clock');
+  }
+});
+
+test('an attempt is late once its time is over by the clock it was measured with', () => {
+  const context = new LoneContext();
+  const vnode = vnodeOn(openMemoryStorage(), context);
+  vnode.receive(put({ expiresAtMs: context.wallMs - 1 }), INCOMING, context);
+  assert.deepEqual(context.replies, [{ type: 'not-minted', why: 'late' }]);
+});
+
+// Goal: a page of large values does not read many pages' worth of them into memory.
+test('a listing takes little more from the storage than it gives', () => {
+  const context = new LoneContext();
+  const objects = openMemoryStorage();
+  const vnode = vnodeOn(objects, context);
+  const small = new Uint8Array(100);
+  const large = new Uint8Array(64 * 1_024);
+  for (let i = 0; i < 300; i++) {
+    const key = String(i).padStart(4, '0');
+    vnode.receive(put({ key, expiresAtMs: context.wallMs + 1_000, body: i < 20 ? small : large }), INCOMING, context);
+  }
+  let taken = 0;
+  const range = objects.range.bind(objects);
+  objects.range = (options: RangeOptions) => {
+    const found = range(options);
+    for (const { value } of found) taken += value.length;
+    return found;
+  };
+  const keys: string[] = [];
+  const lt = located('9999');
+  for (let gte = located('0000'), more = true; more; ) {
+    taken = 0;
+    vnode.receive({ type: 'list', gte, lt, limit: 256, limitBytes: 256 * 1_024 }, INCOMING, context);
+    const page = context.replies.at(-1) as VnodeAnswer & { type: 'listed' };
+    let given = 0;
+    for (const { key, record } of page.entries) {
+      keys.push(Buffer.from(key).subarray(-4).toString());
+      given += record.length;
+    }
+    assert(taken <= given + 40 * large.length, `took ${taken} bytes to give ${given}`);
+    more = page.more;
+    gte = Buffer.concat([page.entries.at(-1)!.key, Uint8Array.of(0)]);
+  }
+  assert.deepEqual(
+    keys,
+    Array.from({ length: 300 }, (_, i) => String(i).padStart(4, '0')),
+  );
+});

@@ -1,0 +1,212 @@
+/** What a node makes of its files when it starts, after every kind of end. */
+import assert from 'node:assert/strict';
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { InvariantError } from '../../../src/base/assert.js';
+import { utf8 } from '../../../src/base/bytes.js';
+import { StorageFailedError } from '../../../src/base/errors.js';
+import { encodeLocatedKey } from '../../../src/codec/key.js';
+import { encodeRecord } from '../../../src/codec/record.js';
+import { checkInChild } from '../../../src/storage/check-in-child.js';
+import { openLmdbStorage } from '../../../src/storage/lmdb-storage.js';
+import {
+  type NodeStorage,
+  type NodeStorageOptions,
+  openMemoryNodeStorage,
+  openNodeStorage,
+} from '../../../src/storage/node-storage.js';
+import type { Storage } from '../../../src/storage/storage.js';
+import { anObject } from '../../support/records.js';
+import { fails } from '../../support/rejection.js';
+import { test } from '../../support/test.js';
+
+const CHECKER = new URL('../../../actors/objects-checker.js', import.meta.url);
+const CRASHING = new URL('../../support/crashing-child.js', import.meta.url);
+
+async function inDirectory(story: (path: string) => Promise<void>): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'quoral-node-'));
+  try {
+    await story(join(directory, 'a'));
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** What was asked to be checked. */
+class Checker {
+  count = 0;
+  damage: string | undefined;
+  readonly check = async (): Promise<string | undefined> => {
+    this.count++;
+    return this.damage;
+  };
+}
+
+function write(storage: Storage, key: string, value: string): void {
+  storage.put(utf8(key), utf8(value));
+  storage.commit();
+}
+
+function read(storage: Storage, key: string): string | undefined {
+  const value = storage.get(utf8(key));
+  return value && Buffer.from(value).toString();
+}
+
+test('a node has its objects and its system storage side by side', () =>
+  inDirectory(async (path) => {
+    const checker = new Checker();
+    const options: NodeStorageOptions = { sync: 'none', boot: '1', mayStartEmpty: true, check: checker.check };
+    const first = await openNodeStorage(path, options);
+    assert.deepEqual(first.created, { objects: true, system: true });
+    assert.equal(first.objects.commitIsDurable, false);
+    assert.equal(first.system.commitIsDurable, true);
+    write(first.objects, 'k', 'object');
+    write(first.system, 'k', 'system');
+    first.stop();
+    first.close();
+    assert.throws(() => first.objects.get(utf8('k')), InvariantError, 'closed');
+
+    const second = await openNodeStorage(path, { ...options, sync: 'full' });
+    assert.deepEqual(second.created, { objects: false, system: false });
+    assert.deepEqual(second.warnings, []);
+    assert.equal(second.objects.commitIsDurable, true);
+    assert.equal(read(second.objects, 'k'), 'object');
+    assert.equal(read(second.system, 'k'), 'system');
+    second.close();
+
+    rmSync(join(path, 'objects.mdb'));
+    const third = await openNodeStorage(path, options);
+    assert.deepEqual(third.created, { objects: true, system: false }, 'a lost file shows');
+    assert.match(third.warnings.join(), /objects file .*objects\.mdb is missing/);
+    third.stop();
+    assert.equal(checker.count, 0);
+
+    // The system's storage is never set aside: what only it has is not with any other node.
+    writeFileSync(join(path, 'system.mdb'), 'garbage');
+    await fails(() => openNodeStorage(path, options), { code: 'STORAGE_FAILED', message: /system\.mdb is damaged/ });
+
+    const memory = openMemoryNodeStorage();
+    write(memory.objects, 'k', 'v');
+    assert.equal(memory.persistent, false);
+    memory.stop();
+    assert.throws(() => memory.objects.get(utf8('k')), InvariantError);
+  }));
+
+// Goal: a file is looked through exactly when the end of the system may have damaged it.
+test('only what an unclean end under another boot left unsynced is looked through', () =>
+  inDirectory(async (path) => {
+    const checker = new Checker();
+    /** Opens, ends, and tells whether the file was looked through first. */
+    async function run(sync: 'full' | 'none', boot: string, end: (storage: NodeStorage) => void): Promise<boolean> {
+      const before = checker.count;
+      const storage = await openNodeStorage(path, { sync, boot, mayStartEmpty: true, check: checker.check });
+      write(storage.objects, 'k', `${sync} ${boot}`);
+      end(storage);
+      return checker.count > before;
+    }
+    const stop = (storage: NodeStorage): void => storage.stop();
+    const die = (storage: NodeStorage): void => storage.close();
+    assert.equal(await run('none', '1', die), false, 'new');
+    assert.equal(await run('none', '1', die), false, 'the same boot: the system has every page');
+    assert.equal(await run('none', '2', stop), true);
+    assert.equal(await run('none', '3', die), false, 'ended in order');
+    assert.equal(await run('full', '4', die), true, 'of how it was written, not of how it will be');
+    assert.equal(await run('full', '5', stop), true, 'pages of the run before the last may still be in danger');
+    assert.equal(await run('full', '6', die), false);
+    assert.equal(await run('full', '7', die), false, 'every commit was synced');
+    assert.equal(await run('none', '8', die), false);
+    assert.equal(await run('none', '9', stop), true);
+    rmSync(join(path, 'system.mdb'));
+    assert.equal(await run('none', '9', stop), true, 'nobody knows how it was left');
+  }));
+
+test('a damaged file is set aside, kept and named, where others have its data; else it is refused and left alone', () =>
+  inDirectory(async (path) => {
+    const checker = new Checker();
+    const options = { sync: 'none', boot: '1', check: checker.check } as const;
+    const file = join(path, 'objects.mdb');
+    const first = await openNodeStorage(path, { ...options, mayStartEmpty: true });
+    write(first.objects, 'k', 'v');
+    first.close();
+
+    checker.damage = 'a page is torn';
+    for (let i = 0; i < 2; i++) {
+      await fails(() => openNodeStorage(path, { ...options, boot: '2', mayStartEmpty: false }), {
+        code: 'STORAGE_FAILED',
+        definite: true,
+        message: /a page is torn.*no other node.*backup/,
+      });
+    }
+    const whole = readFileSync(file);
+    const second = await openNodeStorage(path, { ...options, boot: '2', mayStartEmpty: true });
+    assert.equal(read(second.objects, 'k'), undefined);
+    assert.equal(second.warnings.length, 1);
+    assert.match(second.warnings[0]!, /starts empty.*objects\.mdb\.damaged-\d{4}-.*a page is torn/);
+    assert.equal(second.filesSetAside(), 1);
+    write(second.objects, 'k', 'new');
+    second.stop();
+    const kept = readdirSync(path).filter((name) => name.includes('.damaged-'));
+    assert(readFileSync(join(path, kept[0]!)).equals(whole), 'kept as it was');
+
+    // What cannot be opened at all, even after a clean stop.
+    for (const content of ['garbage', Buffer.alloc(20_000), whole.subarray(0, 5_000)]) {
+      writeFileSync(file, content);
+      await fails(() => openNodeStorage(path, { ...options, boot: '2', mayStartEmpty: false }), 'STORAGE_FAILED');
+      const again = await openNodeStorage(path, { ...options, boot: '2', mayStartEmpty: true });
+      assert.match(again.warnings[0]!, /starts empty/);
+      again.stop();
+    }
+    const last = await openNodeStorage(path, { ...options, boot: '2', mayStartEmpty: true });
+    assert.deepEqual(last.warnings, []);
+    assert.equal(last.filesSetAside(), 4);
+    last.stop();
+  }));
+
+// Method: a file of many pages, damaged in every way that torn and lost pages come in, and given to the real child.
+test('the child finds what is damaged, and its own death by it is an answer', () =>
+  inDirectory(async (path) => {
+    const file = `${path}.mdb`;
+    const storage = openLmdbStorage({ path: file, sync: 'none' });
+    const keyOf = (n: number) =>
+      encodeLocatedKey(n % 8, { type: utf8('default'), bucket: utf8('b'), key: utf8(`key ${n}`) });
+    for (let n = 0; n < 2_000; n++) storage.put(keyOf(n), encodeRecord(anObject(n)));
+    storage.put(Uint8Array.of(0xff, 0xff, 1), utf8('no record, and need not be one'));
+    storage.commit();
+    storage.close();
+    assert.equal(await checkInChild(CHECKER, file), undefined, 'whole');
+
+    const whole = readFileSync(file);
+    const pages = whole.length / 4_096;
+    assert(pages > 40);
+    const damaged = async (what: string, change: (bytes: Buffer) => void): Promise<string> => {
+      const bytes = Buffer.from(whole);
+      change(bytes);
+      const copy = `${path}-damaged.mdb`;
+      rmSync(`${copy}-lock`, { force: true });
+      writeFileSync(copy, bytes);
+      const damage = await checkInChild(CHECKER, copy);
+      assert(damage !== undefined, `${what} was not found`);
+      return damage;
+    };
+    const middle = 4_096 * Math.floor(pages / 2);
+    await damaged('a page of ones', (bytes) => bytes.fill(0xff, middle, middle + 4_096));
+    await damaged('a page of zeros', (bytes) => bytes.fill(0, middle, middle + 4_096));
+    await damaged('a page of another', (bytes) => bytes.copy(bytes, middle, middle + 8_192, middle + 12_288));
+    await damaged('one bit', (bytes) => {
+      // In a value, where nothing but its record's checksum knows; a page may hold old copies of it in its free part.
+      for (let at = bytes.indexOf('1000 fill'); at !== -1; at = bytes.indexOf('1000 fill', at)) bytes[at]! ^= 1;
+    });
+    await damaged('half a file', (bytes) => bytes.fill(0, bytes.length / 2));
+
+    copyFileSync(file, `${path}-crash.mdb`);
+    assert.match((await checkInChild(CRASHING, `${path}-crash.mdb`))!, /was ended by SIG(SEGV|ABRT)/);
+    // That it was killed, or cannot even start, says nothing of the file.
+    for (const how of ['killed', 'throws']) {
+      await assert.rejects(checkInChild(CRASHING, how), (error) => {
+        assert(error instanceof StorageFailedError && error.definite);
+        assert.match(error.message, /could not be checked/);
+        return true;
+      });
+    }
+  }));

@@ -1,0 +1,66 @@
+/** The client alone: when it gives a request up. */
+import assert from 'node:assert/strict';
+import { Client, type ClientPut, type GetOutcome, type PutOutcome } from '../../../src/store/client.js';
+import { LoneContext } from '../../support/lone-actor.js';
+import { test } from '../../support/test.js';
+
+const get = {
+  type: 'get',
+  key: Uint8Array.of(0, 0, 1),
+  r: 1,
+  pr: 0,
+  notfoundOk: true,
+  basicQuorum: false,
+  timeoutMs: 1_000,
+} as const;
+
+function asked(context: LoneContext): { client: Client; outcomes: GetOutcome[] } {
+  const client = new Client({ primaries: [[0]], nodes: 1, maxInFlight: 10 }, context);
+  const outcomes: GetOutcome[] = [];
+  assert.equal(client.get(get, { settle: (outcome) => void outcomes.push(outcome) }), context.requests[0]);
+  return { client, outcomes };
+}
+
+test('an application that held its thread beyond the timeout gets the answer that came meanwhile', () => {
+  const context = new LoneContext();
+  const { client, outcomes } = asked(context);
+  context.nowMs += 60_000;
+  // The host wakes actors before it gives them their mail.
+  client.timer();
+  client.answered(context.requests[0]!, { type: 'got', record: new Uint8Array(0) });
+  assert.deepEqual(outcomes, [{ ok: true, record: new Uint8Array(0) }]);
+});
+
+test('without an answer the request ends by its timeout and some slack, also after a pause', () => {
+  for (const pauseMs of [0, 60_000]) {
+    const context = new LoneContext();
+    const { client, outcomes } = asked(context);
+    context.nowMs += pauseMs;
+    const resumed = context.nowMs;
+    while (outcomes.length === 0) {
+      client.timer();
+      assert(context.nowMs <= resumed + 2_000, 'given up');
+      context.nowMs += context.delays.at(-1)!;
+    }
+    const [outcome] = outcomes;
+    assert(outcome !== undefined && !outcome.ok && outcome.failure.why === 'timeout');
+  }
+});
+
+test('a conditional put whose outcome is not known is not tried again; another one is', () => {
+  for (const condition of ['none', 'if-none-match', 'if-match'] as const) {
+    const context = new LoneContext();
+    const client = new Client({ primaries: [[0, 1]], nodes: 2, maxInFlight: 10 }, context);
+    const empty = new Uint8Array(0);
+    const put: ClientPut = {
+      ...{ key: Uint8Array.of(0, 0, 1), causalContext: empty, minting: 'siblings', condition, ifMatch: empty },
+      ...{ maxSiblings: 0, tombstone: false, ttlMs: 0, body: empty, w: 1, pw: 0, dw: 0, timeoutMs: 1_000 },
+    };
+    const outcomes: PutOutcome[] = [];
+    const ticket = client.put(put, { settle: (outcome) => void outcomes.push(outcome) }) as number;
+    const failure = { why: 'unavailable', got: 0, wanted: 1, definite: false } as const;
+    client.answered(ticket, { type: 'failed', failure });
+    assert.equal(context.requests.length, condition === 'none' ? 2 : 1, condition);
+    assert.deepEqual(outcomes, condition === 'none' ? [] : [{ ok: false, failure }], condition);
+  }
+});

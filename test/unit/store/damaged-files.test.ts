@@ -1,0 +1,132 @@
+/** Nodes whose objects files were damaged, by a power failure or otherwise, in a store that goes on with the others. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Bucket, OpenOptions, Store } from '../../../src/index.js';
+import { openWith } from '../../../src/store/open.js';
+import { fails } from '../../support/rejection.js';
+import { readReplicas } from '../../support/replica-files.js';
+import { test } from '../../support/test.js';
+
+const SMALL = { nodes: 3, partitions: 8, sync: 'none' } as const;
+const KEYS = Array.from({ length: 400 }, (_, i) => `key ${i}`);
+
+async function inDirectory(story: (path: string, warnings: string[]) => Promise<void>): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'quoral-damaged-'));
+  const warnings: string[] = [];
+  const heard = (warning: Error) => void (warning.name === 'QuoralWarning' && warnings.push(warning.message));
+  process.on('warning', heard);
+  try {
+    await story(join(directory, 'data'), warnings);
+  } finally {
+    process.off('warning', heard);
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Opens the store under `boot`, runs the story, closes it; `dies`: as if the power had failed at its end. */
+async function using(
+  options: OpenOptions,
+  boot: string,
+  story: (store: Store) => Promise<void>,
+  { dies = false } = {},
+): Promise<void> {
+  const store = await openWith(options, { boot });
+  try {
+    await story(store);
+    if (dies) await Promise.all(store.nodes().map(({ name }) => store.admin.crash(name)));
+  } finally {
+    await store.close();
+  }
+}
+
+const text = (store: Store): Bucket<string> => store.bucket<string>('b', { codec: 'text' });
+
+async function putAll(store: Store): Promise<void> {
+  await Promise.all(KEYS.map((key) => text(store).put(key, key, { w: 'all' })));
+}
+
+/** The writerIds in the objects files of a store that is closed. */
+function writersIn(path: string): Set<string> {
+  const writers = new Set<string>();
+  for (const copies of readReplicas(path).values()) {
+    for (const { object } of copies) {
+      for (const { dot } of object.siblings) writers.add(`${dot.high}.${dot.low}`);
+    }
+  }
+  return writers;
+}
+
+// Goal: after a power failure no file is trusted that was not looked through, and none is lost that is whole.
+test('after a power failure a whole file is kept under new writerIds, a damaged one set aside', () =>
+  inDirectory(async (path, warnings) => {
+    await using({ path, ...SMALL }, '1', putAll, { dies: true });
+    const before = writersIn(path);
+    const file = join(path, 'b', 'objects.mdb');
+    const bytes = readFileSync(file);
+    // Where only a walk through all of it finds it.
+    for (let at = bytes.indexOf('key 123'); at !== -1; at = bytes.indexOf('key 123', at)) bytes[at + 6] = 0x5a;
+    writeFileSync(file, bytes);
+
+    await using({ path, ...SMALL }, '2', async (store) => {
+      assert.equal(warnings.length, 1);
+      assert.match(warnings[0]!, /^node "b" starts empty.*objects\.mdb\.damaged-.*The checksum does not match/);
+      const { nodes } = await store.stats();
+      assert.deepEqual(
+        ['a', 'b', 'c'].map((name) => nodes[name]!.filesSetAside),
+        [0, 1, 0],
+      );
+      for (const key of KEYS) assert.equal((await text(store).get(key, { r: 'all' })).value, key);
+      await Promise.all(KEYS.map((key) => text(store).put(`${key} again`, key, { w: 'all' })));
+    });
+    const replicas = readReplicas(path);
+    for (const key of KEYS) assert.equal(replicas.get(key)!.length, 3, 'b has it again, from the read');
+    const fresh = new Set<string>();
+    for (const key of KEYS) {
+      const { dot } = replicas.get(`${key} again`)![0]!.object.siblings[0]!;
+      fresh.add(`${dot.high}.${dot.low}`);
+    }
+    for (const writer of fresh) assert(!before.has(writer), 'a writer of before the failure has minted again');
+
+    // Ended in order: nothing to look through, no new identities.
+    await using({ path, ...SMALL }, '3', async (store) => {
+      await Promise.all(KEYS.map((key) => text(store).put(`${key} once more`, key, { w: 'all' })));
+    });
+    for (const writer of writersIn(path)) assert(before.has(writer) || fresh.has(writer), 'a new writer');
+    assert.equal(warnings.length, 1);
+  }));
+
+test('a file that is no file of LMDB any more is set aside at once, while the others go on', () =>
+  inDirectory(async (path, warnings) => {
+    await using({ path, ...SMALL }, '1', async (store) => {
+      await putAll(store);
+      await store.admin.stop('b');
+      truncateSync(join(path, 'b', 'objects.mdb'), 5_000);
+      await store.admin.start('b');
+      assert.match(warnings.join(), /^node "b" starts empty.*cut short, or is no file of LMDB/);
+      for (const key of KEYS) assert.equal((await text(store).get(key, { r: 'all' })).value, key);
+    });
+  }));
+
+test('with one replica a damaged file is never set aside: the store says so, and does not open', () =>
+  inDirectory(async (path, warnings) => {
+    const options = { path, ...SMALL, n: 1 };
+    await using(options, '1', async (store) => {
+      await Promise.all(KEYS.map((key) => text(store).put(key, key)));
+    });
+    const file = join(path, 'b', 'objects.mdb');
+    const whole = readFileSync(file);
+    writeFileSync(file, 'garbage');
+    for (let i = 0; i < 2; i++) {
+      await fails(() => openWith(options, { boot: '1' }), {
+        code: 'STORAGE_FAILED',
+        message: /node "b".*objects\.mdb is damaged.*no other node has its data.*backup/,
+      });
+    }
+    writeFileSync(file, whole);
+    await using(options, '1', async (store) => {
+      for (const key of KEYS) assert.equal((await text(store).get(key)).value, key);
+    });
+    assert.deepEqual(warnings, []);
+  }));
