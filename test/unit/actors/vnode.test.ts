@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { NodeIdentity } from '../../../actors/node-identity.js';
 import { Vnode } from '../../../actors/vnode.js';
+import { WriteGate } from '../../../src/admission/write-gate.js';
 import { utf8 } from '../../../src/base/bytes.js';
 import { encodeLocatedKey } from '../../../src/codec/key.js';
 import { decodeRecord } from '../../../src/codec/record.js';
@@ -20,7 +21,10 @@ const HOUR_MS = 3_600_000;
 function vnodeOn(objects: Storage, context: LoneContext): Vnode {
   const identity = NodeIdentity.open({ system: openMemoryStorage(), objects, random: context.random });
   const limits = { maxSiblings: 100, maxObjectBytes: 2 ** 30 };
-  return new Vnode({ partition: 0, objects, identity, counters: newNodeCounters(), ...limits }, context);
+  return new Vnode(
+    { partition: 0, objects, identity, counters: newNodeCounters(), gate: new WriteGate(), ...limits },
+    context,
+  );
 }
 
 const located = (key: string) => encodeLocatedKey(0, { type: utf8('t'), bucket: utf8('b'), key: utf8(key) });
