@@ -301,7 +301,9 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
         this.actOnPut(
           operation,
           ticket,
-          answer.why === 'doubtful' || REFUSALS.has(answer.why) ? quorum.onMinterLost() : quorum.onNotMinted(),
+          answer.why === 'doubtful' || REFUSALS.has(answer.why)
+            ? quorum.onMinterLost()
+            : quorum.onNotMinted(answer.why === 'corrupt'),
           context,
         );
         return;

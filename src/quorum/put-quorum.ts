@@ -45,6 +45,8 @@ export class PutQuorum {
   private acked: SlotSet = NO_SLOTS;
   private durable: SlotSet = NO_SLOTS;
   private failedSlots: SlotSet = NO_SLOTS;
+  /** Slots that were asked to mint and did not, whether or not they can store. */
+  private cannotMint: SlotSet = NO_SLOTS;
 
   /** `minter`: the slot that is asked first. In a strict quorum every slot is a primary, so PW only raises W. */
   constructor(n: number, minter: number, needs: PutNeeds) {
@@ -66,15 +68,21 @@ export class PutQuorum {
     return this.n > 1 ? 'replicate' : 'pending';
   }
 
-  /** The minter did not mint when it was asked this time. */
-  onNotMinted(): PutVerdict {
+  /**
+   * The minter did not mint when it was asked this time.
+   * @param canStore - true if it answered, and will take the object that another slot mints
+   */
+  onNotMinted(canStore = false): PutVerdict {
     assert(!this.minted, 'a minted put cannot become unminted');
     // It had minted before and has forgotten: another slot would mint the attempt a second time.
     if (this.uncertain !== NO_SLOTS) return this.onMinterLost();
-    this.failedSlots = withSlot(this.failedSlots, this.minter);
+    this.cannotMint = withSlot(this.cannotMint, this.minter);
+    if (!canStore) this.failedSlots = withSlot(this.failedSlots, this.minter);
     // With too few slots left it is better to stop here: so far nothing is stored anywhere.
     if (this.hopeless() === 'failed') return 'failed';
-    this.minter = firstSlotOutside(this.failedSlots, this.n);
+    const next = firstSlotOutside(this.cannotMint, this.n);
+    if (next === -1) return this.tell('failed');
+    this.minter = next;
     return 'mint';
   }
 

@@ -252,6 +252,18 @@ test('CORRUPT is said only of a key that no replica can read', () => {
   assert(hopeless.end?.type === 'failed' && hopeless.end.failure.why === 'corrupt', JSON.stringify(hopeless.end));
 });
 
+test('a put of which only one primary can mint is stored by all: the others have unreadable records, not full disks', () => {
+  const cluster = new SimulatedCluster({ seed: 14, spawn });
+  const [first, second, third] = cluster.primariesOf('cart');
+  acknowledged(cluster.settle(cluster.put('cart', 'milk', { w: 3 })));
+  assert(cluster.rot(first!, 'cart'));
+  assert(cluster.rot(second!, 'cart'));
+  acknowledged(cluster.settle(cluster.put('cart', 'bread', { w: 3 })));
+  for (const name of [first!, second!, third!]) {
+    assert.deepEqual(cluster.replica(name).values('cart').sort(), ['bread', 'milk']);
+  }
+});
+
 test('a put upon an unreadable record is minted by another primary, and both writes are there', () => {
   const cluster = new SimulatedCluster({ seed: 13, spawn });
   const [first] = cluster.primariesOf('cart');
