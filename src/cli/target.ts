@@ -1,14 +1,16 @@
 /** Where a command's data is: a directory that it opens itself (`--data`), or a running service (`--url`). */
 import { existsSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import type { Bucket, OpenOptions, Store } from '../store/api.js';
+import type { Bucket, OpenOptions, ScanEntry, ScanOptions, Store } from '../store/api.js';
 import { RemoteBucket } from './remote-store.js';
 import { CommandError, type Terminal } from './terminal.js';
 
 export const DEFAULT_URL = 'http://127.0.0.1:8098';
 
 /** What both kinds of target can do. */
-export type KeyValues = Pick<Bucket<Uint8Array>, 'get' | 'put' | 'delete' | 'scan'>;
+export interface KeyValues extends Pick<Bucket<Uint8Array>, 'get' | 'put' | 'delete'> {
+  scan(options?: ScanOptions): AsyncIterableIterator<ScanEntry<Uint8Array>>;
+}
 
 export interface TargetFlags {
   readonly data?: string;
