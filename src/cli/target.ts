@@ -9,7 +9,7 @@ export const DEFAULT_URL = 'http://127.0.0.1:8098';
 
 /** What both kinds of target can do. */
 export interface KeyValues extends Pick<Bucket<Uint8Array>, 'get' | 'put' | 'delete'> {
-  scan(options?: ScanOptions): AsyncIterableIterator<ScanEntry<Uint8Array>>;
+  scan(options?: Pick<ScanOptions, 'prefix' | 'limit' | 'values'>): AsyncIterable<ScanEntry<Uint8Array>>;
 }
 
 export interface TargetFlags {

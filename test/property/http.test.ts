@@ -35,7 +35,8 @@ const path = fc.oneof(
   fc.tuple(fc.constant('buckets'), name, fc.constant('keys'), name),
   fc.tuple(fc.constant('types'), name, fc.constant('buckets'), name, fc.constant('keys'), name),
   fc.tuple(fc.constant('riak'), name, name),
-  fc.tuple(fc.constantFrom('buckets', 'riak'), fc.constant('')),
+  fc.tuple(fc.constantFrom('buckets', 'types'), name, fc.constantFrom('keys', 'buckets')),
+  fc.constantFrom(['buckets'], ['riak', '']),
 );
 const parameters = fc.oneof(
   fc.constant([]),
