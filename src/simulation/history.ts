@@ -48,6 +48,8 @@ export interface PutOperation {
   readonly startedAt: number;
   endedAt: number;
   end: PutEnd | undefined;
+  /** It was sent with a condition. */
+  conditional: boolean;
   /** How often its client was told an outcome. */
   told: number;
 }

@@ -141,6 +141,7 @@ export class SimulatedClient {
       startedAt: simulator.time,
       endedAt: Number.NaN,
       end: undefined,
+      conditional: false,
       told: 0,
     };
     history.puts.push(put);
@@ -271,6 +272,7 @@ export class SimulatedClient {
     if (request.type !== 'put') return;
     const put = this.beginning ?? this.underWay.get(ticket);
     assert(put !== undefined, 'every attempt belongs to a put under way');
+    if (request.put.condition !== 'none') put.conditional = true;
     this.options.history.noteAttempt(put, (request as Put).put.attempt);
   }
 

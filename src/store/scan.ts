@@ -160,6 +160,8 @@ async function* entriesOf<V>(
     const some = streams.slice(first, first + concurrency);
     await Promise.all(some.map(fetch));
     for (const stream of some) if (stream.at < stream.entries.length) heap.push(stream);
+    // Whoever is out of reach is known at once, and all of them are named; to wait for slow ones, once is enough.
+    if ([...missed.values()].some((error) => !(error instanceof QuorumUnavailableError))) giveUpIfIncomplete();
   }
   giveUpIfIncomplete();
   let given = 0;

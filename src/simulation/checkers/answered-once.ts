@@ -1,6 +1,6 @@
 /**
- * Promise 7: every request is answered exactly once, by its timeout plus slack; and what failed definitely was never
- * stored: no vnode minted it, no replica holds it.
+ * Promise 7: every request is answered exactly once, by its timeout plus slack; a put with a condition is tried only
+ * once; and what failed definitely was never stored: no vnode minted it, no replica holds it.
  */
 import { describePut, type GetOperation, type History, type PutOperation } from '../history.js';
 import type { SimulatedCluster } from '../simulated-cluster.js';
@@ -10,7 +10,11 @@ const SLACK_MS = 250 + 50;
 
 export function answersAmiss(history: History): string[] {
   const violations: string[] = [];
-  for (const put of history.puts) check(put, describePut(put), violations);
+  for (const put of history.puts) {
+    check(put, describePut(put), violations);
+    // Others may have built on what the first attempt stored: tried again, it would undo their work.
+    if (put.conditional && put.events.length > 1) violations.push(`tried again by itself: ${describePut(put)}`);
+  }
   for (const get of history.gets) check(get, `get ${get.id} of ${get.key}`, violations);
   return violations;
 }

@@ -37,6 +37,18 @@ function newestOf(record: Uint8Array): Uint8Array {
   return encodeRecord({ context: object.context, siblings: newest === undefined ? [] : [newest] });
 }
 
+/** Puts a condition on what the client takes for a put without one, which it tries again as it sees fit. */
+class RetriesConditionalPuts extends TappedContext {
+  override request<Request, Answer>(to: ActorRef<Request, Answer>, message: Request, correlation: number): void {
+    const request = message as CoordinatorRequest;
+    if (request.type !== 'put' || request.put.causalContext.length > 0) super.request(to, message, correlation);
+    else {
+      const put = { ...request.put, condition: 'if-none-match' as const };
+      super.request(to, { ...request, put } as Request, correlation);
+    }
+  }
+}
+
 export const TOKEN_BUGS: readonly PlantedBug[] = [
   {
     name: "the receipt covers the coordinator's whole object",
@@ -70,6 +82,14 @@ export const TOKEN_BUGS: readonly PlantedBug[] = [
     sync: 'full',
     kinds: ['crash of an actor', 'crash of a node', 'slow disk'],
     noticed: /^false conflict.* twice/,
+    seeds: 10,
+  },
+  {
+    name: 'a conditional put retried by itself',
+    client: (inner) => new RetriesConditionalPuts(inner),
+    sync: 'full',
+    kinds: ['crash of an actor', 'crash of a node', 'slow disk'],
+    noticed: /^tried again by itself/,
     seeds: 10,
   },
   {
