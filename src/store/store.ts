@@ -32,6 +32,8 @@ const MAX_OPERATIONS = 10_000;
 /** All siblings of a key together may take so many of the largest values, and what goes with them. */
 const OBJECT_VALUES = 4;
 const OBJECT_OVERHEAD_BYTES = 2 ** 20;
+/** Troubles whose message says what the node does. */
+const SENTENCES = new Set(['storage', 'heap-full']);
 const WORKER_ENTRY = new URL('../../actors/worker.js', import.meta.url);
 
 /** The client is never asked anything: what it hears is nothing. */
@@ -277,9 +279,8 @@ export class EmbeddedStore implements Store {
       return;
     }
     // A node in trouble may be so with every message: each kind of trouble is told once until the next kind.
-    // What a storage has to say of itself needs no heading.
-    const heading = event.type === 'trouble' && event.what === 'storage' ? '' : `${event.type}: `;
-    const text = heading + event.error.message;
+    const isSentence = event.type === 'trouble' && SENTENCES.has(event.what);
+    const text = isSentence ? event.error.message : `${event.type}: ${event.error.message}`;
     if (this.lastErrors.get(event.thread) === text) return;
     this.lastErrors.set(event.thread, text);
     this.tell(event.thread, text);

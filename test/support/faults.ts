@@ -7,9 +7,9 @@ export const FAULTY_WORKER = new URL('./faulty-worker.js', import.meta.url);
 
 /**
  * 'throw': an error that nobody catches. 'exhaust': its JavaScript heap is used up, outside of a commit.
- * 'stall': it stands still for `STALL_MS`.
+ * 'fill': its heap fills up, slowly, with what stays in use. 'stall': it stands still for `STALL_MS`.
  */
-export type Fault = 'throw' | 'exhaust' | 'stall';
+export type Fault = 'throw' | 'exhaust' | 'fill' | 'stall';
 export const STALL_MS = 1_500;
 
 /** To a thread: fail; and back: it is about to. */

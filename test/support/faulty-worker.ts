@@ -16,11 +16,20 @@ channel.onmessage = (event) => {
     channel.postMessage({ thread, fault: 'begun' } satisfies FaultOrder);
     if (order.fault === 'throw') throw new Error('thrown by a test');
     if (order.fault === 'stall') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, STALL_MS);
+    else if (order.fault === 'fill') fill();
     else exhaust();
   });
 };
 
 await import('../../actors/worker.js');
+
+const kept: number[][] = [];
+
+/** So slowly that the heap is collected, and the thread takes turns, in between. */
+function fill(): void {
+  for (let i = 0; i < 10; i++) kept.push(new Array<number>(10_000).fill(kept.length));
+  setTimeout(fill, 5);
+}
 
 function exhaust(): void {
   const hoard: number[][] = [];

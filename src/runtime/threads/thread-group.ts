@@ -10,6 +10,7 @@
  * watchdog, and then only outside of a commit: inside one, LMDB's writer lock would be held for ever.
  */
 
+import { writeSync } from 'node:fs';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 
 import { assert } from '../../base/assert.js';
@@ -143,13 +144,23 @@ export class ThreadGroup {
   private closed = false;
   /**
    * A process that ends while a worker stands within a commit would hang for ever: LMDB's cleanup waits for the lock
-   * that the worker holds. So its end waits for the commits, and lets no other begin.
+   * that the worker holds. So its end waits for the commits, and lets no other begin. A worker that does not leave its
+   * commit has died within, of an exhausted heap, or its disk is stuck: then only SIGKILL ends the process, and it is
+   * better that it does so itself than that someone waits for it.
    */
   private readonly onProcessExit = (): void => {
     const until = performance.now() + EXIT_WAIT_MS;
-    for (const { running } of this.seats) {
+    for (const { thread, running } of this.seats) {
+      if (running === undefined) continue;
+      let ended = condemn(running.doorbell);
       // Spins, since nothing else runs on this thread any more, and the wait is as short as a commit.
-      while (running !== undefined && !condemn(running.doorbell) && performance.now() < until);
+      while (!ended && performance.now() < until) ended = condemn(running.doorbell);
+      if (ended) continue;
+      writeSync(
+        2,
+        `thread ${thread} is stuck in a commit: the process kills itself, since it could not end otherwise\n`,
+      );
+      process.kill(process.pid, 'SIGKILL');
     }
   };
 

@@ -7,6 +7,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 
 import { assert } from '../../base/assert.js';
 import { type ErrorData, errorData, serveControl } from './control-plane.js';
+import { watchHeap } from './heap-watch.js';
 import type { LinkEnds } from './link.js';
 import { ThreadHost, type ThreadHostOptions } from './thread-host.js';
 
@@ -59,6 +60,11 @@ export interface WorkerContext<Data> {
   readonly report: (what: string, error: unknown) => void;
 }
 
+/** The share of the heap from which on a thread stops while it still can. */
+const FULL_HEAP = 0.8;
+/** How long the actors of such a thread may finish what they have in hand: little, since they go on allocating. */
+const HEAP_GRACE_MS = 100;
+
 /** How often a stopping thread looks whether its actors have let go of everything, in milliseconds. */
 const STOP_LOOK_MS = 5;
 
@@ -108,22 +114,29 @@ export async function runWorkerThread<Data>(
   for (const ends of start.links) host.connect(ends);
 
   let stopping = false;
+  function stopInOrder(graceMs: number, code: number): void {
+    if (stopping) return;
+    stopping = true;
+    stop(host, made, graceMs).then(
+      () => process.exit(code),
+      (error: unknown) => {
+        // Not in order: what the next start finds is as after a crash.
+        report({ type: 'trouble', what: 'stop-failed', error: errorData(error) });
+        process.exit(1);
+      },
+    );
+  }
+  watchHeap(FULL_HEAP, (used) => {
+    const why = `stops in order and begins anew: its heap is ${Math.round(used * 100)} % full of what is in use`;
+    report({ type: 'trouble', what: 'heap-full', error: errorData(new Error(why)) });
+    stopInOrder(HEAP_GRACE_MS, 1);
+  });
   // This listener also keeps the thread alive, which waits for mail in a way that does not.
   port.on('message', (order: GroupOrder) => {
     if (order.type === 'connect') host.connect(order.ends);
     else if (order.type === 'disconnect') host.disconnect(order.peer);
     else if (order.type === 'crash') process.exit(1);
-    else if (!stopping) {
-      stopping = true;
-      stop(host, made, order.graceMs).then(
-        () => process.exit(0),
-        (error: unknown) => {
-          // Not in order: what the next start finds is as after a crash.
-          report({ type: 'trouble', what: 'stop-failed', error: errorData(error) });
-          process.exit(1);
-        },
-      );
-    }
+    else stopInOrder(order.graceMs, 0);
   });
   report({ type: 'ready' });
 }

@@ -9,7 +9,7 @@ import { ECHO, ECHO_SLOT, EchoActor } from './echo.js';
 /** So many records a commit: some milliseconds. */
 const RECORDS = 3_000;
 
-await runWorkerThread<{ path: string }>(({ host, thread, data }) => {
+await runWorkerThread<{ path: string; stuck: boolean }>(({ host, thread, data }) => {
   const database = open({ path: `${data.path}/${thread}`, keyEncoding: 'binary', encoding: 'binary', noSync: true });
   const value = Buffer.alloc(100);
   let next = 0;
@@ -25,6 +25,8 @@ await runWorkerThread<{ path: string }>(({ host, thread, data }) => {
           // Within a transaction it writes at once; its promise tells nothing more.
           void database.put(key, value);
         }
+        // As a thread does whose heap is exhausted here: it neither goes on nor ends.
+        if (data.stuck && thread === 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
       });
     },
     flush(): void {},

@@ -242,6 +242,15 @@ test('a process that exits while its workers commit does not hang', async (t) =>
   }
 });
 
+// Goal: not even a worker that died within a commit keeps the process from ending.
+test('a process that exits while a worker is stuck in a commit ends all the same', async (t) => {
+  const args = [EXIT_SCRIPT, COMMIT_ENTRY.href, t.testdir(), '100', 'stuck'];
+  const ended = await promisify(execFile)(process.execPath, args, { timeout: 20_000, env: PLAIN }).catch(
+    (error: unknown) => error,
+  );
+  t.match(ended, { signal: 'SIGKILL', killed: false, stderr: /thread 0 is stuck in a commit/ });
+});
+
 test('another application thread joins the group, hears of its threads, and leaves', async (t) => {
   const watched = new Watched(t, { applications: 2 });
   await watched.start();
