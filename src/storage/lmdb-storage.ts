@@ -14,6 +14,8 @@
  * - A commit that failed, be the disk full or the file at its largest size, leaves everything before it readable, and
  *   the next one can succeed. A worker thread that ends with the environment open frees it; the next thread may open it.
  *   Two threads that have it open take turns in writing.
+ * - A write that fails is printed into 100 bytes on the heap, which can be too few (`last_error` in `mdb_page_flush`): the
+ *   process may then end natively. A disk that is about to be full is therefore not written to: see `requireRoom`.
  * - `getBinaryFast` returns one and the same buffer, with a `length` of its own pasted over the real one: its
  *   `byteLength`, `subarray` and every copy from it are those of the whole buffer. `get` makes a true view of it.
  */
@@ -23,11 +25,11 @@ import { dirname } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { assert } from '../base/assert.js';
 import { compareBytes, EMPTY } from '../base/bytes.js';
-import type { StorageFailedError, StorageFullError } from '../base/errors.js';
+import { type StorageFailedError, StorageFullError } from '../base/errors.js';
 import { checkLmdbFile } from './lmdb-file.js';
 import { PendingWrites, requireKey } from './pending-writes.js';
 import { MAX_KEY_BYTES, type RangeOptions, type Storage, type StorageEntry, type StorageStats } from './storage.js';
-import { storageError } from './storage-errors.js';
+import { freeBytes, storageError } from './storage-errors.js';
 
 export interface LmdbOptions {
   /** The data file. LMDB puts a lock file beside it, named with `-lock` at the end. */
@@ -92,6 +94,14 @@ interface Internals {
 /** `get` reuses its views of lmdb's buffer by length: a new view costs more than the rest of our part of a get. */
 const VIEWS = 1_024;
 
+/** With more than this free a disk is looked at once in so many commits. */
+const PLENTY_BYTES = 2 ** 30;
+const COMMITS_PER_LOOK = 8;
+/** What a commit takes beside its writes: pages of the free list and of the tree's upper levels. */
+const COMMIT_BYTES = 64 * 1_024;
+/** What a write takes beside its value: its leaf, and what a split of it adds. */
+const WRITE_BYTES = 12 * 1_024;
+
 class LmdbStorage implements Storage {
   readonly commitIsDurable: boolean;
   private readonly db: RootDatabase<Uint8Array, Uint8Array>;
@@ -102,6 +112,7 @@ class LmdbStorage implements Storage {
   private buffer: Uint8Array = EMPTY;
   private views: Uint8Array[] = [];
   private flushFailed: StorageFailedError | StorageFullError | undefined;
+  private commitsUntilLook = 0;
   private closed = false;
 
   constructor(db: RootDatabase<Uint8Array, Uint8Array>, { path, sync, inTransaction }: LmdbOptions) {
@@ -185,6 +196,7 @@ class LmdbStorage implements Storage {
     if (this.writes.count === 0) return;
     Atomics.store(this.inTransaction, 0, 1);
     try {
+      this.requireRoom();
       this.db.transactionSync(this.writeAll);
     } catch (error) {
       throw storageError(error, 'written', this.path);
@@ -192,6 +204,25 @@ class LmdbStorage implements Storage {
       Atomics.store(this.inTransaction, 0, 0);
       this.writes.clear();
     }
+  }
+
+  /**
+   * Throws if the disk may be too full for the group. Reckoned generously, since other nodes write to the same disk; a
+   * disk with plenty of room is asked only now and then. Limits that a disk does not tell of (quotas, `ulimit -f`) are
+   * met by LMDB itself.
+   */
+  private requireRoom(): void {
+    if (--this.commitsUntilLook > 0) return;
+    const free = freeBytes(this.path);
+    this.commitsUntilLook = free > PLENTY_BYTES ? COMMITS_PER_LOOK : 0;
+    if (free > PLENTY_BYTES) return;
+    const { count, values } = this.writes;
+    let needed = COMMIT_BYTES + count * WRITE_BYTES;
+    for (let index = 0; index < count; index++) needed += values[index]?.length ?? 0;
+    if (free >= 2 * needed) return;
+    throw new StorageFullError(
+      `${this.path} could not be written: the disk has only ${free} bytes left: free some space`,
+    );
   }
 
   /** The body of the transaction: made once, so that a commit allocates nothing of ours. */

@@ -75,16 +75,23 @@ export function storageError(
 /** The number of an error of lmdb (`code`) or of Node (`errno`, negative). */
 function numberOf(error: unknown): unknown {
   if (!(error instanceof Error)) return undefined;
+  // lmdb gives it the number of whatever the system said last.
+  if (error.message.includes('MDB_PANIC')) return MDB_PANIC;
   if ('errno' in error && typeof error.errno === 'number') return -error.errno;
   return 'code' in error ? error.code : undefined;
 }
 
 function diskIsFull(path: string): boolean {
+  return freeBytes(path) < NEARLY_FULL_BYTES;
+}
+
+/** What the disk under `path` has free, in bytes; infinite where nobody can tell. */
+export function freeBytes(path: string): number {
   try {
     const { bavail, bsize } = statfsSync(dirname(path));
-    return bavail * bsize < NEARLY_FULL_BYTES;
+    return bavail * bsize;
   } catch {
-    // A file system that cannot even be asked is failing, not full; the error at hand is reported as such.
-    return false;
+    // A file system that cannot even be asked is failing, not full: whoever writes to it will hear so.
+    return Number.POSITIVE_INFINITY;
   }
 }

@@ -333,13 +333,18 @@ export interface StoreStats {
   readonly nodes: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
+/**
+ * Acts on nodes. Each does nothing where it is done already.
+ * @throws {InvalidArgumentError} There is no such node.
+ * @throws {TimeoutError} Not done within `timeoutMs` (default: no limit); it goes on.
+ */
 export interface Admin {
   /** Stops a node cleanly: it finishes its turn, flushes, and stays down until `start`. */
-  stop(node: string): Promise<void>;
+  stop(node: string, options?: CallOptions): Promise<void>;
   /** Starts a node that was stopped or crashed. */
-  start(node: string): Promise<void>;
+  start(node: string, options?: CallOptions): Promise<void>;
   /** Ends a node's thread at its next turn: no flush, no clean-stop marker. It stays down until `start`. */
-  crash(node: string): Promise<void>;
+  crash(node: string, options?: CallOptions): Promise<void>;
 }
 
 export interface Store extends AsyncDisposable {

@@ -24,6 +24,7 @@ import { BOOT } from './boot-id.js';
 import { BucketHandle, type BucketHome, closed } from './bucket.js';
 import { listBuckets } from './bucket-list.js';
 import { Client } from './client.js';
+import { unlessStuck, within } from './deadline.js';
 import { type CheckedOptions, canBeDurable, MAX_SIBLINGS, show } from './options.js';
 
 /** Operations that one coordinator has under way at a time. */
@@ -66,9 +67,9 @@ export interface WorkerOptions {
 
 export class EmbeddedStore implements Store {
   readonly admin: Admin = {
-    stop: (node) => this.stopNode(node),
-    start: (node) => this.startNode(node),
-    crash: (node) => this.crashNode(node),
+    stop: (node, options = {}) => within(options, `the stop of node ${show(node)}`, () => this.stopNode(node)),
+    start: (node, options = {}) => within(options, `the start of node ${show(node)}`, () => this.startNode(node)),
+    crash: (node, options = {}) => within(options, `the crash of node ${show(node)}`, () => this.crashNode(node)),
   };
   private readonly parts: StoreParts;
   private readonly group: ThreadGroup;
@@ -212,7 +213,7 @@ export class EmbeddedStore implements Store {
     }
     await new Promise<void>((resolve) => this.client.whenIdle(resolve));
     try {
-      await this.group.close();
+      await unlessStuck('the close', this.group.close());
     } finally {
       await this.parts.release();
     }

@@ -1,7 +1,8 @@
 /**
- * The crash tests at full length: `npm run crash [-- --seed N]`. Shows how far each is; ends with `N passed, N failed`.
+ * The crash tests at full length: `npm run crash [-- --seed N --kills N --deaths N --disk-faults N]`. Shows how far each is; ends with `N passed, N failed`.
  */
 import { parseArgs } from 'node:util';
+import { failDisks } from './disk-faults.js';
 import { giveUpOnNode, killNodes } from './dying-nodes.js';
 import { killWriters } from './killed-process.js';
 import type { Progress, Story } from './story.js';
@@ -11,12 +12,14 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     kills: { type: 'string' },
     deaths: { type: 'string' },
+    'disk-faults': { type: 'string' },
     only: { type: 'string' },
   },
 });
 const seed = Number(values.seed ?? Date.now() % 1_000_000);
 const kills = Number(values.kills ?? 30);
 
+const diskFaults = Number(values['disk-faults'] ?? 5);
 const deaths = Number(values.deaths ?? 10);
 const DEATHS = { crash: 'by request', throw: 'of an error that nobody catches', exhaust: 'of an exhausted heap' };
 
@@ -31,6 +34,10 @@ const all: Story[] = [
       run: (progress: Progress) => killNodes({ deaths, by, sync, seed }, progress),
     })),
   ),
+  {
+    name: `a writing process meets failing writes and flushes, ${diskFaults} times`,
+    run: (progress) => failDisks({ runs: diskFaults, seed }, progress),
+  },
   {
     name: 'a node that dies again and again is given up, until it is started by hand',
     run: (progress) => giveUpOnNode({ seed }, progress),

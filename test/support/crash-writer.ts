@@ -1,5 +1,6 @@
 /**
  * The process that the crash tests kill: `node crash-writer.js DIRECTORY SYNC SEED RUN`.
+ * Writes until it is killed, or told to 'stop': then it closes the store and ends.
  * Says 'ready' to its parent when the store is open, and writes its log to its standard output, a file: each line is
  * with the system before the next step is taken, so that a kill loses none that was written.
  */
@@ -16,5 +17,11 @@ const log = (entry: LogEntry): void => {
 const store = await open({ path, sync });
 process.send?.('ready');
 await writeIdentities(store, IDENTITY_KEYS, run, log);
+let stopped = false;
+process.once('message', () => {
+  stopped = true;
+});
 process.send?.('writing');
-await runLoad(store, { seed: Number(seed), run, stopped: () => false, log });
+await runLoad(store, { seed: Number(seed), run, stopped: () => stopped, log });
+await store.close();
+process.disconnect?.();

@@ -175,6 +175,24 @@ test('nodes stop, crash and start by request, as often as one likes', () =>
         assert.equal(await admin.start('b'), undefined);
         assert.equal((await text(store).get('k', { r: 'all' })).found, true);
       }
+      // Deadlines: a thread takes longer than a millisecond to start; it starts all the same.
+      await admin.stop('b', { timeoutMs: 60_000 });
+      const late = { code: 'TIMEOUT', definite: false, message: /start of node "b".*goes on/ } as const;
+      await fails(() => admin.start('b', { timeoutMs: 1 }), late);
+      await admin.start('b', { signal: new AbortController().signal });
+      assert.equal(state('b'), 'up');
+      await fails(() => admin.crash('b', { signal: AbortSignal.abort() }), { code: 'ABORTED', definite: true });
+      assert.equal(state('b'), 'up');
+      const controller = new AbortController();
+      const given = fails(() => admin.stop('b', { signal: controller.signal }), { code: 'ABORTED', definite: false });
+      controller.abort();
+      await given;
+      await admin.stop('b');
+      await admin.start('b');
+      for (const options of [null, 5, { timeoutMs: 0 }, { signal: 5 }, { graceMs: 5 }]) {
+        await fails(() => admin.stop('b', options as never), 'INVALID_ARGUMENT');
+      }
+      assert.equal(state('b'), 'up');
       // Several at once, and all of them.
       await Promise.all(['a', 'b', 'c'].map((name, i) => (i === 1 ? admin.crash(name) : admin.stop(name))));
       await fails(() => text(store).get('k', { r: 1 }), 'QUORUM_UNAVAILABLE');

@@ -1,0 +1,48 @@
+/** Deadlines of acts of administration. What is not done in time goes on all the same: nobody can take it back. */
+import { AbortedError, TimeoutError } from '../base/errors.js';
+import { ThreadStuckError } from '../runtime/threads/thread-group.js';
+import type { CallOptions } from './api.js';
+import { checkNames, checkSignal, checkTimeout } from './options.js';
+
+const OPTIONS = new Set(['timeoutMs', 'signal']);
+
+/**
+ * Does `work`, and waits for it no longer than the options say.
+ * @param what - names the act in messages: 'the stop of node "b"'
+ * @throws {TimeoutError} It was not done in time, or cannot be done: a thread stands still within a commit. Indefinite.
+ * @throws {AbortedError} The signal fired. Definite only if that was before anything was begun.
+ */
+export async function within<T>(options: CallOptions, what: string, work: () => Promise<T>): Promise<T> {
+  checkNames('admin', options, OPTIONS);
+  checkSignal(options.signal);
+  const timeoutMs = checkTimeout(options.timeoutMs);
+  const { signal } = options;
+  const aborted = (definite: boolean) =>
+    new AbortedError(`${what} was aborted by its signal`, { definite, cause: signal?.reason });
+  if (signal?.aborted) throw aborted(true);
+  let timer: NodeJS.Timeout | undefined;
+  let onAbort = () => {};
+  const cutOff = new Promise<never>((_, reject) => {
+    onAbort = () => reject(aborted(false));
+    signal?.addEventListener('abort', onAbort, { once: true });
+    if (timeoutMs === undefined) return;
+    const late = `${what} was not done within ${timeoutMs} ms; it goes on`;
+    timer = setTimeout(() => reject(new TimeoutError(late)), timeoutMs);
+  });
+  try {
+    return await Promise.race([unlessStuck(what, work()), cutOff]);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+/** What `work` gives; a thread that nothing can end is a deadline that nothing can meet. */
+export async function unlessStuck<T>(what: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof ThreadStuckError)) throw error;
+    throw new TimeoutError(`${what} cannot be done: ${error.message}`, { definite: false, cause: error });
+  }
+}

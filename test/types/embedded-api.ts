@@ -1,0 +1,168 @@
+/**
+ * What an editor accepts of the embedded API, and what it underlines: compiled with everything else, never run. Each
+ * `@ts-expect-error` fails the build if the line below it has become legal.
+ */
+import {
+  type Bucket,
+  type Key,
+  open,
+  type ReadResult,
+  type Receipt,
+  type Scan,
+  type ScanEntry,
+  type Sibling,
+  type Store,
+} from '../../src/index.js';
+
+interface Cart {
+  readonly items: string[];
+}
+
+/** Compiles only if both are the same type. */
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : never;
+
+export async function opens(): Promise<void> {
+  await using store = await open({ path: './data', nodes: [{ name: 'a', zone: 'disk1' }], r: 'quorum', sync: 'none' });
+  await open();
+  // @ts-expect-error It has no such option.
+  await open({ replicas: 3 });
+  // @ts-expect-error A word that is no quorum.
+  await open({ r: 'most' });
+  // @ts-expect-error A node needs a name.
+  await open({ nodes: [{ zone: 'disk1' }] });
+  // @ts-expect-error Not a way to flush.
+  await open({ sync: 'sometimes' });
+  await store.close();
+}
+
+export function handles(store: Store): void {
+  const raw = store.bucket('b');
+  const bytes = store.bucket<Uint8Array>('b', { codec: 'raw', ttlMs: 5 });
+  const text = store.bucket('b', { codec: 'text' });
+  const words = store.bucket<string>('b', { codec: 'text', maxSiblings: 5, notfoundOk: false, basicQuorum: true });
+  const unknown = store.bucket('b', { codec: 'json' });
+  const carts = store.bucket<Cart>('b', { codec: 'msgpack', resolution: 'last-write-wins' });
+  const dates = store.bucket('b', {
+    codec: {
+      contentType: 'text/x-date',
+      encode: (date: Date) => new Uint8Array(date.getDate()),
+      decode: () => new Date(),
+    },
+  });
+  const merged = store.bucket<Cart>('b', {
+    codec: 'json',
+    resolution: 'merge',
+    merge: (siblings) => ({ items: siblings.flatMap(({ value }) => value.items) }),
+  });
+  const types: [
+    Same<typeof raw, Bucket<Uint8Array>>,
+    Same<typeof bytes, Bucket<Uint8Array>>,
+    Same<typeof text, Bucket<string>>,
+    Same<typeof words, Bucket<string>>,
+    Same<typeof unknown, Bucket<unknown>>,
+    Same<typeof carts, Bucket<Cart>>,
+    Same<typeof dates, Bucket<Date>>,
+    Same<typeof merged, Bucket<Cart>>,
+  ] = [true, true, true, true, true, true, true, true];
+  types.join();
+
+  // @ts-expect-error Without a codec, values are bytes.
+  store.bucket<Cart>('b');
+  // @ts-expect-error The codec 'text' stores text.
+  store.bucket<Cart>('b', { codec: 'text' });
+  // @ts-expect-error There is no such codec.
+  store.bucket('b', { codec: 'yaml' });
+  // @ts-expect-error Half a codec.
+  store.bucket<Cart>('b', { codec: { contentType: 'x', encode: () => new Uint8Array() } });
+  // @ts-expect-error There is no such resolution.
+  store.bucket('b', { resolution: 'newest' });
+  // @ts-expect-error To merge takes a merge function.
+  store.bucket<Cart>('b', { codec: 'json', resolution: 'merge' });
+  // @ts-expect-error A merge function is used by resolution: 'merge' only.
+  store.bucket<Cart>('b', { codec: 'json', merge: (siblings: readonly Sibling<Cart>[]) => siblings[0]!.value });
+  // @ts-expect-error It makes something else than a cart.
+  store.bucket<Cart>('b', { codec: 'json', resolution: 'merge', merge: () => 5 });
+  // @ts-expect-error An option of open.
+  store.bucket('b', { timeoutMs: 5 });
+}
+
+export async function reads(bucket: Bucket<Cart>, signal: AbortSignal): Promise<void> {
+  const read = await bucket.get('k', { r: 1, pr: 'one', notfoundOk: false, basicQuorum: true, timeoutMs: 5, signal });
+  const many = await bucket.getMany(['a', new Uint8Array(1)], { r: 'all' });
+  const scan = bucket.scan({
+    prefix: 'a',
+    gte: 'a',
+    gt: 'a',
+    lt: 'b',
+    lte: 'b',
+    limit: 5,
+    values: true,
+    partial: true,
+  });
+  const types: [
+    Same<typeof read, ReadResult<Cart>>,
+    Same<typeof read.value, Cart | undefined>,
+    Same<typeof many, Map<Key, ReadResult<Cart> | Error>>,
+    Same<typeof scan, Scan<Cart>>,
+  ] = [true, true, true, true];
+  types.join();
+  for await (const entry of scan) {
+    const same: Same<typeof entry, ScanEntry<Cart>> = true;
+    same.valueOf();
+  }
+  // @ts-expect-error Writes wait for W, reads for R.
+  await bucket.get('k', { w: 2 });
+  // @ts-expect-error A key is text or bytes.
+  await bucket.get(5);
+  // @ts-expect-error What is read is not to be changed.
+  read.siblings.push();
+  // @ts-expect-error Keys, not entries.
+  await bucket.getMany([{ key: 'a' }]);
+  // @ts-expect-error There is no such bound.
+  bucket.scan({ from: 'a' });
+}
+
+export async function writes(bucket: Bucket<Cart>, signal: AbortSignal): Promise<void> {
+  const cart: Cart = { items: [] };
+  const { causalContext } = await bucket.get('k');
+  const receipt = await bucket.put('k', cart, {
+    causalContext,
+    w: 1,
+    pw: 1,
+    dw: 0,
+    metadata: { a: 'b' },
+    ttlMs: 5,
+    signal,
+  });
+  await bucket.put('k', cart, { ifNoneMatch: true });
+  await bucket.put('k', cart, { ifMatch: receipt.causalContext });
+  await bucket.delete('k', { causalContext });
+  const updated = await bucket.update('k', (value) => ({ items: value?.items ?? [] }), { r: 1, w: 1, ttlMs: 5 });
+  await bucket.update('k', async (value) => value, { notfoundOk: true });
+  const many = await bucket.putMany([{ key: 'a', value: cart, w: 1 }], { ifNoneMatch: true });
+  const types: [
+    Same<typeof receipt, Receipt>,
+    Same<typeof updated, Receipt | undefined>,
+    Same<typeof many, Map<Key, Receipt | Error>>,
+  ] = [true, true, true];
+  types.join();
+
+  // @ts-expect-error Not a cart.
+  await bucket.put('k', 'milk');
+  // @ts-expect-error Reads wait for R, writes for W.
+  await bucket.put('k', cart, { r: 2 });
+  // @ts-expect-error Metadata is text.
+  await bucket.put('k', cart, { metadata: { a: 1 } });
+  // @ts-expect-error There may be no context yet: then there is nothing to match.
+  await bucket.put('k', cart, { ifMatch: causalContext });
+  // @ts-expect-error A delete stores nothing that could expire.
+  await bucket.delete('k', { ttlMs: 5 });
+  // @ts-expect-error An update has the context of its own read.
+  await bucket.update('k', (value) => value, { causalContext: receipt.causalContext });
+  // @ts-expect-error It makes something else than a cart.
+  await bucket.update('k', () => 5);
+  // @ts-expect-error A context belongs to one key.
+  await bucket.putMany([{ key: 'a', value: cart }], { causalContext: receipt.causalContext });
+  // @ts-expect-error An entry needs a value.
+  await bucket.putMany([{ key: 'a' }]);
+}
