@@ -37,7 +37,7 @@ async function get(terminal: Terminal, bucket: string, key: string, flags: Flags
     const { found, causalContext } = result;
     await print(stdout, `${JSON.stringify({ found, siblings: result.siblings.map(jsonSibling), causalContext })}\n`);
   } else if (result.siblings.length > 1) {
-    await print(stdout, siblingsTable(result));
+    await print(stdout, siblingsTable(result, stdout.columns ?? 80));
   } else if (result.found) {
     await print(stdout, result.siblings[0]!.value);
     if (stdout.isTTY) await print(stdout, '\n');
@@ -48,14 +48,31 @@ async function get(terminal: Terminal, bucket: string, key: string, flags: Flags
   }
 }
 
-const PREVIEW_CHARS = 60;
+/** Of the columns before the value: a date, and most media types; with the borders. */
+const WRITTEN_COLUMNS = 26;
+const TYPE_COLUMNS = 20;
+const BORDERS = 4;
 
-function siblingsTable({ siblings }: ReadResult<Uint8Array>): string {
-  const table = new Table({ head: ['written', 'content type', 'value'], style: { head: [], border: [] } });
+/** @param columns - how wide it may be; what is longer is cut, and ends with `…` */
+function siblingsTable({ siblings }: ReadResult<Uint8Array>, columns: number): string {
+  const valueColumns = Math.max(20, columns - WRITTEN_COLUMNS - TYPE_COLUMNS - BORDERS);
+  const table = new Table({
+    head: ['written', 'content type', 'value'],
+    colWidths: [WRITTEN_COLUMNS, TYPE_COLUMNS, valueColumns],
+    style: { head: [], border: [] },
+  });
   for (const { timestampMs, contentType, value } of siblings) {
-    const text = oneLine(value.subarray(0, 4 * PREVIEW_CHARS));
-    const preview = text.length > PREVIEW_CHARS ? `${text.slice(0, PREVIEW_CHARS)}…` : text;
+    // No more than is shown: a value may be 64 MiB, and a character takes at most 4 bytes.
+    const preview = oneLine(firstChars(value, valueColumns));
     table.push([new Date(timestampMs).toISOString(), oneLine(contentType), preview]);
   }
   return `${table}\n`;
+}
+
+/** A beginning of `value` that does not end within a character of UTF-8. */
+function firstChars(value: Uint8Array, chars: number): Uint8Array {
+  if (value.length <= 4 * chars) return value;
+  let end = 4 * chars;
+  while (end > 4 * chars - 4 && (value[end]! & 0xc0) === 0x80) end--;
+  return value.subarray(0, end);
 }

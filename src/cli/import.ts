@@ -59,7 +59,7 @@ export function addImport(program: Command, terminal: Terminal): void {
   addJson(addStoreOptions(addTarget(command)))
     .addHelpText(
       'after',
-      '\nExample:\n  $ quoral import cities.ndjson --bucket cities --key cityId --data ./data\n  $ quoral import words.txt --bucket words --format lines --on-error skip\n  $ quoral import people.csv --bucket people --format csv --key email --separator ";"\n  $ quoral import carts.ndjson --bucket carts --format export',
+      '\nExample:\n  $ quoral import cities.ndjson --bucket cities --key cityId --data ./data\n  $ quoral import words.txt --bucket words --format lines --on-error skip\n  $ quoral import people.csv --bucket people --format csv --key email\n  $ quoral import carts.ndjson --bucket carts --format export',
     )
     .action((file: string, flags: Flags) => importFile(terminal, file, flags));
 }

@@ -6,7 +6,8 @@ import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import type { OpenOptions, Store } from '../store/api.js';
 
-export type Output = Writable & { readonly isTTY?: boolean };
+/** `columns`: how wide a terminal is. */
+export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number };
 
 export interface Terminal {
   readonly stdin: AsyncIterable<Uint8Array>;

@@ -24,7 +24,7 @@ export class WholeFile {
   /** @throws what the file system says if it cannot be created there. */
   static async create(path: string): Promise<WholeFile> {
     const temporary = `${path}.${process.pid}.part`;
-    return new WholeFile(path, temporary, await open(temporary, 'wx'));
+    return new WholeFile(path, temporary, await open(temporary, 'w'));
   }
 
   async write(text: string): Promise<void> {

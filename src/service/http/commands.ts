@@ -1,11 +1,12 @@
 /** Carries requests out on a store. */
 import { randomBytes } from 'node:crypto';
-import type { Bucket, Key, Quorum, Store } from '../../store/api.js';
+import type { Bucket, Key, PutOptions, Quorum, Store } from '../../store/api.js';
 import { type Address, encodeSegment } from './address.js';
 import { base62 } from './base62.js';
+import { isAny, mayWrite, needRead } from './conditions.js';
 import { failureReply, listFailureText } from './failures.js';
 import { listPieces } from './listing.js';
-import { notFound, objectReply, UNCONDITIONAL } from './object-reply.js';
+import { notFound, objectReply, preconditionFailed, UNCONDITIONAL, versionOf } from './object-reply.js';
 import {
   type DeleteRequest,
   type HttpRequest,
@@ -49,7 +50,9 @@ export class Commands {
     } catch (error) {
       const reply = failureReply(error, request.kind);
       if (reply === undefined) throw error;
-      return reply;
+      // Riak tells a context that is not the present one from the conditions of HTTP itself.
+      const ofContext = request.kind === 'write' && request.options.ifMatch !== undefined;
+      return ofContext && reply.status === 412 ? { ...reply, status: 409 } : reply;
     }
   }
 
@@ -72,7 +75,9 @@ export class Commands {
     const { address, options } = request;
     const bucket = this.bucketOf(address);
     const key = address.key ?? base62(randomBytes(16));
-    const receipt = await bucket.put(key, body, options);
+    const condition = await this.conditionOf(request, bucket, key);
+    if ('status' in condition) return condition;
+    const receipt = await bucket.put(key, body, { ...options, ...condition });
     const created = address.key === undefined;
     const location = created ? { Location: `${address.keysPath}/${encodeSegment(key)}` } : {};
     if (!request.returnBody) {
@@ -85,6 +90,23 @@ export class Commands {
       status: created && reply.status === 200 ? 201 : reply.status,
       headers: { ...reply.headers, ...location },
     };
+  }
+
+  /**
+   * The store's condition that stands for those of a request, or the reply if they do not hold. Conditions on ETags and
+   * dates are judged by a read, and the put then depends on that nothing was written since: as atomic as the store's own.
+   */
+  private async conditionOf(
+    { conditions, options }: WriteRequest,
+    bucket: Bucket<Uint8Array>,
+    key: Key,
+  ): Promise<Pick<PutOptions, 'ifNoneMatch' | 'ifMatch'> | Reply> {
+    if (!needRead(conditions)) return isAny(conditions.ifNoneMatch) ? { ifNoneMatch: true } : {};
+    const { timeoutMs } = options;
+    const read = await bucket.get(key, timeoutMs === undefined ? {} : { timeoutMs });
+    if (!mayWrite(conditions, versionOf(read))) return preconditionFailed();
+    // A key that was never seen has no context to depend on.
+    return read.causalContext === undefined ? { ifNoneMatch: true } : { ifMatch: read.causalContext };
   }
 
   /** The reply to a write that asked for what is stored now. The write has succeeded, and the reply says so if this read fails. */
@@ -109,14 +131,15 @@ export class Commands {
     const { address, options } = request;
     const bucket = this.bucketOf(address);
     let { causalContext } = options;
-    if (causalContext === undefined) {
+    if (causalContext === undefined || needRead(request.conditions) || isAny(request.conditions.ifNoneMatch)) {
       const { r, timeoutMs } = options;
       const read = await bucket.get(address.key, {
         ...(r !== undefined && { r }),
         ...(timeoutMs !== undefined && { timeoutMs }),
       });
+      if (!mayWrite(request.conditions, versionOf(read))) return preconditionFailed();
       if (!read.found) return notFound(read.causalContext);
-      causalContext = read.causalContext;
+      causalContext ??= read.causalContext;
     }
     const receipt = await bucket.delete(address.key, { ...options, causalContext });
     return { status: 204, headers: { 'X-Riak-Vclock': receipt.causalContext }, body: '' };

@@ -4,10 +4,9 @@
  */
 import type { ReadResult, Sibling } from '../../store/api.js';
 import type { Address } from './address.js';
-import { evaluate } from './conditions.js';
+import { type Conditions, evaluate, type Version } from './conditions.js';
 import { metadataHeaders } from './headers.js';
 import { essenceOf, qualityOf, siblingForm } from './media-type.js';
-import type { Conditions } from './protocol.js';
 import { type Reply, textReply } from './reply.js';
 import { tagOf, vtagsOf } from './vtag.js';
 
@@ -41,6 +40,14 @@ export function objectReply(result: ReadResult<Uint8Array>, wanted: Wanted): Rep
   return siblingsReply(siblings, vtags, causalContext, wanted);
 }
 
+/** What the conditions of a write of the same key are about: the ETag and date that a read would show now. */
+export function versionOf({ siblings, causalContext }: ReadResult<Uint8Array>): Version | undefined {
+  if (siblings.length === 0) return undefined;
+  const vtags = vtagsOf(siblings);
+  const tag = siblings.length === 1 ? vtags[0]! : siblingsTag(causalContext, vtags);
+  return { etag: `"${tag}"`, lastModifiedMs: newestOf(siblings) };
+}
+
 /** 404; for a tombstone with the context that a put upon it should carry. */
 export function notFound(causalContext: string | undefined): Reply {
   if (causalContext === undefined) return textReply(404, 'not found\n');
@@ -66,10 +73,10 @@ function siblingsReply(
 ): Reply {
   const form = siblingForm(wanted.accept);
   if (form === undefined) return notAcceptable('text/plain or multipart/mixed');
-  const newestMs = Math.max(...siblings.map((sibling) => sibling.timestampMs));
+  const newestMs = newestOf(siblings);
   const headers = {
     ...vclock(causalContext),
-    ETag: `"${tagOf(causalContext ?? vtags.join())}"`,
+    ETag: `"${siblingsTag(causalContext, vtags)}"`,
     'Last-Modified': httpDate(newestMs),
     Vary: 'Accept, Accept-Encoding',
   };
@@ -78,12 +85,25 @@ function siblingsReply(
   return conditionalReply(reply, wanted.conditions, newestMs);
 }
 
+function siblingsTag(causalContext: string | undefined, vtags: readonly string[]): string {
+  return tagOf(causalContext ?? vtags.join());
+}
+
+function newestOf(siblings: readonly Content[]): number {
+  return Math.max(...siblings.map((sibling) => sibling.timestampMs));
+}
+
 function conditionalReply(reply: Reply, conditions: Conditions, lastModifiedMs: number): Reply {
   const status = evaluate(conditions, reply.headers.ETag!, lastModifiedMs);
-  if (status === 412) return textReply(412, 'precondition failed\n');
+  if (status === 412) return preconditionFailed();
   if (status === 200) return reply;
   const { 'Content-Type': _, ...headers } = reply.headers;
   return { status, headers, body: '' };
+}
+
+/** 412: what is there is not what the request was for. */
+export function preconditionFailed(): Reply {
+  return textReply(412, 'precondition failed\n');
 }
 
 function notAcceptable(available: string): Reply {

@@ -5,6 +5,7 @@
  */
 import type { DeleteOptions, GetOptions, Key, PutOptions, Quorum } from '../../store/api.js';
 import { type Address, parseAddress, parseBucketsAddress, parseTarget } from './address.js';
+import { type Conditions, conditionsOf, needRead } from './conditions.js';
 import { header, metadataOf, type RequestHeaders } from './headers.js';
 import type { Listed, ListMode } from './listing.js';
 import { essenceOf } from './media-type.js';
@@ -21,14 +22,6 @@ export interface RequestHead {
 /** Where one object lives. */
 export type ObjectAddress = Address & { readonly key: Key };
 
-/** Conditions of a read, by header. */
-export interface Conditions {
-  readonly ifNoneMatch: string | undefined;
-  readonly ifMatch: string | undefined;
-  readonly ifModifiedSince: string | undefined;
-  readonly ifUnmodifiedSince: string | undefined;
-}
-
 export interface ReadRequest {
   readonly kind: 'read';
   readonly address: ObjectAddress;
@@ -44,6 +37,7 @@ export interface WriteRequest {
   /** Without a key, the service makes one. */
   readonly address: Address;
   readonly options: PutOptions;
+  readonly conditions: Conditions;
   readonly returnBody: boolean;
   readonly accept: string | undefined;
 }
@@ -52,6 +46,7 @@ export interface DeleteRequest {
   readonly kind: 'delete';
   readonly address: ObjectAddress;
   readonly options: DeleteOptions;
+  readonly conditions: Conditions;
 }
 
 export type ObjectRequest = ReadRequest | WriteRequest | DeleteRequest;
@@ -134,14 +129,14 @@ function parseRead(
   return {
     kind: 'read',
     address,
-    options: { ...(r !== undefined && { r }), ...(pr !== undefined && { pr }), ...parameters.timeout },
-    accept: header(headers, 'accept'),
-    conditions: {
-      ifNoneMatch: header(headers, 'if-none-match'),
-      ifMatch: header(headers, 'if-match'),
-      ifModifiedSince: header(headers, 'if-modified-since'),
-      ifUnmodifiedSince: header(headers, 'if-unmodified-since'),
+    options: {
+      ...(r !== undefined && { r }),
+      ...(pr !== undefined && { pr }),
+      ...parameters.notFound,
+      ...parameters.timeout,
     },
+    accept: header(headers, 'accept'),
+    conditions: conditionsOf(headers),
     vtag: query.get('vtag') ?? undefined,
   };
 }
@@ -180,7 +175,7 @@ function parseList(
 
 function parseWrite(head: RequestHead, address: Address, parameters: Parameters): WriteRequest | Refusal {
   const { headers } = head;
-  const unsupported = unsupportedCondition(headers) ?? unsupportedIndex(headers);
+  const unsupported = unsupportedIndex(headers);
   if (unsupported !== undefined) return unsupported;
   const contentType = header(headers, 'content-type');
   if (contentType === undefined) return refused(400, 'Missing Content-Type request header\n');
@@ -190,6 +185,14 @@ function parseWrite(head: RequestHead, address: Address, parameters: Parameters)
   const metadata = metadataOf(headers);
   if (typeof metadata === 'string') return refused(400, `${metadata}\n`);
   const { w, pw, dw } = parameters.quorums;
+  const ifMatch = header(headers, 'x-riak-if-not-modified');
+  const conditions = conditionsOf(headers);
+  if (ifMatch !== undefined && needRead(conditions)) {
+    return refused(
+      400,
+      'X-Riak-If-Not-Modified and a condition on ETag or date rule each other out: give one of them\n',
+    );
+  }
   return {
     kind: 'write',
     address,
@@ -197,23 +200,27 @@ function parseWrite(head: RequestHead, address: Address, parameters: Parameters)
       contentType,
       metadata,
       causalContext: header(headers, 'x-riak-vclock'),
+      ...(ifMatch !== undefined && { ifMatch }),
       ...(w !== undefined && { w }),
       ...(pw !== undefined && { pw }),
       ...(dw !== undefined && { dw }),
       ...parameters.timeout,
     },
+    conditions,
     returnBody: parameters.returnBody,
     accept: header(headers, 'accept'),
   };
 }
 
 function parseDelete(head: RequestHead, address: ObjectAddress, parameters: Parameters): DeleteRequest | Refusal {
-  const unsupported = unsupportedCondition(head.headers);
-  if (unsupported !== undefined) return unsupported;
+  if (head.headers['x-riak-if-not-modified'] !== undefined) {
+    return refused(501, 'A delete with X-Riak-If-Not-Modified is not supported: pass X-Riak-Vclock, or If-Match\n');
+  }
   const { r, w, pw, dw } = parameters.quorums;
   return {
     kind: 'delete',
     address,
+    conditions: conditionsOf(head.headers),
     options: {
       causalContext: header(head.headers, 'x-riak-vclock'),
       ...(r !== undefined && { r }),
@@ -231,6 +238,8 @@ export const LIST_HEADERS = { 'Content-Type': 'application/json', Vary: 'Accept-
 type QuorumName = 'r' | 'w' | 'pr' | 'pw' | 'dw';
 
 interface Parameters {
+  /** Of reads. */
+  readonly notFound: { readonly notfoundOk?: boolean; readonly basicQuorum?: boolean };
   readonly quorums: Partial<Record<QuorumName, Quorum>>;
   readonly timeout: { readonly timeoutMs?: number };
   readonly returnBody: boolean;
@@ -240,8 +249,6 @@ const QUORUM_NAMES: readonly QuorumName[] = ['r', 'w', 'pr', 'pw', 'dw'];
 
 /** Parameters of Riak's that this service does not carry out, and the values that ask for what it does anyway. */
 const NEUTRAL_VALUES: Readonly<Record<string, readonly string[]>> = {
-  basic_quorum: ['default', 'false'],
-  notfound_ok: ['default', 'true'],
   node_confirms: ['default', '0'],
   sync_on_write: ['default'],
   asis: ['default', 'false'],
@@ -266,6 +273,10 @@ function parseParameters(query: URLSearchParams): Parameters | Refusal {
       return refused(501, `${name} is supported only as ${neutral.join(' or ')}\n`);
     }
   }
+  const notfoundOk = flag(query, 'notfound_ok');
+  const basicQuorum = flag(query, 'basic_quorum');
+  if (notfoundOk === null) return refused(400, 'notfound_ok query parameter must be true or false\n');
+  if (basicQuorum === null) return refused(400, 'basic_quorum query parameter must be true or false\n');
   const timeout = query.get('timeout');
   if (timeout !== null && !/^\d{1,9}$/.test(timeout)) return refused(400, `Bad timeout value "${timeout}"\n`);
   const returnBody = query.get('returnbody')?.toLowerCase();
@@ -274,17 +285,20 @@ function parseParameters(query: URLSearchParams): Parameters | Refusal {
   }
   return {
     quorums,
+    notFound: {
+      ...(notfoundOk !== undefined && { notfoundOk }),
+      ...(basicQuorum !== undefined && { basicQuorum }),
+    },
     timeout: timeout === null ? {} : { timeoutMs: Number(timeout) },
     returnBody: returnBody === 'true',
   };
 }
 
-/** A condition that is not checked would let a write through that its sender meant to be refused. */
-function unsupportedCondition(headers: RequestHeaders): Refusal | undefined {
-  for (const name of ['if-none-match', 'if-match', 'if-unmodified-since', 'x-riak-if-not-modified']) {
-    if (headers[name] !== undefined) return refused(501, `Conditional writes are not supported: leave out ${name}\n`);
-  }
-  return undefined;
+/** Undefined if it is left to the store, null if it is neither true nor false. */
+function flag(query: URLSearchParams, name: string): boolean | undefined | null {
+  const text = query.get(name)?.toLowerCase();
+  if (text === undefined || text === 'default') return undefined;
+  return text === 'true' ? true : text === 'false' ? false : null;
 }
 
 function unsupportedIndex(headers: RequestHeaders): Refusal | undefined {

@@ -47,6 +47,11 @@ for (const target of ['--data', '--url'] as const) {
     const conflict = await run('get', 'carts', 'alice');
     t.match(conflict, { code: 1, err: /^quoral: 2 siblings: [^\n]*--replace\n$/ });
     t.match(conflict.out, /brêad[\s\S]*eggs/);
+    t.equal((await run('put', 'carts', 'long', 'x')).code, 0);
+    t.equal((await run('put', 'carts', 'long', 'é'.repeat(500), '--content-type', `a/${'b'.repeat(90)}`)).code, 0);
+    const table = (await run('get', 'carts', 'long')).out;
+    t.match(table, / éé+… /);
+    for (const line of table.split('\n')) t.ok(line.length <= 80, line);
     const both = JSON.parse((await run('get', 'carts', 'alice', '--json')).out);
     t.strictSame(
       both.siblings.map((sibling: { value: string }) => sibling.value),

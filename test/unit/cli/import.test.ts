@@ -332,7 +332,7 @@ for (const target of ['--data', '--url'] as const) {
     const source = target === '--url' ? remote : await terminal.openStore({ path: data });
     const bucket = source.bucket('b');
     // Over HTTP each value is a request.
-    const count = target === '--url' ? 300 : 3_000;
+    const count = target === '--url' ? 300 : 2_000;
     const keys = Array.from({ length: count }, (_, i) => `key${i}`);
     await Promise.all(keys.map((key) => bucket.put(key, Buffer.from(`value of ${key}`))));
     const binary = Uint8Array.of(0, 0xff, 0x80);

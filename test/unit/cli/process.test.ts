@@ -3,7 +3,10 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { test } from 'tap';
+import { t as file, test } from 'tap';
+
+// Every process opens a store of five threads, which takes a busy machine seconds.
+file.setTimeout(110_000);
 
 const MAIN = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 
