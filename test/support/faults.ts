@@ -10,7 +10,7 @@ export const FAULTY_WORKER = new URL('./faulty-worker.js', import.meta.url);
  * 'fill': its heap fills up, slowly, with what stays in use. 'stall': it stands still for `STALL_MS`.
  */
 export type Fault = 'throw' | 'exhaust' | 'fill' | 'stall';
-export const STALL_MS = 1_500;
+export const STALL_MS = 4_000;
 
 /** To a thread: fail; and back: it is about to. */
 export interface FaultOrder {
