@@ -14,7 +14,7 @@ import { bucketPrefix, decodeLocatedKey, type KeyRange, successorOf, typeRange }
 import { decodeSoundRecord } from '../codec/record.js';
 import { visibleSiblings } from '../objects/resolution.js';
 import type { ListBucketsOptions } from './api.js';
-import type { BucketHome } from './bucket.js';
+import type { BucketHome } from './bucket-home.js';
 import { checkNames, checkSignal, checkTimeout, defaultQuorum, quorumOf, show } from './options.js';
 import { askForPage, justAfter, type PageOptions } from './scan.js';
 

@@ -4,16 +4,14 @@
  */
 
 import { EMPTY } from '../base/bytes.js';
-import { AbortedError, ClosedError, InvalidArgumentError, ValueTooLargeError } from '../base/errors.js';
+import { InvalidArgumentError, ValueTooLargeError } from '../base/errors.js';
 import { EMPTY_CONTEXT } from '../clocks/causal-context.js';
 import { ZERO_TIMESTAMP } from '../clocks/timestamp.js';
 import { encodeBody } from '../codec/body.js';
 import { encodeContext, type SeenContext } from '../codec/context.js';
 import { bucketPrefix, type KeyHash, keyHash, locateKey, setPartition } from '../codec/key.js';
 import { decodeToken } from '../codec/token.js';
-import type { OperationFailure } from '../messages/coordinator-messages.js';
 import type { PutCondition } from '../messages/object-request.js';
-import type { Histogram } from '../metrics/histogram.js';
 import { partitionOf } from '../ring/token.js';
 import type {
   Bucket,
@@ -32,9 +30,9 @@ import type {
   ScanOptions,
   UpdateOptions,
 } from './api.js';
-import { begin, type Call } from './calls.js';
-import type { Client, GetOutcome, PutOutcome, Settle } from './client.js';
-import { errorOf } from './failures.js';
+import type { BucketHome } from './bucket-home.js';
+import { GetCaller, PutCaller } from './callers.js';
+import { begin } from './calls.js';
 import { answerEach, entriesByKey, type KeyedCall, keysOnce } from './many.js';
 import {
   checkDurable,
@@ -50,40 +48,10 @@ import {
   show,
   textBytes,
 } from './options.js';
-import { ObjectRead, type Reading } from './read-result.js';
-import { PutReceipt } from './receipt.js';
+import type { Reading } from './read-result.js';
 import { scanBucket } from './scan.js';
 import { readAndWrite } from './update.js';
 import { codecOf } from './value-codecs.js';
-
-/** What every handle of a store shares. */
-export interface BucketHome {
-  readonly partitions: number;
-  readonly n: number;
-  readonly nodeNames: readonly string[];
-  readonly quorums: Partial<Record<keyof Quorums, Quorum>>;
-  readonly timeoutMs: number;
-  readonly maxValueBytes: number;
-  /** Operations that the client has under way at a time; more are refused. */
-  readonly maxInFlight: number;
-  /** False where nothing can be made durable: then dw must be 0. */
-  readonly canBeDurable: boolean;
-  readonly gets: Histogram;
-  readonly puts: Histogram;
-  /** Monotonic milliseconds. */
-  now(): number;
-  wallClock(): number;
-  /** The client; what sends something is to be called within `run`. */
-  client(): Client;
-  /**
-   * Runs `act` where the client's context may be used, and sees that what it sends leaves.
-   * @param ofCompound - a further step of a compound call: allowed also while the store is closing
-   * @throws {ClosedError}
-   */
-  run<T>(act: (client: Client) => T, ofCompound: boolean): T;
-  /** Does a call that consists of several operations: the store does not close in between. @throws {ClosedError} */
-  compound<T>(work: () => Promise<T>): Promise<T>;
-}
 
 const BUCKET_OPTIONS = new Set([
   'type',
@@ -121,7 +89,6 @@ const DELETE_OPTIONS = new Set(['causalContext', 'r', 'w', 'pw', 'dw', 'timeoutM
 const MAX_HEADER_BYTES = 65_536;
 const NOTHING_SEEN: SeenContext = { context: EMPTY_CONTEXT, highestTimestamp: ZERO_TIMESTAMP };
 const NO_OPTIONS = {};
-const SHARES_MEMORY_BELOW = 16_384;
 const NO_METADATA: Readonly<Record<string, string>> = {};
 
 /** What a put stores, and on what condition. */
@@ -422,109 +389,9 @@ export class BucketHandle<V> implements Bucket<V> {
   }
 }
 
-/** Settles the promise of one operation. */
-abstract class Caller<Outcome> implements Settle<Outcome>, Call {
-  onSettled: (() => void) | null = null;
-  protected readonly home: BucketHome;
-  protected readonly reject: (error: unknown) => void;
-  private readonly startedAt: number;
-  protected abstract readonly operation: 'get' | 'put';
-
-  constructor(home: BucketHome, reject: (error: unknown) => void) {
-    this.home = home;
-    this.reject = reject;
-    this.startedAt = home.now();
-  }
-
-  abstract settle(outcome: Outcome): void;
-
-  fail(failure: OperationFailure): void {
-    this.onSettled?.();
-    this.reject(errorOf(this.operation, failure));
-  }
-
-  /** @param unsent - true if the signal had fired before anything was sent */
-  abort(reason: unknown, unsent: boolean): void {
-    const definite = unsent || this.operation === 'get';
-    const end = definite ? '' : '; the write was sent and may be stored all the same';
-    this.reject(new AbortedError(`the ${this.operation} was aborted by its signal${end}`, { definite, cause: reason }));
-  }
-
-  protected finished(latencies: Histogram): void {
-    latencies.record(this.home.now() - this.startedAt);
-    this.onSettled?.();
-  }
-}
-
-class GetCaller<V> extends Caller<GetOutcome> {
-  protected readonly operation = 'get';
-  private readonly key: KeyHash;
-  private readonly reading: Reading<V>;
-  private readonly resolve: (result: ReadResult<V>) => void;
-
-  constructor(
-    home: BucketHome,
-    key: KeyHash,
-    reading: Reading<V>,
-    resolve: (result: ReadResult<V>) => void,
-    reject: (error: unknown) => void,
-  ) {
-    super(home, reject);
-    this.key = key;
-    this.reading = reading;
-    this.resolve = resolve;
-  }
-
-  settle(outcome: GetOutcome): void {
-    if (!outcome.ok) {
-      this.fail(outcome.failure);
-      return;
-    }
-    this.finished(this.home.gets);
-    this.resolve(new ObjectRead(kept(outcome.record), this.key, this.reading, this.home.wallClock()));
-  }
-}
-
-class PutCaller extends Caller<PutOutcome> {
-  protected readonly operation = 'put';
-  private readonly key: KeyHash;
-  private readonly given: SeenContext;
-  private readonly resolve: (receipt: Receipt) => void;
-
-  constructor(
-    home: BucketHome,
-    key: KeyHash,
-    given: SeenContext,
-    resolve: (receipt: Receipt) => void,
-    reject: (error: unknown) => void,
-  ) {
-    super(home, reject);
-    this.key = key;
-    this.given = given;
-    this.resolve = resolve;
-  }
-
-  settle(outcome: PutOutcome): void {
-    if (!outcome.ok) {
-      this.fail(outcome.failure);
-      return;
-    }
-    this.finished(this.home.puts);
-    this.resolve(new PutReceipt({ key: this.key, given: this.given, outcome, nodeNames: this.home.nodeNames }));
-  }
-}
-
 /** Only what is there: an option that is left out is not the same as one that is undefined. */
 function pick(options: { [name in keyof GetOptions]: GetOptions[name] | undefined }): GetOptions {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-}
-
-/** A small record lies among many in one stretch of memory; a copy lets a result that is kept not keep all of them. */
-function kept(record: Uint8Array): Uint8Array {
-  if (record.length === 0 || record.length >= SHARES_MEMORY_BELOW) return record;
-  const copy = Buffer.allocUnsafe(record.length);
-  copy.set(record);
-  return copy;
 }
 
 function contextBytes(seen: SeenContext): Uint8Array {
@@ -554,9 +421,4 @@ function checkHeaders(contentType: string, metadata: Readonly<Record<string, str
       throw new InvalidArgumentError(`metadata "${name}" must be a string, not ${show(value)}`);
     }
   }
-}
-
-/** What a closed store answers. */
-export function closed(): ClosedError {
-  return new ClosedError('the store is closed: open it again');
 }

@@ -15,7 +15,7 @@ import { bucketRange, decodeLocatedKey, type KeyRange, keyHash } from '../codec/
 import type { OperationFailure } from '../messages/coordinator-messages.js';
 import type { ListedEntry } from '../messages/vnode-messages.js';
 import type { Key, Scan, ScanEntry, ScanOptions } from './api.js';
-import type { BucketHome } from './bucket.js';
+import type { BucketHome } from './bucket-home.js';
 import { begin, type Call } from './calls.js';
 import type { PageOutcome, Settle } from './client.js';
 import { errorOf } from './failures.js';

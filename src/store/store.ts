@@ -21,7 +21,8 @@ import type {
   StoreStats,
 } from './api.js';
 import { BOOT } from './boot-id.js';
-import { BucketHandle, type BucketHome, closed } from './bucket.js';
+import { BucketHandle } from './bucket.js';
+import { type BucketHome, closed } from './bucket-home.js';
 import { listBuckets } from './bucket-list.js';
 import { Client } from './client.js';
 import { unlessStuck, within } from './deadline.js';

@@ -5,7 +5,7 @@
  */
 import { AbortedError } from '../base/errors.js';
 import type { ReadResult, Receipt } from './api.js';
-import type { BucketHome } from './bucket.js';
+import type { BucketHome } from './bucket-home.js';
 
 export interface UpdateSteps<V> {
   /** For read and write together. */

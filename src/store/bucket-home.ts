@@ -1,0 +1,40 @@
+/** What the handles of a store share, and reach the client through. */
+import { ClosedError } from '../base/errors.js';
+import type { Histogram } from '../metrics/histogram.js';
+import type { Quorum } from './api.js';
+import type { Client } from './client.js';
+import type { Quorums } from './options.js';
+
+/** What every handle of a store shares. */
+export interface BucketHome {
+  readonly partitions: number;
+  readonly n: number;
+  readonly nodeNames: readonly string[];
+  readonly quorums: Partial<Record<keyof Quorums, Quorum>>;
+  readonly timeoutMs: number;
+  readonly maxValueBytes: number;
+  /** Operations that the client has under way at a time; more are refused. */
+  readonly maxInFlight: number;
+  /** False where nothing can be made durable: then dw must be 0. */
+  readonly canBeDurable: boolean;
+  readonly gets: Histogram;
+  readonly puts: Histogram;
+  /** Monotonic milliseconds. */
+  now(): number;
+  wallClock(): number;
+  /** The client; what sends something is to be called within `run`. */
+  client(): Client;
+  /**
+   * Runs `act` where the client's context may be used, and sees that what it sends leaves.
+   * @param ofCompound - a further step of a compound call: allowed also while the store is closing
+   * @throws {ClosedError}
+   */
+  run<T>(act: (client: Client) => T, ofCompound: boolean): T;
+  /** Does a call that consists of several operations: the store does not close in between. @throws {ClosedError} */
+  compound<T>(work: () => Promise<T>): Promise<T>;
+}
+
+/** What a closed store answers. */
+export function closed(): ClosedError {
+  return new ClosedError('the store is closed: open it again');
+}

@@ -1,0 +1,116 @@
+/** What settles the promise of one operation: turns its outcome into the caller's result or error, and times it. */
+import { AbortedError } from '../base/errors.js';
+import type { SeenContext } from '../codec/context.js';
+import type { KeyHash } from '../codec/key.js';
+import type { OperationFailure } from '../messages/coordinator-messages.js';
+import type { Histogram } from '../metrics/histogram.js';
+import type { ReadResult, Receipt } from './api.js';
+import type { BucketHome } from './bucket-home.js';
+import type { Call } from './calls.js';
+import type { GetOutcome, PutOutcome, Settle } from './client.js';
+import { errorOf } from './failures.js';
+import { ObjectRead, type Reading } from './read-result.js';
+import { PutReceipt } from './receipt.js';
+
+/** Records below this length are copied out of the memory that they share with others. */
+const SHARES_MEMORY_BELOW = 16_384;
+
+/** Settles the promise of one operation. */
+abstract class Caller<Outcome> implements Settle<Outcome>, Call {
+  onSettled: (() => void) | null = null;
+  protected readonly home: BucketHome;
+  protected readonly reject: (error: unknown) => void;
+  private readonly startedAt: number;
+  protected abstract readonly operation: 'get' | 'put';
+
+  constructor(home: BucketHome, reject: (error: unknown) => void) {
+    this.home = home;
+    this.reject = reject;
+    this.startedAt = home.now();
+  }
+
+  abstract settle(outcome: Outcome): void;
+
+  fail(failure: OperationFailure): void {
+    this.onSettled?.();
+    this.reject(errorOf(this.operation, failure));
+  }
+
+  /** @param unsent - true if the signal had fired before anything was sent */
+  abort(reason: unknown, unsent: boolean): void {
+    const definite = unsent || this.operation === 'get';
+    const end = definite ? '' : '; the write was sent and may be stored all the same';
+    this.reject(new AbortedError(`the ${this.operation} was aborted by its signal${end}`, { definite, cause: reason }));
+  }
+
+  protected finished(latencies: Histogram): void {
+    latencies.record(this.home.now() - this.startedAt);
+    this.onSettled?.();
+  }
+}
+
+export class GetCaller<V> extends Caller<GetOutcome> {
+  protected readonly operation = 'get';
+  private readonly key: KeyHash;
+  private readonly reading: Reading<V>;
+  private readonly resolve: (result: ReadResult<V>) => void;
+
+  constructor(
+    home: BucketHome,
+    key: KeyHash,
+    reading: Reading<V>,
+    resolve: (result: ReadResult<V>) => void,
+    reject: (error: unknown) => void,
+  ) {
+    super(home, reject);
+    this.key = key;
+    this.reading = reading;
+    this.resolve = resolve;
+  }
+
+  settle(outcome: GetOutcome): void {
+    if (!outcome.ok) {
+      this.fail(outcome.failure);
+      return;
+    }
+    this.finished(this.home.gets);
+    this.resolve(new ObjectRead(kept(outcome.record), this.key, this.reading, this.home.wallClock()));
+  }
+}
+
+export class PutCaller extends Caller<PutOutcome> {
+  protected readonly operation = 'put';
+  private readonly key: KeyHash;
+  private readonly given: SeenContext;
+  private readonly resolve: (receipt: Receipt) => void;
+
+  constructor(
+    home: BucketHome,
+    key: KeyHash,
+    given: SeenContext,
+    resolve: (receipt: Receipt) => void,
+    reject: (error: unknown) => void,
+  ) {
+    super(home, reject);
+    this.key = key;
+    this.given = given;
+    this.resolve = resolve;
+  }
+
+  settle(outcome: PutOutcome): void {
+    if (!outcome.ok) {
+      this.fail(outcome.failure);
+      return;
+    }
+    this.finished(this.home.puts);
+    this.resolve(new PutReceipt({ key: this.key, given: this.given, outcome, nodeNames: this.home.nodeNames }));
+  }
+}
+
+/** A small record lies among many in one stretch of memory; a copy lets a result that is kept not keep all of them. */
+function kept(record: Uint8Array): Uint8Array {
+  if (record.length === 0 || record.length >= SHARES_MEMORY_BELOW) return record;
+  const copy = Buffer.allocUnsafe(record.length);
+  copy.set(record);
+  return copy;
+}
