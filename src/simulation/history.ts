@@ -6,7 +6,7 @@
  * Why tries and not puts: whoever has read a put's first try and replaced it has not seen the second one, which its
  * client sends when the first one's coordinator dies. The second is then a write beside that later one.
  */
-import type { CausalContext } from '../clocks/causal-context.js';
+import { type CausalContext, coversDot } from '../clocks/causal-context.js';
 import type { Attempt, Dot } from '../clocks/event-id.js';
 import { compareTimestamps, type Timestamp } from '../clocks/timestamp.js';
 import { decodeRecord } from '../codec/record.js';
@@ -99,6 +99,8 @@ export class History {
   private readonly attemptOfDot = new Map<string, string>();
   private readonly contextOfDot = new Map<string, CausalContext>();
   private readonly mintedPuts = new Set<number>();
+  /** By event: what the vnodes that minted it had seen with it. */
+  private readonly contextsOfEvent = new Map<number, CausalContext[]>();
 
   /** `put` is tried under `attempt`; the same attempt may be sent to several coordinators. */
   noteAttempt(put: PutOperation, attempt: Attempt): void {
@@ -124,7 +126,9 @@ export class History {
     this.noteDot(dot, attempt, 'a minting');
     this.contextOfDot.set(nameOf(dot), context);
     const event = this.eventOfAttempt.get(nameOf(attempt));
-    if (event !== undefined) this.mintedPuts.add(this.events[event]!.put.id);
+    if (event === undefined) return;
+    this.mintedPuts.add(this.events[event]!.put.id);
+    this.contextsOfEvent.set(event, [...(this.contextsOfEvent.get(event) ?? []), context]);
   }
 
   /** What the minting vnode's object had seen with this write. */
@@ -183,7 +187,18 @@ export class History {
     const acknowledged = put.events[put.events.length - 1]!;
     if (sibling.event === acknowledged || this.isBefore(acknowledged, sibling.event)) return true;
     // Under last-write-wins a put beats what its coordinator had, seen or not, by a later timestamp.
-    return put.lastWriteWins && compareTimestamps(sibling.timestamp, put.end.timestamp) > 0;
+    if (!put.lastWriteWins) return false;
+    return compareTimestamps(sibling.timestamp, put.end.timestamp) > 0 || this.wasBeatenByATry(put, sibling);
+  }
+
+  /**
+   * True if a try of the sibling's put, up to this one, was minted over what `put` was acknowledged for. A try that was
+   * voided since has handed that on: its put stands, whatever the clock of the vnode that minted the later try.
+   */
+  private wasBeatenByATry(put: AcknowledgedPut, sibling: ReadSibling): boolean {
+    const { put: winner, tries } = this.events[sibling.event]!;
+    const contexts = winner.events.slice(0, tries + 1).flatMap((event) => this.contextsOfEvent.get(event) ?? []);
+    return winner !== put && contexts.some((context) => coversDot(context, put.end.dot));
   }
 
   /** True if the author of `put` had seen `sibling`, or the put is a later try of it. */
