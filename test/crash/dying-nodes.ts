@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { below, SeededRandom } from '../../src/base/random.js';
+import { below, SeededRandom, shuffled } from '../../src/base/random.js';
 import type { NodeState, Store } from '../../src/index.js';
 import { openWith } from '../../src/store/open.js';
 import { CrashLedger } from '../support/crash-ledger.js';
@@ -48,8 +48,11 @@ export async function killNodes(options: DeathOptions, progress: Progress): Prom
       load.catch(() => {});
       try {
         await acknowledged(ledger, MEANWHILE);
+        let round: number[] = [];
         for (let death = 1; death <= deaths; death++) {
-          const node = below(random, store.nodes().length);
+          // In rounds over all nodes: one that died too often within its supervisor's window would rightly be given up.
+          if (round.length === 0) round = shuffled(random, [...store.nodes().keys()]);
+          const node = round.pop()!;
           if (by === 'crash') await crashAndStart(store, node, ledger);
           else await strikeAndWait(store, node, by, faults, ledger);
           progress(`death ${death} of ${deaths}: ${ledger.acked} acknowledged, ${ledger.open} open`);
