@@ -4,9 +4,11 @@
  *
  * Lives once per node. Hears `CoordinatorRequest`; asks vnodes, its own node's first, because that hop is free.
  */
+
 import { InFlight } from '../src/base/in-flight.js';
 import { type Attempt, type Dot, sameEvent } from '../src/clocks/event-id.js';
 import { type Timestamp, ZERO_TIMESTAMP } from '../src/clocks/timestamp.js';
+import { partitionOf } from '../src/codec/key.js';
 import { digestHigh, digestLow, sameDigest } from '../src/codec/record.js';
 import { mergeRecords } from '../src/codec/record-update.js';
 import { vnodeRef } from '../src/messages/addresses.js';
@@ -618,10 +620,6 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
     if (!primaries.includes(this.node)) return primaries;
     return [this.node, ...primaries.filter((node) => node !== this.node)];
   }
-}
-
-function partitionOf(key: Uint8Array): number {
-  return (key[0]! << 8) | key[1]!;
 }
 
 function mergeAll(records: readonly (Uint8Array | null | undefined)[]): Uint8Array | null {

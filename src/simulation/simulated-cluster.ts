@@ -9,10 +9,12 @@
  *
  * It is given the actors' registry: nothing in src/ imports an actor.
  */
+
 import { assert } from '../base/assert.js';
 import { StorageFailedError, StorageFullError } from '../base/errors.js';
 import { type Random, SeededRandom } from '../base/random.js';
 import { coversDot } from '../clocks/causal-context.js';
+import { partitionOf } from '../codec/key.js';
 import { coordinatorRef, vnodeRef } from '../messages/addresses.js';
 import { type NodeCounters, newNodeCounters } from '../metrics/node-counters.js';
 import { createRing, type Ring } from '../ring/ring.js';
@@ -457,8 +459,4 @@ export class SimulatedCluster {
       return object !== undefined && coversDot(object.context, dot);
     });
   }
-}
-
-function partitionOf(located: Uint8Array): number {
-  return (located[0]! << 8) | located[1]!;
 }

@@ -7,9 +7,11 @@
  *
  * Source: Dynamo §6.4 (client-driven coordination).
  */
+
 import { InFlight } from '../base/in-flight.js';
 import type { Attempt, Dot, WriterId } from '../clocks/event-id.js';
 import type { Timestamp } from '../clocks/timestamp.js';
+import { partitionOf } from '../codec/key.js';
 import { coordinatorRef } from '../messages/addresses.js';
 import type { Ack, CoordinatorAnswer, CoordinatorRequest, OperationFailure } from '../messages/coordinator-messages.js';
 import type { ObjectPut } from '../messages/object-request.js';
@@ -342,8 +344,4 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
 
 function wantedOf(request: CoordinatorRequest): number {
   return request.type === 'put' ? Math.max(request.w, request.pw, request.dw) : request.r;
-}
-
-function partitionOf(key: Uint8Array): number {
-  return (key[0]! << 8) | key[1]!;
 }
