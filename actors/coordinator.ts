@@ -26,6 +26,7 @@ import { GetQuorum, type GetVerdict } from '../src/quorum/get-quorum.js';
 import { mergePages, type Page } from '../src/quorum/page-merge.js';
 import { PutQuorum, type PutVerdict } from '../src/quorum/put-quorum.js';
 import { countSlots, hasSlot } from '../src/quorum/slots.js';
+import type { PreferenceList } from '../src/ring/preference-list.js';
 import {
   type Actor,
   type ActorContext,
@@ -38,8 +39,8 @@ import {
 export interface CoordinatorOptions {
   /** This node's index in the ring. */
   readonly node: number;
-  /** By partition, the nodes of the primaries, in the order of the preference list. */
-  readonly primaries: readonly (readonly number[])[];
+  /** By partition, its preference list: the nodes of the primaries, and of the fallbacks behind them. */
+  readonly preferenceLists: readonly PreferenceList[];
   /** Operations under way at a time; more are refused. */
   readonly maxOperations: number;
   readonly counters: NodeCounters;
@@ -73,6 +74,8 @@ interface PutOperation {
   readonly durable: boolean;
   readonly quorum: PutQuorum;
   record: Uint8Array | null;
+  /** The minter's tag when it read the object. */
+  tag: number;
   dot: Dot | null;
   timestamp: Timestamp;
   /** Slots that refused for lack of room in a mailbox. */
@@ -94,6 +97,8 @@ interface GetOperation {
   readonly quorum: GetQuorum;
   /** By slot: its object, null if it has none, undefined if unknown. */
   readonly records: (Uint8Array | null | undefined)[];
+  /** The lowest tag of the objects that came. */
+  tag: number;
   refusals: number;
 }
 
@@ -127,8 +132,8 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
     this.node = options.node;
     this.counters = options.counters;
     this.operations = new InFlight(options.maxOperations);
-    this.orders = options.primaries.map((primaries) => this.ownFirst(primaries));
-    options.primaries.forEach((primaries, partition) => {
+    this.orders = options.preferenceLists.map(({ primaries }) => this.ownFirst(primaries));
+    options.preferenceLists.forEach(({ primaries }, partition) => {
       for (const node of primaries) {
         let row = this.vnodes[node];
         if (row === undefined) {
@@ -221,6 +226,7 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
       durable: message.dw > 0,
       quorum: new PutQuorum(order.length, 0, message),
       record: null,
+      tag: 0,
       dot: null,
       timestamp: ZERO_TIMESTAMP,
       refusals: 0,
@@ -278,6 +284,7 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
     switch (answer.type) {
       case 'minted':
         operation.record = answer.record;
+        operation.tag = answer.tag;
         operation.dot = answer.dot;
         operation.timestamp = answer.timestamp;
         this.actOnPut(operation, ticket, quorum.onMinted(), context);
@@ -288,6 +295,7 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
       case 'repeated':
         // Minted by an earlier copy of this message: what the replica has now goes to the others all the same.
         operation.record = answer.record;
+        operation.tag = answer.tag;
         operation.dot = answer.dot;
         operation.timestamp = answer.timestamp;
         this.actOnPut(operation, ticket, quorum.onMinted(), context);
@@ -382,6 +390,7 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
       key: operation.put.key,
       record: operation.record!,
       durable: operation.durable,
+      tag: operation.tag,
     };
     for (let slot = 0; slot < operation.order.length; slot++) {
       if (slot !== operation.quorum.minter) this.ask(operation, ticket, slot, message, context);
@@ -421,6 +430,7 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
       key: message.key,
       quorum,
       records: [],
+      tag: Number.MAX_SAFE_INTEGER,
       refusals: 0,
     };
     const ticket = this.operations.add(operation);
@@ -447,6 +457,7 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
     switch (answer.type) {
       case 'object':
         operation.records[slot] = answer.record;
+        operation.tag = Math.min(operation.tag, answer.tag);
         verdict = quorum.onObject(slot, digestHigh(answer.record), digestLow(answer.record));
         break;
       case 'nothing':
@@ -506,7 +517,7 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
       const corrupt = hasSlot(quorum.corruptSlots, slot);
       if (record === undefined && !corrupt) continue;
       if (!corrupt && record !== null && record !== undefined && sameDigest(record, merged)) continue;
-      message ??= { type: 'write', key: operation.key, record: merged, durable: false };
+      message ??= { type: 'write', key: operation.key, record: merged, durable: false, tag: operation.tag };
       this.counters.readRepairs++;
       context.request(this.vnodes[order[slot]!]![operation.partition]!, message, REPAIR);
     }

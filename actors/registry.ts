@@ -5,6 +5,7 @@ import { COORDINATOR_SLOT, vnodeSlot } from '../src/messages/addresses.js';
 import { coordinatorConversation } from '../src/messages/coordinator-messages.js';
 import { vnodeConversation } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
+import type { PreferenceList } from '../src/ring/preference-list.js';
 import type { ActorHost } from '../src/runtime/actor.js';
 import type { Storage } from '../src/storage/storage.js';
 import { Coordinator } from './coordinator.js';
@@ -15,8 +16,8 @@ import { Vnode } from './vnode.js';
 export interface NodeEnvironment {
   /** The node's index in the ring. */
   readonly node: number;
-  /** By partition, the nodes of its primaries, in the order of the preference list. */
-  readonly primaries: readonly (readonly number[])[];
+  /** By partition, its preference list: the nodes of the primaries, and of the fallbacks behind them. */
+  readonly preferenceLists: readonly PreferenceList[];
   readonly objects: Storage;
   readonly system: Storage;
   readonly identity: NodeIdentity;
@@ -28,15 +29,16 @@ export interface NodeEnvironment {
 
 /** Puts the node's actors onto `host`: its coordinator, and a vnode for each partition of which it is a primary. */
 export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
-  const { node, primaries, objects, identity, counters, maxOperations, maxSiblings, maxObjectBytes } = environment;
+  const { node, preferenceLists, objects, identity, counters, maxOperations, maxSiblings, maxObjectBytes } =
+    environment;
   host.addCommitter(environment.system);
   const gate = new WriteGate();
   host.addCommitter(objects, (failure) => {
     if (failure === undefined) gate.commitEnded(undefined);
     else gate.commitEnded(failure.cause instanceof StorageFullError ? 'full' : 'failed');
   });
-  primaries.forEach((nodes, partition) => {
-    if (!nodes.includes(node)) return;
+  preferenceLists.forEach(({ primaries }, partition) => {
+    if (!primaries.includes(node)) return;
     host.spawn(
       vnodeSlot(partition),
       vnodeConversation,
@@ -46,7 +48,7 @@ export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
   host.spawn(
     COORDINATOR_SLOT,
     coordinatorConversation,
-    () => new Coordinator({ node, primaries, maxOperations, counters }),
+    () => new Coordinator({ node, preferenceLists, maxOperations, counters }),
     { mailbox: maxOperations },
   );
 }

@@ -73,6 +73,8 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   private writer: WriterId;
   /** The highest counter used under `writer`. */
   private counter = 0;
+  /** Sent with every object that is read here. No tombstone was ever reaped: the first tag. */
+  private readonly tag = 0;
 
   constructor(options: VnodeOptions, context: ActorContext) {
     this.partition = options.partition;
@@ -186,7 +188,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.counters.minted++;
     this.objects.put(put.key, record);
     // A dot needs no commit before it travels: if the commit fails, this vnode changes its writerId.
-    context.notice(incoming, { type: 'minted', record, dot, timestamp: minted.sibling.timestamp });
+    context.notice(incoming, { type: 'minted', record, tag: this.tag, dot, timestamp: minted.sibling.timestamp });
     this.replyWrote(durable, incoming, context);
   }
 
@@ -225,6 +227,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     const answer: VnodeAnswer = {
       type: 'repeated',
       record: encodeRecord(local),
+      tag: this.tag,
       dot: sibling.dot,
       timestamp: sibling.timestamp,
     };
@@ -272,11 +275,11 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   private read(key: Uint8Array, digestOnly: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
     this.counters.reads++;
     const record = this.objects.get(key);
-    if (record === undefined) context.reply(incoming, { type: 'nothing' });
+    if (record === undefined) context.reply(incoming, { type: 'nothing', behind: false });
     else if (!this.isSound(record)) context.reply(incoming, { type: 'corrupt' });
     else if (digestOnly) {
-      context.reply(incoming, { type: 'digest', high: digestHigh(record), low: digestLow(record) });
-    } else context.reply(incoming, { type: 'object', record: copyOf(record) });
+      context.reply(incoming, { type: 'digest', high: digestHigh(record), low: digestLow(record), behind: false });
+    } else context.reply(incoming, { type: 'object', record: copyOf(record), tag: this.tag, behind: false });
   }
 
   private list(message: VnodeRequest & { type: 'list' }, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {

@@ -21,7 +21,7 @@ await runWorkerThread<NodeStart>(async ({ host, thread, data, report }) => {
   const identity = NodeIdentity.open({ system, objects, random: host.random });
   spawnNode(host, {
     node: thread,
-    primaries: data.primaries,
+    preferenceLists: data.preferenceLists,
     objects,
     system,
     identity,
@@ -41,12 +41,12 @@ await runWorkerThread<NodeStart>(async ({ host, thread, data, report }) => {
   };
 });
 
-function openStorage(path: string, { sync, boot, primaries }: NodeStart): Promise<NodeStorage> {
+function openStorage(path: string, { sync, boot, preferenceLists }: NodeStart): Promise<NodeStorage> {
   return openNodeStorage(path, {
     sync,
     boot,
     // Every key has as many replicas as its partition has primaries.
-    mayStartEmpty: primaries.every((nodes) => nodes.length > 1),
+    mayStartEmpty: preferenceLists.every(({ primaries }) => primaries.length > 1),
     check: (file) => checkInChild(CHECKER, file),
   });
 }

@@ -1,13 +1,17 @@
 /**
- * Where the actors of a cluster live: node i on thread i, its coordinator and vnodes in fixed slots there.
+ * Where the actors of a cluster live: node i on thread i, its coordinator, hint keeper and vnodes in fixed
+ * slots there.
  * Clients live on the threads after the nodes'.
  */
 import { type ActorRef, refAt } from '../runtime/actor.js';
 import { type CoordinatorAnswer, type CoordinatorRequest, coordinatorConversation } from './coordinator-messages.js';
+import { type HintRequest, hintConversation } from './hint-messages.js';
 import { type VnodeAnswer, type VnodeRequest, vnodeConversation } from './vnode-messages.js';
 
 export const COORDINATOR_SLOT = 1;
 export const CLIENT_SLOT = 2;
+export const HINT_KEEPER_SLOT = 3;
+export const HINT_DELIVERER_SLOT = 4;
 /** Vnodes take the slots from here on, one per partition. */
 const FIRST_VNODE_SLOT = 16;
 
@@ -17,6 +21,10 @@ export function vnodeSlot(partition: number): number {
 
 export function coordinatorRef(node: number): ActorRef<CoordinatorRequest, CoordinatorAnswer> {
   return refAt(coordinatorConversation, node, COORDINATOR_SLOT);
+}
+
+export function hintKeeperRef(node: number): ActorRef<HintRequest, VnodeAnswer> {
+  return refAt(hintConversation, node, HINT_KEEPER_SLOT);
 }
 
 export function vnodeRef(node: number, partition: number): ActorRef<VnodeRequest, VnodeAnswer> {

@@ -1,5 +1,6 @@
 /** What the application's thread and a node's worker thread say to each other beside the data plane. */
 import type { NodeCounters } from '../metrics/node-counters.js';
+import type { PreferenceList } from '../ring/preference-list.js';
 import type { StorageStats } from '../storage/storage.js';
 
 /** What a node's thread is started with. Copied to the worker. */
@@ -9,8 +10,8 @@ export interface NodeStart {
   readonly sync: 'full' | 'none';
   /** What the system was booted as; see `NodeStorageOptions`. */
   readonly boot: string;
-  /** By partition, the nodes of its primaries, in the order of the preference list. */
-  readonly primaries: readonly (readonly number[])[];
+  /** By partition, its preference list: the nodes of the primaries, and of the fallbacks behind them. */
+  readonly preferenceLists: readonly PreferenceList[];
   /** Operations that a coordinator has under way at a time. */
   readonly maxOperations: number;
   readonly maxSiblings: number;

@@ -1,5 +1,9 @@
 /**
- * What a vnode can be asked: to mint a put, to store a replica's object, to read, to list a part of its range.
+ * What a vnode can be asked: to mint a put, to store a replica's object, to take hints over, to read, to list a part of
+ * its range. What a hint keeper can be asked in its place is answered in the same words (`hint-messages.ts`).
+ *
+ * Whatever bears an object bears its sender's `tag` as well, as of the moment when the sender read the object: what
+ * the reaping of tombstones goes by (a tag below the receiver's floor is answered 'stale-fence').
  */
 import type { Dot } from '../clocks/event-id.js';
 import type { Timestamp } from '../clocks/timestamp.js';
@@ -16,7 +20,15 @@ export type VnodeRequest =
   /** Mint this put. Noticed at once as 'minted', replied to as 'wrote' once it is stored; or replied to as 'not-minted'. */
   | { readonly type: 'mint'; readonly put: ObjectPut; readonly durable: boolean }
   /** Merge this object into the replica. Replied to as 'wrote'. */
-  | { readonly type: 'write'; readonly key: Uint8Array; readonly record: Uint8Array; readonly durable: boolean }
+  | {
+      readonly type: 'write';
+      readonly key: Uint8Array;
+      readonly record: Uint8Array;
+      readonly durable: boolean;
+      readonly tag: number;
+    }
+  /** Merge these hints of the vnode's partition into the replica. Replied to as 'took', once that is as durable as can be. */
+  | { readonly type: 'hand-off'; readonly entries: readonly TaggedEntry[] }
   /** Replied to as 'object', 'digest' (if only that is wanted), 'nothing' or 'corrupt'. */
   | { readonly type: 'read'; readonly key: Uint8Array; readonly digestOnly: boolean }
   /** Entries with `gte` ≤ key < `lt`, at most `limit` of them and about `limitBytes`. Replied to as 'listed'. */
@@ -50,17 +62,34 @@ export interface ListedEntry {
   readonly record: Uint8Array;
 }
 
+export interface TaggedEntry extends ListedEntry {
+  readonly tag: number;
+}
+
+/** The name of a version that was minted, and the object that has come of it. */
+export interface MintedVersion {
+  readonly record: Uint8Array;
+  readonly tag: number;
+  readonly dot: Dot;
+  readonly timestamp: Timestamp;
+}
+
 export type VnodeAnswer =
-  | { readonly type: 'minted'; readonly record: Uint8Array; readonly dot: Dot; readonly timestamp: Timestamp }
+  | ({ readonly type: 'minted' } & MintedVersion)
   | { readonly type: 'wrote'; readonly durable: boolean }
   /** The attempt was minted before, under `dot`, and is there. `record`: the replica's present object. */
-  | { readonly type: 'repeated'; readonly record: Uint8Array; readonly dot: Dot; readonly timestamp: Timestamp }
+  | ({ readonly type: 'repeated' } & MintedVersion)
   | { readonly type: 'not-minted'; readonly why: NotMinted }
   /** To a mint or a write: nothing was stored, for certain, because commits fail here; `full`: for lack of room. */
   | { readonly type: 'no-storage'; readonly full: boolean }
-  | { readonly type: 'object'; readonly record: Uint8Array }
-  | { readonly type: 'digest'; readonly high: number; readonly low: number }
-  | { readonly type: 'nothing' }
+  /** To a write: its tag is below the receiver's floor. Nothing was stored: read the object again, and send that. */
+  | { readonly type: 'stale-fence' }
+  /** `stale`: the places of entries that were refused as 'stale-fence' is; the others are stored. */
+  | { readonly type: 'took'; readonly durable: boolean; readonly stale: readonly number[] }
+  /** `behind`: the replica may lack writes that were acknowledged while it was down, or that it has lost. */
+  | { readonly type: 'object'; readonly record: Uint8Array; readonly tag: number; readonly behind: boolean }
+  | { readonly type: 'digest'; readonly high: number; readonly low: number; readonly behind: boolean }
+  | { readonly type: 'nothing'; readonly behind: boolean }
   | { readonly type: 'corrupt' }
   /** `more`: the listing stopped at a limit, after its last entry. `corrupt`: records left out because they are unreadable. */
   | {
@@ -74,6 +103,7 @@ const MINT = 1;
 const WRITE = 2;
 const READ = 3;
 const LIST = 4;
+const HAND_OFF = 5;
 
 const request: MessageCodec<VnodeRequest> = {
   size(message) {
@@ -81,7 +111,9 @@ const request: MessageCodec<VnodeRequest> = {
       case 'mint':
         return 2 + objectPutSize(message.put);
       case 'write':
-        return 10 + message.key.length + message.record.length;
+        return 18 + message.key.length + message.record.length;
+      case 'hand-off':
+        return 1 + taggedEntriesSize(message.entries);
       case 'read':
         return 6 + message.key.length;
       case 'list':
@@ -100,6 +132,11 @@ const request: MessageCodec<VnodeRequest> = {
         out.u8(message.durable ? 1 : 0);
         out.bytes(message.key);
         out.bytes(message.record);
+        out.f64(message.tag);
+        return;
+      case 'hand-off':
+        out.u8(HAND_OFF);
+        writeTaggedEntries(message.entries, out);
         return;
       case 'read':
         out.u8(READ);
@@ -124,8 +161,10 @@ const request: MessageCodec<VnodeRequest> = {
       }
       case WRITE: {
         const durable = from.u8() === 1;
-        return { type: 'write', key: from.bytes(), record: from.bytes(), durable };
+        return { type: 'write', key: from.bytes(), record: from.bytes(), durable, tag: from.f64() };
       }
+      case HAND_OFF:
+        return { type: 'hand-off', entries: readTaggedEntries(from) };
       case READ: {
         const digestOnly = from.u8() === 1;
         return { type: 'read', key: from.bytes(), digestOnly };
@@ -148,6 +187,8 @@ const NOTHING = 7;
 const CORRUPT = 8;
 const LISTED = 9;
 const NO_STORAGE = 10;
+const STALE_FENCE = 11;
+const TOOK = 12;
 const WHY: readonly NotMinted[] = [
   'late',
   'voided',
@@ -162,13 +203,14 @@ const answer: MessageCodec<VnodeAnswer> = {
   size(message) {
     switch (message.type) {
       case 'minted':
-        return 5 + message.record.length + VERSION_BYTES;
       case 'repeated':
-        return 5 + message.record.length + VERSION_BYTES;
+        return 1 + mintedVersionSize(message);
       case 'object':
-        return 5 + message.record.length;
+        return 5 + message.record.length + 9;
       case 'digest':
-        return 9;
+        return 10;
+      case 'took':
+        return 6 + 4 * message.stale.length;
       case 'listed': {
         let size = 10;
         for (const entry of message.entries) size += 8 + entry.key.length + entry.record.length;
@@ -182,8 +224,7 @@ const answer: MessageCodec<VnodeAnswer> = {
     switch (message.type) {
       case 'minted':
         out.u8(MINTED);
-        out.bytes(message.record);
-        writeVersion(message, out);
+        writeMintedVersion(message, out);
         return;
       case 'wrote':
         out.u8(WROTE);
@@ -191,8 +232,7 @@ const answer: MessageCodec<VnodeAnswer> = {
         return;
       case 'repeated':
         out.u8(REPEATED);
-        out.bytes(message.record);
-        writeVersion(message, out);
+        writeMintedVersion(message, out);
         return;
       case 'not-minted':
         out.u8(NOT_MINTED);
@@ -205,14 +245,27 @@ const answer: MessageCodec<VnodeAnswer> = {
       case 'object':
         out.u8(OBJECT);
         out.bytes(message.record);
+        out.f64(message.tag);
+        out.u8(message.behind ? 1 : 0);
         return;
       case 'digest':
         out.u8(DIGEST);
         out.u32(message.high);
         out.u32(message.low);
+        out.u8(message.behind ? 1 : 0);
         return;
       case 'nothing':
         out.u8(NOTHING);
+        out.u8(message.behind ? 1 : 0);
+        return;
+      case 'stale-fence':
+        out.u8(STALE_FENCE);
+        return;
+      case 'took':
+        out.u8(TOOK);
+        out.u8(message.durable ? 1 : 0);
+        out.u32(message.stale.length);
+        for (const place of message.stale) out.u32(place);
         return;
       case 'corrupt':
         out.u8(CORRUPT);
@@ -229,11 +282,11 @@ const answer: MessageCodec<VnodeAnswer> = {
     const type = from.u8();
     switch (type) {
       case MINTED:
-        return { type: 'minted', record: from.bytes(), dot: readDot(from), timestamp: readTimestamp(from) };
+        return { type: 'minted', ...readMintedVersion(from) };
       case WROTE:
         return { type: 'wrote', durable: from.u8() === 1 };
       case REPEATED:
-        return { type: 'repeated', record: from.bytes(), dot: readDot(from), timestamp: readTimestamp(from) };
+        return { type: 'repeated', ...readMintedVersion(from) };
       case NOT_MINTED: {
         const why = WHY[from.u8()];
         if (why === undefined) throw new FrameError('unknown reason why nothing was minted');
@@ -242,11 +295,20 @@ const answer: MessageCodec<VnodeAnswer> = {
       case NO_STORAGE:
         return { type: 'no-storage', full: from.u8() === 1 };
       case OBJECT:
-        return { type: 'object', record: from.bytes() };
+        return { type: 'object', record: from.bytes(), tag: from.f64(), behind: from.u8() === 1 };
       case DIGEST:
-        return { type: 'digest', high: from.u32(), low: from.u32() };
+        return { type: 'digest', high: from.u32(), low: from.u32(), behind: from.u8() === 1 };
       case NOTHING:
-        return { type: 'nothing' };
+        return { type: 'nothing', behind: from.u8() === 1 };
+      case STALE_FENCE:
+        return { type: 'stale-fence' };
+      case TOOK: {
+        const durable = from.u8() === 1;
+        const count = from.u32();
+        const stale: number[] = [];
+        for (let i = 0; i < count; i++) stale.push(from.u32());
+        return { type: 'took', durable, stale };
+      }
       case CORRUPT:
         return { type: 'corrupt' };
       case LISTED: {
@@ -272,6 +334,20 @@ export function writeVersion(version: { readonly dot: Dot; readonly timestamp: T
   out.u32(version.timestamp.logical);
 }
 
+function mintedVersionSize(minted: MintedVersion): number {
+  return 4 + minted.record.length + 8 + VERSION_BYTES;
+}
+
+function writeMintedVersion(minted: MintedVersion, out: FrameWriter): void {
+  out.bytes(minted.record);
+  out.f64(minted.tag);
+  writeVersion(minted, out);
+}
+
+function readMintedVersion(from: FrameReader): MintedVersion {
+  return { record: from.bytes(), tag: from.f64(), dot: readDot(from), timestamp: readTimestamp(from) };
+}
+
 export function readDot(from: FrameReader): Dot {
   return { high: from.u32(), low: from.u32(), counter: from.f64() };
 }
@@ -286,6 +362,28 @@ export function writeEntries(entries: readonly ListedEntry[], out: FrameWriter):
     out.bytes(entry.key);
     out.bytes(entry.record);
   }
+}
+
+export function taggedEntriesSize(entries: readonly TaggedEntry[]): number {
+  let size = 4;
+  for (const entry of entries) size += 16 + entry.key.length + entry.record.length;
+  return size;
+}
+
+export function writeTaggedEntries(entries: readonly TaggedEntry[], out: FrameWriter): void {
+  out.u32(entries.length);
+  for (const entry of entries) {
+    out.bytes(entry.key);
+    out.bytes(entry.record);
+    out.f64(entry.tag);
+  }
+}
+
+export function readTaggedEntries(from: FrameReader): TaggedEntry[] {
+  const count = from.u32();
+  const entries: TaggedEntry[] = [];
+  for (let i = 0; i < count; i++) entries.push({ key: from.bytes(), record: from.bytes(), tag: from.f64() });
+  return entries;
 }
 
 export function readEntries(from: FrameReader): ListedEntry[] {

@@ -14,6 +14,7 @@ import { decodeToken, encodeToken } from '../codec/token.js';
 import { CLIENT_SLOT } from '../messages/addresses.js';
 import type { CoordinatorRequest } from '../messages/coordinator-messages.js';
 import { highestTimestamp } from '../objects/resolution.js';
+import type { PreferenceList } from '../ring/preference-list.js';
 import { partitionOf } from '../ring/token.js';
 import type { ActorContext, ActorHost, ActorRef, Conversation, MessageCodec } from '../runtime/actor.js';
 import type { Simulator } from '../runtime/simulator/simulator.js';
@@ -41,7 +42,7 @@ export interface SimulatedClientOptions {
   readonly simulator: Simulator;
   readonly history: History;
   readonly nodes: number;
-  readonly primaries: readonly (readonly number[])[];
+  readonly preferenceLists: readonly PreferenceList[];
   readonly r: number;
   readonly w: number;
   readonly timeoutMs: number;
@@ -92,10 +93,10 @@ export class SimulatedClient {
 
   /** Puts the client onto its thread. */
   setup(host: ActorHost, isUp: (node: number) => boolean): void {
-    const { nodes, primaries, tap } = this.options;
+    const { nodes, preferenceLists, tap } = this.options;
     host.spawn<never, never, never>(CLIENT_SLOT, clientConversation, (own) => {
       const context = new AttemptTap(own, (ticket, request) => this.noteAttempt(ticket, request));
-      this.client = new Client({ primaries, nodes, maxInFlight: 1_000 }, tap?.(context) ?? context);
+      this.client = new Client({ preferenceLists, nodes, maxInFlight: 1_000 }, tap?.(context) ?? context);
       for (let node = 0; node < nodes; node++) this.client.setUp(node, isUp(node));
       return this.client;
     });
@@ -145,7 +146,7 @@ export class SimulatedClient {
       told: 0,
     };
     history.puts.push(put);
-    const located = locate(key, this.options.primaries.length);
+    const located = locate(key, this.options.preferenceLists.length);
     const given: SeenContext =
       token === undefined
         ? { context: EMPTY_CONTEXT, highestTimestamp: ZERO_TIMESTAMP }
@@ -205,7 +206,7 @@ export class SimulatedClient {
       told: 0,
     };
     history.gets.push(get);
-    const located = locate(key, this.options.primaries.length);
+    const located = locate(key, this.options.preferenceLists.length);
     const ended = (): void => {
       if (then !== undefined) simulator.at(0, () => then(get));
     };
@@ -234,7 +235,7 @@ export class SimulatedClient {
   /** The join of tokens of one key: what a client has seen that got all of them. */
   join(key: string, a: Token | undefined, b: Token | undefined): Token | undefined {
     if (a === undefined || b === undefined) return a ?? b;
-    const hash = keyHash(locate(key, this.options.primaries.length));
+    const hash = keyHash(locate(key, this.options.preferenceLists.length));
     const left = decodeToken(a.text, hash);
     const right = decodeToken(b.text, hash);
     const text = encodeToken(

@@ -17,6 +17,7 @@ import { coversDot } from '../clocks/causal-context.js';
 import { partitionOf } from '../codec/key.js';
 import { coordinatorRef, vnodeRef } from '../messages/addresses.js';
 import { type NodeCounters, newNodeCounters } from '../metrics/node-counters.js';
+import type { PreferenceList } from '../ring/preference-list.js';
 import { createRing, type Ring } from '../ring/ring.js';
 import type { ActorContext, ActorHost } from '../runtime/actor.js';
 import type { LinkBehaviour } from '../runtime/simulator/network.js';
@@ -35,7 +36,7 @@ import { type Tap, TappedHost } from './tapped-host.js';
 /** What a node's actors are made from. */
 export interface NodeParts {
   readonly node: number;
-  readonly primaries: readonly (readonly number[])[];
+  readonly preferenceLists: readonly PreferenceList[];
   readonly objects: Storage;
   readonly system: Storage;
   readonly random: Random;
@@ -381,7 +382,7 @@ export class SimulatedCluster {
     try {
       spawn(tappedHost, {
         node,
-        primaries: this.primaries,
+        preferenceLists: this.ring.preferenceLists,
         objects: planted?.objects?.(objects) ?? objects,
         system,
         random: this.random.fork(),
@@ -405,7 +406,7 @@ export class SimulatedCluster {
       simulator: this.simulator,
       history: this.history,
       nodes: this.names.length,
-      primaries: this.primaries,
+      preferenceLists: this.ring.preferenceLists,
       r: this.r,
       w: this.w,
       timeoutMs: this.options.timeoutMs ?? 500,

@@ -16,11 +16,12 @@ import { coordinatorRef } from '../messages/addresses.js';
 import type { Ack, CoordinatorAnswer, CoordinatorRequest, OperationFailure } from '../messages/coordinator-messages.js';
 import type { ObjectPut } from '../messages/object-request.js';
 import type { ListedEntry } from '../messages/vnode-messages.js';
+import type { PreferenceList } from '../ring/preference-list.js';
 import { type Actor, type ActorContext, type ActorRef, type Failure, neverReceived } from '../runtime/actor.js';
 
 export interface ClientOptions {
-  /** By partition, the nodes of the primaries, in the order of the preference list. */
-  readonly primaries: readonly (readonly number[])[];
+  /** By partition, its preference list: the nodes of the primaries, and of the fallbacks behind them. */
+  readonly preferenceLists: readonly PreferenceList[];
   readonly nodes: number;
   readonly maxInFlight: number;
 }
@@ -79,6 +80,7 @@ const SLACK_MS = 250;
 const CLOCK_ALLOWANCE_MS = 10_000;
 
 export class Client implements Actor<never, never, CoordinatorAnswer> {
+  /** By partition. */
   private readonly primaries: readonly (readonly number[])[];
   private readonly coordinators: ActorRef<CoordinatorRequest, CoordinatorAnswer>[] = [];
   private readonly pending: InFlight<Pending>;
@@ -91,7 +93,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   private onIdle: (() => void) | null = null;
 
   constructor(options: ClientOptions, context: ActorContext) {
-    this.primaries = options.primaries;
+    this.primaries = options.preferenceLists.map((list) => list.primaries);
     this.pending = new InFlight(options.maxInFlight);
     this.context = context;
     this.id = { high: context.random.uint32(), low: context.random.uint32() };

@@ -228,7 +228,7 @@ export class EmbeddedStore implements Store {
       path: paths[node]!,
       sync: options.sync,
       boot: this.parts.workers?.boot ?? BOOT,
-      primaries: ring.preferenceLists.map((list) => list.primaries),
+      preferenceLists: ring.preferenceLists,
       maxOperations: MAX_OPERATIONS,
       maxSiblings: MAX_SIBLINGS,
       maxObjectBytes: OBJECT_VALUES * options.maxValueBytes + OBJECT_OVERHEAD_BYTES,
@@ -297,11 +297,11 @@ export class EmbeddedStore implements Store {
 
 /** The client, once its host has started it. */
 function spawnClient(group: ThreadGroup, { ring, options }: StoreParts): Promise<Client> {
-  const primaries = ring.preferenceLists.map((list) => list.primaries);
+  const { preferenceLists } = ring;
   const { maxInFlight } = options;
   return new Promise((resolve) => {
     group.host.spawn(CLIENT_SLOT, silence, (context) => {
-      const client = new Client({ primaries, nodes: ring.members.length, maxInFlight }, context);
+      const client = new Client({ preferenceLists, nodes: ring.members.length, maxInFlight }, context);
       resolve(client);
       return client;
     });

@@ -58,7 +58,8 @@ class IgnoresMismatches extends TappedActor<CoordinatorRequest, CoordinatorAnswe
     const ticket = Math.floor(correlation / SLOTS);
     const known = this.objects.get(ticket);
     if (answer.type === 'digest') {
-      if (known !== undefined) super.answered(correlation, { type: 'digest', ...known }, interim, context);
+      if (known !== undefined)
+        super.answered(correlation, { type: 'digest', ...known, behind: false }, interim, context);
       else this.early.set(ticket, [...(this.early.get(ticket) ?? []), correlation]);
       return;
     }
@@ -71,7 +72,7 @@ class IgnoresMismatches extends TappedActor<CoordinatorRequest, CoordinatorAnswe
     this.objects.set(ticket, known ?? digest);
     const early = this.early.get(ticket) ?? [];
     this.early.delete(ticket);
-    for (const waiting of early) super.answered(waiting, { type: 'digest', ...digest }, false, context);
+    for (const waiting of early) super.answered(waiting, { type: 'digest', ...digest, behind: false }, false, context);
   }
 }
 

@@ -7,6 +7,7 @@ import {
   type CoordinatorRequest,
   coordinatorConversation,
 } from '../../../src/messages/coordinator-messages.js';
+import { type HintRequest, hintConversation } from '../../../src/messages/hint-messages.js';
 import type { ObjectPut } from '../../../src/messages/object-request.js';
 import { type VnodeAnswer, type VnodeRequest, vnodeConversation } from '../../../src/messages/vnode-messages.js';
 import { FrameError, type MessageCodec } from '../../../src/runtime/actor.js';
@@ -24,6 +25,7 @@ const timestamp = fc.record({
   logical: fc.integer({ min: 0, max: 0xffff }),
 });
 const milliseconds = fc.integer({ min: 0, max: 2 ** 48 });
+const taggedEntries = fc.array(fc.record({ key: bytes, record: bytes, tag: milliseconds }), { maxLength: 5 });
 const entries = fc.array(fc.record({ key: bytes, record: bytes }), { maxLength: 5 });
 
 const condition = fc.oneof(
@@ -52,17 +54,25 @@ const objectPut: fc.Arbitrary<ObjectPut> = fc
 
 const vnodeRequest: fc.Arbitrary<VnodeRequest> = fc.oneof(
   fc.record({ type: fc.constant('mint' as const), put: objectPut, durable: fc.boolean() }),
-  fc.record({ type: fc.constant('write' as const), key: bytes, record: bytes, durable: fc.boolean() }),
+  fc.record({
+    type: fc.constant('write' as const),
+    key: bytes,
+    record: bytes,
+    durable: fc.boolean(),
+    tag: milliseconds,
+  }),
+  fc.record({ type: fc.constant('hand-off' as const), entries: taggedEntries }),
   fc.record({ type: fc.constant('read' as const), key: bytes, digestOnly: fc.boolean() }),
   fc.record({ type: fc.constant('list' as const), gte: bytes, lt: bytes, limit: u32, limitBytes: u32 }),
 );
 
 const vnodeAnswer: fc.Arbitrary<VnodeAnswer> = fc.oneof(
-  fc.record({ type: fc.constant('minted' as const), record: bytes, dot: eventId, timestamp }),
+  fc.record({ type: fc.constant('minted' as const), record: bytes, tag: milliseconds, dot: eventId, timestamp }),
   fc.record({ type: fc.constant('wrote' as const), durable: fc.boolean() }),
   fc.record({
     type: fc.constant('repeated' as const),
     record: bytes,
+    tag: milliseconds,
     dot: eventId,
     timestamp,
   }),
@@ -71,11 +81,26 @@ const vnodeAnswer: fc.Arbitrary<VnodeAnswer> = fc.oneof(
     why: fc.constantFrom('late' as const, 'voided' as const, 'corrupt' as const, 'precondition-failed' as const),
   }),
   fc.record({ type: fc.constant('no-storage' as const), full: fc.boolean() }),
-  fc.record({ type: fc.constant('object' as const), record: bytes }),
-  fc.record({ type: fc.constant('digest' as const), high: u32, low: u32 }),
-  fc.constant({ type: 'nothing' as const }),
+  fc.record({ type: fc.constant('object' as const), record: bytes, tag: milliseconds, behind: fc.boolean() }),
+  fc.record({ type: fc.constant('digest' as const), high: u32, low: u32, behind: fc.boolean() }),
+  fc.record({ type: fc.constant('nothing' as const), behind: fc.boolean() }),
+  fc.constant({ type: 'stale-fence' as const }),
+  fc.record({ type: fc.constant('took' as const), durable: fc.boolean(), stale: fc.array(u32, { maxLength: 4 }) }),
   fc.constant({ type: 'corrupt' as const }),
   fc.record({ type: fc.constant('listed' as const), entries, more: fc.boolean(), corrupt: u32 }),
+);
+
+const hintRequest: fc.Arbitrary<HintRequest> = fc.oneof(
+  fc.record({ type: fc.constant('mint' as const), owner: u32, put: objectPut, durable: fc.boolean() }),
+  fc.record({
+    type: fc.constant('keep' as const),
+    owner: u32,
+    key: bytes,
+    record: bytes,
+    durable: fc.boolean(),
+    tag: milliseconds,
+  }),
+  fc.record({ type: fc.constant('read' as const), key: bytes, digestOnly: fc.boolean() }),
 );
 
 const coordinatorRequest: fc.Arbitrary<CoordinatorRequest> = fc.oneof(
@@ -166,6 +191,7 @@ function holds<M>(name: string, codec: MessageCodec<M>, messages: fc.Arbitrary<M
 
 holds('what a vnode is asked', vnodeConversation.request, vnodeRequest);
 holds('what a vnode answers', vnodeConversation.answer, vnodeAnswer);
+holds('what a hint keeper is asked', hintConversation.request, hintRequest);
 holds('what a coordinator is asked', coordinatorConversation.request, coordinatorRequest);
 holds('what a coordinator answers', coordinatorConversation.answer, coordinatorAnswer);
 

@@ -15,7 +15,10 @@ const get = {
 } as const;
 
 function asked(context: LoneContext): { client: Client; outcomes: GetOutcome[] } {
-  const client = new Client({ primaries: [[0]], nodes: 1, maxInFlight: 10 }, context);
+  const client = new Client(
+    { preferenceLists: [{ primaries: [0], fallbacks: [] }], nodes: 1, maxInFlight: 10 },
+    context,
+  );
   const outcomes: GetOutcome[] = [];
   assert.equal(client.get(get, { settle: (outcome) => void outcomes.push(outcome) }), context.requests[0]);
   return { client, outcomes };
@@ -50,7 +53,10 @@ test('without an answer the request ends by its timeout and some slack, also aft
 test('a conditional put whose outcome is not known is not tried again; another one is', () => {
   for (const condition of ['none', 'if-none-match', 'if-match'] as const) {
     const context = new LoneContext();
-    const client = new Client({ primaries: [[0, 1]], nodes: 2, maxInFlight: 10 }, context);
+    const client = new Client(
+      { preferenceLists: [{ primaries: [0, 1], fallbacks: [] }], nodes: 2, maxInFlight: 10 },
+      context,
+    );
     const empty = new Uint8Array(0);
     const put: ClientPut = {
       ...{ key: Uint8Array.of(0, 0, 1), causalContext: empty, minting: 'siblings', condition, ifMatch: empty },
