@@ -2,16 +2,10 @@
  * One seed from beginning to end: a cluster, clients, faults; then healing, a strict read of every key, and the
  * checkers. What a seed does is a function of the seed and of the actors alone.
  */
-import { InvariantError } from '../base/assert.js';
 import { pick, SeededRandom } from '../base/random.js';
-import { answersAmiss, definiteFailuresStored } from './checkers/answered-once.js';
-import { divergences } from './checkers/convergence.js';
-import { falseConflicts } from './checkers/false-conflicts.js';
-import { lostWrites } from './checkers/lost-writes.js';
-import { resurrections } from './checkers/resurrections.js';
-import { strictReadViolations } from './checkers/strict-reads.js';
 import { type FaultKind, FaultScript } from './faults.js';
-import type { GetOperation, History, ReadSibling } from './history.js';
+import type { History } from './history.js';
+import { judge } from './judge.js';
 import { type Planted, SimulatedCluster, type SpawnNode } from './simulated-cluster.js';
 import { Workload } from './workload.js';
 
@@ -27,14 +21,15 @@ export interface SeedOptions {
   readonly say?: (time: number, what: string) => void;
 }
 
-export interface SeedReport {
-  readonly seed: number;
+/** What a run in the simulator came to. */
+export interface RunReport {
   /** Empty if every promise was kept. */
   readonly violations: readonly string[];
   readonly puts: number;
   readonly acknowledged: number;
   readonly gets: number;
-  readonly faults: ReadonlyMap<FaultKind, number>;
+  /** What struck, and how often. */
+  readonly faults: ReadonlyMap<string, number>;
   /** Equal for two runs of one seed. */
   readonly traceHash: string;
   readonly events: number;
@@ -44,11 +39,9 @@ export interface SeedReport {
   readonly checked: readonly string[];
 }
 
-/** Longer than a connection takes to time out twice over, so that nothing old is still under way. */
-const SETTLING_MS = 1_200;
-const REPAIR_MS = 100;
-const STOPPING_MS = 5_000;
-const FINAL_READ_ATTEMPTS = 3;
+export interface SeedReport extends RunReport {
+  readonly seed: number;
+}
 
 export function runSeed(options: SeedOptions): SeedReport {
   const { seed, spawn, planted, durationMs = 1_500 } = options;
@@ -85,93 +78,28 @@ export function runSeed(options: SeedOptions): SeedReport {
     keys: workload.keys,
     ...(options.kinds === undefined ? {} : { kinds: options.kinds }),
   });
-  const verdict = new Verdict();
-  judge(verdict, cluster, workload, durationMs);
-  const { violations, checked } = verdict;
-  const acknowledged = [...cluster.history.acknowledged()].length;
-  if (acknowledged === 0) violations.push('nothing was acknowledged: this run shows nothing');
+  const { violations, checked } = judge(cluster, workload.keys, durationMs);
   if (faults.total === 0) violations.push('no fault struck: this run shows nothing');
-  return {
-    seed,
-    violations,
-    puts: cluster.history.puts.length,
-    acknowledged,
-    gets: cluster.history.gets.length,
-    faults: faults.struck,
-    traceHash: cluster.simulator.trace.hash,
-    events: cluster.simulator.happened,
-    virtualMs: cluster.time,
-    history: cluster.history,
-    checked,
-  };
+  return { seed, ...reportOf(cluster, { violations, checked }, faults.struck) };
 }
 
-/** What the checkers found. */
-class Verdict {
-  readonly violations: string[] = [];
-  readonly checked: string[] = [];
-
-  /** `promise` was checked, and this was found against it. */
-  hears(promise: string, found: readonly string[]): void {
-    this.checked.push(`${promise}: ${found.length === 0 ? 'kept' : `broken ${found.length} times`}`);
-    // Not spread: there may be more than a call may have arguments.
-    for (const violation of found) this.violations.push(violation);
-  }
-}
-
-/** Runs, heals, reads everything strictly, checks, stops. An invariant that breaks outside an actor is a violation. */
-function judge(verdict: Verdict, cluster: SimulatedCluster, workload: Workload, durationMs: number): void {
-  const { history } = cluster;
-  const { keys } = workload;
-  try {
-    cluster.runFor(durationMs);
-    cluster.healEverything();
-    cluster.runFor(SETTLING_MS);
-    const unread: string[] = [];
-    const final = readAll(cluster, keys, unread);
-    verdict.hears('after healing, every key can be read from all replicas', unread);
-    // Repairs follow the reply.
-    cluster.runFor(REPAIR_MS);
-    verdict.hears(`the ${cluster.n} replicas of each of ${keys.size} keys are identical`, divergences(cluster, keys));
-    verdict.hears('no acknowledged write is lost', lostWrites(history, final));
-    verdict.hears('no write stands beside one that replaced it', falseConflicts(history, final));
-    verdict.hears(
-      'strict reads show what was acknowledged, and nothing replaced',
-      strictReadViolations(history, cluster.n),
-    );
-    verdict.hears('nothing that was replaced comes back', resurrections(history, final));
-    verdict.hears('what failed for certain was never stored', definiteFailuresStored(cluster, keys));
-    for (const name of cluster.names) cluster.stopNode(name);
-    cluster.runFor(STOPPING_MS);
-    const up = cluster.names.filter((name) => cluster.isUp(name));
-    verdict.hears(
-      'every node stops cleanly',
-      up.map((name) => `${name} does not stop`),
-    );
-  } catch (error) {
-    if (!(error instanceof InvariantError)) throw error;
-    verdict.hears('no invariant broke', [`an invariant of the simulation broke: ${error.stack ?? error.message}`]);
-  }
-  verdict.hears('every request was answered once, in time', answersAmiss(history));
-  verdict.hears('no dot names two attempts', history.contradictions);
-  verdict.hears('no actor failed by itself', cluster.failures);
-}
-
-/** Reads every key from all of its replicas. A read that meets an unreadable one fails, heals it, and is made again. */
-function readAll(
+/** What is to be told of a run that was judged. */
+export function reportOf(
   cluster: SimulatedCluster,
-  keys: ReadonlySet<string>,
-  unread: string[],
-): ReadonlyMap<string, readonly ReadSibling[]> {
-  const final = new Map<string, readonly ReadSibling[]>();
-  for (const key of keys) {
-    let get: GetOperation | undefined;
-    for (let attempt = 0; attempt < FINAL_READ_ATTEMPTS && get?.end?.type !== 'got'; attempt++) {
-      get = cluster.settle(cluster.get(key, { r: cluster.n, timeoutMs: 500 }));
-      if (get.end?.type !== 'got') cluster.runFor(REPAIR_MS);
-    }
-    if (get?.end?.type === 'got') final.set(key, get.end.siblings);
-    else unread.push(`after healing, ${key} cannot be read from all replicas: ${JSON.stringify(get?.end)}`);
-  }
-  return final;
+  { violations, checked }: Pick<RunReport, 'violations' | 'checked'>,
+  faults: ReadonlyMap<string, number>,
+): RunReport {
+  const { history, simulator } = cluster;
+  return {
+    violations,
+    checked,
+    faults,
+    puts: history.puts.length,
+    acknowledged: [...history.acknowledged()].length,
+    gets: history.gets.length,
+    traceHash: simulator.trace.hash,
+    events: simulator.happened,
+    virtualMs: cluster.time,
+    history,
+  };
 }

@@ -1,0 +1,97 @@
+/**
+ * What is checked of a cluster whose clients and faults have had their time: it heals, everything is read strictly, and
+ * each promise is looked after by its checker (semantics §7, promises 1 to 7).
+ */
+import { InvariantError } from '../base/assert.js';
+import { answersAmiss, definiteFailuresStored } from './checkers/answered-once.js';
+import { divergences } from './checkers/convergence.js';
+import { falseConflicts } from './checkers/false-conflicts.js';
+import { lostWrites } from './checkers/lost-writes.js';
+import { resurrections } from './checkers/resurrections.js';
+import { strictReadViolations } from './checkers/strict-reads.js';
+import type { GetOperation, ReadSibling } from './history.js';
+import type { SimulatedCluster } from './simulated-cluster.js';
+
+/** Longer than a connection takes to time out twice over, so that nothing old is still under way. */
+const SETTLING_MS = 1_200;
+const REPAIR_MS = 100;
+const STOPPING_MS = 5_000;
+const FINAL_READ_ATTEMPTS = 3;
+
+/** What the checkers found. */
+export class Verdict {
+  readonly violations: string[] = [];
+  readonly checked: string[] = [];
+
+  /** `promise` was checked, and this was found against it. */
+  hears(promise: string, found: readonly string[]): void {
+    this.checked.push(`${promise}: ${found.length === 0 ? 'kept' : `broken ${found.length} times`}`);
+    // Not spread: there may be more than a call may have arguments.
+    for (const violation of found) this.violations.push(violation);
+  }
+}
+
+/**
+ * Runs for `durationMs`, heals, reads everything strictly, checks, stops. An invariant that breaks outside an actor is a
+ * violation.
+ * @param keys - every key that was touched; more may come while it runs
+ */
+export function judge(cluster: SimulatedCluster, keys: ReadonlySet<string>, durationMs: number): Verdict {
+  const verdict = new Verdict();
+  const { history } = cluster;
+  try {
+    cluster.runFor(durationMs);
+    cluster.healEverything();
+    cluster.runFor(SETTLING_MS);
+    const unread: string[] = [];
+    const final = readAll(cluster, keys, unread);
+    verdict.hears('after healing, every key can be read from all replicas', unread);
+    // Repairs follow the reply.
+    cluster.runFor(REPAIR_MS);
+    verdict.hears(`the ${cluster.n} replicas of each of ${keys.size} keys are identical`, divergences(cluster, keys));
+    verdict.hears('no acknowledged write is lost', lostWrites(history, final));
+    verdict.hears('no write stands beside one that replaced it', falseConflicts(history, final));
+    verdict.hears(
+      'strict reads show what was acknowledged, and nothing replaced',
+      strictReadViolations(history, cluster.n),
+    );
+    verdict.hears('nothing that was replaced comes back', resurrections(history, final));
+    verdict.hears('what failed for certain was never stored', definiteFailuresStored(cluster, keys));
+    for (const name of cluster.names) cluster.stopNode(name);
+    cluster.runFor(STOPPING_MS);
+    const up = cluster.names.filter((name) => cluster.isUp(name));
+    verdict.hears(
+      'every node stops cleanly',
+      up.map((name) => `${name} does not stop`),
+    );
+  } catch (error) {
+    if (!(error instanceof InvariantError)) throw error;
+    verdict.hears('no invariant broke', [`an invariant of the simulation broke: ${error.stack ?? error.message}`]);
+  }
+  verdict.hears('every request was answered once, in time', answersAmiss(history));
+  verdict.hears('no dot names two attempts', history.contradictions);
+  verdict.hears('no actor failed by itself', cluster.failures);
+  if (history.acknowledged().next().done === true) {
+    verdict.violations.push('nothing was acknowledged: this run shows nothing');
+  }
+  return verdict;
+}
+
+/** Reads every key from all of its replicas. A read that meets an unreadable one fails, heals it, and is made again. */
+function readAll(
+  cluster: SimulatedCluster,
+  keys: ReadonlySet<string>,
+  unread: string[],
+): ReadonlyMap<string, readonly ReadSibling[]> {
+  const final = new Map<string, readonly ReadSibling[]>();
+  for (const key of keys) {
+    let get: GetOperation | undefined;
+    for (let attempt = 0; attempt < FINAL_READ_ATTEMPTS && get?.end?.type !== 'got'; attempt++) {
+      get = cluster.settle(cluster.get(key, { r: cluster.n, timeoutMs: 500 }));
+      if (get.end?.type !== 'got') cluster.runFor(REPAIR_MS);
+    }
+    if (get?.end?.type === 'got') final.set(key, get.end.siblings);
+    else unread.push(`after healing, ${key} cannot be read from all replicas: ${JSON.stringify(get?.end)}`);
+  }
+  return final;
+}
