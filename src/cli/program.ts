@@ -12,6 +12,7 @@ import { addImport } from './import.js';
 import { addPut } from './put.js';
 import { addScan } from './scan.js';
 import { addServe } from './serve.js';
+import { addSimulate } from './simulate.js';
 import { addStatus } from './status.js';
 import { type Terminal, UsageError } from './terminal.js';
 
@@ -45,7 +46,7 @@ function createProgram(terminal: Terminal): Command {
       'after',
       '\nExample:\n  $ quoral serve --data ./data\n\nExit codes: 0 done, 1 it failed, 2 wrong use.',
     );
-  for (const add of [addServe, addGet, addPut, addDelete, addScan, addImport, addExport, addStatus])
+  for (const add of [addServe, addGet, addPut, addDelete, addScan, addImport, addExport, addStatus, addSimulate])
     add(program, terminal);
   return program;
 }

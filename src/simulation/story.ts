@@ -1,6 +1,6 @@
-/** Tells what happened in one seed: what struck and when, and in between what the clients saw. */
+/** Tells what happened in a run: what struck and when, in between what the clients saw, and what was promised. */
 import type { GetOperation, PutOperation } from './history.js';
-import { runSeed, type SeedOptions, type SeedReport } from './swarm.js';
+import type { RunReport } from './swarm.js';
 
 interface Line {
   readonly time: number;
@@ -11,14 +11,21 @@ interface Line {
 const WINDOW_MS = 250;
 const MAX_VIOLATIONS = 20;
 
-/** Runs a seed, as the swarm would, and tells it. */
-export function tellSeed(options: Omit<SeedOptions, 'say'>): { readonly report: SeedReport; readonly lines: string[] } {
+/**
+ * Runs something, and tells it.
+ * @param name - what it is called in the story
+ * @param run - runs it; what it is given is to be told of all that strikes
+ */
+export function tell<Report extends RunReport>(
+  name: string,
+  run: (say: (time: number, what: string) => void) => Report,
+): { readonly report: Report; readonly lines: string[] } {
   const happenings: Line[] = [];
-  const report = runSeed({ ...options, say: (time, text) => happenings.push({ time, text }) });
+  const report = run((time, text) => happenings.push({ time, text }));
   const lines = [...happenings, ...sightings(report)]
     .sort((a, b) => a.time - b.time)
     .map(({ time, text }) => `${time.toFixed(1).padStart(9)} ms  ${text}`);
-  lines.push('', `seed ${report.seed}: ${report.events} events in ${report.virtualMs.toFixed(0)} virtual ms`);
+  lines.push('', `${name}: ${report.events} events in ${report.virtualMs.toFixed(0)} virtual ms`);
   lines.push(`${report.puts} puts, of which ${report.acknowledged} were acknowledged; ${report.gets} gets`);
   for (const [kind, count] of report.faults) lines.push(`struck ${count} times: ${kind}`);
   lines.push(...report.checked.map((checked) => `checked: ${checked}`));
@@ -31,7 +38,7 @@ export function tellSeed(options: Omit<SeedOptions, 'say'>): { readonly report: 
 }
 
 /** What the clients were told, window by window. */
-function sightings({ history }: SeedReport): Line[] {
+function sightings({ history }: RunReport): Line[] {
   const windows = new Map<number, (PutOperation | GetOperation)[]>();
   for (const operation of [...history.puts, ...history.gets]) {
     if (operation.end === undefined) continue;

@@ -1,9 +1,9 @@
 /** Disks that are full or fail, told as stories in virtual time: what the caller hears, and what the others do. */
 import assert from 'node:assert/strict';
+import { spawn } from '../../actors/simulated-node.js';
 import type { PutOperation } from '../../src/simulation/history.js';
 import { SimulatedCluster } from '../../src/simulation/simulated-cluster.js';
 import { test } from '../support/test.js';
-import { spawn } from './spawn.js';
 
 function failureOf(put: PutOperation): { why: string; definite: boolean } {
   assert.equal(put.end?.type, 'failed', JSON.stringify(put.end));

@@ -3,13 +3,13 @@
  * concerns what exists is planted in turn, under the faults that bring it out: within a few seeds a checker must tell.
  */
 import assert from 'node:assert/strict';
+import { spawn } from '../../actors/simulated-node.js';
 import { runSeed } from '../../src/simulation/swarm.js';
 import { test } from '../support/test.js';
 import { ACKNOWLEDGEMENT_BUGS } from './planted/acknowledgements.js';
 import { IDENTITY_BUGS } from './planted/identity.js';
 import type { PlantedBug } from './planted/plant.js';
 import { TOKEN_BUGS } from './planted/tokens.js';
-import { spawn } from './spawn.js';
 
 const BUGS: readonly PlantedBug[] = [...IDENTITY_BUGS, ...ACKNOWLEDGEMENT_BUGS, ...TOKEN_BUGS];
 const DURATION_MS = 600;

@@ -1,12 +1,12 @@
 /** What the store does in trouble, told as stories. A seed of the swarm that found a bug becomes one of these. */
 import assert from 'node:assert/strict';
+import { spawn } from '../../actors/simulated-node.js';
 import { SeededRandom } from '../../src/base/random.js';
 import type { AcknowledgedPut, GetOperation, PutOperation } from '../../src/simulation/history.js';
 import { SimulatedCluster } from '../../src/simulation/simulated-cluster.js';
 import { runSeed } from '../../src/simulation/swarm.js';
 import { Workload } from '../../src/simulation/workload.js';
 import { test } from '../support/test.js';
-import { spawn } from './spawn.js';
 
 function acknowledged(put: PutOperation): AcknowledgedPut {
   assert.equal(put.end?.type, 'acknowledged', JSON.stringify(put.end));

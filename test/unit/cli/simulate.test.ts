@@ -1,0 +1,97 @@
+/** `quoral simulate`: one seed, many, a scenario file, and what is wrong with one. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'tap';
+import { FakeTerminal } from '../../support/fake-terminal.js';
+
+const CRASH = {
+  nodes: 5,
+  n: 3,
+  seed: 3,
+  durationMs: 600,
+  steps: [
+    { at: 300, do: 'start', node: 'b' },
+    { at: 100, do: 'crash', node: 'b' },
+    { at: 150, do: 'put', key: 'cart', value: 'milk' },
+    { at: 350, do: 'pause', node: 'c', ms: 50 },
+    { at: 400, do: 'split', nodes: ['d', 'e'] },
+    { at: 500, do: 'heal' },
+  ],
+};
+
+test('a scenario is told: what struck, what was seen, what was promised; twice the same', async (t) => {
+  const terminal = new FakeTerminal();
+  const file = join(t.testdir({ 'crash.json': JSON.stringify(CRASH) }), 'crash.json');
+  const told = await terminal.run('simulate', file);
+  t.match(told, { code: 0, err: '' });
+  t.match(told.out, /120\.0 ms {2}node b crashes\n/);
+  t.match(told.out, /320\.0 ms {2}node b starts\n/);
+  t.match(told.out, /node c stands still for 50 ms/);
+  t.match(told.out, /split: d, e \| the rest/);
+  t.match(told.out, /puts acknowledged/);
+  t.match(told.out, /struck 1 times: split\n/);
+  t.match(told.out, /checked: no acknowledged write is lost: kept\n/);
+  t.match(told.out, /every promise was kept\n$/);
+  t.equal((await terminal.run('simulate', file)).out, told.out);
+});
+
+test('a scenario without clients has what its steps put, and nothing else', async (t) => {
+  const terminal = new FakeTerminal();
+  const file = join(t.testdir({ 'one.json': '' }), 'one.json');
+  writeFileSync(file, JSON.stringify({ ...CRASH, clients: 0 }));
+  const told = JSON.parse((await terminal.run('simulate', file, '--json')).out);
+  t.match(told, { puts: 1, acknowledged: 1, violations: [], faults: { crash: 1, put: 1 } });
+});
+
+test('a run in which nothing was acknowledged shows nothing, and fails', async (t) => {
+  const terminal = new FakeTerminal();
+  const file = join(t.testdir({ 'none.json': JSON.stringify({ clients: 0, steps: [] }) }), 'none.json');
+  const told = await terminal.run('simulate', file);
+  t.equal(told.code, 1);
+  t.match(told.out, /VIOLATION nothing was acknowledged/);
+  t.match(told.err, /1 promises were broken/);
+});
+
+test('what is wrong with a scenario is said, with what may stand there', async (t) => {
+  const terminal = new FakeTerminal();
+  const file = join(t.testdir({ 'wrong.json': '' }), 'wrong.json');
+  const wrong: [unknown, RegExp][] = [
+    [[], /the scenario must be an object/],
+    [{ nodes: 5 }, /"steps" must be a list/],
+    [{ nodes: 99, steps: [] }, /"nodes" must be a number from 1 to 26; it is 99/],
+    [{ node: 5, steps: [] }, /no field "node"; it has nodes, n, /],
+    [{ nodes: 2, zones: ['a'], steps: [] }, /"zones" must be a list of 2 texts/],
+    [{ steps: [{ at: 1, do: 'explode' }] }, /step 1: "do" must be one of crash, stop, .*; it is "explode"/],
+    [{ steps: [{ do: 'heal' }] }, /step 1: "at" must be a number from 0 to 1500; it is missing/],
+    [{ steps: [{ at: 1, do: 'crash', node: 'z' }] }, /step 1: "node" must be one of a, b, c, d, e; it is "z"/],
+    [{ steps: [{ at: 1, do: 'split', nodes: ['z'] }] }, /step 1: "nodes" must be a list of a, b, c, d, e/],
+    [{ steps: [{ at: 1, do: 'pause', node: 'a' }] }, /step 1: "ms" must be a number/],
+    [{ steps: [{ at: 1, do: 'heal', node: 'a' }] }, /step 1 has no field "node"; it has at, do/],
+  ];
+  for (const [scenario, message] of wrong) {
+    writeFileSync(file, JSON.stringify(scenario));
+    const told = await terminal.run('simulate', file);
+    t.equal(told.code, 2, JSON.stringify(scenario));
+    t.match(told.err, message);
+  }
+  writeFileSync(file, '{');
+  t.match(await terminal.run('simulate', file), { code: 1, err: /cannot read the scenario/ });
+});
+
+test('one seed is told, many are counted', async (t) => {
+  const terminal = new FakeTerminal();
+  const told = await terminal.run('simulate', '--seed', '7');
+  t.equal(told.code, 0);
+  t.match(told.out, /seed 7: \d+ events/);
+  const counted = await terminal.run('simulate', '--seed', '7', '--seeds', '2');
+  t.match(counted, { code: 0, out: /\n2 passed, 0 failed\n$/ });
+  t.match(JSON.parse((await terminal.run('simulate', '--seeds', '1', '--json')).out), { seeds: 1, failed: [] });
+});
+
+test('what cannot be meant is refused', async (t) => {
+  const terminal = new FakeTerminal();
+  t.match(await terminal.run('simulate'), { code: 2, err: /say what to simulate/ });
+  t.match(await terminal.run('simulate', 'x.json', '--seed', '0'), { code: 2, err: /names its own seed/ });
+  t.match(await terminal.run('simulate', '--seed', '-1'), { code: 2, err: /whole number/ });
+  t.match(await terminal.run('simulate', '--hours', '0'), { code: 2, err: /number above 0/ });
+});
