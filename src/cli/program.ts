@@ -15,6 +15,7 @@ import { addServe } from './serve.js';
 import { addSimulate } from './simulate.js';
 import { addStatus } from './status.js';
 import { type Terminal, UsageError } from './terminal.js';
+import { addVerify } from './verify.js';
 
 /** Runs one command line (without the program's name); returns the exit code. Never throws. */
 export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
@@ -46,7 +47,18 @@ function createProgram(terminal: Terminal): Command {
       'after',
       '\nExample:\n  $ quoral serve --data ./data\n\nExit codes: 0 done, 1 it failed, 2 wrong use.',
     );
-  for (const add of [addServe, addGet, addPut, addDelete, addScan, addImport, addExport, addStatus, addSimulate])
+  for (const add of [
+    addServe,
+    addGet,
+    addPut,
+    addDelete,
+    addScan,
+    addImport,
+    addExport,
+    addStatus,
+    addVerify,
+    addSimulate,
+  ])
     add(program, terminal);
   return program;
 }

@@ -19,11 +19,12 @@ const NATIVE_CRASHES = new Set<unknown>(['SIGSEGV', 'SIGBUS', 'SIGABRT', 'SIGILL
 const WINDOWS_EXCEPTION = 0x8000_0000;
 
 /**
- * @param entry - the module that the child runs, with `path` as its argument; it sends one `CheckVerdict`
+ * @param entry - the module that the child runs, with `path` and `what` as its arguments; it sends one `CheckVerdict`
+ * @param what - 'all': also every record's checksum; 'tree': only what holds them
  * @returns what is wrong with the file; undefined if it is whole
  * @throws {StorageFailedError} It could not be checked: it may be whole. Definite.
  */
-export function checkInChild(entry: URL, path: string): Promise<string | undefined> {
+export function checkInChild(entry: URL, path: string, what: 'all' | 'tree' = 'all'): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     const unknown = (why: string): void => {
       reject(
@@ -34,7 +35,7 @@ export function checkInChild(entry: URL, path: string): Promise<string | undefin
     };
     let verdict: CheckVerdict | undefined;
     // Options of this process (loaders, a debugger's port) are not meant for it.
-    const child = fork(entry, [path], { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    const child = fork(entry, [path, what], { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     child.on('message', (message) => {
       verdict = message as CheckVerdict;
     });

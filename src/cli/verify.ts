@@ -1,0 +1,87 @@
+/** `quoral verify`: looks through every record and all replicas of a store that is not open. */
+import Table from 'cli-table3';
+import type { Command } from 'commander';
+import { equalBytes, textOf, utf8 } from '../base/bytes.js';
+import type { Finding, VerifyReport } from '../store/verify.js';
+import { addJson, integer } from './options.js';
+import { CommandError, print, type Terminal } from './terminal.js';
+import { jsonKey, oneLine } from './value.js';
+
+interface Flags {
+  readonly json?: boolean;
+  readonly findings?: number;
+}
+
+const CHECKER = new URL('../../actors/objects-checker.js', import.meta.url);
+const DEFAULT_TYPE = utf8('default');
+const PROGRESS_MS = 2_000;
+const PLAIN = { head: [], border: [] };
+
+export function addVerify(program: Command, terminal: Terminal): void {
+  const command = program
+    .command('verify')
+    .description('look through every record and all replicas of a store that is not open')
+    .argument('<dir>', "the store's directory")
+    .option('--findings <count>', 'list at most so many keys (default: 100)', integer(0, 1_000_000));
+  addJson(command)
+    .addHelpText(
+      'after',
+      `
+Exit code 1 if a file or a record is damaged. Keys that are missing or different on a replica are listed, and are no
+damage: the next read or exchange of such a key brings its replicas together.
+
+Example:
+  $ quoral verify ./data`,
+    )
+    .action((directory: string, flags: Flags) => verify(terminal, directory, flags));
+}
+
+async function verify(terminal: Terminal, directory: string, flags: Flags): Promise<void> {
+  // Loaded on demand: talking to a service needs no storage engine.
+  const { verifyStore } = await import('../store/verify.js');
+  let progressDue = terminal.now() + PROGRESS_MS;
+  const report = await verifyStore(directory, {
+    checker: CHECKER,
+    ...(flags.findings !== undefined && { maxFindings: flags.findings }),
+    progress: (what, share) => {
+      if (terminal.now() < progressDue) return;
+      progressDue = terminal.now() + PROGRESS_MS;
+      terminal.stderr.write(`${what}: ${Math.round(share * 100)} %\n`);
+    },
+  });
+  await print(terminal.stdout, flags.json ? `${JSON.stringify(plain(report))}\n` : told(report));
+  const damaged = report.nodes.filter(({ damage }) => damage !== undefined);
+  if (damaged.length === 0 && report.unreadable === 0) return;
+  throw new CommandError(
+    `${damaged.length} damaged files, ${report.unreadable} unreadable records: start the store, and the other replicas heal them`,
+  );
+}
+
+function told(report: VerifyReport): string {
+  const nodes = new Table({ head: ['node', 'records', 'file'], colAligns: ['left', 'right', 'left'], style: PLAIN });
+  for (const { name, records, damage } of report.nodes) nodes.push([name, records ?? '–', damage ?? 'whole']);
+  const { keys, unreadable, missing, different, findings } = report;
+  const lines = findings.map((finding) => `${finding.what} on ${finding.nodes.join(', ')}: ${nameOf(finding)}`);
+  const left = unreadable + missing + different - findings.length;
+  if (left > 0) lines.push(`and ${left} more`);
+  const sum = `${keys} keys: ${unreadable} unreadable, ${missing} missing, ${different} different on some replica`;
+  return `${nodes}\n\n${[...lines, sum].join('\n')}\n`;
+}
+
+function nameOf({ type, bucket, key }: Finding): string {
+  const parts = equalBytes(type, DEFAULT_TYPE) ? [bucket, key] : [type, bucket, key];
+  return parts.map(oneLine).join('/');
+}
+
+/** As JSON tells it: keys as text, and as base64 where they are none. */
+function plain(report: VerifyReport): object {
+  const findings = report.findings.map(({ what, partition, type, bucket, key, nodes }) => ({
+    what,
+    nodes,
+    partition,
+    type: oneLine(type),
+    bucket: oneLine(bucket),
+    ...jsonKey(textOf(key) ?? key),
+  }));
+  return { ...report, findings };
+}
