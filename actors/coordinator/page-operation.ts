@@ -1,0 +1,105 @@
+/**
+ * One page of a scan under way at a coordinator: R replicas list the range, and `quorum/page-merge.ts` makes one page of
+ * theirs. Pages are merged, not compared: nobody gives a digest.
+ */
+import { mergeRecords } from '../../src/codec/record-update.js';
+import type { CoordinatorAnswer, CoordinatorRequest } from '../../src/messages/coordinator-messages.js';
+import type { VnodeAnswer, VnodeRequest } from '../../src/messages/vnode-messages.js';
+import { GetQuorum, type GetVerdict } from '../../src/quorum/get-quorum.js';
+import { mergePages, type Page } from '../../src/quorum/page-merge.js';
+import type { ActorContext, Failure, Incoming } from '../../src/runtime/actor.js';
+import type { Desk, Operation } from './desk.js';
+import { readFailure } from './read-failure.js';
+
+type PageRequest = CoordinatorRequest & { readonly type: 'page' };
+
+export class PageOperation implements Operation {
+  readonly deadline: number;
+  private readonly desk: Desk;
+  private readonly incoming: Incoming<CoordinatorAnswer>;
+  private readonly partition: number;
+  /** Slot → node. */
+  private readonly order: readonly number[];
+  private readonly list: VnodeRequest;
+  private readonly quorum: GetQuorum;
+  private ticket = -1;
+  private readonly pages: Page[] = [];
+  private refusals = 0;
+
+  private constructor(desk: Desk, message: PageRequest, incoming: Incoming<CoordinatorAnswer>, context: ActorContext) {
+    const { partition, gte, lt, limit, limitBytes, r, timeoutMs } = message;
+    this.desk = desk;
+    this.incoming = incoming;
+    this.deadline = context.now() + timeoutMs;
+    this.partition = partition;
+    this.order = desk.orders[partition]!;
+    this.list = { type: 'list', gte, lt, limit, limitBytes };
+    this.quorum = new GetQuorum(this.order.length, { r, pr: 0 });
+  }
+
+  static begin(desk: Desk, message: PageRequest, incoming: Incoming<CoordinatorAnswer>, context: ActorContext): void {
+    const operation = new PageOperation(desk, message, incoming, context);
+    operation.ticket = desk.operations.add(operation);
+    if (operation.ticket === -1) {
+      desk.refuse(incoming, context);
+      return;
+    }
+    desk.counters.pages++;
+    for (let slot = 0; slot < message.r; slot++) operation.ask(slot, context);
+  }
+
+  answered(slot: number, answer: VnodeAnswer, context: ActorContext): void {
+    if (answer.type !== 'listed') throw new TypeError(`a listing was answered with '${answer.type}'`);
+    this.pages.push(answer);
+    // Each counts as it comes. One that had to leave records out does not: it may lack what was acknowledged, and
+    // another replica is asked too.
+    const { quorum } = this;
+    this.act(answer.corrupt === 0 ? quorum.onObject(slot, 0, 0) : quorum.onCorrupt(slot), context);
+  }
+
+  failed(slot: number, failure: Failure, context: ActorContext): void {
+    if (failure === 'refused') this.refusals++;
+    this.act(this.quorum.onFailed(slot), context);
+  }
+
+  expired(context: ActorContext): void {
+    this.act(this.quorum.onDeadline(), context, true);
+  }
+
+  private act(verdict: GetVerdict, context: ActorContext, late = false): void {
+    const { quorum } = this;
+    switch (verdict) {
+      case 'pending':
+        return;
+      case 'fetch':
+        this.ask(quorum.slotToAsk, context);
+        return;
+      case 'succeeded':
+        this.replyWithPage(context);
+        return;
+      case 'failed':
+        // All were heard who could be: what none of them can read does not hide the rest.
+        if (this.pages.length >= quorum.wanted) {
+          this.replyWithPage(context);
+          return;
+        }
+        this.desk.counters.failed++;
+        this.end(readFailure(quorum, this.order.length, this.refusals, late), context);
+        return;
+    }
+  }
+
+  private replyWithPage(context: ActorContext): void {
+    const { entries, more } = mergePages(this.pages, mergeRecords);
+    this.end({ type: 'page-done', entries, more }, context);
+  }
+
+  private ask(slot: number, context: ActorContext): void {
+    this.desk.ask(this.order[slot]!, this.partition, this.list, this.ticket, slot, context);
+  }
+
+  private end(answer: CoordinatorAnswer, context: ActorContext): void {
+    context.reply(this.incoming, answer);
+    this.desk.operations.remove(this.ticket);
+  }
+}
