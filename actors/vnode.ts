@@ -1,15 +1,10 @@
 /**
- * The vnode: owns one partition on one node, and is the only writer of that partition's data there. Mints puts,
- * merges what other replicas send, answers reads. What a merge or a minting results in is decided in `src/objects`.
+ * The vnode: owns one partition on one node, and is the only writer of that partition's data there. Mints puts
+ * (`minter.ts`), merges what other replicas send, answers reads. What a merge results in is decided in `src/objects`.
  *
  * Lives once per partition and node. Hears `VnodeRequest`; asks nobody.
  */
 import type { WriteGate } from '../src/admission/write-gate.js';
-import { type CausalContext, EMPTY_CONTEXT, highestCounterOf } from '../src/clocks/causal-context.js';
-import { sameEvent, type WriterId } from '../src/clocks/event-id.js';
-import { HybridLogicalClock } from '../src/clocks/hybrid-logical-clock.js';
-import { type Timestamp, ZERO_TIMESTAMP } from '../src/clocks/timestamp.js';
-import { decodeContext, type SeenContext } from '../src/codec/context.js';
 import { CorruptRecordError, UnknownRecordVersionError } from '../src/codec/errors.js';
 import {
   decodeRecord,
@@ -23,33 +18,25 @@ import {
 import type { ObjectPut } from '../src/messages/object-request.js';
 import type { ListedEntry, VnodeAnswer, VnodeRequest } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
-import { type AttemptOutcome, outcomeOf } from '../src/objects/attempt.js';
-import { conditionHolds } from '../src/objects/condition.js';
 import { merge, replaces } from '../src/objects/merge.js';
-import { mint } from '../src/objects/mint.js';
 import type { StoredObject } from '../src/objects/stored-object.js';
-import { AttemptWindow } from '../src/quorum/attempt-window.js';
 import type { Actor, ActorContext, Incoming, Release } from '../src/runtime/actor.js';
 import type { RangeOptions, Storage } from '../src/storage/storage.js';
+import { drawWriterId, Minter, type MinterOptions, type Writer } from './minter.js';
 import type { NodeIdentity } from './node-identity.js';
 
-export interface VnodeOptions {
+/** The minter's limits are for puts alone: merges are never refused. */
+export interface VnodeOptions extends MinterOptions {
   readonly partition: number;
   readonly objects: Storage;
   readonly identity: NodeIdentity;
-  readonly counters: NodeCounters;
   /** Of the node: shut while its commits fail. */
   readonly gate: WriteGate;
-  /** A put that would leave more siblings is refused; merges never are. */
-  readonly maxSiblings: number;
-  /** A put that would make the key's record longer is refused; merges never are. */
-  readonly maxObjectBytes: number;
 }
 
 /** Records that a listing takes from the storage: before it knows how large they are, and at a time. */
 const LISTED_AT_FIRST = 4;
 const LISTED_AT_ONCE = 32;
-const NOTHING_SEEN: SeenContext = { context: EMPTY_CONTEXT, highestTimestamp: ZERO_TIMESTAMP };
 
 /** In the objects storage, behind every partition: what is written to learn whether anything can be. Not read. */
 const PROBE_KEY = Uint8Array.of(0xff, 0xff, 0x70);
@@ -66,13 +53,8 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   private readonly identity: NodeIdentity;
   private readonly counters: NodeCounters;
   private readonly gate: WriteGate;
-  private readonly maxSiblings: number;
-  private readonly maxObjectBytes: number;
-  private readonly clock: HybridLogicalClock;
-  private readonly attempts = new AttemptWindow();
-  private writer: WriterId;
-  /** The highest counter used under `writer`. */
-  private counter = 0;
+  private readonly minter: Minter;
+  private readonly writer: Writer;
   /** Sent with every object that is read here. No tombstone was ever reaped: the first tag. */
   private readonly tag = 0;
 
@@ -82,17 +64,10 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.identity = options.identity;
     this.counters = options.counters;
     this.gate = options.gate;
-    this.maxSiblings = options.maxSiblings;
-    this.maxObjectBytes = options.maxObjectBytes;
-    this.clock = new HybridLogicalClock(context.wallClock(), context.now());
+    this.minter = new Minter(options, context);
     const marker = options.identity.take(options.partition);
-    if (marker === undefined) {
-      this.writer = drawWriter(context);
-      this.counters.newIdentities++;
-    } else {
-      this.writer = marker.writer;
-      this.counter = marker.counter;
-    }
+    if (marker === undefined) this.counters.newIdentities++;
+    this.writer = { id: marker?.writer ?? drawWriterId(context), counter: marker?.counter ?? 0 };
   }
 
   receive(message: VnodeRequest, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
@@ -115,7 +90,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   /** What was minted in the failed turn may have been replicated already: its dots must never be used again. */
   commitFailed(_error: unknown, context: ActorContext): void {
     this.counters.failedCommits++;
-    this.renew(context);
+    this.minter.renew(this.writer, context);
     this.probe(context);
   }
 
@@ -125,113 +100,35 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   }
 
   stop(): void {
-    this.identity.leave(this.partition, { writer: this.writer, counter: this.counter });
+    this.identity.leave(this.partition, { writer: this.writer.id, counter: this.writer.counter });
   }
 
   private mint(put: ObjectPut, durable: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
-    // Whatever comes of it: a second copy of a put that is refused now must not be minted later.
-    const seen = this.attempts.see(put.attempt);
+    const { minter, writer } = this;
+    const isNew = minter.see(put);
     const local = this.decode(this.objects.get(put.key));
     if (local === 'corrupt' || local === 'newer') {
       // What this writer minted for the key is unknown now; another replica knows it all the same.
-      if (local === 'corrupt') this.renew(context);
+      if (local === 'corrupt') minter.renew(writer, context);
       context.reply(incoming, { type: 'not-minted', why: 'corrupt' });
       return;
     }
-    const outcome = outcomeOf(local, put.attempt, undefined);
-    if (outcome !== 'unknown' || seen !== 'new') {
-      this.answerKnown(put, outcome, local, durable, incoming, context);
+    const known = minter.recall(put, isNew, local, this.tag);
+    if (known !== undefined) {
+      if (known.type === 'repeated') context.reply(incoming, known, durable ? 'durable' : 'stored');
+      else context.reply(incoming, known);
       return;
     }
     if (this.isRefused(incoming, context)) return;
-    // A wall clock that was set right is not followed, while clients go by it from then on: an attempt is late only by
-    // both clocks, and a value lives as long as the later one says, or an hour's correction would refuse every put, or
-    // let values expire as they are written.
-    const wallMs = Math.floor(context.wallClock());
-    const localMs = this.clock.localMs(wallMs, context.now());
-    if (Math.min(wallMs, localMs) > put.expiresAtMs) {
-      context.reply(incoming, { type: 'not-minted', why: 'late' });
+    const minted = minter.mint(put, local, writer, this.tag, context);
+    if (minted.type === 'not-minted') {
+      context.reply(incoming, minted);
       return;
     }
-    const token = put.causalContext.length === 0 ? NOTHING_SEEN : decodeContext(put.causalContext);
-    this.noteContext(token.context, context);
-    if (local !== undefined) this.noteContext(local.context, context);
-    this.observe(token.highestTimestamp, context);
-    if (put.condition !== 'none' && !this.meetsCondition(put, local, wallMs, context)) {
-      context.reply(incoming, { type: 'not-minted', why: 'precondition-failed' });
-      return;
-    }
-    const dot = { high: this.writer.high, low: this.writer.low, counter: this.counter + 1 };
-    const minted = mint(local, {
-      dot,
-      attempt: put.attempt,
-      earlierAttempts: put.earlier,
-      token: token.context,
-      tokenTimestamp: token.highestTimestamp,
-      clock: this.clock.tick(context.wallClock(), context.now()),
-      lastWriteWins: put.minting === 'last-write-wins',
-      tombstone: put.tombstone,
-      expiresAtMs: put.ttlMs === 0 ? 0 : Math.max(wallMs, localMs) + put.ttlMs,
-      body: put.body,
-    });
-    if (minted.object.siblings.length > (put.maxSiblings || this.maxSiblings)) {
-      context.reply(incoming, { type: 'not-minted', why: 'too-many-siblings' });
-      return;
-    }
-    const record = encodeRecord(minted.object);
-    // One sibling alone was measured by the client; what a put may not do is pile them up.
-    if (minted.object.siblings.length > 1 && record.length > this.maxObjectBytes) {
-      context.reply(incoming, { type: 'not-minted', why: 'object-too-large' });
-      return;
-    }
-    this.counter++;
-    this.counters.minted++;
-    this.objects.put(put.key, record);
+    this.objects.put(put.key, minted.record);
     // A dot needs no commit before it travels: if the commit fails, this vnode changes its writerId.
-    context.notice(incoming, { type: 'minted', record, tag: this.tag, dot, timestamp: minted.sibling.timestamp });
+    context.notice(incoming, minted);
     this.replyWrote(durable, incoming, context);
-  }
-
-  private meetsCondition(
-    put: ObjectPut,
-    local: StoredObject | undefined,
-    wallMs: number,
-    context: ActorContext,
-  ): boolean {
-    if (put.condition !== 'if-match') return conditionHolds(local, { type: 'if-none-match', wallMs }, put.earlier);
-    const { context: seen } = decodeContext(put.ifMatch);
-    this.noteContext(seen, context);
-    return conditionHolds(local, { type: 'if-match', seen }, put.earlier);
-  }
-
-  /** Answers an attempt that is not to be minted: it was here before, or a later one of its put has taken its place. */
-  private answerKnown(
-    put: ObjectPut,
-    outcome: AttemptOutcome,
-    local: StoredObject | undefined,
-    durable: boolean,
-    incoming: Incoming<VnodeAnswer>,
-    context: ActorContext,
-  ): void {
-    this.counters.repeatedAttempts++;
-    if (outcome === 'voided') {
-      context.reply(incoming, { type: 'not-minted', why: 'voided' });
-      return;
-    }
-    const sibling = local?.siblings.find((one) => sameEvent(one.attempt, put.attempt));
-    if (local === undefined || sibling === undefined) {
-      // It was here, and is gone: replaced by a later write, or lost in a commit that failed. Nobody here can tell.
-      context.reply(incoming, { type: 'not-minted', why: 'doubtful' });
-      return;
-    }
-    const answer: VnodeAnswer = {
-      type: 'repeated',
-      record: encodeRecord(local),
-      tag: this.tag,
-      dot: sibling.dot,
-      timestamp: sibling.timestamp,
-    };
-    context.reply(incoming, answer, durable ? 'durable' : 'stored');
   }
 
   private write(
@@ -250,8 +147,8 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     }
     if (this.isRefused(incoming, context)) return;
     const theirs = decodeRecord(record);
-    this.noteContext(theirs.context, context);
-    for (const sibling of theirs.siblings) this.observe(sibling.timestamp, context);
+    this.minter.noteContext(theirs.context, this.writer, context);
+    this.minter.observeAll(theirs, context);
     if (stored === undefined || isReplaced(stored, theirs)) {
       this.objects.put(key, record);
       this.replyWrote(durable, incoming, context);
@@ -262,7 +159,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       context.reply(incoming, { type: 'corrupt' });
       return;
     }
-    if (local === 'corrupt') this.renew(context);
+    if (local === 'corrupt') this.minter.renew(this.writer, context);
     if (local === undefined || local === 'corrupt') this.objects.put(key, record);
     else {
       const merged = merge(local, theirs);
@@ -352,32 +249,11 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.counters.corruptRecords++;
     return false;
   }
-
-  /** A context that names this writer beyond its counter: somewhere a copy of this vnode has minted under its name. */
-  private noteContext(seen: CausalContext, context: ActorContext): void {
-    if (highestCounterOf(seen, this.writer) <= this.counter) return;
-    this.counters.identityAlarms++;
-    this.renew(context);
-  }
-
-  private observe(timestamp: Timestamp, context: ActorContext): void {
-    if (!this.clock.observe(timestamp, context.wallClock(), context.now())) this.counters.clockRefusals++;
-  }
-
-  private renew(context: ActorContext): void {
-    this.writer = drawWriter(context);
-    this.counter = 0;
-    this.counters.newIdentities++;
-  }
 }
 
 /** True only if `theirs` is all that is left once `stored` is merged with it. */
 function isReplaced(stored: Uint8Array, theirs: StoredObject): boolean {
   return isSoundRecord(stored) && replaces(theirs, decodeSoundContext(stored));
-}
-
-function drawWriter(context: ActorContext): WriterId {
-  return { high: context.random.uint32(), low: context.random.uint32() };
 }
 
 function copyOf(bytes: Uint8Array): Uint8Array {

@@ -1,0 +1,172 @@
+/**
+ * How a put is minted: what a vnode and a hint keeper have in common. It remembers attempts, holds a clock, checks
+ * deadlines, conditions and limits, and says what is to be answered; what is stored where is its owner's to do.
+ * What a minting results in is decided in `src/objects`.
+ */
+import { type CausalContext, EMPTY_CONTEXT, highestCounterOf } from '../src/clocks/causal-context.js';
+import { sameEvent, type WriterId } from '../src/clocks/event-id.js';
+import { HybridLogicalClock } from '../src/clocks/hybrid-logical-clock.js';
+import { type Timestamp, ZERO_TIMESTAMP } from '../src/clocks/timestamp.js';
+import { decodeContext, type SeenContext } from '../src/codec/context.js';
+import { encodeRecord } from '../src/codec/record.js';
+import type { ObjectPut } from '../src/messages/object-request.js';
+import type { NotMinted, VnodeAnswer } from '../src/messages/vnode-messages.js';
+import type { NodeCounters } from '../src/metrics/node-counters.js';
+import { outcomeOf } from '../src/objects/attempt.js';
+import { conditionHolds } from '../src/objects/condition.js';
+import { mint } from '../src/objects/mint.js';
+import type { StoredObject } from '../src/objects/stored-object.js';
+import { AttemptWindow } from '../src/quorum/attempt-window.js';
+import type { ActorContext } from '../src/runtime/actor.js';
+
+export interface MinterOptions {
+  readonly counters: NodeCounters;
+  /** A put that would leave more siblings is refused. */
+  readonly maxSiblings: number;
+  /** A put that would make the key's record longer is refused. */
+  readonly maxObjectBytes: number;
+}
+
+/** Who mints, and the highest counter used under that name. */
+export interface Writer {
+  id: WriterId;
+  counter: number;
+}
+
+export type Minted = VnodeAnswer & { readonly type: 'minted' };
+export type Refused = VnodeAnswer & { readonly type: 'not-minted' };
+export type Repeated = VnodeAnswer & { readonly type: 'repeated' };
+
+const NOTHING_SEEN: SeenContext = { context: EMPTY_CONTEXT, highestTimestamp: ZERO_TIMESTAMP };
+
+export class Minter {
+  private readonly counters: NodeCounters;
+  private readonly maxSiblings: number;
+  private readonly maxObjectBytes: number;
+  private readonly clock: HybridLogicalClock;
+  private readonly attempts = new AttemptWindow();
+
+  constructor(options: MinterOptions, context: ActorContext) {
+    this.counters = options.counters;
+    this.maxSiblings = options.maxSiblings;
+    this.maxObjectBytes = options.maxObjectBytes;
+    this.clock = new HybridLogicalClock(context.wallClock(), context.now());
+  }
+
+  /**
+   * Notes that the put's attempt has come. To be called first, whatever comes of the put: a second copy of one that is
+   * refused now must not be minted later.
+   * @returns false if it came before, or may have
+   */
+  see(put: ObjectPut): boolean {
+    return this.attempts.see(put.attempt) === 'new';
+  }
+
+  /**
+   * What is answered to an attempt that is not to be minted: it was here before, or a later one of its put has taken
+   * its place. Undefined if it may be minted.
+   * @param isNew - as `see` said
+   * @param tag - of `local`, for what is sent of it
+   */
+  recall(put: ObjectPut, isNew: boolean, local: StoredObject | undefined, tag: number): Refused | Repeated | undefined {
+    const outcome = outcomeOf(local, put.attempt, undefined);
+    if (outcome === 'unknown' && isNew) return undefined;
+    this.counters.repeatedAttempts++;
+    if (outcome === 'voided') return refusal('voided');
+    const sibling = local?.siblings.find((one) => sameEvent(one.attempt, put.attempt));
+    // Gone: replaced by a later write, or lost in a commit that failed. Nobody here can tell.
+    if (local === undefined || sibling === undefined) return refusal('doubtful');
+    return { type: 'repeated', record: encodeRecord(local), tag, dot: sibling.dot, timestamp: sibling.timestamp };
+  }
+
+  /**
+   * Mints on `local` under the writer's next dot, unless the put is late, does not meet its condition, or would take
+   * the object over a limit. Draws the writer a new name if a context knows more of it than it does itself.
+   * @param tag - of `local`, for what is sent of it
+   */
+  mint(
+    put: ObjectPut,
+    local: StoredObject | undefined,
+    writer: Writer,
+    tag: number,
+    context: ActorContext,
+  ): Minted | Refused {
+    // A wall clock that was set right is not followed, while clients go by it from then on: an attempt is late only by
+    // both clocks, and a value lives as long as the later one says, or an hour's correction would refuse every put, or
+    // let values expire as they are written.
+    const wallMs = Math.floor(context.wallClock());
+    const localMs = this.clock.localMs(wallMs, context.now());
+    if (Math.min(wallMs, localMs) > put.expiresAtMs) return refusal('late');
+    const token = put.causalContext.length === 0 ? NOTHING_SEEN : decodeContext(put.causalContext);
+    this.noteContext(token.context, writer, context);
+    if (local !== undefined) this.noteContext(local.context, writer, context);
+    this.observe(token.highestTimestamp, context);
+    if (put.condition !== 'none' && !this.meetsCondition(put, local, writer, wallMs, context)) {
+      return refusal('precondition-failed');
+    }
+    const dot = { high: writer.id.high, low: writer.id.low, counter: writer.counter + 1 };
+    const minted = mint(local, {
+      dot,
+      attempt: put.attempt,
+      earlierAttempts: put.earlier,
+      token: token.context,
+      tokenTimestamp: token.highestTimestamp,
+      clock: this.clock.tick(context.wallClock(), context.now()),
+      lastWriteWins: put.minting === 'last-write-wins',
+      tombstone: put.tombstone,
+      expiresAtMs: put.ttlMs === 0 ? 0 : Math.max(wallMs, localMs) + put.ttlMs,
+      body: put.body,
+    });
+    if (minted.object.siblings.length > (put.maxSiblings || this.maxSiblings)) return refusal('too-many-siblings');
+    const record = encodeRecord(minted.object);
+    // One sibling alone was measured by the client; what a put may not do is pile them up.
+    if (minted.object.siblings.length > 1 && record.length > this.maxObjectBytes) return refusal('object-too-large');
+    writer.counter++;
+    this.counters.minted++;
+    return { type: 'minted', record, tag, dot, timestamp: minted.sibling.timestamp };
+  }
+
+  /** Lets the clock follow what others have written, so that last-write-wins goes by who was later. */
+  observeAll(object: StoredObject, context: ActorContext): void {
+    for (const sibling of object.siblings) this.observe(sibling.timestamp, context);
+  }
+
+  /** A context that names this writer beyond its counter: somewhere a copy of it has minted under its name. */
+  noteContext(seen: CausalContext, writer: Writer, context: ActorContext): void {
+    if (highestCounterOf(seen, writer.id) <= writer.counter) return;
+    this.counters.identityAlarms++;
+    this.renew(writer, context);
+  }
+
+  /** Its dots must not be used again: from now on it is another one. */
+  renew(writer: Writer, context: ActorContext): void {
+    writer.id = drawWriterId(context);
+    writer.counter = 0;
+    this.counters.newIdentities++;
+  }
+
+  private meetsCondition(
+    put: ObjectPut,
+    local: StoredObject | undefined,
+    writer: Writer,
+    wallMs: number,
+    context: ActorContext,
+  ): boolean {
+    if (put.condition !== 'if-match') return conditionHolds(local, { type: 'if-none-match', wallMs }, put.earlier);
+    const { context: seen } = decodeContext(put.ifMatch);
+    this.noteContext(seen, writer, context);
+    return conditionHolds(local, { type: 'if-match', seen }, put.earlier);
+  }
+
+  private observe(timestamp: Timestamp, context: ActorContext): void {
+    if (!this.clock.observe(timestamp, context.wallClock(), context.now())) this.counters.clockRefusals++;
+  }
+}
+
+export function drawWriterId(context: ActorContext): WriterId {
+  return { high: context.random.uint32(), low: context.random.uint32() };
+}
+
+function refusal(why: NotMinted): Refused {
+  return { type: 'not-minted', why };
+}
