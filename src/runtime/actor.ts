@@ -116,7 +116,20 @@ export interface ActorContext {
   /** Delivers `message` to this actor's `timer` after `delayMs`. Gone with the incarnation. */
   after(delayMs: number, message: unknown): TimerId;
   cancel(timer: TimerId): void;
+  /**
+   * How far a thread's event loop has come: a count (0 … 2^31 − 1, then again from 0), to be compared with what this
+   * thread read before. If they are equal, and at least `PULSE_MS` lie between, the thread has stood still since soon
+   * after the first reading: it is within a long turn or commit, in a collection of garbage, or paused, or it is on the
+   * other side of a split, across which nothing is seen of it. If they differ, it ran in between; that says nothing of now.
+   * −1 once the thread is known to be down, until it is known to be up again.
+   *
+   * Costs a thread that is busy nothing, and one that is idle a pass of its loop.
+   */
+  pulse(thread: number): number;
 }
+
+/** Two readings of a running thread's pulse differ if they are so far apart, in milliseconds. */
+export const PULSE_MS = 25;
 
 /**
  * An actor: hears `Request`s, gives `Answer`s, gets `Answers` to its own requests.

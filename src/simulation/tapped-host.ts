@@ -61,6 +61,10 @@ export class TappedContext implements ActorContext {
   cancel(timer: TimerId): void {
     this.inner.cancel(timer);
   }
+
+  pulse(thread: number): number {
+    return this.inner.pulse(thread);
+  }
 }
 
 /** Passes everything on to an actor, with another context; override what is to be heard or changed. */

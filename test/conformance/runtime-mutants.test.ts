@@ -155,6 +155,38 @@ const MUTANTS: readonly Mutant[] = [
     file: 'residents.js',
   },
   {
+    bug: 'the pulse of a paused thread goes on',
+    from: 'until = Math.min(until, this.#pausedAt);',
+    to: '{}',
+    caughtBy: 'the pulse of a thread goes on while it is idle',
+  },
+  {
+    bug: 'the pulse of a thread goes on while it commits',
+    from: 'until = this.#committingSince;',
+    to: '{}',
+    caughtBy: 'the pulse of a thread goes on while it is idle',
+  },
+  {
+    bug: 'an idle thread shows no pulse',
+    from: 'this.#turns + Math.floor(until / PULSE_MS)',
+    to: 'this.#turns',
+    caughtBy: 'the pulse of a thread goes on while it is idle',
+  },
+  {
+    bug: 'the last pulse of a dead thread is shown',
+    from: 'if (!this.#up[peer])\n            return -1;',
+    to: '',
+    caughtBy: 'a thread that is down has no pulse',
+    file: 'peer-table.js',
+  },
+  {
+    bug: 'a pulse is seen across a split',
+    from: 'this.#world.isCut(peer, thread) ? undefined : ',
+    to: '',
+    caughtBy: 'across a split nothing passes',
+    file: 'correspondence.js',
+  },
+  {
     bug: 'a clean stop does not wait for what is in hand',
     from: 'this.#inbox.size === 0 && this.#residents.nothingInHand()',
     to: 'true',

@@ -22,6 +22,9 @@ const threads: MakeRuntime = async (placements, marks) => {
     startThread: (thread) => group.start(thread, plan),
     crashThread: (thread) => group.crash(thread),
     stopThread: (thread) => group.stop(thread),
+    pauseThread: (thread, ms) => group.pause(thread, ms),
+    split: (side) => group.split(side),
+    heal: () => group.heal(),
     close: () => group.close(),
   };
 };

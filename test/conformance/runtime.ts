@@ -7,7 +7,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'tap';
-import type { ActorHost, ActorRef, Conversation } from '../../src/runtime/actor.js';
+import { type ActorHost, type ActorRef, type Conversation, PULSE_MS } from '../../src/runtime/actor.js';
 import {
   MARK,
   MARKS,
@@ -32,6 +32,11 @@ export interface RuntimeUnderTest {
   crashThread(thread: number): Promise<void>;
   /** Stops a thread cleanly; resolves once it is down. */
   stopThread(thread: number): Promise<void>;
+  /** Lets a thread stand still for `ms`; resolves once it does. */
+  pauseThread(thread: number, ms: number): Promise<void>;
+  /** Cuts threads off from all others, the client's included; resolves once nothing passes. */
+  split(side: readonly number[]): Promise<void>;
+  heal(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -133,6 +138,24 @@ export class Stage {
     );
     await this.until(() => outcomes.every(({ notices }) => notices.length > 0), 'all were in hand');
     return outcomes;
+  }
+
+  /** What the client's thread sees of another's pulse. */
+  pulse(thread: number): number {
+    return this.system.outside(() => this.#probe.pulse(thread));
+  }
+
+  /** Waits until the pulse of a thread is seen to go on. */
+  async beats(thread: number): Promise<void> {
+    let last = this.pulse(thread);
+    let beats = 0;
+    for (let looks = 0; beats < 3; looks++) {
+      assert(looks < 400, `in vain: waited until the pulse of thread ${thread} went on`);
+      await this.quiet(PULSE_MS);
+      const pulse = this.pulse(thread);
+      if (last >= 0 && pulse >= 0 && pulse !== last) beats++;
+      last = pulse;
+    }
   }
 
   /** Lets time pass, for what must not happen. */
@@ -473,6 +496,136 @@ export const RUNTIME_STORIES: readonly RuntimeStory[] = [
         forwarded = await stage.answer(first, forward);
       }
       assert.equal(forwarded.verb, 'echo');
+    },
+  },
+  {
+    name: 'the pulse of a thread goes on while it is idle, and stands still while it commits or is paused',
+    async run(stage) {
+      for (const thread of [0, 1]) await stage.beats(thread);
+      const ofOther = async () => (await stage.answer(first, say('pulse', { number: 1 }))).number;
+      const before = await ofOther();
+      await stage.quiet(2 * PULSE_MS);
+      assert.notEqual(await ofOther(), before, 'an actor sees the pulse of another thread, which is idle');
+
+      await stage.answer(other, say('gate'));
+      const begun = stage.mark(MARK.commitsBegun);
+      const stored = stage.ask(other, say('put', { text: 'a' }));
+      await stage.until(() => stage.mark(MARK.commitsBegun) > begun, 'the commit had begun');
+      const committing = stage.pulse(1);
+      await stage.quiet(40);
+      assert.equal(stage.pulse(1), committing, 'a thread within a commit shows no pulse');
+      stage.openGate();
+      await stage.outcomesOf([stored]);
+      await stage.beats(1);
+
+      await stage.system.pauseThread(1, 600);
+      const paused = [stage.pulse(1), await ofOther()];
+      const asked = stage.ask(other, say('echo'));
+      await stage.quiet(100);
+      assert.deepEqual([stage.pulse(1), await ofOther()], paused, 'a paused thread shows no pulse');
+      assert(!isSettled(asked), 'a paused thread answers nothing');
+      await stage.beats(0);
+      await stage.outcomesOf([asked]);
+      assert.equal(asked.answers.length, 1, 'it goes on where it stood');
+      await stage.beats(1);
+    },
+  },
+  {
+    name: 'a thread that is down has no pulse, until it is up again',
+    async run(stage) {
+      await stage.beats(1);
+      await stage.system.crashThread(1);
+      await stage.until(() => stage.pulse(1) === -1, 'its death was seen');
+      await stage.beats(0);
+      // The other worker hears of it, too.
+      let seen = 0;
+      for (let attempt = 0; attempt < 100 && seen !== -1; attempt++) {
+        seen = (await stage.answer(first, say('pulse', { number: 1 }))).number;
+        await stage.quiet(5);
+      }
+      assert.equal(seen, -1);
+      await stage.system.startThread(1);
+      await stage.beats(1);
+      await stage.system.stopThread(1);
+      await stage.until(() => stage.pulse(1) === -1, 'its end was seen');
+    },
+  },
+  {
+    name: 'across a split nothing passes and nothing is seen; every request ends once, and others after the healing',
+    placements: [
+      { thread: 0, slot: 1, actor: 'worker' },
+      { thread: 0, slot: 2, actor: 'worker' },
+      { thread: 1, slot: 1, actor: 'worker' },
+    ],
+    async run(stage) {
+      const forward = say('forward', { number: other.place, text: 'echo' });
+      await stage.answer(first, forward);
+      const held = await stage.inHand(other, 3, 300);
+      const large = stage.ask(other, say('notice', { number: 300, body: bytes(3 * 2 ** 20) }));
+      await stage.until(() => large.notices.length > 0, 'the large one was in hand');
+      await stage.system.split([1]);
+      const pulse = stage.pulse(1);
+      const sent = [
+        stage.ask(other, say('put', { text: 'lost' })),
+        stage.ask(other, say('echo', { body: bytes(70_000) })),
+      ];
+      const forwarded = stage.ask(first, forward);
+      await stage.quiet(50);
+      for (const outcome of [...sent, forwarded]) assert(!isSettled(outcome), 'silence, at first');
+      assert.equal((await stage.answer(first, say('echo', { number: 5 }))).number, 5, 'the others go on');
+      await stage.outcomesOf([...held, large, ...sent, forwarded]);
+      for (const { failures } of [...held, large, ...sent]) assert.deepEqual(failures, ['died']);
+      assert.equal(forwarded.answers[0]!.text, 'died');
+      // The connection counts as broken by now.
+      const late = stage.ask(other, say('echo'));
+      await stage.outcomesOf([late]);
+      assert.deepEqual(late.failures, ['unreachable']);
+      assert.equal(stage.pulse(1), pulse, 'nothing is seen across a split');
+      await stage.beats(0);
+
+      await stage.system.heal();
+      await stage.answerInTheEnd(other, say('echo'));
+      await stage.beats(1);
+      assert.equal((await stage.answer(other, say('was-stored', { text: 'lost' }))).number, 0, 'it never arrived');
+      let again = await stage.answer(first, forward);
+      for (let attempt = 0; attempt < 100 && again.verb === 'failed'; attempt++) {
+        await stage.quiet(5);
+        again = await stage.answer(first, forward);
+      }
+      assert.equal(again.verb, 'echo');
+      assert.equal((await stage.answer(other, say('echo', { body: bytes(2 ** 20) }))).body.length, 2 ** 20);
+    },
+  },
+  {
+    name: 'a split that is soon healed, and threads that die and come within one',
+    async run(stage) {
+      const under = [];
+      for (let round = 0; round < 3; round++) {
+        await stage.system.split([1]);
+        under.push(
+          stage.ask(other, say('echo')),
+          stage.ask(first, say('forward', { number: other.place, text: 'echo' })),
+        );
+        await stage.quiet(10);
+        await stage.system.heal();
+        await stage.answerInTheEnd(other, say('echo'));
+      }
+      await stage.outcomesOf(under);
+      await stage.system.split([0]);
+      const outstanding = stage.ask(other, say('hold', { number: 60_000 }));
+      await stage.system.split([1]);
+      await stage.system.crashThread(1);
+      await stage.outcomesOf([outstanding]);
+      assert.equal(outstanding.failures.length, 1);
+      await stage.until(() => stage.pulse(1) === -1, 'a death is seen across a split');
+      await stage.system.startThread(1);
+      const across = stage.ask(other, say('echo'));
+      await stage.outcomesOf([across]);
+      assert(['died', 'unreachable'].includes(across.failures[0]!), `${across.failures[0]}`);
+      await stage.system.heal();
+      await stage.answerInTheEnd(other, say('echo'));
+      await stage.answerInTheEnd(first, say('echo'));
+      await stage.beats(1);
     },
   },
   {

@@ -180,7 +180,7 @@ export class GatedStorage implements Committer {
  *
  *     echo · hold (answer after `number` ms) · notice (and answer after `number` ms) · get · put, put-now, put-durable
  *     fail-commit (`text` 'full': for lack of room), fail-flush, gate (the storage's next) · throw · throw-after-put · forward (`text` to place `number`)
- *     ask-then-throw (place `number`) · timer-then-throw · timers · incarnation · flood (place `number`, `text` times)
+ *     ask-then-throw (place `number`) · timer-then-throw · timers · incarnation · pulse (of thread `number`) · flood (place `number`, `text` times)
  */
 class Worker implements Actor<Say, Say, Say> {
   readonly #storage: GatedStorage;
@@ -272,6 +272,9 @@ class Worker implements Actor<Say, Say, Say> {
         this.#flood.incoming = incoming;
         this.#flood.open = Number(message.text);
         for (let i = 0; i < Number(message.text); i++) this.#ask(message, 'hold', context);
+        return;
+      case 'pulse':
+        context.reply(incoming, say('pulse', { number: context.pulse(message.number) }));
         return;
       case 'clock':
         context.reply(incoming, say('clock', { number: context.now(), text: String(context.wallClock()) }));
@@ -369,6 +372,11 @@ export class Probe implements Actor<never, never, Say> {
     this.#context.request(to, message, this.outcomes.length);
     this.outcomes.push(outcome);
     return outcome;
+  }
+
+  /** To be called within `outside`. */
+  pulse(thread: number): number {
+    return this.#context.pulse(thread);
   }
 
   receive(): void {

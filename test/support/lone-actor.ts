@@ -41,4 +41,9 @@ export class LoneContext implements ActorContext {
   }
 
   cancel(): void {}
+
+  /** Every thread runs. */
+  pulse(): number {
+    return this.nowMs;
+  }
 }

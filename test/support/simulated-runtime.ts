@@ -22,6 +22,9 @@ export function simulatedRuntime(Made: typeof Simulator, seed: number): MakeRunt
         simulator.stopThread(thread);
         simulator.runUntil(() => !simulator.host(thread).up, 60_000);
       },
+      pauseThread: async (thread, ms) => simulator.pauseThread(thread, ms),
+      split: async (side) => simulator.split(side),
+      heal: async () => simulator.heal(),
       close: async () => undefined,
     };
   };

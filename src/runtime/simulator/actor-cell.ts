@@ -22,6 +22,7 @@ export interface CellHost {
   reply(cell: ActorCell, incarnation: number, incoming: Request, answer: unknown, release: Release): void;
   after(cell: ActorCell, incarnation: number, delayMs: number, message: unknown): TimerId;
   cancel(cell: ActorCell, incarnation: number, timer: TimerId): void;
+  pulseFor(cell: ActorCell, incarnation: number, thread: number): number;
 }
 
 export interface ActorCell {
@@ -83,5 +84,9 @@ export class CellContext implements ActorContext {
 
   cancel(timer: TimerId): void {
     this.#host.cancel(this.#cell, this.incarnation, timer);
+  }
+
+  pulse(thread: number): number {
+    return this.#host.pulseFor(this.#cell, this.incarnation, thread);
   }
 }

@@ -90,6 +90,14 @@ export class Correspondence {
     this.#peers.reconnect();
   }
 
+  /** See `ActorContext.pulse`. */
+  pulse(peer: number): number {
+    assert(peer < this.#world.threads, 'a pulse is that of a thread of this simulation');
+    const { thread } = this.#self;
+    if (peer === thread) return this.#world.pulseOf(thread);
+    return this.#peers.pulse(peer, this.#world.isCut(peer, thread) ? undefined : this.#world.pulseOf(peer));
+  }
+
   // ── Requests ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   request(cell: ActorCell, ref: ActorRef<unknown, unknown>, message: unknown, correlation: number): void {

@@ -5,6 +5,8 @@ export class PeerTable {
   /** True while the connection to a thread is known to be broken and a cut keeps it from being made anew. */
   readonly #disconnected: boolean[];
   readonly #open: number[];
+  /** As last seen. */
+  readonly #pulses: number[];
   /** The incarnations of a peer's actors, by slot, where one was found not to be the first. */
   readonly #actors: Map<number, number>[] = [];
 
@@ -13,6 +15,7 @@ export class PeerTable {
     this.#up = new Array(threads).fill(false);
     this.#disconnected = new Array(threads).fill(false);
     this.#open = new Array(threads).fill(0);
+    this.#pulses = new Array(threads).fill(0);
     for (let peer = 0; peer < threads; peer++) this.#actors.push(new Map());
   }
 
@@ -54,6 +57,13 @@ export class PeerTable {
     this.#disconnected.fill(false);
   }
 
+  /** What one knows of a peer's pulse: −1 if it is known to be down. @param seen - undefined if nothing is seen of it */
+  pulse(peer: number, seen: number | undefined): number {
+    if (!this.#up[peer]) return -1;
+    if (seen !== undefined) this.#pulses[peer] = seen;
+    return this.#pulses[peer]!;
+  }
+
   opened(peer: number): void {
     this.#open[peer]!++;
   }
@@ -72,6 +82,7 @@ export class PeerTable {
     this.#disconnected.fill(false);
     this.#open.fill(0);
     this.#incarnations.fill(0);
+    this.#pulses.fill(0);
     for (const actors of this.#actors) actors.clear();
   }
 }

@@ -291,6 +291,11 @@ export class Residents implements CellHost, EventReceiver {
     if (timer.event !== undefined) this.#world.cancel(timer.event);
   }
 
+  pulseFor(cell: ActorCell, incarnation: number, thread: number): number {
+    this.#assertInTurn(cell, incarnation);
+    return this.#correspondence.pulse(thread);
+  }
+
   #assertInTurn(cell: ActorCell, incarnation: number): void {
     assert(this.#home.inTurn, 'a context is used only inside its actor');
     assert(cell.alive && cell.incarnation === incarnation, 'a context is used only by its own incarnation');

@@ -20,6 +20,7 @@ import {
   type Committer,
   type Conversation,
   DEFAULT_SUPERVISION,
+  PULSE_MS,
   refAt,
   type SupervisionPolicy,
 } from '../actor.js';
@@ -72,6 +73,11 @@ export class SimulatedThread implements ActorHost, Correspondent, Residence, Eve
   #due: ScheduledEvent | undefined;
   #busyUntil = 0;
   #pausedUntil = 0;
+  #pausedAt = 0;
+  /** When the commit under way began. */
+  #committingSince = 0;
+  #downSince = 0;
+  #turns = 0;
   /** What the running turn has cost so far, in milliseconds. */
   #worked = 0;
   #crashPoint: CrashPoint | undefined;
@@ -109,6 +115,15 @@ export class SimulatedThread implements ActorHost, Correspondent, Residence, Eve
   /** True between the end of a turn's receiving and the outcome of its commit. */
   get committing(): boolean {
     return this.#phase === 'committing';
+  }
+
+  /** How far its event loop has come: a beat with every turn, and one each `PULSE_MS` while it does not stand still. */
+  get pulse(): number {
+    let until = this.#world.time;
+    if (this.#phase === 'down') until = this.#downSince;
+    if (this.#phase === 'committing') until = this.#committingSince;
+    if (this.paused) until = Math.min(until, this.#pausedAt);
+    return this.#turns + Math.floor(until / PULSE_MS);
   }
 
   // ── Life of the thread ────────────────────────────────────────────────────────────────────────────────────────────
@@ -149,6 +164,7 @@ export class SimulatedThread implements ActorHost, Correspondent, Residence, Eve
   /** Lets the thread stand still until `ms` from now: it takes no turn and ends no commit. Mail and timers gather. */
   pause(ms: number): void {
     this.#note('pause', ms);
+    if (!this.paused) this.#pausedAt = this.#world.time;
     this.#pausedUntil = Math.max(this.#pausedUntil, this.#world.time + ms);
   }
 
@@ -329,6 +345,7 @@ export class SimulatedThread implements ActorHost, Correspondent, Residence, Eve
 
   #beginTurn(): void {
     this.#phase = 'turn';
+    this.#turns++;
     this.#worked = 0;
     this.nowMs = this.clock.monotonic(this.#world.time);
   }
@@ -348,6 +365,7 @@ export class SimulatedThread implements ActorHost, Correspondent, Residence, Eve
     }
     this.#note('commit', commitMs, this.#ending.holding);
     this.#phase = 'committing';
+    this.#committingSince = this.#world.time;
     if (this.#due !== undefined) this.#world.cancel(this.#due);
     this.#due = this.#world.schedule(this.#busyUntil + commitMs, this, END_COMMIT, undefined);
   }
@@ -439,6 +457,7 @@ export class SimulatedThread implements ActorHost, Correspondent, Residence, Eve
     this.#stopping = false;
     this.#stopped = false;
     this.#phase = 'down';
+    this.#downSince = this.#world.time;
     this.#world.threadWentDown(this.thread, why);
   }
 

@@ -309,6 +309,10 @@ export class Simulator implements World, EventReceiver {
     return host.up ? host.incarnation : 0;
   }
 
+  pulseOf(thread: number): number {
+    return this.host(thread).pulse;
+  }
+
   isCut(from: number, to: number): boolean {
     return this.network.isCut(from, to);
   }

@@ -43,6 +43,8 @@ export interface World {
   transmit(frame: Frame, departure: number): void;
   /** The incarnation of a thread if it is up, else 0. For a thread that starts, and meets the others. */
   incarnationIfUp(thread: number): number;
+  /** How far a thread's event loop has come. */
+  pulseOf(thread: number): number;
   /** True if frames from `from` to `to` are being cut off. */
   isCut(from: number, to: number): boolean;
   /** An actor failed. */

@@ -88,6 +88,7 @@ export interface CellHost {
   reply(request: Envelope, answer: unknown, release: Release): void;
   after(cell: ActorCell, incarnation: number, delayMs: number, message: unknown): TimerId;
   cancel(timer: TimerId): void;
+  pulse(thread: number): number;
 }
 
 /** What one incarnation of an actor gets from its host. */
@@ -136,6 +137,10 @@ export class CellContext implements ActorContext {
 
   cancel(timer: TimerId): void {
     this.host.cancel(timer);
+  }
+
+  pulse(thread: number): number {
+    return this.host.pulse(thread);
   }
 
   private own(incoming: unknown): Envelope {

@@ -23,10 +23,18 @@ const COMMIT = 32;
 const OUTSIDE = 0;
 const INSIDE = 1;
 const CONDEMNED = 2;
+/** The thread's pulse, on a cache line of its own: written with every turn, read by others now and then. */
+const PULSE = 48;
+const NO_PULSE = -1;
+/** Not 0 once a thread that stands still is to go on: beside the word about commits, since it is as rarely used. */
+const GO_ON = 33;
+const MAX_PULSE = 0x7fff_ffff;
 
-/** The shared words of one incarnation of a thread. */
+/** The shared words of one incarnation of a thread. It has no pulse yet. */
 export function createDoorbell(): SharedArrayBuffer {
-  return new SharedArrayBuffer(256);
+  const memory = new SharedArrayBuffer(256);
+  new Int32Array(memory)[PULSE] = NO_PULSE;
+  return memory;
 }
 
 /**
@@ -42,12 +50,30 @@ export function ring(words: Int32Array): void {
   if (Atomics.exchange(words, PARKED, 0) === 1) Atomics.notify(words, PARKED);
 }
 
+/**
+ * The pulse of the thread that `words` belong to, or −1. A parked thread is woken for a turn, so that the next reading
+ * tells whether its loop runs: a pulse by a timer cost five idle threads 2 % of a core (25 ms), this costs them nothing.
+ */
+export function readPulse(words: Int32Array): number {
+  const pulse = Atomics.load(words, PULSE);
+  if (pulse !== NO_PULSE && Atomics.load(words, PARKED) === 1) ring(words);
+  return pulse;
+}
+
+/** Lets a thread that stands still by order go on, and never stand still again: it is to end. */
+export function endStillness(memory: SharedArrayBuffer): void {
+  const words = new Int32Array(memory);
+  Atomics.store(words, GO_ON, 1);
+  Atomics.notify(words, GO_ON);
+}
+
 /** The consumer's side. */
 export class Doorbell {
   private readonly words: Int32Array;
   private readonly woken: () => void;
   /** True while a wait is pending. One that was overtaken by a timer stays pending, and serves the next parking. */
   private waiting = false;
+  private beats = NO_PULSE;
 
   /** @param onRing - called once for each ring, never within `wait` */
   constructor(memory: SharedArrayBuffer, onRing: () => void) {
@@ -87,8 +113,39 @@ export class Doorbell {
     Atomics.store(this.words, COMMIT, OUTSIDE);
   }
 
-  /** Ends a pending wait. */
+  /** From now on the thread has a pulse. */
+  startPulse(): void {
+    this.beats = 0;
+    Atomics.store(this.words, PULSE, 0);
+  }
+
+  /** One beat: called with every turn. */
+  beat(): void {
+    if (this.beats === NO_PULSE) return;
+    this.beats = (this.beats + 1) & MAX_PULSE;
+    Atomics.store(this.words, PULSE, this.beats);
+  }
+
+  /** From now on it has none: the thread is down, or about to be. */
+  endPulse(): void {
+    this.beats = NO_PULSE;
+    Atomics.store(this.words, PULSE, NO_PULSE);
+  }
+
+  /** This thread's own pulse, or −1. */
+  get pulse(): number {
+    return this.beats;
+  }
+
+  /** Blocks the thread for `ms`, or until `endStillness`. */
+  standStill(ms: number): void {
+    // eslint-disable-next-line no-restricted-syntax -- To block the thread, of which nothing else shall run, is the point.
+    Atomics.wait(this.words, GO_ON, 0, ms);
+  }
+
+  /** Ends a pending wait, and the pulse. */
   close(): void {
+    this.endPulse();
     Atomics.store(this.words, PARKED, 0);
     Atomics.notify(this.words, PARKED);
   }

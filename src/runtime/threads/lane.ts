@@ -50,6 +50,11 @@ export function createLane(bytes: number): SharedArrayBuffer {
   return new SharedArrayBuffer(FRAMES + bytes);
 }
 
+/** Makes the memory of a lane in which nothing will ever be sent. */
+export function createEmptyLane(): SharedArrayBuffer {
+  return createLane(1024);
+}
+
 /** Each request may need a bare header in its own direction, and two in the other: a notice's and a reply's. */
 const HEADERS_PER_REQUEST = 3;
 

@@ -11,6 +11,7 @@ import { FrameDecoder } from './frame.js';
 import type { HostEvents } from './host-events.js';
 import { Batch, BESIDE } from './lane.js';
 import { Link, type LinkEnds } from './link.js';
+import { Splits } from './splits.js';
 
 /** Frames are copied out of the lanes into stretches of so many bytes; a view on one keeps all of it alive. */
 const BATCH_BYTES = 64 * 2 ** 10;
@@ -22,6 +23,7 @@ export class LinkTable {
   refusing = false;
   private readonly actors: ActorTable;
   private readonly events: HostEvents;
+  private readonly onMail: () => void;
   private readonly desk: BodyDesk;
   private readonly decoder = new FrameDecoder();
   private batch = new Batch(BATCH_BYTES);
@@ -29,6 +31,7 @@ export class LinkTable {
   private readonly links: (Link | undefined)[] = [];
   /** The same and those whose peers are gone, but whose last frames are not yet taken. */
   private readers: Link[] = [];
+  private readonly splits = new Splits();
   private nextReader = 0;
   private readonly dirty: Link[] = [];
   /** Arrived since the last turn; bounded by the desk's credit. */
@@ -38,6 +41,7 @@ export class LinkTable {
   constructor(actors: ActorTable, events: HostEvents, onMail: () => void) {
     this.actors = actors;
     this.events = events;
+    this.onMail = onMail;
     this.desk = new BodyDesk((announced, body) => {
       this.bodies.push({ announced, body });
       onMail();
@@ -61,7 +65,7 @@ export class LinkTable {
   }
 
   connect(ends: LinkEnds): void {
-    if (this.links[ends.peer] !== undefined) this.disconnect(ends.peer);
+    this.disconnect(ends.peer);
     const link = new Link(ends, this.desk);
     while (this.links.length <= ends.peer) this.links.push(undefined);
     this.links[ends.peer] = link;
@@ -69,13 +73,36 @@ export class LinkTable {
   }
 
   disconnect(peer: number): void {
+    const cut = this.splits.end(peer);
+    if (cut !== undefined) this.readers.push(cut);
     const link = this.links[peer];
     if (link === undefined) return;
     this.links[peer] = undefined;
     link.open = false;
   }
 
+  /** See `ThreadHost.cutOff`. Nothing is done to a link that is not there. */
+  cutOff(peer: number, timeoutMs: number): void {
+    const link = this.links[peer];
+    if (link === undefined) return;
+    this.links[peer] = undefined;
+    this.readers = this.readers.filter((each) => each !== link);
+    this.desk.detach(link);
+    const broken = (): void => {
+      // It counts as one whose peer is gone: the next turn ends what is outstanding.
+      this.readers.push(link);
+      this.onMail();
+    };
+    this.splits.begin(link, timeoutMs, broken);
+  }
+
+  /** See `ActorContext.pulse`. */
+  pulse(peer: number): number {
+    return this.links[peer]?.pulse ?? this.splits.pulse(peer);
+  }
+
   close(): void {
+    this.splits.close();
     for (const link of this.readers) this.desk.detach(link);
     this.readers = [];
     this.links.length = 0;
@@ -90,12 +117,25 @@ export class LinkTable {
     correlation: number,
   ): Failure | undefined {
     const link = this.links[threadOf(to.place)];
-    if (link === undefined) return 'unreachable';
+    if (link === undefined) return this.requestCutOff(requester, incarnation, to, correlation);
     const failure = link.request(requester, incarnation, to, message, correlation);
     if (failure === undefined) {
       this.inFlight++;
       this.touch(link);
     }
+    return failure;
+  }
+
+  private requestCutOff<Request, Answer>(
+    requester: ActorCell,
+    incarnation: number,
+    to: ActorRef<Request, Answer>,
+    correlation: number,
+  ): Failure | undefined {
+    const link = this.splits.silent(threadOf(to.place));
+    if (link === undefined) return 'unreachable';
+    const failure = link.lose(requester, incarnation, to, correlation);
+    if (failure === undefined) this.inFlight++;
     return failure;
   }
 
@@ -283,11 +323,11 @@ export class LinkTable {
 
   /** Ends what is outstanding on a link whose peer is gone and whose frames are all taken. */
   private endLink(link: Link): void {
-    this.desk.detach(link);
+    if (!link.severed) this.desk.detach(link);
     const { outstanding } = link;
     for (let index = 0; index < outstanding.requester.length; index++) {
       if (outstanding.requester[index] === undefined) continue;
-      const taken = link.writer.taken(outstanding.position[index]!);
+      const taken = link.severed || link.writer.taken(outstanding.position[index]!);
       this.endOutstanding(link, index, taken ? 'died' : 'unreachable');
     }
   }

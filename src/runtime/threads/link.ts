@@ -14,9 +14,9 @@ import type { ActorRef, Failure, MessageCodec } from '../actor.js';
 import { slotOf } from '../actor.js';
 import type { ActorCell } from './actor-cell.js';
 import { type BodyDesk, BodySide, encodeBody } from './bodies.js';
-import { ring } from './doorbell.js';
+import { readPulse, ring } from './doorbell.js';
 import { CODE_SHIFT, FAILURE, FAILURES, REQUEST } from './envelope.js';
-import { BESIDE, createLane, LaneReader, LaneWriter, longestFrame, requestLimit } from './lane.js';
+import { BESIDE, createEmptyLane, createLane, LaneReader, LaneWriter, longestFrame, requestLimit } from './lane.js';
 import { Outstanding } from './outstanding.js';
 
 /** What a thread needs to reach another: made by the thread group, anew for each incarnation of either. */
@@ -50,13 +50,15 @@ export function createLinkEnds(a: LinkSide, b: LinkSide, laneBytes: number): [of
 export class Link {
   readonly peer: number;
   readonly writer: LaneWriter;
-  readonly reader: LaneReader;
+  reader: LaneReader;
   readonly outstanding: Outstanding;
   readonly side: BodySide;
   /** True while frames are sealed and not published. */
   dirty = false;
-  /** False once the peer is known to be gone: answers to it are dropped. */
+  /** False once the peer is known to be gone, or the link is severed: answers are dropped. */
   open = true;
+  /** True once a split has cut the link: whether the peer took what was sent cannot be known. */
+  severed = false;
   private readonly desk: BodyDesk;
   private readonly bell: Int32Array;
   private readonly longest: number;
@@ -136,6 +138,30 @@ export class Link {
     const code = FAILURES.indexOf(failure);
     assert(code >= 0, `unknown failure ${failure}`);
     this.writer.header(FAILURE, code << CODE_SHIFT, 0, slot, incarnation, requestId);
+  }
+
+  /** Cuts the link: what its lanes hold is lost. Its requests stay outstanding until the link is ended. */
+  sever(): void {
+    this.open = false;
+    this.severed = true;
+    this.reader = new LaneReader(createEmptyLane());
+  }
+
+  /** Enters a request that nobody will receive. */
+  lose<Request, Answer>(
+    requester: ActorCell,
+    requesterIncarnation: number,
+    to: ActorRef<Request, Answer>,
+    correlation: number,
+  ): Failure | undefined {
+    if (this.outstanding.full) return 'refused';
+    this.outstanding.open(requester, requesterIncarnation, correlation, to.conversation);
+    return undefined;
+  }
+
+  /** The peer's, or −1. */
+  get pulse(): number {
+    return readPulse(this.bell);
   }
 
   /** Remembers the incarnation of the peer's actor in `slot`. */

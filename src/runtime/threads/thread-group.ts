@@ -3,6 +3,7 @@
  * another, watches and restarts.
  *
  *     down ──start──▶ starting ──ready──▶ up ──stop, crash──▶ stopping ──exit──▶ down (until start)
+ *                                          │                           └─ not in time: stuck ──exit──▶ down
  *                                          └──exit unasked──▶ waiting ──back-off──▶ starting
  *                                                               └─ too often: given-up, loudly (until start)
  *
@@ -17,18 +18,20 @@ import { assert } from '../../base/assert.js';
 import { DEFAULT_SUPERVISION, type SupervisionPolicy } from '../actor.js';
 import { Supervision } from '../supervision.js';
 import { ControlLine, type ErrorData, errorData, type Remote } from './control-plane.js';
-import { condemn, createDoorbell } from './doorbell.js';
+import { CutPairs } from './cut-pairs.js';
+import { condemn, createDoorbell, endStillness } from './doorbell.js';
+import { followLinkOrder, type GroupOrder, type LinkOrder, type ThreadNews, type ThreadReport } from './group-order.js';
 import type { HostEvents } from './host-events.js';
 import { laneBytesFor } from './lane.js';
 import { createLinkEnds, type LinkEnds } from './link.js';
 import { ThreadHost, type ThreadHostOptions } from './thread-host.js';
-import type { GroupOrder, ThreadReport, WorkerStart } from './worker-thread.js';
+import type { WorkerStart } from './worker-thread.js';
 
-export type ThreadState = 'down' | 'starting' | 'up' | 'stopping' | 'waiting' | 'given-up';
+export type ThreadState = 'down' | 'starting' | 'up' | 'stopping' | 'stuck' | 'waiting' | 'given-up';
 
 export type GroupEvent =
   | { readonly type: 'state'; readonly thread: number; readonly state: ThreadState; readonly error?: ErrorData }
-  | (Exclude<ThreadReport, { type: 'ready' | 'start-failed' }> & { readonly thread: number });
+  | (ThreadNews & { readonly thread: number });
 
 export interface ThreadGroupOptions {
   /** The module that each worker runs; it calls `runWorkerThread`. */
@@ -76,11 +79,9 @@ export function joinGroup(
     onClose: () => orders.close(),
   });
   for (const link of ends.links) host.connect(link);
-  orders.on('message', (order: GroupOrder) => {
-    if (order.type === 'connect') host.connect(order.ends);
-    else if (order.type === 'disconnect') host.disconnect(order.peer);
-  });
+  orders.on('message', (order: LinkOrder) => void followLinkOrder(host, order));
   orders.unref();
+  host.startPulse();
   return host;
 }
 
@@ -95,7 +96,7 @@ export class ThreadStartError extends Error {
   }
 }
 
-/** A thread did not end in time, and stands within a commit, where it cannot be ended safely. */
+/** A thread did not end in time, and stands within a commit, where it cannot be ended safely, or in other native code. */
 export class ThreadStuckError extends Error {
   override readonly name = 'ThreadStuckError';
 }
@@ -108,6 +109,8 @@ interface Seat {
   incarnation: number;
   data: unknown;
   running: Running | undefined;
+  /** Of a thread that is stopping: settles when it is down, or stuck. */
+  ending: Promise<void> | undefined;
   restart: NodeJS.Timeout | undefined;
 }
 
@@ -119,17 +122,33 @@ interface Running {
   readonly exited: Promise<void>;
   readonly ready: Promise<void>;
   error: ErrorData | undefined;
+  /** Until when it stands still by order, by `performance.now()`; 0 if it does not. */
+  pausedUntil: number;
+  /** Resolves once it stands still. */
+  paused: Deferred<void> | undefined;
+  /** Resolves once it has carried out all orders so far, by the number of the order to say so. */
+  readonly following: Map<number, Deferred<void>>;
+  /** How many wait for a report of it. */
+  awaited: number;
+  /** True once it is to end: it holds the process until then. */
+  ending: boolean;
 }
 
 /** Whoever is linked to all others: the host here, a worker that runs, another application thread. */
 interface Member {
   readonly thread: number;
   readonly doorbell: SharedArrayBuffer;
-  order(order: GroupOrder, transfer: MessagePort[]): void;
+  order(order: LinkOrder, transfer: MessagePort[]): void;
 }
 
 /** How long the end of the process waits for commits, in milliseconds: several times the longest flush seen. */
 const EXIT_WAIT_MS = 2_000;
+
+/** How long a terminated thread may take to be gone, in milliseconds: longer only within native code that does not end. */
+const TERMINATE_MS = 5_000;
+
+/** When what is cut off by a split counts as broken, in milliseconds; as in the simulator. */
+const CONNECTION_TIMEOUT_MS = 500;
 
 /** Polls before parking: +38 % at 64 in flight when measured, for no cost when idle. */
 const APPLICATION_POLLS = 50;
@@ -141,6 +160,8 @@ export class ThreadGroup {
   private readonly seats: Seat[] = [];
   private readonly laneBytes: number;
   private readonly members = new Map<number, Member>();
+  private readonly cuts = new CutPairs();
+  private nextFollow = 1;
   private closed = false;
   /**
    * A process that ends while a worker stands within a commit would hang for ever: LMDB's cleanup waits for the lock
@@ -172,10 +193,8 @@ export class ThreadGroup {
       polls: options.polls ?? APPLICATION_POLLS,
       events: this.hostEvents(),
     });
-    this.enroll(this.host.thread, this.host.doorbell, (order) => {
-      if (order.type === 'connect') this.host.connect(order.ends);
-      else if (order.type === 'disconnect') this.host.disconnect(order.peer);
-    });
+    this.enroll(this.host.thread, this.host.doorbell, (order) => void followLinkOrder(this.host, order));
+    this.host.startPulse();
     process.on('exit', this.onProcessExit);
     for (let thread = 0; thread < options.workers; thread++) {
       this.seats.push({
@@ -185,6 +204,7 @@ export class ThreadGroup {
         incarnation: 0,
         data: undefined,
         running: undefined,
+        ending: undefined,
         restart: undefined,
       });
     }
@@ -205,10 +225,12 @@ export class ThreadGroup {
    * Starts a thread that is down; resolves once it is ready. One that is starting or up stays as it is.
    * @param data - for its entry; copied to the worker, and used again when it is restarted
    * @throws {ThreadStartError} Its setup failed, it died before it was ready, or the group is closed. It is left down.
+   * @throws {ThreadStuckError} Its last incarnation has not ended yet, and nothing can end it.
    */
   async start(thread: number, data: unknown): Promise<void> {
     const seat = this.seat(thread);
-    if (seat.state === 'stopping') await seat.running?.exited;
+    if (seat.state === 'stopping') await seat.ending;
+    if (seat.state === 'stuck') throw new ThreadStuckError(`thread ${thread} is stuck since it was to end`);
     // Nobody would end a thread that came after the others were ended.
     if (this.closed) throw new ThreadStartError(thread, errorData(new Error('the group is closed')));
     if (seat.running === undefined) {
@@ -226,15 +248,89 @@ export class ThreadGroup {
    */
   async stop(thread: number, options: StopOptions = {}): Promise<void> {
     const order: GroupOrder = { type: 'stop', graceMs: options.graceMs ?? 1_000 };
-    await this.end(this.seat(thread), order, options.timeoutMs ?? 30_000);
+    await this.endBy(this.seat(thread), order, options.timeoutMs);
   }
 
   /** Ends a thread at its next turn, with no flush and no `stop`. It stays down until `start`. */
   async crash(thread: number, options: Pick<StopOptions, 'timeoutMs'> = {}): Promise<void> {
-    await this.end(this.seat(thread), { type: 'crash' }, options.timeoutMs ?? 30_000);
+    await this.endBy(this.seat(thread), { type: 'crash' }, options.timeoutMs);
   }
 
-  /** Stops all threads, then this thread's host. */
+  /**
+   * Lets a thread that is up stand still for `ms`, between two turns: for tests of what the others do then. Resolves
+   * once it stands still; at once if it does already, or is down. A stop or crash ends the pause.
+   */
+  async pause(thread: number, ms: number): Promise<void> {
+    const { state, running } = this.seat(thread);
+    if (state !== 'up' || running === undefined) return;
+    const now = performance.now();
+    const paused = running.pausedUntil > now;
+    // Pauses that overlap end with the last of them.
+    const more = now + ms - (paused ? running.pausedUntil : now);
+    if (!paused) running.paused = deferred();
+    if (more > 0) {
+      running.pausedUntil = now + ms;
+      running.worker.postMessage({ type: 'pause', ms: more } satisfies GroupOrder);
+    }
+    await this.hear(running, running.paused!.promise);
+  }
+
+  /**
+   * Cuts these workers off from all other threads, the application's included, until `heal`: see `ThreadHost.cutOff`.
+   * Adds to earlier splits. Orders still pass: it is the data plane that is cut. Resolves once nothing passes any more.
+   */
+  async split(side: readonly number[]): Promise<void> {
+    const { workers, applications = 1 } = this.options;
+    const cut = new Set(side);
+    for (const thread of cut) this.seat(thread);
+    const rest = Array.from({ length: workers + applications }, (_, thread) => thread).filter((each) => !cut.has(each));
+    this.cuts.cut([...cut], rest);
+    for (const { thread, order } of this.members.values()) {
+      const peers = cut.has(thread) ? rest : [...cut];
+      order({ type: 'cut-off', peers, timeoutMs: CONNECTION_TIMEOUT_MS }, []);
+    }
+    // Every cut has one end in `side`, which neither sends nor takes any more.
+    await Promise.all([...cut].map((thread) => this.followed(thread)));
+  }
+
+  /** Ends all splits. What was under way is lost: requests across that had no outcome yet have failed with 'died'. */
+  async heal(): Promise<void> {
+    const healed = this.cuts.heal();
+    for (const [low, high] of healed) {
+      const one = this.members.get(low);
+      const other = this.members.get(high);
+      // Whoever is down now is linked at its start.
+      if (one !== undefined && other !== undefined) this.link(one, other);
+    }
+    await Promise.all([...new Set(healed.flat())].map((thread) => this.followed(thread)));
+  }
+
+  /** Resolves once a worker has carried out all orders so far, or is gone. One that is paused does so before its next turn. */
+  private async followed(thread: number): Promise<void> {
+    const running = this.seats[thread]?.running;
+    if (running === undefined) return;
+    if (running.pausedUntil > performance.now()) {
+      await this.hear(running, running.paused!.promise);
+      return;
+    }
+    const order = this.nextFollow++;
+    const done = deferred<void>();
+    running.following.set(order, done);
+    running.worker.postMessage({ type: 'follow', order } satisfies GroupOrder);
+    await this.hear(running, done.promise);
+  }
+
+  /** Waits for what a worker will report, or for its end. Meanwhile the worker holds the process. */
+  private async hear(running: Running, report: Promise<void>): Promise<void> {
+    if (running.awaited++ === 0) running.worker.ref();
+    await Promise.race([report, running.exited]);
+    if (--running.awaited === 0 && !running.ending) running.worker.unref();
+  }
+
+  /**
+   * Stops all threads, then this thread's host. Ends within `timeoutMs` and 5 s more.
+   * @throws {ThreadStuckError} A thread could not be ended. The others are down.
+   */
   async close(options: StopOptions = {}): Promise<void> {
     this.closed = true;
     const ends = await Promise.allSettled(this.seats.map((seat) => this.stop(seat.thread, options)));
@@ -287,10 +383,17 @@ export class ThreadGroup {
     this.watch(seat, worker, doorbell, new ControlLine(control.port1), byRequest);
   }
 
-  /** Links a new thread to every member: gives them their ends, and returns the new thread's. */
+  private link(one: Member, other: Member): void {
+    const [here, there] = createLinkEnds(one, other, this.laneBytes);
+    one.order({ type: 'connect', ends: here }, [here.port]);
+    other.order({ type: 'connect', ends: there }, [there.port]);
+  }
+
+  /** Links a new thread to every member that it is not cut off from: gives them their ends, and returns the new thread's. */
   private linkToAll(thread: number, doorbell: SharedArrayBuffer): LinkEnds[] {
     const links: LinkEnds[] = [];
     for (const member of this.members.values()) {
+      if (this.cuts.isCut(thread, member.thread)) continue;
       const [here, there] = createLinkEnds({ thread, doorbell }, member, this.laneBytes);
       links.push(here);
       member.order({ type: 'connect', ends: there }, [there.port]);
@@ -326,6 +429,11 @@ export class ThreadGroup {
       ready: ready.promise,
       exited: exited.promise,
       error: undefined,
+      pausedUntil: 0,
+      paused: undefined,
+      following: new Map(),
+      awaited: 0,
+      ending: false,
     };
     seat.running = running;
     let wasReady = false;
@@ -339,6 +447,11 @@ export class ThreadGroup {
         ready.resolve();
       } else if (report.type === 'start-failed') {
         running.error = report.error;
+      } else if (report.type === 'paused') {
+        running.paused?.resolve();
+      } else if (report.type === 'followed') {
+        running.following.get(report.order)?.resolve();
+        running.following.delete(report.order);
       } else {
         this.options.onEvent?.({ ...report, thread: seat.thread });
       }
@@ -348,7 +461,7 @@ export class ThreadGroup {
     });
     worker.on('exit', (code) => {
       // A start by request that fails is the requester's to hear of and to repeat.
-      const stays = seat.state === 'stopping' || (byRequest && !wasReady);
+      const stays = seat.state === 'stopping' || seat.state === 'stuck' || (byRequest && !wasReady);
       const error = running.error ?? errorData(new Error(`the thread exited with code ${code}`));
       this.exited(seat, running, stays, error);
       if (!wasReady) ready.reject(new ThreadStartError(seat.thread, error));
@@ -374,6 +487,12 @@ export class ThreadGroup {
     seat.restart = setTimeout(() => this.launch(seat, false), decision.delayMs).unref();
   }
 
+  private endBy(seat: Seat, order: GroupOrder, timeoutMs = 30_000): Promise<void> {
+    const ending = this.end(seat, order, timeoutMs);
+    seat.ending = ending;
+    return ending;
+  }
+
   private async end(seat: Seat, order: GroupOrder, timeoutMs: number): Promise<void> {
     clearTimeout(seat.restart);
     const { running } = seat;
@@ -382,21 +501,27 @@ export class ThreadGroup {
       return;
     }
     this.enter(seat, 'stopping');
+    running.ending = true;
     running.worker.ref();
     running.worker.postMessage(order);
-    const late = deferred<true>();
-    const watchdog = setTimeout(() => late.resolve(true), timeoutMs);
-    if ((await Promise.race([running.exited, late.promise])) === true) await this.lastResort(seat, running);
-    clearTimeout(watchdog);
+    endStillness(running.doorbell);
+    if (!(await inTime(running.exited, timeoutMs))) await this.lastResort(seat, running);
   }
 
   /** Ends a thread that does not end by itself, unless it stands within a commit. */
   private async lastResort(seat: Seat, running: Running): Promise<void> {
-    if (!condemn(running.doorbell)) {
-      throw new ThreadStuckError(`thread ${seat.thread} is stuck in a commit; only the end of the process will end it`);
+    const where = condemn(running.doorbell) ? 'in native code' : 'in a commit';
+    if (where === 'in native code') {
+      // Its promise is not waited for: it does not settle while native code runs.
+      void running.worker.terminate();
+      if (await inTime(running.exited, TERMINATE_MS)) return;
     }
-    await running.worker.terminate();
-    await running.exited;
+    // It may have ended in between.
+    if (seat.running !== running) return;
+    this.enter(seat, 'stuck');
+    throw new ThreadStuckError(
+      `thread ${seat.thread} is stuck ${where}; only the end of the process is sure to end it`,
+    );
   }
 
   private enter(seat: Seat, state: ThreadState, error?: ErrorData): void {
@@ -432,8 +557,25 @@ function hasLoaders(options: readonly string[]): boolean {
   return options.some((option) => loaders.has(option.split('=', 1)[0]!));
 }
 
+/** True if `done` resolves within `timeoutMs`. */
+async function inTime(done: Promise<void>, timeoutMs: number): Promise<boolean> {
+  const late = deferred<boolean>();
+  const timer = setTimeout(() => late.resolve(false), timeoutMs);
+  try {
+    return await Promise.race([done.then(() => true), late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+interface Deferred<T> {
+  readonly promise: Promise<T>;
+  resolve(value: T): void;
+  reject(error: Error): void;
+}
+
 /** A promise with its ends in hand (`Promise.withResolvers` came with Node 22). */
-function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: Error) => void } {
+function deferred<T>(): Deferred<T> {
   let resolve!: (value: T) => void;
   let reject!: (error: Error) => void;
   const promise = new Promise<T>((onValue, onError) => {

@@ -75,6 +75,7 @@ export class ThreadHost implements ActorHost, ActorTableHost, HeldOutlet, TurnTa
   private readonly actors: ActorTable;
   private readonly links: LinkTable;
   private readonly commits: CommitStage;
+  private readonly bell: Doorbell;
   private readonly loop: TurnLoop;
   private readonly onClose: () => void;
   /** True within a turn or `outside`: only then may actors and contexts be used. */
@@ -88,11 +89,11 @@ export class ThreadHost implements ActorHost, ActorTableHost, HeldOutlet, TurnTa
     this.doorbell = options.doorbell ?? createDoorbell();
     this.turnFrames = options.turnFrames ?? 256;
     this.onClose = options.onClose ?? (() => {});
-    const bell = new Doorbell(this.doorbell, () => this.loop.run());
-    this.loop = new TurnLoop(this, bell, options.polls ?? 0);
+    this.bell = new Doorbell(this.doorbell, () => this.loop.run());
+    this.loop = new TurnLoop(this, this.bell, options.polls ?? 0);
     this.actors = new ActorTable(this, options.supervision ?? DEFAULT_SUPERVISION, events);
     this.links = new LinkTable(this.actors, events, () => this.loop.schedule());
-    this.commits = new CommitStage(bell, this, events);
+    this.commits = new CommitStage(this.bell, this, events);
   }
 
   // ---- For the owner of the thread
@@ -125,6 +126,30 @@ export class ThreadHost implements ActorHost, ActorTableHost, HeldOutlet, TurnTa
   disconnect(peer: number): void {
     this.links.disconnect(peer);
     this.loop.schedule();
+  }
+
+  /**
+   * Cuts this thread off from another until `connect`: what is under way between them is lost. Requests there see
+   * silence; after `timeoutMs` all of them fail with 'died', and further ones with 'unreachable', at once.
+   */
+  cutOff(peer: number, timeoutMs: number): void {
+    this.links.cutOff(peer, timeoutMs);
+  }
+
+  /** The others see that this thread's event loop runs from now on. */
+  startPulse(): void {
+    this.bell.startPulse();
+  }
+
+  /** The others see that this thread is down. */
+  endPulse(): void {
+    this.bell.endPulse();
+  }
+
+  /** Stands still for `ms`, or until the thread's end is ordered (`endStillness`). Only between turns of a worker. */
+  standStill(ms: number): void {
+    assert(!this.entered, 'a thread stands still between turns');
+    this.bell.standStill(ms);
   }
 
   /**
@@ -248,6 +273,11 @@ export class ThreadHost implements ActorHost, ActorTableHost, HeldOutlet, TurnTa
 
   cancel(timer: TimerId): void {
     this.actors.cancel(timer);
+  }
+
+  /** See `ActorContext.pulse`; may be called outside of turns, too. */
+  pulse(thread: number): number {
+    return thread === this.thread ? this.bell.pulse : this.links.pulse(thread);
   }
 
   // ---- For the actor table and the commit stage

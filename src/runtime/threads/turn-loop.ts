@@ -63,6 +63,7 @@ export class TurnLoop {
   run(): void {
     if (this.closed) return;
     this.bell.unpark();
+    this.bell.beat();
     this.polling = false;
     this.taker.turn();
     if (this.closed) return;

@@ -6,7 +6,8 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 
 import { assert } from '../../base/assert.js';
-import { type ErrorData, errorData, serveControl } from './control-plane.js';
+import { errorData, serveControl } from './control-plane.js';
+import { followLinkOrder, type GroupOrder, type ThreadReport } from './group-order.js';
 import { watchHeap } from './heap-watch.js';
 import type { LinkEnds } from './link.js';
 import { ThreadHost, type ThreadHostOptions } from './thread-host.js';
@@ -22,23 +23,6 @@ export interface WorkerStart {
   /** The owner's own, for the entry. */
   readonly data: unknown;
 }
-
-/** From the group to a thread. */
-export type GroupOrder =
-  | { readonly type: 'connect'; readonly ends: LinkEnds }
-  | { readonly type: 'disconnect'; readonly peer: number }
-  /** Clean: finish what is in hand for up to `graceMs`, then stop, commit, flush, exit. */
-  | { readonly type: 'stop'; readonly graceMs: number }
-  /** At once, between turns: no flush, no `stop`. */
-  | { readonly type: 'crash' };
-
-/** From a thread to the group. */
-export type ThreadReport =
-  | { readonly type: 'ready' }
-  | { readonly type: 'start-failed'; readonly error: ErrorData }
-  | { readonly type: 'crashed'; readonly slot: number; readonly incarnation: number; readonly error: ErrorData }
-  | { readonly type: 'escalated'; readonly slot: number; readonly error: ErrorData }
-  | { readonly type: 'trouble'; readonly what: string; readonly error: ErrorData };
 
 /** What an entry makes of its thread. */
 export interface ThreadSetup {
@@ -133,11 +117,26 @@ export async function runWorkerThread<Data>(
   });
   // This listener also keeps the thread alive, which waits for mail in a way that does not.
   port.on('message', (order: GroupOrder) => {
-    if (order.type === 'connect') host.connect(order.ends);
-    else if (order.type === 'disconnect') host.disconnect(order.peer);
-    else if (order.type === 'crash') process.exit(1);
-    else stopInOrder(order.graceMs, 0);
+    if (followLinkOrder(host, order)) return;
+    switch (order.type) {
+      case 'stop':
+        stopInOrder(order.graceMs, 0);
+        return;
+      case 'crash':
+        process.exit(1);
+        return;
+      case 'pause':
+        report({ type: 'paused' });
+        host.standStill(order.ms);
+        return;
+      case 'follow':
+        report({ type: 'followed', order: order.order });
+        return;
+    }
   });
+  // However it ends, the others see it at once, before the group has told them; but for an exhausted heap.
+  process.on('exit', () => host.endPulse());
+  host.startPulse();
   report({ type: 'ready' });
 }
 
