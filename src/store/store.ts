@@ -1,32 +1,18 @@
 /**
- * The open store: handles on buckets, what the nodes and the ring look like, administration, and the way down.
- * Nodes live on worker threads (`ThreadGroup`); this thread keeps only the client.
+ * The open store: the nodes, each on a worker thread of its own (`ThreadGroup`), their administration, and the way down.
+ * What else it does is what every thread's does that uses it: see `ApplicationStore`.
  */
 import { InvalidArgumentError, StorageFailedError, StorageFullError } from '../base/errors.js';
-import { CLIENT_SLOT } from '../messages/addresses.js';
 import type { NodeControl, NodeStart } from '../messages/node-control.js';
-import { Histogram } from '../metrics/histogram.js';
 import type { Ring } from '../ring/ring.js';
-import type { Conversation } from '../runtime/actor.js';
 import { type GroupEvent, ThreadGroup, ThreadStartError } from '../runtime/threads/thread-group.js';
-import type {
-  Admin,
-  Bucket,
-  BucketOptions,
-  ListBucketsOptions,
-  NodeState,
-  NodeStatus,
-  PartitionStatus,
-  Store,
-  StoreStats,
-} from './api.js';
+import type { Admin, NodeState, StoreStats } from './api.js';
+import { ApplicationStore, spawnClient } from './application-store.js';
 import { BOOT } from './boot-id.js';
-import { BucketHandle } from './bucket.js';
-import { type BucketHome, closed } from './bucket-home.js';
-import { listBuckets } from './bucket-list.js';
-import { Client } from './client.js';
+import { closed } from './bucket-home.js';
+import type { Client } from './client.js';
 import { unlessStuck, within } from './deadline.js';
-import { type CheckedOptions, canBeDurable, MAX_SIBLINGS, show } from './options.js';
+import { type CheckedOptions, MAX_SIBLINGS, show } from './options.js';
 
 /** Operations that one coordinator has under way at a time. */
 const MAX_OPERATIONS = 10_000;
@@ -36,17 +22,6 @@ const OBJECT_OVERHEAD_BYTES = 2 ** 20;
 /** Troubles whose message says what the node does. */
 const SENTENCES = new Set(['storage', 'heap-full']);
 const WORKER_ENTRY = new URL('../../actors/worker.js', import.meta.url);
-
-/** The client is never asked anything: what it hears is nothing. */
-const silence: Conversation<never, never> = {
-  name: 'client',
-  request: { size: () => 0, write: () => {}, read: unexpected },
-  answer: { size: () => 0, write: () => {}, read: unexpected },
-};
-
-function unexpected(): never {
-  throw new TypeError('a client is never asked anything');
-}
 
 export interface StoreParts {
   readonly options: CheckedOptions;
@@ -68,7 +43,7 @@ export interface WorkerOptions {
   readonly boot?: string;
 }
 
-export class EmbeddedStore implements Store {
+export class EmbeddedStore extends ApplicationStore {
   readonly admin: Admin = {
     stop: (node, options = {}) => within(options, `the stop of node ${show(node)}`, () => this.stopNode(node)),
     start: (node, options = {}) => within(options, `the start of node ${show(node)}`, () => this.startNode(node)),
@@ -76,42 +51,12 @@ export class EmbeddedStore implements Store {
   };
   private readonly parts: StoreParts;
   private readonly group: ThreadGroup;
-  private readonly client: Client;
-  private readonly home: BucketHome;
-  private readonly gets = new Histogram();
-  private readonly puts = new Histogram();
   private readonly lastErrors = new Map<number, string>();
-  private closing: Promise<void> | undefined;
-  /** Calls under way that consist of several operations. */
-  private compounds = 0;
-  private onCompoundsEnded: (() => void) | undefined;
 
   private constructor(parts: StoreParts, group: ThreadGroup, client: Client) {
+    super({ ...parts, host: group.host, client });
     this.parts = parts;
     this.group = group;
-    this.client = client;
-    const { ring, options } = parts;
-    const { host } = group;
-    this.home = {
-      partitions: ring.partitions,
-      n: ring.n,
-      nodeNames: ring.members.map(({ name }) => name),
-      quorums: options.quorums,
-      timeoutMs: options.timeoutMs,
-      maxValueBytes: options.maxValueBytes,
-      maxInFlight: options.maxInFlight,
-      canBeDurable: canBeDurable(options),
-      gets: this.gets,
-      puts: this.puts,
-      now: () => performance.now(),
-      wallClock: () => Date.now(),
-      client: () => client,
-      run: (act, ofCompound) => {
-        if (this.closing !== undefined && !ofCompound) throw closed();
-        return host.outside(() => act(client));
-      },
-      compound: (work) => this.compound(work),
-    };
   }
 
   /** Starts every node. @throws what the first node that could not be started met; the others are stopped again. */
@@ -123,7 +68,7 @@ export class EmbeddedStore implements Store {
       workers: parts.ring.members.length,
       onEvent: (event) => store?.onEvent(event),
     });
-    store = new EmbeddedStore(parts, group, await spawnClient(group, parts));
+    store = new EmbeddedStore(parts, group, await spawnClient(group.host, parts.ring, parts.options));
     const opened = store;
     const starts = await Promise.allSettled(parts.ring.members.map((_, node) => opened.launch(node)));
     const failed = starts.find((start) => start.status === 'rejected');
@@ -134,41 +79,10 @@ export class EmbeddedStore implements Store {
     return opened;
   }
 
-  bucket<V = Uint8Array>(name: string, options: BucketOptions<V> = {}): Bucket<V> {
-    return new BucketHandle<V>(this.home, name, options);
-  }
-
-  buckets(options: ListBucketsOptions = {}): AsyncIterableIterator<string> {
-    return listBuckets(this.home, options);
-  }
-
-  nodes(): NodeStatus[] {
-    const { ring } = this.parts;
-    return ring.members.map(({ name, zone, weight }, node) => ({
-      name,
-      state: this.stateOf(node),
-      zone,
-      weight,
-      partitions: ring.owners.filter((owner) => owner === node).length,
-      hints: 0,
-    }));
-  }
-
-  ring(): PartitionStatus[] {
-    const { ring } = this.parts;
-    const nameOf = (node: number) => ring.members[node]!.name;
-    return ring.preferenceLists.map(({ primaries, fallbacks }, partition) => ({
-      partition,
-      primaries: primaries.map(nameOf),
-      fallbacks: fallbacks.map(nameOf),
-    }));
-  }
-
-  async stats(): Promise<StoreStats> {
+  protected async nodeStats(): Promise<StoreStats['nodes']> {
     const asked = this.parts.ring.members.map(({ name }, node) => this.countersOf(name, node));
     const known = (await Promise.all(asked)).filter((entry) => entry !== undefined);
-    const nodes = Object.fromEntries(known);
-    return { gets: this.gets.summary(), puts: this.puts.summary(), inFlight: this.client.inFlight, nodes };
+    return Object.fromEntries(known);
   }
 
   /** Nothing if the node is down, or dies while it is asked. */
@@ -188,33 +102,7 @@ export class EmbeddedStore implements Store {
     ];
   }
 
-  close(): Promise<void> {
-    this.closing ??= this.shutDown();
-    return this.closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  private async compound<T>(work: () => Promise<T>): Promise<T> {
-    if (this.closing !== undefined) throw closed();
-    this.compounds++;
-    try {
-      return await work();
-    } finally {
-      this.compounds--;
-      if (this.compounds === 0) this.onCompoundsEnded?.();
-    }
-  }
-
-  private async shutDown(): Promise<void> {
-    if (this.compounds > 0) {
-      await new Promise<void>((resolve) => {
-        this.onCompoundsEnded = resolve;
-      });
-    }
-    await new Promise<void>((resolve) => this.client.whenIdle(resolve));
+  protected async end(): Promise<void> {
     try {
       await unlessStuck('the close', this.group.close());
     } finally {
@@ -265,7 +153,7 @@ export class EmbeddedStore implements Store {
     throw new InvalidArgumentError(`there is no node ${show(name)}; the nodes are ${names}`);
   }
 
-  private stateOf(node: number): NodeState {
+  protected stateOf(node: number): NodeState {
     return this.group.state(node) === 'up' ? 'up' : 'down';
   }
 
@@ -293,17 +181,4 @@ export class EmbeddedStore implements Store {
     const who = name === undefined ? 'the client' : `node "${name}"`;
     process.emitWarning(`${who} ${text}`, { type: 'QuoralWarning' });
   }
-}
-
-/** The client, once its host has started it. */
-function spawnClient(group: ThreadGroup, { ring, options }: StoreParts): Promise<Client> {
-  const { preferenceLists } = ring;
-  const { maxInFlight } = options;
-  return new Promise((resolve) => {
-    group.host.spawn(CLIENT_SLOT, silence, (context) => {
-      const client = new Client({ preferenceLists, nodes: ring.members.length, maxInFlight }, context);
-      resolve(client);
-      return client;
-    });
-  });
 }

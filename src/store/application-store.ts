@@ -1,0 +1,167 @@
+/**
+ * The store as one of the application's threads has it: a client, what its handles share, and an end in good order.
+ * `EmbeddedStore` is that of the thread which opened it, and has the nodes.
+ */
+import { CLIENT_SLOT } from '../messages/addresses.js';
+import { Histogram } from '../metrics/histogram.js';
+import type { Ring } from '../ring/ring.js';
+import type { Conversation } from '../runtime/actor.js';
+import type { ThreadHost } from '../runtime/threads/thread-host.js';
+import type {
+  Admin,
+  Bucket,
+  BucketOptions,
+  ListBucketsOptions,
+  NodeState,
+  NodeStatus,
+  PartitionStatus,
+  Store,
+  StoreStats,
+} from './api.js';
+import { BucketHandle } from './bucket.js';
+import { type BucketHome, closed } from './bucket-home.js';
+import { listBuckets } from './bucket-list.js';
+import { Client } from './client.js';
+import { type CheckedOptions, canBeDurable } from './options.js';
+
+/** The client is never asked anything: what it hears is nothing. */
+const silence: Conversation<never, never> = {
+  name: 'client',
+  request: { size: () => 0, write: () => {}, read: unexpected },
+  answer: { size: () => 0, write: () => {}, read: unexpected },
+};
+
+function unexpected(): never {
+  throw new TypeError('a client is never asked anything');
+}
+
+export interface ApplicationParts {
+  readonly options: CheckedOptions;
+  readonly ring: Ring;
+  /** This thread's. */
+  readonly host: ThreadHost;
+  readonly client: Client;
+}
+
+export abstract class ApplicationStore implements Store {
+  abstract readonly admin: Admin;
+  protected readonly client: Client;
+  /** Set by the first `close`: from then on nothing is begun. */
+  protected closing: Promise<void> | undefined;
+  private readonly cluster: Ring;
+  private readonly home: BucketHome;
+  private readonly gets = new Histogram();
+  private readonly puts = new Histogram();
+  /** Calls under way that consist of several operations. */
+  private compounds = 0;
+  private onCompoundsEnded: (() => void) | undefined;
+
+  constructor({ options, ring, host, client }: ApplicationParts) {
+    this.client = client;
+    this.cluster = ring;
+    this.home = {
+      partitions: ring.partitions,
+      n: ring.n,
+      nodeNames: ring.members.map(({ name }) => name),
+      quorums: options.quorums,
+      timeoutMs: options.timeoutMs,
+      maxValueBytes: options.maxValueBytes,
+      maxInFlight: options.maxInFlight,
+      canBeDurable: canBeDurable(options),
+      gets: this.gets,
+      puts: this.puts,
+      now: () => performance.now(),
+      wallClock: () => Date.now(),
+      client: () => client,
+      run: (act, ofCompound) => {
+        if (this.closing !== undefined && !ofCompound) throw closed();
+        return host.outside(() => act(client));
+      },
+      compound: (work) => this.compound(work),
+    };
+  }
+
+  /** As far as this thread knows. */
+  protected abstract stateOf(node: number): NodeState;
+  /** The counters of the nodes that are up, by name. */
+  protected abstract nodeStats(): Promise<StoreStats['nodes']>;
+  /** What is left to do when nothing is under way on this thread any more. */
+  protected abstract end(): Promise<void>;
+
+  bucket<V = Uint8Array>(name: string, options: BucketOptions<V> = {}): Bucket<V> {
+    return new BucketHandle<V>(this.home, name, options);
+  }
+
+  buckets(options: ListBucketsOptions = {}): AsyncIterableIterator<string> {
+    return listBuckets(this.home, options);
+  }
+
+  nodes(): NodeStatus[] {
+    const { cluster } = this;
+    return cluster.members.map(({ name, zone, weight }, node) => ({
+      name,
+      state: this.stateOf(node),
+      zone,
+      weight,
+      partitions: cluster.owners.filter((owner) => owner === node).length,
+      hints: 0,
+    }));
+  }
+
+  ring(): PartitionStatus[] {
+    const { cluster } = this;
+    const nameOf = (node: number) => cluster.members[node]!.name;
+    return cluster.preferenceLists.map(({ primaries, fallbacks }, partition) => ({
+      partition,
+      primaries: primaries.map(nameOf),
+      fallbacks: fallbacks.map(nameOf),
+    }));
+  }
+
+  async stats(): Promise<StoreStats> {
+    const nodes = await this.nodeStats();
+    return { gets: this.gets.summary(), puts: this.puts.summary(), inFlight: this.client.inFlight, nodes };
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.shutDown();
+    return this.closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private async compound<T>(work: () => Promise<T>): Promise<T> {
+    if (this.closing !== undefined) throw closed();
+    this.compounds++;
+    try {
+      return await work();
+    } finally {
+      this.compounds--;
+      if (this.compounds === 0) this.onCompoundsEnded?.();
+    }
+  }
+
+  private async shutDown(): Promise<void> {
+    if (this.compounds > 0) {
+      await new Promise<void>((resolve) => {
+        this.onCompoundsEnded = resolve;
+      });
+    }
+    await new Promise<void>((resolve) => this.client.whenIdle(resolve));
+    await this.end();
+  }
+}
+
+/** The client of a thread, once its host has started it. */
+export function spawnClient(host: ThreadHost, ring: Ring, { maxInFlight }: CheckedOptions): Promise<Client> {
+  const { preferenceLists } = ring;
+  return new Promise((resolve) => {
+    host.spawn(CLIENT_SLOT, silence, (context) => {
+      const client = new Client({ preferenceLists, nodes: ring.members.length, maxInFlight }, context);
+      resolve(client);
+      return client;
+    });
+  });
+}
