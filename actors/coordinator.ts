@@ -6,7 +6,7 @@
  */
 
 import { InFlight } from '../src/base/in-flight.js';
-import { type Attempt, type Dot, sameEvent } from '../src/clocks/event-id.js';
+import { type Attempt, sameEvent } from '../src/clocks/event-id.js';
 import { type Timestamp, ZERO_TIMESTAMP } from '../src/clocks/timestamp.js';
 import { partitionOf } from '../src/codec/key.js';
 import { digestHigh, digestLow, sameDigest } from '../src/codec/record.js';
@@ -21,6 +21,7 @@ import type {
 import type { ObjectPut } from '../src/messages/object-request.js';
 import type { VnodeAnswer, VnodeRequest } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
+import type { MintedDot } from '../src/objects/mint.js';
 import { AttemptWindow } from '../src/quorum/attempt-window.js';
 import { GetQuorum, type GetVerdict } from '../src/quorum/get-quorum.js';
 import { mergePages, type Page } from '../src/quorum/page-merge.js';
@@ -76,7 +77,7 @@ interface PutOperation {
   record: Uint8Array | null;
   /** The minter's tag when it read the object. */
   tag: number;
-  dot: Dot | null;
+  dot: MintedDot | null;
   timestamp: Timestamp;
   /** Slots that refused for lack of room in a mailbox. */
   refusals: number;

@@ -188,7 +188,13 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.counters.minted++;
     this.objects.put(put.key, record);
     // A dot needs no commit before it travels: if the commit fails, this vnode changes its writerId.
-    context.notice(incoming, { type: 'minted', record, tag: this.tag, dot, timestamp: minted.sibling.timestamp });
+    context.notice(incoming, {
+      type: 'minted',
+      record,
+      tag: this.tag,
+      dot: minted.dot,
+      timestamp: minted.sibling.timestamp,
+    });
     this.replyWrote(durable, incoming, context);
   }
 
@@ -228,7 +234,8 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       type: 'repeated',
       record: encodeRecord(local),
       tag: this.tag,
-      dot: sibling.dot,
+      // Whether it was then is not known any more.
+      dot: { ...sibling.dot, alone: false },
       timestamp: sibling.timestamp,
     };
     context.reply(incoming, answer, durable ? 'durable' : 'stored');
