@@ -76,7 +76,9 @@ export class Minter {
     const sibling = local?.siblings.find((one) => sameEvent(one.attempt, put.attempt));
     // Gone: replaced by a later write, or lost in a commit that failed. Nobody here can tell.
     if (local === undefined || sibling === undefined) return refusal('doubtful');
-    return { type: 'repeated', record: encodeRecord(local), tag, dot: sibling.dot, timestamp: sibling.timestamp };
+    // Whether it was alone when it was minted is not known any more.
+    const dot = { ...sibling.dot, alone: false };
+    return { type: 'repeated', record: encodeRecord(local), tag, dot, timestamp: sibling.timestamp };
   }
 
   /**
@@ -123,7 +125,7 @@ export class Minter {
     if (minted.object.siblings.length > 1 && record.length > this.maxObjectBytes) return refusal('object-too-large');
     writer.counter++;
     this.counters.minted++;
-    return { type: 'minted', record, tag, dot, timestamp: minted.sibling.timestamp };
+    return { type: 'minted', record, tag, dot: minted.dot, timestamp: minted.sibling.timestamp };
   }
 
   /** Lets the clock follow what others have written, so that last-write-wins goes by who was later. */

@@ -2,7 +2,7 @@
  * A put under way at a coordinator: one vnode mints, the minted object goes to the others while that vnode's commit runs,
  * and the reply leaves when `quorum/put-quorum.ts` says so.
  */
-import { type Dot, sameEvent } from '../../src/clocks/event-id.js';
+import { sameEvent } from '../../src/clocks/event-id.js';
 import { type Timestamp, ZERO_TIMESTAMP } from '../../src/clocks/timestamp.js';
 import { partitionOf } from '../../src/codec/key.js';
 import type {
@@ -13,6 +13,7 @@ import type {
 } from '../../src/messages/coordinator-messages.js';
 import type { ObjectPut } from '../../src/messages/object-request.js';
 import type { MintedVersion, NotMinted, VnodeAnswer, VnodeRequest } from '../../src/messages/vnode-messages.js';
+import type { MintedDot } from '../../src/objects/mint.js';
 import type { AttemptWindow } from '../../src/quorum/attempt-window.js';
 import { PutQuorum, type PutVerdict } from '../../src/quorum/put-quorum.js';
 import { hasSlot } from '../../src/quorum/slots.js';
@@ -37,7 +38,7 @@ export class PutOperation implements Operation {
   private record: Uint8Array | null = null;
   /** The minter's tag when it read the object. */
   private tag = 0;
-  private dot: Dot | null = null;
+  private dot: MintedDot | null = null;
   private timestamp: Timestamp = ZERO_TIMESTAMP;
   /** Slots that refused for lack of room in a mailbox. */
   private refusals = 0;

@@ -114,7 +114,7 @@ const value = new Uint8Array(100);
 measure('encodeLocatedKey', () => encodeLocatedKey(7, parts));
 measure('keyHash', () => keyHash(located));
 measure('encodeBody', () => encodeBody({ contentType: 'application/json', metadata: {}, value }));
-measure('receiptContext', () => receiptContext(seen, { ...IDS[0]!, counter: 7_000 }, []));
+measure('receiptContext', () => receiptContext(seen, { ...IDS[0]!, counter: 7_000, alone: true }, []));
 measure('encodeToken', () => encodeToken(hash, seen, { ms: 1_700_000_000_000, logical: 1 }));
 measure('decodeToken', () => decodeToken(token, hash));
 

@@ -5,7 +5,7 @@
 import type { Dot } from '../clocks/event-id.js';
 import { type AttemptOutcome, outcomeOf } from '../objects/attempt.js';
 import { merge } from '../objects/merge.js';
-import { mint, type Write } from '../objects/mint.js';
+import { type MintedDot, mint, type Write } from '../objects/mint.js';
 import type { Sibling, StoredObject } from '../objects/stored-object.js';
 import { checkRecord, decodeRecord, digestHigh, digestLow, encodeRecord } from './record.js';
 
@@ -40,6 +40,7 @@ export interface MintedRecord {
   readonly object: StoredObject;
   /** The new one, within `object`. */
   readonly sibling: Sibling;
+  readonly dot: MintedDot;
 }
 
 /** An attempt that the record already knows: nothing is to be stored. */
@@ -57,5 +58,5 @@ export function mintRecord(local: Uint8Array | undefined, write: Write, earlierD
   const outcome = outcomeOf(object, write.attempt, earlierDot);
   if (outcome !== 'unknown') return { outcome };
   const minted = mint(object, write);
-  return { outcome: 'minted', record: encodeRecord(minted.object), object: minted.object, sibling: minted.sibling };
+  return { outcome: 'minted', record: encodeRecord(minted.object), ...minted };
 }

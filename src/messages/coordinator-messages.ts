@@ -1,8 +1,8 @@
 /**
  * What a coordinator can be asked by a client: put (a delete is the put of a tombstone), get, and a page of a scan.
  */
-import type { Dot } from '../clocks/event-id.js';
 import type { Timestamp } from '../clocks/timestamp.js';
+import type { MintedDot } from '../objects/mint.js';
 import {
   type Conversation,
   FrameError,
@@ -81,7 +81,12 @@ export interface OperationFailure {
 
 export type CoordinatorAnswer =
   /** `dot` names the write. */
-  | { readonly type: 'put-done'; readonly dot: Dot; readonly timestamp: Timestamp; readonly acks: readonly Ack[] }
+  | {
+      readonly type: 'put-done';
+      readonly dot: MintedDot;
+      readonly timestamp: Timestamp;
+      readonly acks: readonly Ack[];
+    }
   /** `record`: the merged object, empty if no replica has one. */
   | { readonly type: 'got'; readonly record: Uint8Array }
   | { readonly type: 'page-done'; readonly entries: readonly ListedEntry[]; readonly more: boolean }

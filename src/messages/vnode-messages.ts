@@ -5,8 +5,8 @@
  * Whatever bears an object bears its sender's `tag` as well, as of the moment when the sender read the object: what
  * the reaping of tombstones goes by (a tag below the receiver's floor is answered 'stale-fence').
  */
-import type { Dot } from '../clocks/event-id.js';
 import type { Timestamp } from '../clocks/timestamp.js';
+import type { MintedDot } from '../objects/mint.js';
 import {
   type Conversation,
   FrameError,
@@ -70,7 +70,7 @@ export interface TaggedEntry extends ListedEntry {
 export interface MintedVersion {
   readonly record: Uint8Array;
   readonly tag: number;
-  readonly dot: Dot;
+  readonly dot: MintedDot;
   readonly timestamp: Timestamp;
 }
 
@@ -323,13 +323,17 @@ const answer: MessageCodec<VnodeAnswer> = {
 };
 
 /** What `writeVersion` writes. */
-export const VERSION_BYTES = 16 + 12;
+export const VERSION_BYTES = 17 + 12;
 
 /** The name of a version: its dot, and its timestamp. */
-export function writeVersion(version: { readonly dot: Dot; readonly timestamp: Timestamp }, out: FrameWriter): void {
+export function writeVersion(
+  version: { readonly dot: MintedDot; readonly timestamp: Timestamp },
+  out: FrameWriter,
+): void {
   out.u32(version.dot.high);
   out.u32(version.dot.low);
   out.f64(version.dot.counter);
+  out.u8(version.dot.alone ? 1 : 0);
   out.f64(version.timestamp.ms);
   out.u32(version.timestamp.logical);
 }
@@ -348,8 +352,8 @@ function readMintedVersion(from: FrameReader): MintedVersion {
   return { record: from.bytes(), tag: from.f64(), dot: readDot(from), timestamp: readTimestamp(from) };
 }
 
-export function readDot(from: FrameReader): Dot {
-  return { high: from.u32(), low: from.u32(), counter: from.f64() };
+export function readDot(from: FrameReader): MintedDot {
+  return { high: from.u32(), low: from.u32(), counter: from.f64(), alone: from.u8() === 1 };
 }
 
 export function readTimestamp(from: FrameReader): Timestamp {

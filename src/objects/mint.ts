@@ -45,6 +45,14 @@ export interface Minted {
   readonly object: StoredObject;
   /** The new one, within `object`. */
   readonly sibling: Sibling;
+  /** Its dot. */
+  readonly dot: MintedDot;
+}
+
+/** A dot as its minter tells it to the client. */
+export interface MintedDot extends Dot {
+  /** True if its sibling is the only one of the object that it was minted into. */
+  readonly alone: boolean;
 }
 
 /**
@@ -76,15 +84,28 @@ export function mint(object: StoredObject | undefined, write: Write): Minted {
     }
   }
   if (!placed) siblings.push(sibling);
-  return { object: { context: withDotAndAllBefore(joinContexts(local, seen), write.dot), siblings }, sibling };
+  const { high, low, counter } = write.dot;
+  return {
+    object: { context: withDotAndAllBefore(joinContexts(local, seen), write.dot), siblings },
+    sibling,
+    dot: { high, low, counter, alone: siblings.length === 1 },
+  };
 }
 
 /**
  * What a put's client has seen by its receipt: what its token had, exactly the new dot, and the earlier attempts.
  * Not what else the coordinator's object covers: or the client's next put would erase siblings that it never saw.
+ *
+ * A dot that is alone stands for all of its writer's before it: that object held or covered every one of them, so each
+ * was replaced by what the client saw, or by what that had replaced. Without it a client that goes from receipt to
+ * receipt would carry every dot that it ever wrote, 14 characters of token for each.
  */
-export function receiptContext(token: CausalContext, dot: Dot, earlierAttempts: readonly Attempt[]): CausalContext {
-  return withAttempts(withDot(token, dot), earlierAttempts);
+export function receiptContext(
+  token: CausalContext,
+  dot: MintedDot,
+  earlierAttempts: readonly Attempt[],
+): CausalContext {
+  return withAttempts(dot.alone ? withDotAndAllBefore(token, dot) : withDot(token, dot), earlierAttempts);
 }
 
 function assertMintable(object: StoredObject | undefined, write: Write): void {

@@ -9,13 +9,14 @@
  */
 
 import { InFlight } from '../base/in-flight.js';
-import type { Attempt, Dot, WriterId } from '../clocks/event-id.js';
+import type { Attempt, WriterId } from '../clocks/event-id.js';
 import type { Timestamp } from '../clocks/timestamp.js';
 import { partitionOf } from '../codec/key.js';
 import { coordinatorRef } from '../messages/addresses.js';
 import type { Ack, CoordinatorAnswer, CoordinatorRequest, OperationFailure } from '../messages/coordinator-messages.js';
 import type { ObjectPut } from '../messages/object-request.js';
 import type { ListedEntry } from '../messages/vnode-messages.js';
+import type { MintedDot } from '../objects/mint.js';
 import type { PreferenceList } from '../ring/preference-list.js';
 import { type Actor, type ActorContext, type ActorRef, type Failure, neverReceived } from '../runtime/actor.js';
 
@@ -34,7 +35,7 @@ export interface ClientPut
 export type PutOutcome =
   | {
       readonly ok: true;
-      readonly dot: Dot;
+      readonly dot: MintedDot;
       readonly timestamp: Timestamp;
       readonly acks: readonly Ack[];
       /** Every try of this put, the last one last. */

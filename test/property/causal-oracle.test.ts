@@ -31,7 +31,7 @@ test('replicas show what the causal oracle shows, after every step and after hea
   const counts = new Map<string, number>();
   holds(histories({}, counts), 1_500);
   assertHappened(counts, 'minted', 'stored', 'superseded', 'voided', 'retry', 'receipt', 'get', 'delivered');
-  assertHappened(counts, 'handed over', 'crash with escaped dots', 'damage', 'foreign token refused');
+  assertHappened(counts, 'handed over', 'alone', 'crash with escaped dots', 'damage', 'foreign token refused');
 });
 
 // Damage and crashes may take what a put was acknowledged for; then its client's next put is told so by no sibling.

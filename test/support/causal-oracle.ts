@@ -56,6 +56,11 @@ export class CausalOracle {
     );
   }
 
+  /** Those of the history whose dots are of one writer, by what all its dots begin with. */
+  eventsBy(history: History, writer: string): ReadonlySet<number> {
+    return new Set([...history].filter((number) => this.events[number]!.dot.startsWith(writer)));
+  }
+
   /** What a reader of this history has seen: its events, and all that they supersede. */
   seenBy(history: History): Seen {
     let seen: Seen = { events: history, attempts: new Set() };

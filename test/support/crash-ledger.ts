@@ -17,6 +17,7 @@ import {
   coversDot,
   dotsBeyondOf,
   EMPTY_CONTEXT,
+  VV_STRIDE,
 } from '../../src/clocks/causal-context.js';
 import type { EventId } from '../../src/clocks/event-id.js';
 import { decodeBody } from '../../src/codec/body.js';
@@ -130,7 +131,7 @@ export class CrashLedger {
     this.open--;
     write.receipt = decodeToken(token, this.keyOf(write.key).hash).context;
     const { given } = write;
-    const fresh = dotsBeyondOf(write.receipt).filter((dot) => given === null || !coversDot(given, dot));
+    const fresh = newDots(given ?? EMPTY_CONTEXT, write.receipt);
     if (given === null && fresh.length > 1) return;
     assert.equal(fresh.length, 1, `the receipt of ${write.id} names ${fresh.length} new dots`);
     write.dot = fresh[0]!;
@@ -261,6 +262,15 @@ export class CrashLedger {
     }
     return key;
   }
+}
+
+/** The dots that a receipt adds to what its put was given: beyond the vector, or as the vector's new end for a writer. */
+function newDots(given: CausalContext, receipt: CausalContext): EventId[] {
+  const ends: EventId[] = [];
+  for (let i = 0; i < receipt.vv.length; i += VV_STRIDE) {
+    ends.push({ high: receipt.vv[i]!, low: receipt.vv[i + 1]!, counter: receipt.vv[i + 2]! });
+  }
+  return [...ends, ...dotsBeyondOf(receipt)].filter((dot) => !coversDot(given, dot));
 }
 
 function mayHaveReplaced(write: Write, dot: EventId, key: Key): boolean {

@@ -15,7 +15,7 @@ import { encodeLocatedKey, type KeyHash, keyHash } from '../../src/codec/key.js'
 import { decodeRecord, encodeRecord } from '../../src/codec/record.js';
 import { mergeRecords, mintRecord } from '../../src/codec/record-update.js';
 import { decodeToken, encodeToken } from '../../src/codec/token.js';
-import { receiptContext } from '../../src/objects/mint.js';
+import { type MintedDot, receiptContext } from '../../src/objects/mint.js';
 import { highestTimestamp, lastWrite } from '../../src/objects/resolution.js';
 import { CausalOracle, type History, NOTHING_SEEN, type Seen, union, Violation } from './causal-oracle.js';
 
@@ -418,7 +418,8 @@ export class VersionWorld {
     const held = { record: minted.record, history: new Set([...(local?.history ?? []), event]) };
     this.write(site, slot, held);
     this.replicate(site, slot, held, event);
-    site.receipts.push(() => this.acknowledge(message, dot, event, minted.record, token));
+    const before = minted.dot.alone ? this.ownBefore(local?.history, held.history, dot) : NOTHING_SEEN;
+    site.receipts.push(() => this.acknowledge(message, minted.dot, event, before, minted.record, token));
   }
 
   /** A dot needs no commit before it travels; some of the messages are lost. */
@@ -434,11 +435,21 @@ export class VersionWorld {
     }
   }
 
+  /** What the receipt of a dot that is alone covers as well: all of its writer's before it, which must be replaced. */
+  private ownBefore(local: History | undefined, now: History, dot: Dot): Seen {
+    const own = this.oracle.eventsBy(local ?? new Set(), text({ ...dot, counter: 0 }).slice(0, -1));
+    const visible = new Set(this.oracle.visibleEvents(now));
+    for (const event of own) if (visible.has(event)) throw new Violation('A dot that is alone has a sibling beside it');
+    this.count('alone');
+    return { events: own, attempts: new Set() };
+  }
+
   /** After the commit, and only if it answers the client's present attempt. */
   private acknowledge(
     { put, attempt, earlier }: AttemptMessage,
-    dot: Dot,
+    dot: MintedDot,
     event: number,
+    before: Seen,
     record: Uint8Array,
     token: { context: CausalContext; highestTimestamp: Timestamp },
   ): void {
@@ -449,11 +460,17 @@ export class VersionWorld {
     this.count('receipt');
     const object = decodeRecord(record);
     const timestamp = laterOf(token.highestTimestamp, highestTimestamp(object));
-    const seen = union(put.seen, { events: new Set([event]), attempts: new Set(earlier.map(text)) });
+    const own = { events: new Set([event]), attempts: new Set(earlier.map(text)) };
+    const seen = union(union(put.seen, own), before);
     this.give(put.client, put.key, this.receipt(token.context, dot, earlier, object.context), timestamp, seen);
   }
 
-  private receipt(token: CausalContext, dot: Dot, earlier: readonly Attempt[], whole: CausalContext): CausalContext {
+  private receipt(
+    token: CausalContext,
+    dot: MintedDot,
+    earlier: readonly Attempt[],
+    whole: CausalContext,
+  ): CausalContext {
     switch (this.bug) {
       case "the receipt is the whole object's context":
         return whole;

@@ -20,6 +20,7 @@ const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
 const bytes = fc.uint8Array({ maxLength: 40 });
 const counter = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
 const eventId = fc.record({ high: u32, low: u32, counter });
+const mintedDot = fc.record({ high: u32, low: u32, counter, alone: fc.boolean() });
 const timestamp = fc.record({
   ms: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
   logical: fc.integer({ min: 0, max: 0xffff }),
@@ -67,13 +68,13 @@ const vnodeRequest: fc.Arbitrary<VnodeRequest> = fc.oneof(
 );
 
 const vnodeAnswer: fc.Arbitrary<VnodeAnswer> = fc.oneof(
-  fc.record({ type: fc.constant('minted' as const), record: bytes, tag: milliseconds, dot: eventId, timestamp }),
+  fc.record({ type: fc.constant('minted' as const), record: bytes, tag: milliseconds, dot: mintedDot, timestamp }),
   fc.record({ type: fc.constant('wrote' as const), durable: fc.boolean() }),
   fc.record({
     type: fc.constant('repeated' as const),
     record: bytes,
     tag: milliseconds,
-    dot: eventId,
+    dot: mintedDot,
     timestamp,
   }),
   fc.record({
@@ -148,7 +149,7 @@ const ack = fc.record({ node: fc.integer({ min: 0, max: 0x7fff }), durable: fc.b
 const coordinatorAnswer: fc.Arbitrary<CoordinatorAnswer> = fc.oneof(
   fc.record({
     type: fc.constant('put-done' as const),
-    dot: eventId,
+    dot: mintedDot,
     timestamp,
     acks: fc.array(ack, { maxLength: 32 }),
   }),

@@ -8,7 +8,7 @@ import { merge } from '../../../src/objects/merge.js';
 import { mint, receiptContext } from '../../../src/objects/mint.js';
 import { highestTimestamp, lastWrite, visibleSiblings } from '../../../src/objects/resolution.js';
 import { test } from '../../support/test.js';
-import { at, context, dotsOf, event, sibling, write } from '../../support/versions.js';
+import { at, context, DOT, dotsOf, event, sibling, write } from '../../support/versions.js';
 
 test('writes without a token stand beside each other; a token replaces exactly what it saw', async () => {
   const first = mint(undefined, write(event(1, 1)));
@@ -48,12 +48,29 @@ test('a sibling that only one has is dropped if the other has seen it, even wher
 
 test('a receipt covers the token and exactly the new dot, so that unseen siblings survive the next put', async () => {
   const unseen = mint(undefined, write(event(1, 1))).object;
-  const mine = mint(unseen, write(event(1, 2))).object;
-  const receipt = receiptContext(EMPTY_CONTEXT, event(1, 2), []);
+  const { object: mine, dot } = mint(unseen, write(event(1, 2)));
+  assert.equal(dot.alone, false, 'a sibling that the client did not see is there');
+  const receipt = receiptContext(EMPTY_CONTEXT, dot, []);
   assert.deepEqual(dotsBeyondOf(receipt), [event(1, 2)]);
   assert.deepEqual(receipt.vv, []);
   const next = mint(mine, write(event(1, 3), { token: receipt })).object;
   assert.deepEqual(dotsOf(next), ['1:1', '1:3']);
+});
+
+test('a receipt stands for all that its writer minted before, if it is alone: tokens do not grow', async () => {
+  let object = mint(undefined, write(event(1, 1))).object;
+  let receipt = EMPTY_CONTEXT;
+  for (let counter = 2; counter < 50; counter++) {
+    const minted = mint(object, write(event(1, counter), { token: counter === 2 ? object.context : receipt }));
+    assert.equal(minted.dot.alone, true);
+    object = minted.object;
+    receipt = receiptContext(receipt, minted.dot, []);
+    assert.deepEqual(receipt, context([event(1, counter)]));
+  }
+  // Beside another's sibling it stands for itself only.
+  const beside = mint(object, write(event(2, 1)));
+  assert.equal(beside.dot.alone, false);
+  assert.deepEqual(receiptContext(receipt, beside.dot, []).extra, [DOT, 0x8000_0002, 0xffff_ff02, 1]);
 });
 
 test('a retry voids its earlier attempts, minted before or after it', async () => {
@@ -65,7 +82,9 @@ test('a retry voids its earlier attempts, minted before or after it', async () =
   assert.deepEqual(dotsOf(merge(onB, onA)), ['2:1']);
   assert.deepEqual(dotsOf(mint(onA, { ...retry, dot: event(1, 2) }).object), ['1:2']);
   assert.equal(outcomeOf(onB, event(9, 1), undefined), 'voided');
-  assert.deepEqual(attemptsOf(receiptContext(EMPTY_CONTEXT, event(2, 1), [event(9, 1)])), [event(9, 1)]);
+  assert.deepEqual(attemptsOf(receiptContext(EMPTY_CONTEXT, { ...event(2, 1), alone: false }, [event(9, 1)])), [
+    event(9, 1),
+  ]);
 });
 
 test('a repeated attempt is answered by what has become of it', async () => {
