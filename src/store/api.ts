@@ -294,6 +294,10 @@ export interface Bucket<V> {
   scan(options?: ScanOptions): Scan<V>;
 }
 
+/**
+ * As far as this thread of the application knows: 'suspect' is a node that is up, but has not been seen to run for some
+ * time (it stands still, or a split lies between), as told by this method's own looks and those before it.
+ */
 export type NodeState = 'up' | 'suspect' | 'down' | 'joining' | 'leaving';
 
 export interface NodeStatus {
@@ -345,6 +349,20 @@ export interface Admin {
   start(node: string, options?: CallOptions): Promise<void>;
   /** Ends a node's thread at its next turn: no flush, no clean-stop marker. It stays down until `start`. */
   crash(node: string, options?: CallOptions): Promise<void>;
+  /**
+   * Lets a node's thread stand still for `ms` (1 to 3,600,000), as a long garbage collection or a stalled disk would:
+   * to see what a store does then. Resolves once it stands still. A stop or crash ends the pause.
+   */
+  pause(node: string, ms: number, options?: CallOptions): Promise<void>;
+  /**
+   * Cuts these nodes off from the rest, which are the other nodes and the application, as a split of the network would;
+   * among themselves they stay connected. What is under way across is lost; requests across see silence, and failures
+   * once the connection counts as broken, after half a second. Resolves once nothing passes. Adds to earlier splits.
+   * @param nodes - at least one, and not all
+   */
+  split(nodes: readonly string[], options?: CallOptions): Promise<void>;
+  /** Ends all splits. Resolves once every node that is not paused is connected again. */
+  heal(options?: CallOptions): Promise<void>;
 }
 
 export interface Store extends AsyncDisposable {
@@ -367,6 +385,10 @@ export interface Store extends AsyncDisposable {
   ring(): PartitionStatus[];
   stats(): Promise<StoreStats>;
   readonly admin: Admin;
-  /** Stops every node cleanly. Calls in flight are finished first; new ones are refused as CLOSED. */
+  /**
+   * Stops every node cleanly. Calls in flight are finished first, by their deadlines at the latest; new ones are refused
+   * as CLOSED. A node then has 30 s to end, and is ended by force in 5 s more.
+   * @throws {TimeoutError} A node could not be ended: it is stuck in a commit, or in other native code.
+   */
   close(): Promise<void>;
 }

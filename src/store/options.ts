@@ -151,6 +151,12 @@ export function checkTimeout(timeoutMs: number | undefined): number | undefined 
   return timeoutMs;
 }
 
+/** How long a pause lasts. @throws {InvalidArgumentError} It is no number of milliseconds from 1 to an hour. */
+export function checkPause(ms: number): number {
+  if (typeof ms === 'number' && ms >= 1 && ms <= MAX_TIMEOUT_MS) return ms;
+  throw new InvalidArgumentError(`a pause lasts from 1 to 3,600,000 milliseconds, not ${show(ms)}`);
+}
+
 /** A lifetime in milliseconds; 0 for none. @throws {InvalidArgumentError} */
 export function checkTtl(ttlMs: number | undefined): number {
   if (ttlMs === undefined) return 0;

@@ -3,6 +3,7 @@
  * What else it does is what every thread's does that uses it: see `ApplicationStore`.
  */
 import { InvalidArgumentError, StorageFailedError, StorageFullError } from '../base/errors.js';
+import { FailureDetector } from '../membership/failure-detector.js';
 import type { NodeControl, NodeStart } from '../messages/node-control.js';
 import type { Ring } from '../ring/ring.js';
 import { type GroupEvent, ThreadGroup, ThreadStartError } from '../runtime/threads/thread-group.js';
@@ -12,7 +13,7 @@ import { BOOT } from './boot-id.js';
 import { closed } from './bucket-home.js';
 import type { Client } from './client.js';
 import { unlessStuck, within } from './deadline.js';
-import { type CheckedOptions, MAX_SIBLINGS, show } from './options.js';
+import { type CheckedOptions, checkPause, MAX_SIBLINGS, show } from './options.js';
 
 /** Operations that one coordinator has under way at a time. */
 const MAX_OPERATIONS = 10_000;
@@ -48,15 +49,22 @@ export class EmbeddedStore extends ApplicationStore {
     stop: (node, options = {}) => within(options, `the stop of node ${show(node)}`, () => this.stopNode(node)),
     start: (node, options = {}) => within(options, `the start of node ${show(node)}`, () => this.startNode(node)),
     crash: (node, options = {}) => within(options, `the crash of node ${show(node)}`, () => this.crashNode(node)),
+    pause: (node, ms, options = {}) =>
+      within(options, `the pause of node ${show(node)}`, () => this.pauseNode(node, ms)),
+    split: (nodes, options = {}) => within(options, `the split of nodes ${show(nodes)}`, () => this.splitNodes(nodes)),
+    heal: (options = {}) => within(options, 'the healing of splits', () => this.heal()),
   };
   private readonly parts: StoreParts;
   private readonly group: ThreadGroup;
+  /** For `nodes()`. */
+  private readonly health: FailureDetector;
   private readonly lastErrors = new Map<number, string>();
 
   private constructor(parts: StoreParts, group: ThreadGroup, client: Client) {
     super({ ...parts, host: group.host, client });
     this.parts = parts;
     this.group = group;
+    this.health = new FailureDetector(parts.ring.members.length);
   }
 
   /** Starts every node. @throws what the first node that could not be started met; the others are stopped again. */
@@ -145,8 +153,30 @@ export class EmbeddedStore extends ApplicationStore {
     await this.group.crash(this.indexOf(name));
   }
 
-  private indexOf(name: string): number {
+  private async pauseNode(name: string, ms: number): Promise<void> {
+    await this.group.pause(this.indexOf(name), checkPause(ms));
+  }
+
+  private async splitNodes(names: readonly string[]): Promise<void> {
+    if (!Array.isArray(names)) throw new InvalidArgumentError(`a split takes a list of nodes, not ${show(names)}`);
+    const side = new Set(names.map((name: string) => this.indexOf(name)));
+    if (side.size === 0 || side.size === this.parts.ring.members.length) {
+      throw new InvalidArgumentError(`a split cuts some nodes off from others, not ${show(names)}`);
+    }
+    await this.group.split([...side]);
+  }
+
+  private async heal(): Promise<void> {
+    this.refuseIfClosed();
+    await this.group.heal();
+  }
+
+  private refuseIfClosed(): void {
     if (this.closing !== undefined) throw closed();
+  }
+
+  private indexOf(name: string): number {
+    this.refuseIfClosed();
     const node = this.parts.ring.members.findIndex((member) => member.name === name);
     if (node !== -1) return node;
     const names = this.parts.ring.members.map((member) => member.name).join(', ');
@@ -154,7 +184,10 @@ export class EmbeddedStore extends ApplicationStore {
   }
 
   protected stateOf(node: number): NodeState {
-    return this.group.state(node) === 'up' ? 'up' : 'down';
+    if (this.group.state(node) !== 'up') return 'down';
+    const now = performance.now();
+    this.health.observe(node, this.group.host.pulse(node), now);
+    return this.health.state(node, now);
   }
 
   private onEvent(event: GroupEvent): void {
@@ -162,6 +195,8 @@ export class EmbeddedStore extends ApplicationStore {
       this.client.setUp(event.thread, event.state === 'up');
       if (event.state === 'given-up') {
         this.tell(event.thread, `died again and again and is left down: ${event.error?.message}; start it by hand`);
+      } else if (event.state === 'stuck') {
+        this.tell(event.thread, 'was to end and does not: it is stuck in a commit or other native code');
       } else if (event.state === 'waiting') {
         this.tell(event.thread, `died and is restarted: ${event.error?.message}`);
       }
