@@ -39,6 +39,12 @@ export interface NodeParts {
   readonly preferenceLists: readonly PreferenceList[];
   readonly objects: Storage;
   readonly system: Storage;
+  readonly hints: Storage;
+  /** True at the node's first start. */
+  readonly isNew: boolean;
+  /** A flush makes simulated disks durable, whatever their commits do. */
+  readonly canBeDurable: true;
+  readonly maxHintBytes: number;
   readonly random: Random;
   readonly counters: NodeCounters;
   readonly maxOperations: number;
@@ -56,6 +62,7 @@ export interface Planted {
   readonly nodes?: (node: number) => Tap;
   /** Taps a storage before the actors get it. */
   readonly objects?: (inner: Storage) => Storage;
+  readonly hints?: (inner: Storage) => Storage;
   readonly client?: (context: ActorContext) => ActorContext;
   readonly receiptToken?: (parts: ReceiptParts, history: History) => string;
 }
@@ -74,6 +81,8 @@ export interface SimulatedClusterOptions {
   readonly clients?: number;
   readonly sync?: 'full' | 'none';
   readonly timeoutMs?: number;
+  /** What a node keeps for others, in bytes of keys and records (default 64 MiB). */
+  readonly maxHintBytes?: number;
   readonly planted?: Planted;
   /** Told in words of everything that strikes or is done, for stories. */
   readonly say?: (time: number, what: string) => void;
@@ -105,6 +114,8 @@ export class SimulatedCluster {
   private readonly keptDown = new Set<number>();
   /** Nodes that are to crash at a point that they may not have come to yet. */
   private readonly doomed = new Set<number>();
+  /** Nodes that were started before. */
+  private readonly started = new Set<number>();
 
   constructor(options: SimulatedClusterOptions) {
     const { seed, nodes = 5, n = 3, partitions = 16, clients = 3 } = options;
@@ -371,12 +382,19 @@ export class SimulatedCluster {
     return this.simulator.disk(node, 'objects', { sync: this.sync });
   }
 
+  private hintDiskOf(node: number): SimulatedDisk {
+    return this.simulator.disk(node, 'hints', { sync: 'full' });
+  }
+
   // ── Nodes and clients ──────────────────────────────────────────────────────────────────────────────────────────
 
   private setupNode(node: number, host: ActorHost): void {
     const { spawn, planted } = this.options;
     const objects = this.diskOf(node).open();
     const system = this.simulator.disk(node, 'system', { sync: 'full' }).open();
+    const hints = this.hintDiskOf(node).open();
+    const isNew = !this.started.has(node);
+    this.started.add(node);
     let tappedHost: ActorHost = new TappedHost(host, new MintTap(this.history));
     if (planted?.nodes !== undefined) tappedHost = new TappedHost(tappedHost, planted.nodes(node));
     try {
@@ -385,6 +403,10 @@ export class SimulatedCluster {
         preferenceLists: this.ring.preferenceLists,
         objects: planted?.objects?.(objects) ?? objects,
         system,
+        hints: planted?.hints?.(hints) ?? hints,
+        isNew,
+        canBeDurable: true,
+        maxHintBytes: this.options.maxHintBytes ?? 64 * 2 ** 20,
         random: this.random.fork(),
         counters: this.counters[node]!,
         maxOperations: 1_000,

@@ -28,6 +28,8 @@ export interface StoreParts {
   readonly ring: Ring;
   /** By node: its directory, or null for memory only. */
   readonly paths: readonly (string | null)[];
+  /** True if this opening has created the store. */
+  readonly isNew: boolean;
   /** Called last, when every node is down: gives the data directory back. */
   readonly release: () => Promise<void> | void;
   readonly workers?: WorkerOptions;
@@ -52,11 +54,16 @@ export class EmbeddedStore extends ApplicationStore {
   private readonly parts: StoreParts;
   private readonly group: ThreadGroup;
   private readonly lastErrors = new Map<number, string>();
+  /** Nodes that were started before. */
+  private readonly launched = new Set<number>();
+  /** By node, kept by its thread: how many hints it holds. */
+  private readonly gauges: readonly Int32Array<SharedArrayBuffer>[];
 
   private constructor(parts: StoreParts, group: ThreadGroup, client: Client) {
     super({ ...parts, host: group.host, client });
     this.parts = parts;
     this.group = group;
+    this.gauges = parts.ring.members.map(() => new Int32Array(new SharedArrayBuffer(4)));
   }
 
   /** Starts every node. @throws what the first node that could not be started met; the others are stopped again. */
@@ -116,11 +123,15 @@ export class EmbeddedStore extends ApplicationStore {
       path: paths[node]!,
       sync: options.sync,
       boot: this.parts.workers?.boot ?? BOOT,
+      isNew: this.parts.isNew && !this.launched.has(node),
+      gauges: this.gauges[node]!.buffer,
+      maxHintBytes: options.maxHintBytes,
       preferenceLists: ring.preferenceLists,
       maxOperations: MAX_OPERATIONS,
       maxSiblings: MAX_SIBLINGS,
       maxObjectBytes: OBJECT_VALUES * options.maxValueBytes + OBJECT_OVERHEAD_BYTES,
     };
+    this.launched.add(node);
     return this.group.start(node, start).catch((error: unknown) => {
       if (!(error instanceof ThreadStartError)) throw error;
       if (this.closing !== undefined) throw closed();
@@ -155,6 +166,10 @@ export class EmbeddedStore extends ApplicationStore {
 
   protected stateOf(node: number): NodeState {
     return this.group.state(node) === 'up' ? 'up' : 'down';
+  }
+
+  protected hintsOn(node: number): number {
+    return Atomics.load(this.gauges[node]!, 0);
   }
 
   private onEvent(event: GroupEvent): void {
