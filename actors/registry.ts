@@ -1,14 +1,20 @@
 /** The actors of a node, by slot: what a worker thread hosts, and what the simulator hosts. */
 import { WriteGate } from '../src/admission/write-gate.js';
 import { StorageFullError } from '../src/base/errors.js';
-import { COORDINATOR_SLOT, vnodeSlot } from '../src/messages/addresses.js';
+import { COORDINATOR_SLOT, HINT_DELIVERER_SLOT, HINT_KEEPER_SLOT, vnodeSlot } from '../src/messages/addresses.js';
 import { coordinatorConversation } from '../src/messages/coordinator-messages.js';
+import { hintDeliveryConversation } from '../src/messages/hint-delivery-messages.js';
+import { hintConversation } from '../src/messages/hint-messages.js';
 import { vnodeConversation } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
 import type { PreferenceList } from '../src/ring/preference-list.js';
 import type { ActorHost } from '../src/runtime/actor.js';
 import type { Storage } from '../src/storage/storage.js';
+import { Arrears } from './arrears.js';
 import { Coordinator } from './coordinator.js';
+import { HintDeliverer } from './hint-deliverer.js';
+import { HintKeeper } from './hint-keeper.js';
+import type { HintStore } from './hint-store.js';
 import type { NodeIdentity } from './node-identity.js';
 import { Vnode } from './vnode.js';
 
@@ -20,35 +26,43 @@ export interface NodeEnvironment {
   readonly preferenceLists: readonly PreferenceList[];
   readonly objects: Storage;
   readonly system: Storage;
+  readonly hints: HintStore;
   readonly identity: NodeIdentity;
+  /** True if a flush, or each commit, makes objects durable. */
+  readonly canBeDurable: boolean;
+  /** True for the first start of the node in its store's life: nobody can have stood in for it. */
+  readonly isNew: boolean;
   readonly counters: NodeCounters;
   readonly maxOperations: number;
   readonly maxSiblings: number;
   readonly maxObjectBytes: number;
 }
 
-/** Puts the node's actors onto `host`: its coordinator, and a vnode for each partition of which it is a primary. */
+/**
+ * Puts the node's actors onto `host`: its coordinator, hint keeper and hint deliverer, and a vnode for each partition of
+ * which it is a primary.
+ */
 export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
-  const { node, preferenceLists, objects, identity, counters, maxOperations, maxSiblings, maxObjectBytes } =
-    environment;
+  const { node, preferenceLists, objects, hints, maxOperations } = environment;
   host.addCommitter(environment.system);
   const gate = new WriteGate();
   host.addCommitter(objects, (failure) => {
     if (failure === undefined) gate.commitEnded(undefined);
     else gate.commitEnded(failure.cause instanceof StorageFullError ? 'full' : 'failed');
   });
+  host.addCommitter(hints.storage, (failure) => hints.commitEnded(failure));
+  const arrears = new Arrears({ hintsMayWait: !environment.isNew });
   preferenceLists.forEach(({ primaries }, partition) => {
     if (!primaries.includes(node)) return;
     host.spawn(
       vnodeSlot(partition),
       vnodeConversation,
-      (context) => new Vnode({ partition, objects, identity, counters, gate, maxSiblings, maxObjectBytes }, context),
+      (context) => new Vnode({ ...environment, partition, gate, arrears }, context),
     );
   });
-  host.spawn(
-    COORDINATOR_SLOT,
-    coordinatorConversation,
-    () => new Coordinator({ node, preferenceLists, maxOperations, counters }),
-    { mailbox: maxOperations },
-  );
+  host.spawn(COORDINATOR_SLOT, coordinatorConversation, () => new Coordinator(environment), { mailbox: maxOperations });
+  host.spawn(HINT_KEEPER_SLOT, hintConversation, (context) => new HintKeeper(environment, context), {
+    mailbox: maxOperations,
+  });
+  host.spawn(HINT_DELIVERER_SLOT, hintDeliveryConversation, () => new HintDeliverer({ ...environment, arrears }));
 }

@@ -6,6 +6,7 @@
  */
 import type { WriteGate } from '../src/admission/write-gate.js';
 import { CorruptRecordError, UnknownRecordVersionError } from '../src/codec/errors.js';
+import { partitionOf } from '../src/codec/key.js';
 import {
   decodeRecord,
   decodeSoundContext,
@@ -16,12 +17,14 @@ import {
   sameDigest,
 } from '../src/codec/record.js';
 import type { ObjectPut } from '../src/messages/object-request.js';
-import type { ListedEntry, VnodeAnswer, VnodeRequest } from '../src/messages/vnode-messages.js';
+import type { ListedEntry, TaggedEntry, VnodeAnswer, VnodeRequest } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
 import { merge, replaces } from '../src/objects/merge.js';
 import type { StoredObject } from '../src/objects/stored-object.js';
 import type { Actor, ActorContext, Incoming, Release } from '../src/runtime/actor.js';
 import type { RangeOptions, Storage } from '../src/storage/storage.js';
+import type { Arrears } from './arrears.js';
+import { readFence } from './fence.js';
 import { drawWriterId, Minter, type MinterOptions, type Writer } from './minter.js';
 import type { NodeIdentity } from './node-identity.js';
 
@@ -30,8 +33,13 @@ export interface VnodeOptions extends MinterOptions {
   readonly partition: number;
   readonly objects: Storage;
   readonly identity: NodeIdentity;
+  /** Where its fence is kept. */
+  readonly system: Storage;
   /** Of the node: shut while its commits fail. */
   readonly gate: WriteGate;
+  /** True if a flush, or each commit, makes objects durable. */
+  readonly canBeDurable: boolean;
+  readonly arrears: Arrears;
 }
 
 /** Records that a listing takes from the storage: before it knows how large they are, and at a time. */
@@ -55,8 +63,13 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   private readonly gate: WriteGate;
   private readonly minter: Minter;
   private readonly writer: Writer;
-  /** Sent with every object that is read here. No tombstone was ever reaped: the first tag. */
-  private readonly tag = 0;
+  /** Hints are deleted upon our answer: it is released as late as can be. */
+  private readonly lasting: Release;
+  private readonly arrears: Arrears;
+  /** Sent with every object that is read here. */
+  private readonly tag: number;
+  /** What comes with a lower tag is refused. */
+  private readonly floor: number;
 
   constructor(options: VnodeOptions, context: ActorContext) {
     this.partition = options.partition;
@@ -64,6 +77,13 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.identity = options.identity;
     this.counters = options.counters;
     this.gate = options.gate;
+    this.lasting = options.canBeDurable ? 'durable' : 'stored';
+    this.arrears = options.arrears;
+    // While this actor's predecessor was down, others may have stood in for it.
+    if (context.incarnation > 1) this.arrears.wasAway();
+    const { tag, floor } = readFence(options.system, options.partition);
+    this.tag = tag;
+    this.floor = floor;
     this.minter = new Minter(options, context);
     const marker = options.identity.take(options.partition);
     if (marker === undefined) this.counters.newIdentities++;
@@ -76,7 +96,10 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
         this.mint(message.put, message.durable, incoming, context);
         return;
       case 'write':
-        this.write(message.key, message.record, message.durable, incoming, context);
+        this.write(message, incoming, context);
+        return;
+      case 'hand-off':
+        this.handOff(message.entries, incoming, context);
         return;
       case 'read':
         this.read(message.key, message.digestOnly, incoming, context);
@@ -132,13 +155,15 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   }
 
   private write(
-    key: Uint8Array,
-    record: Uint8Array,
-    durable: boolean,
+    { key, record, durable, tag }: VnodeRequest & { type: 'write' },
     incoming: Incoming<VnodeAnswer>,
     context: ActorContext,
   ): void {
     this.counters.replicated++;
+    if (tag < this.floor) {
+      context.reply(incoming, { type: 'stale-fence' });
+      return;
+    }
     const stored = this.objects.get(key);
     // Equal digests are equal objects, if what stands under the digest is still what it was.
     if (stored !== undefined && sameDigest(stored, record) && isSoundRecord(stored)) {
@@ -146,37 +171,64 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       return;
     }
     if (this.isRefused(incoming, context)) return;
+    if (this.merge(key, stored, record, context)) this.replyWrote(durable, incoming, context);
+    else context.reply(incoming, { type: 'corrupt' });
+  }
+
+  /** Merges hints into the replica. What cannot be merged is left to its holder, and does not hold the others up. */
+  private handOff(entries: readonly TaggedEntry[], incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
+    if (this.isRefused(incoming, context)) return;
+    const stale: number[] = [];
+    const unmerged: number[] = [];
+    for (let place = 0; place < entries.length; place++) {
+      const { key, record, tag } = entries[place]!;
+      if (tag < this.floor) stale.push(place);
+      else if (partitionOf(key) !== this.partition || !isSoundRecord(record)) unmerged.push(place);
+      else if (this.merge(key, this.objects.get(key), record, context)) this.counters.hintsTaken++;
+      else unmerged.push(place);
+    }
+    context.reply(
+      incoming,
+      { type: 'took', durable: this.lasting === 'durable' || this.objects.commitIsDurable, stale, unmerged },
+      this.lasting,
+    );
+  }
+
+  /**
+   * Merges `record` into what is stored under `key`.
+   * @param stored - what that is, as the storage has lent it
+   * @returns false if that is of a newer format, and was left as it is
+   */
+  private merge(key: Uint8Array, stored: Uint8Array | undefined, record: Uint8Array, context: ActorContext): boolean {
+    const { minter, writer } = this;
     const theirs = decodeRecord(record);
-    this.minter.noteContext(theirs.context, this.writer, context);
-    this.minter.observeAll(theirs, context);
+    minter.noteContext(theirs.context, writer, context);
+    minter.observeAll(theirs, context);
     if (stored === undefined || isReplaced(stored, theirs)) {
       this.objects.put(key, record);
-      this.replyWrote(durable, incoming, context);
-      return;
+      return true;
     }
     const local = this.decode(stored);
-    if (local === 'newer') {
-      context.reply(incoming, { type: 'corrupt' });
-      return;
-    }
-    if (local === 'corrupt') this.minter.renew(this.writer, context);
+    if (local === 'newer') return false;
+    if (local === 'corrupt') minter.renew(writer, context);
     if (local === undefined || local === 'corrupt') this.objects.put(key, record);
     else {
       const merged = merge(local, theirs);
       if (merged === theirs) this.objects.put(key, record);
       else if (merged !== local) this.objects.put(key, encodeRecord(merged));
     }
-    this.replyWrote(durable, incoming, context);
+    return true;
   }
 
   private read(key: Uint8Array, digestOnly: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
     this.counters.reads++;
+    const { behind } = this.arrears;
     const record = this.objects.get(key);
-    if (record === undefined) context.reply(incoming, { type: 'nothing', behind: false });
+    if (record === undefined) context.reply(incoming, { type: 'nothing', behind });
     else if (!this.isSound(record)) context.reply(incoming, { type: 'corrupt' });
     else if (digestOnly) {
-      context.reply(incoming, { type: 'digest', high: digestHigh(record), low: digestLow(record), behind: false });
-    } else context.reply(incoming, { type: 'object', record: copyOf(record), tag: this.tag, behind: false });
+      context.reply(incoming, { type: 'digest', high: digestHigh(record), low: digestLow(record), behind });
+    } else context.reply(incoming, { type: 'object', record: copyOf(record), tag: this.tag, behind });
   }
 
   private list(message: VnodeRequest & { type: 'list' }, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {

@@ -8,6 +8,7 @@ import { newNodeCounters } from '../src/metrics/node-counters.js';
 import { runWorkerThread } from '../src/runtime/threads/worker-thread.js';
 import { checkInChild } from '../src/storage/check-in-child.js';
 import { type NodeStorage, openMemoryNodeStorage, openNodeStorage } from '../src/storage/node-storage.js';
+import { HintStore } from './hint-store.js';
 import { NodeIdentity } from './node-identity.js';
 import { spawnNode } from './registry.js';
 
@@ -17,14 +18,20 @@ await runWorkerThread<NodeStart>(async ({ host, thread, data, report }) => {
   const storage = data.path === null ? openMemoryNodeStorage() : await openStorage(data.path, data);
   for (const warning of storage.warnings) report('storage', new Error(warning));
   const { objects, system } = storage;
+  const { random } = host;
   const counters = newNodeCounters();
-  const identity = NodeIdentity.open({ system, objects, random: host.random });
+  const identity = NodeIdentity.open({ system, objects, random });
+  const { maxHintBytes: maxBytes, gauges } = data;
+  const hints = new HintStore({ storage: storage.hints, maxBytes, random, counters, gauge: new Int32Array(gauges) });
   spawnNode(host, {
     node: thread,
     preferenceLists: data.preferenceLists,
     objects,
     system,
+    hints,
     identity,
+    canBeDurable: objects.commitIsDurable,
+    isNew: data.isNew,
     counters,
     maxOperations: data.maxOperations,
     maxSiblings: data.maxSiblings,
@@ -33,6 +40,7 @@ await runWorkerThread<NodeStart>(async ({ host, thread, data, report }) => {
   const control: NodeControl = {
     counters: () => ({ ...counters }),
     storage: () => ({ ...objects.stats(), filesSetAside: storage.filesSetAside() }),
+    hints: () => hints.status(),
   };
   return {
     control,

@@ -1,10 +1,11 @@
 /**
- * Where the actors of a cluster live: node i on thread i, its coordinator, hint keeper and vnodes in fixed
- * slots there.
+ * Where the actors of a cluster live: node i on thread i, its coordinator, hint keeper, hint deliverer and vnodes
+ * in fixed slots there.
  * Clients live on the threads after the nodes'.
  */
 import { type ActorRef, refAt } from '../runtime/actor.js';
 import { type CoordinatorAnswer, type CoordinatorRequest, coordinatorConversation } from './coordinator-messages.js';
+import { type HoldingAnswer, type HoldingRequest, hintDeliveryConversation } from './hint-delivery-messages.js';
 import { type HintRequest, hintConversation } from './hint-messages.js';
 import { type VnodeAnswer, type VnodeRequest, vnodeConversation } from './vnode-messages.js';
 
@@ -25,6 +26,10 @@ export function coordinatorRef(node: number): ActorRef<CoordinatorRequest, Coord
 
 export function hintKeeperRef(node: number): ActorRef<HintRequest, VnodeAnswer> {
   return refAt(hintConversation, node, HINT_KEEPER_SLOT);
+}
+
+export function hintDelivererRef(node: number): ActorRef<HoldingRequest, HoldingAnswer> {
+  return refAt(hintDeliveryConversation, node, HINT_DELIVERER_SLOT);
 }
 
 export function vnodeRef(node: number, partition: number): ActorRef<VnodeRequest, VnodeAnswer> {

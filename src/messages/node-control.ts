@@ -1,4 +1,6 @@
 /** What the application's thread and a node's worker thread say to each other beside the data plane. */
+import type { Passes } from '../hinted-handoff/delivery.js';
+import type { Session } from '../hinted-handoff/hint-record.js';
 import type { NodeCounters } from '../metrics/node-counters.js';
 import type { PreferenceList } from '../ring/preference-list.js';
 import type { StorageStats } from '../storage/storage.js';
@@ -14,6 +16,12 @@ export interface NodeStart {
   readonly preferenceLists: readonly PreferenceList[];
   /** Operations that a coordinator has under way at a time. */
   readonly maxOperations: number;
+  /** Keys and records of hints that the node keeps for others at most. */
+  readonly maxHintBytes: number;
+  /** True for the first start of the node in its store's life. */
+  readonly isNew: boolean;
+  /** Where the node keeps its gauges for the application's thread: 4 bytes, the number of hints. */
+  readonly gauges: SharedArrayBuffer;
   readonly maxSiblings: number;
   readonly maxObjectBytes: number;
 }
@@ -23,8 +31,24 @@ export interface NodeStorageStats extends StorageStats {
   readonly filesSetAside: number;
 }
 
+/** What a node keeps for an owner that was out of reach, and how far its delivery has come. */
+export interface HintedOwner extends Passes {
+  readonly owner: number;
+  readonly count: number;
+  readonly bytes: number;
+  /** Wall-clock milliseconds: since when there have been hints for it without a pause. */
+  readonly sinceMs: number;
+}
+
+export interface HintStatus {
+  /** Another one after each start of the node: passes are counted within it. */
+  readonly session: Session;
+  readonly owners: readonly HintedOwner[];
+}
+
 /** What a node's thread serves. A type, not an interface: the control plane passes plain data only. */
 export interface NodeControl {
   counters(): NodeCounters;
   storage(): NodeStorageStats;
+  hints(): HintStatus;
 }

@@ -84,8 +84,16 @@ export type VnodeAnswer =
   | { readonly type: 'no-storage'; readonly full: boolean }
   /** To a write: its tag is below the receiver's floor. Nothing was stored: read the object again, and send that. */
   | { readonly type: 'stale-fence' }
-  /** `stale`: the places of entries that were refused as 'stale-fence' is; the others are stored. */
-  | { readonly type: 'took'; readonly durable: boolean; readonly stale: readonly number[] }
+  /**
+   * The entries are stored, but for those in these places. `stale`: refused as 'stale-fence' is. `unmerged`: unreadable
+   * for this replica, or what it has itself is, for being of a newer format.
+   */
+  | {
+      readonly type: 'took';
+      readonly durable: boolean;
+      readonly stale: readonly number[];
+      readonly unmerged: readonly number[];
+    }
   /** `behind`: the replica may lack writes that were acknowledged while it was down, or that it has lost. */
   | { readonly type: 'object'; readonly record: Uint8Array; readonly tag: number; readonly behind: boolean }
   | { readonly type: 'digest'; readonly high: number; readonly low: number; readonly behind: boolean }
@@ -210,7 +218,7 @@ const answer: MessageCodec<VnodeAnswer> = {
       case 'digest':
         return 10;
       case 'took':
-        return 6 + 4 * message.stale.length;
+        return 10 + 4 * (message.stale.length + message.unmerged.length);
       case 'listed': {
         let size = 10;
         for (const entry of message.entries) size += 8 + entry.key.length + entry.record.length;
@@ -264,8 +272,8 @@ const answer: MessageCodec<VnodeAnswer> = {
       case 'took':
         out.u8(TOOK);
         out.u8(message.durable ? 1 : 0);
-        out.u32(message.stale.length);
-        for (const place of message.stale) out.u32(place);
+        writePlaces(message.stale, out);
+        writePlaces(message.unmerged, out);
         return;
       case 'corrupt':
         out.u8(CORRUPT);
@@ -304,10 +312,7 @@ const answer: MessageCodec<VnodeAnswer> = {
         return { type: 'stale-fence' };
       case TOOK: {
         const durable = from.u8() === 1;
-        const count = from.u32();
-        const stale: number[] = [];
-        for (let i = 0; i < count; i++) stale.push(from.u32());
-        return { type: 'took', durable, stale };
+        return { type: 'took', durable, stale: readPlaces(from), unmerged: readPlaces(from) };
       }
       case CORRUPT:
         return { type: 'corrupt' };
@@ -321,6 +326,18 @@ const answer: MessageCodec<VnodeAnswer> = {
     }
   },
 };
+
+function writePlaces(places: readonly number[], out: FrameWriter): void {
+  out.u32(places.length);
+  for (const place of places) out.u32(place);
+}
+
+function readPlaces(from: FrameReader): number[] {
+  const count = from.u32();
+  const places: number[] = [];
+  for (let i = 0; i < count; i++) places.push(from.u32());
+  return places;
+}
 
 /** What `writeVersion` writes. */
 export const VERSION_BYTES = 17 + 12;

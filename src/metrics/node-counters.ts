@@ -32,6 +32,18 @@ export interface NodeCounters {
   identityAlarms: number;
   /** Timestamps further ahead of the clock than it follows. */
   clockRefusals: number;
+  /** Writes kept, and versions minted, here for an owner that was out of reach. */
+  hintsKept: number;
+  /** Hints refused because there was no room for them. */
+  hintsRefused: number;
+  /** Hints that their owners have taken, and that were deleted upon that. */
+  hintsDelivered: number;
+  /** Deliveries of a hint that its owner refused: by a tag below its floor, or a format that it does not know. */
+  hintsUndeliverable: number;
+  /** Hints found unreadable, and set aside. */
+  hintsSetAside: number;
+  /** Hints taken over from stand-ins. */
+  hintsTaken: number;
 }
 
 export function newNodeCounters(): NodeCounters {
@@ -53,5 +65,11 @@ export function newNodeCounters(): NodeCounters {
     newIdentities: 0,
     identityAlarms: 0,
     clockRefusals: 0,
+    hintsKept: 0,
+    hintsRefused: 0,
+    hintsDelivered: 0,
+    hintsUndeliverable: 0,
+    hintsSetAside: 0,
+    hintsTaken: 0,
   };
 }

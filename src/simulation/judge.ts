@@ -9,12 +9,15 @@ import { falseConflicts } from './checkers/false-conflicts.js';
 import { lostWrites } from './checkers/lost-writes.js';
 import { resurrections } from './checkers/resurrections.js';
 import { strictReadViolations } from './checkers/strict-reads.js';
+import { undelivered } from './checkers/undelivered-hints.js';
 import type { GetOperation, ReadSibling } from './history.js';
 import type { SimulatedCluster } from './simulated-cluster.js';
 
 /** Longer than a connection takes to time out twice over, so that nothing old is still under way. */
 const SETTLING_MS = 1_200;
 const REPAIR_MS = 100;
+/** By then every hint is delivered: the longest back-off, and a little more. */
+const DELIVERY_MS = 3_000;
 const STOPPING_MS = 5_000;
 const FINAL_READ_ATTEMPTS = 3;
 
@@ -43,6 +46,8 @@ export function judge(cluster: SimulatedCluster, keys: ReadonlySet<string>, dura
     cluster.runFor(durationMs);
     cluster.healEverything();
     cluster.runFor(SETTLING_MS);
+    cluster.simulator.runUntil(() => cluster.hints === 0, DELIVERY_MS);
+    verdict.hears('no hint is left', undelivered(cluster));
     const unread: string[] = [];
     const final = readAll(cluster, keys, unread);
     verdict.hears('after healing, every key can be read from all replicas', unread);

@@ -1,10 +1,14 @@
 /** Learns which dots were minted for which attempts, whether or not anything comes of them. */
 import { sameEvent } from '../clocks/event-id.js';
 import { decodeRecord } from '../codec/record.js';
+import { hintConversation } from '../messages/hint-messages.js';
 import { type VnodeAnswer, vnodeConversation } from '../messages/vnode-messages.js';
 import type { ActorContext, Conversation, Incoming } from '../runtime/actor.js';
 import type { History } from './history.js';
 import { type Tap, TappedContext } from './tapped-host.js';
+
+/** Vnodes, and those who stand in for them. */
+const MINTERS: ReadonlySet<string> = new Set([vnodeConversation.name, hintConversation.name]);
 
 export class MintTap implements Tap {
   private readonly history: History;
@@ -14,7 +18,7 @@ export class MintTap implements Tap {
   }
 
   context(conversation: Conversation<unknown, unknown>, _slot: number, inner: ActorContext): ActorContext {
-    return conversation.name === vnodeConversation.name ? new MintContext(inner, this.history) : inner;
+    return MINTERS.has(conversation.name) ? new MintContext(inner, this.history) : inner;
   }
 }
 

@@ -11,12 +11,14 @@
  */
 
 import { assert } from '../base/assert.js';
+import { equalBytes } from '../base/bytes.js';
 import { StorageFailedError, StorageFullError } from '../base/errors.js';
 import { type Random, SeededRandom } from '../base/random.js';
 import { coversDot } from '../clocks/causal-context.js';
 import { partitionOf } from '../codec/key.js';
 import { coordinatorRef, vnodeRef } from '../messages/addresses.js';
 import { type NodeCounters, newNodeCounters } from '../metrics/node-counters.js';
+import type { StoredObject } from '../objects/stored-object.js';
 import type { PreferenceList } from '../ring/preference-list.js';
 import { createRing, type Ring } from '../ring/ring.js';
 import type { ActorContext, ActorHost } from '../runtime/actor.js';
@@ -29,7 +31,7 @@ import type { Storage } from '../storage/storage.js';
 import type { ReceiptParts } from '../store/receipt.js';
 import { type GetOperation, History, type PutOperation } from './history.js';
 import { MintTap } from './mint-tap.js';
-import { Replica } from './replica.js';
+import { type HeldHint, heldHints, Replica } from './replica.js';
 import { type GetSettings, locate, type PutSettings, SimulatedClient } from './simulated-client.js';
 import { type Tap, TappedHost } from './tapped-host.js';
 
@@ -39,6 +41,12 @@ export interface NodeParts {
   readonly preferenceLists: readonly PreferenceList[];
   readonly objects: Storage;
   readonly system: Storage;
+  readonly hints: Storage;
+  /** True at the node's first start. */
+  readonly isNew: boolean;
+  /** A flush makes simulated disks durable, whatever their commits do. */
+  readonly canBeDurable: true;
+  readonly maxHintBytes: number;
   readonly random: Random;
   readonly counters: NodeCounters;
   readonly maxOperations: number;
@@ -56,6 +64,7 @@ export interface Planted {
   readonly nodes?: (node: number) => Tap;
   /** Taps a storage before the actors get it. */
   readonly objects?: (inner: Storage) => Storage;
+  readonly hints?: (inner: Storage) => Storage;
   readonly client?: (context: ActorContext) => ActorContext;
   readonly receiptToken?: (parts: ReceiptParts, history: History) => string;
 }
@@ -74,6 +83,8 @@ export interface SimulatedClusterOptions {
   readonly clients?: number;
   readonly sync?: 'full' | 'none';
   readonly timeoutMs?: number;
+  /** What a node keeps for others, in bytes of keys and records (default 64 MiB). */
+  readonly maxHintBytes?: number;
   readonly planted?: Planted;
   /** Told in words of everything that strikes or is done, for stories. */
   readonly say?: (time: number, what: string) => void;
@@ -105,6 +116,8 @@ export class SimulatedCluster {
   private readonly keptDown = new Set<number>();
   /** Nodes that are to crash at a point that they may not have come to yet. */
   private readonly doomed = new Set<number>();
+  /** Nodes that were started before. */
+  private readonly started = new Set<number>();
 
   constructor(options: SimulatedClusterOptions) {
     const { seed, nodes = 5, n = 3, partitions = 16, clients = 3 } = options;
@@ -178,6 +191,18 @@ export class SimulatedCluster {
   /** What lies on the disk of a node. */
   replica(name: string): Replica {
     return new Replica(this.disk(name), this.primaries.length);
+  }
+
+  /** What lies in the hint store of a node, for others. */
+  hintsOn(name: string): HeldHint[] {
+    return heldHints(this.hintDiskOf(this.nodeOf(name)));
+  }
+
+  /** How many hints lie anywhere. */
+  get hints(): number {
+    let count = 0;
+    for (const name of this.names) count += this.hintsOn(name).length;
+    return count;
   }
 
   // ── Faults ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -312,29 +337,38 @@ export class SimulatedCluster {
   slowDisk(name: string, latency: Latency): void {
     this.say(`the disk of ${name} is slow: ${latency.minMs} ms and more`);
     this.disk(name).setLatency(latency);
+    this.hintDiskOf(this.nodeOf(name)).setLatency(latency);
   }
 
   fullDisk(name: string): void {
     this.say(`the disk of ${name} is full`);
     this.disk(name).setCapacity(0);
+    this.hintDiskOf(this.nodeOf(name)).setCapacity(0);
+  }
+
+  fullHintDisk(name: string): void {
+    this.say(`the disk for hints of ${name} is full`);
+    this.hintDiskOf(this.nodeOf(name)).setCapacity(0);
   }
 
   failCommits(name: string, chance: number): void {
     this.say(`commits fail on ${name}, ${chance * 100} %`);
     this.disk(name).setFaults({ commitFailure: chance, flushFailure: chance });
+    this.hintDiskOf(this.nodeOf(name)).setFaults({ commitFailure: chance });
   }
 
   /** Lets the next commit of the node throw, having stored everything or nothing. */
-  failNextCommit(name: string, outcome: 'stored' | 'lost'): void {
-    this.say(`the next commit of ${name} fails (${outcome})`);
-    this.disk(name).failNextCommit(outcome);
+  failNextCommit(name: string, outcome: 'stored' | 'lost', of: 'objects' | 'hints' = 'objects'): void {
+    this.say(`the next commit of ${of} of ${name} fails (${outcome})`);
+    (of === 'objects' ? this.disk(name) : this.hintDiskOf(this.nodeOf(name))).failNextCommit(outcome);
   }
 
   healthyDisk(name: string): void {
     this.say(`the disk of ${name} is well`);
-    const disk = this.disk(name);
-    disk.heal();
-    disk.setLatency({ minMs: 0.1, meanExtraMs: 0.2 });
+    for (const disk of [this.disk(name), this.hintDiskOf(this.nodeOf(name))]) {
+      disk.heal();
+      disk.setLatency({ minMs: 0.1, meanExtraMs: 0.2 });
+    }
   }
 
   /** Ends every fault, and starts what is down. */
@@ -371,12 +405,19 @@ export class SimulatedCluster {
     return this.simulator.disk(node, 'objects', { sync: this.sync });
   }
 
+  private hintDiskOf(node: number): SimulatedDisk {
+    return this.simulator.disk(node, 'hints', { sync: 'full' });
+  }
+
   // ── Nodes and clients ──────────────────────────────────────────────────────────────────────────────────────────
 
   private setupNode(node: number, host: ActorHost): void {
     const { spawn, planted } = this.options;
     const objects = this.diskOf(node).open();
     const system = this.simulator.disk(node, 'system', { sync: 'full' }).open();
+    const hints = this.hintDiskOf(node).open();
+    const isNew = !this.started.has(node);
+    this.started.add(node);
     let tappedHost: ActorHost = new TappedHost(host, new MintTap(this.history));
     if (planted?.nodes !== undefined) tappedHost = new TappedHost(tappedHost, planted.nodes(node));
     try {
@@ -385,6 +426,10 @@ export class SimulatedCluster {
         preferenceLists: this.ring.preferenceLists,
         objects: planted?.objects?.(objects) ?? objects,
         system,
+        hints: planted?.hints?.(hints) ?? hints,
+        isNew,
+        canBeDurable: true,
+        maxHintBytes: this.options.maxHintBytes ?? 64 * 2 ** 20,
         random: this.random.fork(),
         counters: this.counters[node]!,
         maxOperations: 1_000,
@@ -453,11 +498,13 @@ export class SimulatedCluster {
     for (const put of held) if (!this.isHeld(put.key, put.end.dot)) this.history.destroyed.add(put.id);
   }
 
-  /** True if the disk of some primary holds the write, or an object that has seen it. */
+  /** True if the disk of some primary, or of one that stands in, holds the write, or an object that has seen it. */
   private isHeld(key: string, dot: { high: number; low: number; counter: number }): boolean {
-    return this.primariesOf(key).some((name) => {
-      const object = this.replica(name).object(key);
-      return object !== undefined && coversDot(object.context, dot);
-    });
+    const isHeldBy = (object: StoredObject | undefined) => object !== undefined && coversDot(object.context, dot);
+    if (this.primariesOf(key).some((name) => isHeldBy(this.replica(name).object(key)))) return true;
+    const located = locate(key, this.primaries.length);
+    return this.names.some((name) =>
+      this.hintsOn(name).some((hint) => equalBytes(hint.located, located) && isHeldBy(hint.object)),
+    );
   }
 }

@@ -1,6 +1,7 @@
 /**
- * The storages of one node: its objects, and a small one for what the node must never lose or find damaged: its
- * identity, hints, fences. The latter is always fully synced, whatever the objects' mode (semantics §4).
+ * The storages of one node: its objects; a small one for what the node must never lose or find damaged, its identity and
+ * fences; and the hints that it keeps for others. The latter two are always fully synced, whatever the objects' mode
+ * (semantics §4), and never set aside.
  *
  * How an objects file is opened:
  *
@@ -24,10 +25,12 @@ import { storageError } from './storage-errors.js';
 
 const OBJECTS_FILE = 'objects.mdb';
 const SYSTEM_FILE = 'system.mdb';
+const HINTS_FILE = 'hints.mdb';
 
 export interface NodeStorage {
   readonly objects: Storage;
   readonly system: Storage;
+  readonly hints: Storage;
   /**
    * True for a storage that was not there before. If only one of them is new, the other's file was lost, and the node
    * must not go on as who it was.
@@ -39,9 +42,9 @@ export interface NodeStorage {
   readonly warnings: readonly string[];
   /** How many damaged objects files lie beside the one in use, set aside at some time. */
   filesSetAside(): number;
-  /** Ends in order: makes durable what was committed, if that can be, and closes both, even if that fails. */
+  /** Ends in order: makes durable what was committed, if that can be, and closes all, even if that fails. */
   stop(): void;
-  /** Closes both, without a flush. Idempotent. */
+  /** Closes all, without a flush. Idempotent. */
   close(): void;
 }
 
@@ -57,7 +60,7 @@ export interface NodeStorageOptions {
    * @returns what is wrong with it, or undefined. @throws {StorageFailedError} Nobody knows.
    */
   readonly check: (path: string) => Promise<string | undefined>;
-  /** Index 0 is 1 while either is inside a transaction: see `LmdbOptions`. */
+  /** Index 0 is 1 while one of them is inside a transaction: see `LmdbOptions`. */
   readonly inTransaction?: Int32Array | undefined;
 }
 
@@ -72,6 +75,7 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
   const { sync, boot, mayStartEmpty, inTransaction } = options;
   const objectsPath = join(directory, OBJECTS_FILE);
   const systemPath = join(directory, SYSTEM_FILE);
+  const hintsPath = join(directory, HINTS_FILE);
   const warnings: string[] = [];
   let created: NodeStorage['created'];
   let system: Storage;
@@ -96,8 +100,13 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
   }
 
   let objects: Storage | undefined;
+  let hints: Storage | undefined;
   try {
     const last = readRunMark(system);
+    const hintsAreNew = !existsSync(hintsPath);
+    if (hintsAreNew && last !== undefined)
+      warnings.push(`has lost what it kept for other nodes: its hints file ${hintsPath} is missing`);
+    hints = openLmdbStorage({ path: hintsPath, sync: 'full', inTransaction });
     if (created.objects) {
       if (last !== undefined)
         warnings.push(`starts empty, under a new identity: its objects file ${objectsPath} is missing`);
@@ -114,14 +123,16 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
       startEmpty(error.message);
       objects = openLmdbStorage({ path: objectsPath, sync, inTransaction });
     }
-    if (created.objects || created.system || warnings.length > 0) syncDirectory(directory);
+    if (created.objects || created.system || hintsAreNew || warnings.length > 0) syncDirectory(directory);
   } catch (error) {
     objects?.close();
+    hints?.close();
     system.close();
     throw storageError(error, 'opened', directory);
   }
+  const storages = together(objects, system, hints, created);
   return {
-    ...both(objects, system, created),
+    ...storages,
     persistent: true,
     warnings,
     filesSetAside: () => filesSetAside(objectsPath).length,
@@ -131,8 +142,7 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
         // Last of all, and only now: everything that the mark speaks for is on disk.
         writeRunMark(system, { boot, sync, clean: true });
       } finally {
-        objects.close();
-        system.close();
+        storages.close();
       }
     },
   };
@@ -140,20 +150,23 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
 
 /** The storages of a node that keeps its data in memory. */
 export function openMemoryNodeStorage(): NodeStorage {
-  const storages = both(openMemoryStorage(), openMemoryStorage(), { objects: true, system: true });
+  const created = { objects: true, system: true };
+  const storages = together(openMemoryStorage(), openMemoryStorage(), openMemoryStorage(), created);
   return { ...storages, persistent: false, warnings: [], filesSetAside: () => 0, stop: storages.close };
 }
 
-function both(
+function together(
   objects: Storage,
   system: Storage,
+  hints: Storage,
   created: NodeStorage['created'],
-): Pick<NodeStorage, 'objects' | 'system' | 'created' | 'close'> {
+): Pick<NodeStorage, 'objects' | 'system' | 'hints' | 'created' | 'close'> {
   function close(): void {
     objects.close();
+    hints.close();
     system.close();
   }
-  return { objects, system, created, close };
+  return { objects, system, hints, created, close };
 }
 
 /** What is wrong with the file, or undefined. With `check`, it is looked through as a whole. */

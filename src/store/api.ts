@@ -47,6 +47,11 @@ export interface OpenOptions {
   readonly maxValueBytes?: number;
   /** Calls in flight of one handle before OVERLOADED. Default 10,000. */
   readonly maxInFlight?: number;
+  /**
+   * What each node keeps at most for others that are out of reach, in bytes of keys and records: 0 to 64 TiB. A node that
+   * is full of hints refuses more, and the next one stands in. Default 1 GiB.
+   */
+  readonly maxHintBytes?: number;
 }
 
 /** Turns values into bytes and back. */

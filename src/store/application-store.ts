@@ -83,6 +83,8 @@ export abstract class ApplicationStore implements Store {
 
   /** As far as this thread knows. */
   protected abstract stateOf(node: number): NodeState;
+  /** How many hints it holds for others. */
+  protected abstract hintsOn(node: number): number;
   /** The counters of the nodes that are up, by name. */
   protected abstract nodeStats(): Promise<StoreStats['nodes']>;
   /** What is left to do when nothing is under way on this thread any more. */
@@ -104,7 +106,7 @@ export abstract class ApplicationStore implements Store {
       zone,
       weight,
       partitions: cluster.owners.filter((owner) => owner === node).length,
-      hints: 0,
+      hints: this.hintsOn(node),
     }));
   }
 

@@ -48,7 +48,15 @@ export async function openWith(options: OpenOptions, workers: WorkerOptions): Pr
       const entry = manifest.nodes.find((node) => node.name === name)!;
       return directory.nodePath(entry);
     });
-    return await EmbeddedStore.start({ options: checked, ring, paths, release: () => directory.close(), workers });
+    const { isNew } = directory;
+    return await EmbeddedStore.start({
+      options: checked,
+      ring,
+      paths,
+      isNew,
+      release: () => directory.close(),
+      workers,
+    });
   } catch (error) {
     // If the nodes had started they were stopped, and gave the directory back themselves: this does nothing then.
     directory.close();
@@ -60,7 +68,7 @@ function openInMemory(options: CheckedOptions, workers: WorkerOptions): Promise<
   const { ring } = plan(options);
   checkQuorums(options, ring.n);
   const paths = ring.members.map(() => null);
-  return EmbeddedStore.start({ options, ring, paths, release: () => undefined, workers });
+  return EmbeddedStore.start({ options, ring, paths, isNew: true, release: () => undefined, workers });
 }
 
 /** What a new store is made of. */

@@ -30,6 +30,7 @@ export interface CheckedOptions {
   readonly timeoutMs: number;
   readonly maxValueBytes: number;
   readonly maxInFlight: number;
+  readonly maxHintBytes: number;
 }
 
 export const DEFAULT_NODES = 5;
@@ -41,6 +42,8 @@ const MAX_VALUE_BYTES = 64 * 2 ** 20;
 /** A put that would leave more siblings is refused. Riak refuses at 100, too. */
 export const MAX_SIBLINGS = 100;
 const MAX_TIMEOUT_MS = 3_600_000;
+const DEFAULT_HINT_BYTES = 2 ** 30;
+const MAX_HINT_BYTES = 2 ** 46;
 
 const OPEN_OPTIONS = new Set([
   'path',
@@ -56,6 +59,7 @@ const OPEN_OPTIONS = new Set([
   'timeoutMs',
   'maxValueBytes',
   'maxInFlight',
+  'maxHintBytes',
 ]);
 
 const NODE_OPTIONS = new Set(['name', 'path', 'zone', 'weight']);
@@ -79,6 +83,7 @@ export function checkOpenOptions(options: OpenOptions): CheckedOptions {
     timeoutMs: checkTimeout(options.timeoutMs) ?? 5_000,
     maxValueBytes: integer('maxValueBytes', options.maxValueBytes, 1, MAX_VALUE_BYTES) ?? 8 * 2 ** 20,
     maxInFlight: integer('maxInFlight', options.maxInFlight, 1, 65_536) ?? 10_000,
+    maxHintBytes: integer('maxHintBytes', options.maxHintBytes, 0, MAX_HINT_BYTES) ?? DEFAULT_HINT_BYTES,
   };
 }
 

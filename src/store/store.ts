@@ -29,6 +29,8 @@ export interface StoreParts {
   readonly ring: Ring;
   /** By node: its directory, or null for memory only. */
   readonly paths: readonly (string | null)[];
+  /** True if this opening has created the store. */
+  readonly isNew: boolean;
   /** Called last, when every node is down: gives the data directory back. */
   readonly release: () => Promise<void> | void;
   readonly workers?: WorkerOptions;
@@ -59,12 +61,17 @@ export class EmbeddedStore extends ApplicationStore {
   /** For `nodes()`. */
   private readonly health: FailureDetector;
   private readonly lastErrors = new Map<number, string>();
+  /** Nodes that were started before. */
+  private readonly launched = new Set<number>();
+  /** By node, kept by its thread: how many hints it holds. */
+  private readonly gauges: readonly Int32Array<SharedArrayBuffer>[];
 
   private constructor(parts: StoreParts, group: ThreadGroup, client: Client) {
     super({ ...parts, host: group.host, client });
     this.parts = parts;
     this.group = group;
     this.health = new FailureDetector(parts.ring.members.length);
+    this.gauges = parts.ring.members.map(() => new Int32Array(new SharedArrayBuffer(4)));
   }
 
   /** Starts every node. @throws what the first node that could not be started met; the others are stopped again. */
@@ -124,11 +131,15 @@ export class EmbeddedStore extends ApplicationStore {
       path: paths[node]!,
       sync: options.sync,
       boot: this.parts.workers?.boot ?? BOOT,
+      isNew: this.parts.isNew && !this.launched.has(node),
+      gauges: this.gauges[node]!.buffer,
+      maxHintBytes: options.maxHintBytes,
       preferenceLists: ring.preferenceLists,
       maxOperations: MAX_OPERATIONS,
       maxSiblings: MAX_SIBLINGS,
       maxObjectBytes: OBJECT_VALUES * options.maxValueBytes + OBJECT_OVERHEAD_BYTES,
     };
+    this.launched.add(node);
     return this.group.start(node, start).catch((error: unknown) => {
       if (!(error instanceof ThreadStartError)) throw error;
       if (this.closing !== undefined) throw closed();
@@ -187,7 +198,12 @@ export class EmbeddedStore extends ApplicationStore {
     if (this.group.state(node) !== 'up') return 'down';
     const now = performance.now();
     this.health.observe(node, this.group.host.pulse(node), now);
-    return this.health.state(node, now);
+    // Without a pulse it is about to end: 'down' is told once that is certain, and `start` would act.
+    return this.health.state(node, now) === 'up' ? 'up' : 'suspect';
+  }
+
+  protected hintsOn(node: number): number {
+    return Atomics.load(this.gauges[node]!, 0);
   }
 
   private onEvent(event: GroupEvent): void {

@@ -1,7 +1,8 @@
 /**
  * Promise 7: every request is answered exactly once, by its timeout plus slack; a put with a condition is tried only
- * once; and what failed definitely was never stored: no vnode minted it, no replica holds it.
+ * once; and what failed definitely was never stored: nobody minted it, no replica and no hint holds it.
  */
+import type { StoredObject } from '../../objects/stored-object.js';
 import { describePut, type GetOperation, type History, type PutOperation } from '../history.js';
 import type { SimulatedCluster } from '../simulated-cluster.js';
 
@@ -39,15 +40,18 @@ export function definiteFailuresStored(cluster: SimulatedCluster, keys: Iterable
       violations.push(`minted though it had failed definitely (${put.end.failure.why}): ${describePut(put)}`);
     }
   }
-  for (const key of keys) {
-    for (const name of cluster.primariesOf(key)) {
-      for (const { attempt } of cluster.replica(name).object(key)?.siblings ?? []) {
-        const put = history.putOf(attempt);
-        if (put !== undefined && refused.has(put)) {
-          violations.push(`stored on ${name} though it had failed definitely: ${describePut(put)}`);
-        }
+  const look = (object: StoredObject | undefined, where: string) => {
+    for (const { attempt } of object?.siblings ?? []) {
+      const put = history.putOf(attempt);
+      if (put !== undefined && refused.has(put)) {
+        violations.push(`stored ${where} though it had failed definitely: ${describePut(put)}`);
       }
     }
+  };
+  for (const key of keys) {
+    for (const name of cluster.primariesOf(key)) look(cluster.replica(name).object(key), `on ${name}`);
   }
+  for (const name of cluster.names)
+    for (const { object } of cluster.hintsOn(name)) look(object, `in a hint on ${name}`);
   return violations;
 }

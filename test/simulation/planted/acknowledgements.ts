@@ -167,7 +167,7 @@ export const ACKNOWLEDGEMENT_BUGS: readonly PlantedBug[] = [
     sync: 'full',
     kinds: ['split', 'crash of a node'],
     noticed: /^(not read|lost)/,
-    seeds: 20,
+    seeds: 80,
   },
   {
     name: 'digest mismatch ignored',

@@ -1,5 +1,6 @@
 /** The vnode alone: what it does when the clock jumps, and what a listing takes from its storage. */
 import assert from 'node:assert/strict';
+import { Arrears } from '../../../actors/arrears.js';
 import { NodeIdentity } from '../../../actors/node-identity.js';
 import { Vnode } from '../../../actors/vnode.js';
 import { WriteGate } from '../../../src/admission/write-gate.js';
@@ -19,10 +20,13 @@ const INCOMING: Incoming<VnodeAnswer> = {};
 const HOUR_MS = 3_600_000;
 
 function vnodeOn(objects: Storage, context: LoneContext): Vnode {
-  const identity = NodeIdentity.open({ system: openMemoryStorage(), objects, random: context.random });
-  const limits = { maxSiblings: 100, maxObjectBytes: 2 ** 30 };
+  const system = openMemoryStorage();
+  const identity = NodeIdentity.open({ system, objects, random: context.random });
+  const limits = { maxSiblings: 100, maxObjectBytes: 2 ** 30, canBeDurable: false };
+  const arrears = new Arrears({ hintsMayWait: false });
+  const gate = new WriteGate();
   return new Vnode(
-    { partition: 0, objects, identity, counters: newNodeCounters(), gate: new WriteGate(), ...limits },
+    { partition: 0, objects, system, identity, counters: newNodeCounters(), gate, arrears, ...limits },
     context,
   );
 }

@@ -7,6 +7,11 @@ import {
   type CoordinatorRequest,
   coordinatorConversation,
 } from '../../../src/messages/coordinator-messages.js';
+import {
+  type HoldingAnswer,
+  type HoldingRequest,
+  hintDeliveryConversation,
+} from '../../../src/messages/hint-delivery-messages.js';
 import { type HintRequest, hintConversation } from '../../../src/messages/hint-messages.js';
 import type { ObjectPut } from '../../../src/messages/object-request.js';
 import { type VnodeAnswer, type VnodeRequest, vnodeConversation } from '../../../src/messages/vnode-messages.js';
@@ -86,7 +91,12 @@ const vnodeAnswer: fc.Arbitrary<VnodeAnswer> = fc.oneof(
   fc.record({ type: fc.constant('digest' as const), high: u32, low: u32, behind: fc.boolean() }),
   fc.record({ type: fc.constant('nothing' as const), behind: fc.boolean() }),
   fc.constant({ type: 'stale-fence' as const }),
-  fc.record({ type: fc.constant('took' as const), durable: fc.boolean(), stale: fc.array(u32, { maxLength: 4 }) }),
+  fc.record({
+    type: fc.constant('took' as const),
+    durable: fc.boolean(),
+    stale: fc.array(u32, { maxLength: 4 }),
+    unmerged: fc.array(u32, { maxLength: 4 }),
+  }),
   fc.constant({ type: 'corrupt' as const }),
   fc.record({ type: fc.constant('listed' as const), entries, more: fc.boolean(), corrupt: u32 }),
 );
@@ -103,6 +113,20 @@ const hintRequest: fc.Arbitrary<HintRequest> = fc.oneof(
   }),
   fc.record({ type: fc.constant('read' as const), key: bytes, digestOnly: fc.boolean() }),
 );
+
+const holdingRequest: fc.Arbitrary<HoldingRequest> = fc.record({
+  type: fc.constant('what-for-me' as const),
+  from: u32,
+  holds: milliseconds,
+});
+
+const holdingAnswer: fc.Arbitrary<HoldingAnswer> = fc.record({
+  type: fc.constant('holding' as const),
+  count: milliseconds,
+  session: fc.record({ high: u32, low: u32 }),
+  begun: milliseconds,
+  clean: milliseconds,
+});
 
 const coordinatorRequest: fc.Arbitrary<CoordinatorRequest> = fc.oneof(
   fc.record({ type: fc.constant('put' as const), put: objectPut, w: u8, pw: u8, dw: u8, timeoutMs: milliseconds }),
@@ -193,6 +217,8 @@ function holds<M>(name: string, codec: MessageCodec<M>, messages: fc.Arbitrary<M
 holds('what a vnode is asked', vnodeConversation.request, vnodeRequest);
 holds('what a vnode answers', vnodeConversation.answer, vnodeAnswer);
 holds('what a hint keeper is asked', hintConversation.request, hintRequest);
+holds('what a hint deliverer is asked', hintDeliveryConversation.request, holdingRequest);
+holds('what a hint deliverer answers', hintDeliveryConversation.answer, holdingAnswer);
 holds('what a coordinator is asked', coordinatorConversation.request, coordinatorRequest);
 holds('what a coordinator answers', coordinatorConversation.answer, coordinatorAnswer);
 

@@ -336,7 +336,7 @@ test('a node that has died is stopped, started or closed while it waits for its 
   const state = () => store.nodes()[1]!.state;
   const die = async () => {
     await faults.strike(1, 'throw');
-    while (state() === 'up') await new Promise((resolve) => setImmediate(resolve));
+    while (state() !== 'down') await new Promise((resolve) => setImmediate(resolve));
   };
   try {
     await die();

@@ -1,0 +1,211 @@
+/**
+ * The hint deliverer: hands the hints that its node keeps to their owners, and finds out whether others keep hints for
+ * its own node. How a delivery goes, and when everything is known, is decided in `src/hinted-handoff`.
+ *
+ * Lives once per node. Hears `HoldingRequest`; asks the owners' vnodes, and the other nodes' hint deliverers.
+ * Source: Dynamo (SOSP 2007), §4.6 (hinted handoff).
+ */
+import { InFlight } from '../src/base/in-flight.js';
+import { Delivery, type HeldHint, MAX_BATCH_BYTES } from '../src/hinted-handoff/delivery.js';
+import { locatedKeyOf, partitionOfHint } from '../src/hinted-handoff/hint-key.js';
+import { Inquiry } from '../src/hinted-handoff/inquiry.js';
+import { hintDelivererRef, vnodeRef } from '../src/messages/addresses.js';
+import type { HoldingAnswer, HoldingRequest } from '../src/messages/hint-delivery-messages.js';
+import type { VnodeAnswer } from '../src/messages/vnode-messages.js';
+import type { NodeCounters } from '../src/metrics/node-counters.js';
+import type { PreferenceList } from '../src/ring/preference-list.js';
+import type { Actor, ActorContext, Failure, Incoming } from '../src/runtime/actor.js';
+import type { Arrears } from './arrears.js';
+import type { HintStore } from './hint-store.js';
+
+export interface HintDelivererOptions {
+  /** This node's index in the ring. */
+  readonly node: number;
+  readonly preferenceLists: readonly PreferenceList[];
+  readonly hints: HintStore;
+  readonly arrears: Arrears;
+  readonly counters: NodeCounters;
+}
+
+/** How often it looks for hints to deliver and nodes to ask, in milliseconds: while there are any, and else. */
+const TICK_MS = 20;
+const IDLE_TICK_MS = 250;
+const TICK = 'tick';
+/** Requests under way: a batch for each owner, to each of its recipients, and a question to each node. */
+const MAX_REQUESTS = 65_536;
+
+/** What was asked: an owner's vnode to take a batch, or a node what it holds. */
+type Asked =
+  | { readonly type: 'batch'; readonly owner: number; readonly delivery: Delivery }
+  | { readonly type: 'question'; readonly node: number; readonly question: number };
+
+export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, VnodeAnswer | HoldingAnswer> {
+  private readonly node: number;
+  private readonly preferenceLists: readonly PreferenceList[];
+  private readonly hints: HintStore;
+  private readonly arrears: Arrears;
+  private readonly counters: NodeCounters;
+  private readonly deliveries = new Map<number, Delivery>();
+  private readonly inquiry: Inquiry;
+  /** Of `arrears`: the one that the inquiry is about. */
+  private question: number;
+  private readonly asked = new InFlight<Asked>(MAX_REQUESTS);
+
+  constructor(options: HintDelivererOptions) {
+    this.node = options.node;
+    this.preferenceLists = options.preferenceLists;
+    this.hints = options.hints;
+    this.arrears = options.arrears;
+    this.counters = options.counters;
+    this.inquiry = new Inquiry(othersIn(options));
+    this.question = this.arrears.question;
+    if (!this.arrears.isOpen) this.inquiry.end();
+  }
+
+  start(context: ActorContext): void {
+    this.tick(context);
+  }
+
+  receive(message: HoldingRequest, incoming: Incoming<HoldingAnswer>, context: ActorContext): void {
+    const { from, holds } = message;
+    if (holds > 0) this.inquiry.onTold(from);
+    const { begun, clean } = this.hints.passesOf(from);
+    const count = this.hints.owners.get(from)?.count ?? 0;
+    context.reply(incoming, { type: 'holding', count, session: this.hints.session, begun, clean });
+    if (holds > 0) this.ask(context);
+    if (count === 0) return;
+    // Whoever asks is there.
+    this.deliveryTo(from).kick();
+    this.deliver(from, context);
+  }
+
+  answered(correlation: number, answer: VnodeAnswer | HoldingAnswer, _interim: boolean, context: ActorContext): void {
+    const asked = this.take(correlation);
+    if (asked === undefined) return;
+    if (asked.type === 'question') {
+      if (answer.type !== 'holding') throw new TypeError(`a hint deliverer was answered with '${answer.type}'`);
+      if (asked.question === this.question) this.inquiry.onAnswer(asked.node, answer, context.now());
+      this.ask(context);
+      return;
+    }
+    const { owner, delivery } = asked;
+    switch (answer.type) {
+      case 'took': {
+        const refused = [...answer.stale, ...answer.unmerged];
+        this.counters.hintsUndeliverable += refused.length;
+        this.delete(owner, delivery.onTook(refused, context.now()));
+        break;
+      }
+      case 'no-storage':
+        this.delete(owner, delivery.onFailed(false, context.now()));
+        break;
+      default:
+        throw new TypeError(`a delivery of hints was answered with '${answer.type}'`);
+    }
+    this.deliver(owner, context);
+  }
+
+  failed(correlation: number, failure: Failure, context: ActorContext): void {
+    const asked = this.take(correlation);
+    if (asked === undefined) return;
+    if (asked.type === 'batch') this.delete(asked.owner, asked.delivery.onFailed(failure === 'died', context.now()));
+    else {
+      if (asked.question === this.question) this.inquiry.onFailed(asked.node, context.now());
+      this.ask(context);
+    }
+  }
+
+  timer(_message: unknown, context: ActorContext): void {
+    this.tick(context);
+  }
+
+  private tick(context: ActorContext): void {
+    if (this.arrears.question !== this.question) {
+      this.question = this.arrears.question;
+      this.inquiry.begin();
+    }
+    this.ask(context);
+    if (!this.hints.gate.open) this.hints.probe(context.now());
+    const { owners } = this.hints;
+    for (const owner of owners.keys()) this.deliver(owner, context);
+    const isBusy = owners.size > 0 || this.inquiry.isUnfinished;
+    context.after(isBusy ? TICK_MS : IDLE_TICK_MS, TICK);
+  }
+
+  /** Asks whoever is due, and notes whether anything is left to be known. */
+  private ask(context: ActorContext): void {
+    for (const node of this.inquiry.due(context.now())) {
+      const ticket = this.asked.add({ type: 'question', node, question: this.question });
+      const holds = this.hints.owners.get(node)?.count ?? 0;
+      context.request(hintDelivererRef(node), { type: 'what-for-me', from: this.node, holds }, ticket);
+    }
+    if (this.question === this.arrears.question) this.arrears.setHintsMayWait(this.inquiry.isOpen);
+  }
+
+  /** Sends the owner's next batch, if it is time for it and there is one. */
+  private deliver(owner: number, context: ActorContext): void {
+    const { hints } = this;
+    const delivery = this.deliveryTo(owner);
+    const now = context.now();
+    if (!hints.gate.open || !delivery.isReady(now)) return;
+    const { after, limit } = delivery.next();
+    const page = hints.page(owner, after, limit, MAX_BATCH_BYTES);
+    const found: HeldHint[] = [];
+    let skipped = false;
+    for (const { key, value } of page) {
+      const hint = hints.read(key, value);
+      if (hint === 'newer') skipped = true;
+      else if (hint !== undefined) {
+        const { record, tag } = hint;
+        found.push({ key, located: locatedKeyOf(key), partition: partitionOfHint(key), record, tag });
+      }
+    }
+    const batch = delivery.read(found, page[page.length - 1]?.key, skipped, now);
+    if (batch === undefined) return;
+    const entries = batch.entries.map(({ located, record, tag }) => ({ key: located, record, tag }));
+    const recipients = this.recipientsFor(owner, batch.partition);
+    delivery.sent(recipients.length);
+    for (const recipient of recipients) {
+      const ticket = this.asked.add({ type: 'batch', owner, delivery });
+      context.request(vnodeRef(recipient, batch.partition), { type: 'hand-off', entries }, ticket);
+    }
+  }
+
+  /** Only now, upon its durable answer, and only what is still as it was sent. */
+  private delete(owner: number, taken: readonly HeldHint[]): void {
+    for (const hint of taken) {
+      if (this.hints.removeIfUnchanged(owner, hint.located, hint.record)) this.counters.hintsDelivered++;
+    }
+  }
+
+  /** The owner; or, if it does not keep that partition any more, everybody who does. */
+  private recipientsFor(owner: number, partition: number): readonly number[] {
+    const { primaries } = this.preferenceLists[partition]!;
+    return primaries.includes(owner) ? [owner] : primaries;
+  }
+
+  private deliveryTo(owner: number): Delivery {
+    let delivery = this.deliveries.get(owner);
+    if (delivery === undefined) {
+      delivery = new Delivery(this.hints.passesOf(owner));
+      this.deliveries.set(owner, delivery);
+    }
+    return delivery;
+  }
+
+  private take(ticket: number): Asked | undefined {
+    const asked = this.asked.get(ticket);
+    this.asked.remove(ticket);
+    return asked;
+  }
+}
+
+function othersIn({ node, preferenceLists }: HintDelivererOptions): Set<number> {
+  const others = new Set<number>();
+  for (const { primaries, fallbacks } of preferenceLists) {
+    for (const other of primaries) others.add(other);
+    for (const other of fallbacks) others.add(other);
+  }
+  others.delete(node);
+  return others;
+}

@@ -1,0 +1,201 @@
+/**
+ * The hint keeper: stands in for primaries that are out of reach. It mints and merges as their vnodes would, keeps the
+ * result for them in the node's hint store, and serves reads from it.
+ *
+ * Lives once per node. Hears `HintRequest`; asks nobody.
+ * Source: Dynamo (SOSP 2007), §4.6 (hinted handoff).
+ */
+
+import { partitionOf } from '../src/codec/key.js';
+import { decodeRecord, decodeSoundRecord, digestHigh, digestLow } from '../src/codec/record.js';
+import { mergeRecords } from '../src/codec/record-update.js';
+import type { Hint } from '../src/hinted-handoff/hint-record.js';
+import type { HintRequest } from '../src/messages/hint-messages.js';
+import type { VnodeAnswer } from '../src/messages/vnode-messages.js';
+import type { NodeCounters } from '../src/metrics/node-counters.js';
+import type { Actor, ActorContext, Incoming } from '../src/runtime/actor.js';
+import type { HintStore } from './hint-store.js';
+import { drawWriterId, Minter, type MinterOptions, type Writer } from './minter.js';
+
+export interface HintKeeperOptions extends MinterOptions {
+  readonly hints: HintStore;
+}
+
+const NEXT_PROBE = 'probe';
+
+export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
+  private readonly hints: HintStore;
+  private readonly counters: NodeCounters;
+  private readonly minter: Minter;
+
+  constructor(options: HintKeeperOptions, context: ActorContext) {
+    this.hints = options.hints;
+    this.counters = options.counters;
+    this.minter = new Minter(options, context);
+  }
+
+  receive(message: HintRequest, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
+    switch (message.type) {
+      case 'mint':
+        this.mint(message, incoming, context);
+        return;
+      case 'keep':
+        this.keep(message, incoming, context);
+        return;
+      case 'read':
+        this.read(message.key, message.digestOnly, incoming, context);
+        return;
+    }
+  }
+
+  commitFailed(_error: unknown, context: ActorContext): void {
+    this.counters.failedCommits++;
+    this.probe(context);
+  }
+
+  /** The next probe may be due. */
+  timer(_message: unknown, context: ActorContext): void {
+    this.probe(context);
+  }
+
+  private mint(
+    { owner, put, durable }: HintRequest & { type: 'mint' },
+    incoming: Incoming<VnodeAnswer>,
+    context: ActorContext,
+  ): void {
+    const isNew = this.minter.see(put);
+    const kept = this.hints.get(owner, put.key);
+    if (kept === 'newer') {
+      context.reply(incoming, { type: 'not-minted', why: 'corrupt' });
+      return;
+    }
+    const local = kept === undefined ? undefined : decodeSoundRecord(kept.record);
+    const tag = kept === undefined ? this.hints.refuseBelow(partitionOf(put.key)) : kept.tag;
+    const known = this.minter.recall(put, isNew, local, tag);
+    if (known !== undefined) {
+      if (known.type === 'repeated') context.reply(incoming, known, durable ? 'durable' : 'stored');
+      else context.reply(incoming, known);
+      return;
+    }
+    if (this.isRefused(incoming, context)) return;
+    const writer = this.writerOf(kept, context);
+    const minted = this.minter.mint(put, local, writer, tag, context);
+    if (minted.type === 'not-minted') {
+      context.reply(incoming, minted);
+      return;
+    }
+    const hint = {
+      tag,
+      session: this.hints.session,
+      writer: writer.id,
+      counter: writer.counter,
+      record: minted.record,
+    };
+    if (!this.store(owner, put.key, hint, incoming, context)) return;
+    // A dot needs no commit before it travels: if the commit fails, the hint's writerId is not minted by again.
+    context.notice(incoming, minted);
+    this.replyWrote(durable, incoming, context);
+  }
+
+  private keep(
+    { owner, key, record, durable, tag }: HintRequest & { type: 'keep' },
+    incoming: Incoming<VnodeAnswer>,
+    context: ActorContext,
+  ): void {
+    if (tag < this.hints.refuseBelow(partitionOf(key))) {
+      context.reply(incoming, { type: 'stale-fence' });
+      return;
+    }
+    const kept = this.hints.get(owner, key);
+    if (kept === 'newer') {
+      context.reply(incoming, { type: 'corrupt' });
+      return;
+    }
+    const merged = kept === undefined ? record : mergeRecords(kept.record, record);
+    if (kept !== undefined && merged === kept.record && kept.tag <= tag) {
+      this.replyWrote(durable, incoming, context);
+      return;
+    }
+    if (this.isRefused(incoming, context)) return;
+    this.minter.observeAll(decodeRecord(record), context);
+    const { id, counter } = this.writerOf(kept, context);
+    const hint: Hint = {
+      tag: kept === undefined ? tag : Math.min(tag, kept.tag),
+      session: this.hints.session,
+      writer: id,
+      counter,
+      record: merged,
+    };
+    if (this.store(owner, key, hint, incoming, context)) this.replyWrote(durable, incoming, context);
+  }
+
+  private read(key: Uint8Array, digestOnly: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
+    let merged: Uint8Array | undefined;
+    let tag = Number.MAX_SAFE_INTEGER;
+    for (const owner of this.hints.owners.keys()) {
+      const kept = this.hints.get(owner, key);
+      if (kept === undefined) continue;
+      if (kept === 'newer') {
+        context.reply(incoming, { type: 'corrupt' });
+        return;
+      }
+      // A copy: the bytes are lent only until the next hint is read.
+      merged = merged === undefined ? Buffer.from(kept.record) : mergeRecords(merged, Buffer.from(kept.record));
+      tag = Math.min(tag, kept.tag);
+    }
+    if (merged === undefined) context.reply(incoming, { type: 'nothing', behind: false });
+    else if (digestOnly) {
+      context.reply(incoming, { type: 'digest', high: digestHigh(merged), low: digestLow(merged), behind: false });
+    } else context.reply(incoming, { type: 'object', record: merged, tag, behind: false });
+  }
+
+  /** Who may mint on the hint: as its record says, unless that is of an earlier session, or there is none. */
+  private writerOf(kept: Hint | undefined, context: ActorContext): Writer {
+    const { session } = this.hints;
+    if (kept !== undefined && kept.session.high === session.high && kept.session.low === session.low) {
+      return { id: kept.writer, counter: kept.counter };
+    }
+    return { id: drawWriterId(context), counter: 0 };
+  }
+
+  /** False if there is no room: the write has had its answer, and is certain not to be here. */
+  private store(
+    owner: number,
+    key: Uint8Array,
+    hint: Hint,
+    incoming: Incoming<VnodeAnswer>,
+    context: ActorContext,
+  ): boolean {
+    if (this.hints.put(owner, key, hint, context.wallClock())) {
+      this.counters.hintsKept++;
+      return true;
+    }
+    this.counters.hintsRefused++;
+    context.reply(incoming, { type: 'no-storage', full: true });
+    return false;
+  }
+
+  /** True if nothing can be stored here now: the write has had its answer, and is certain not to be here. */
+  private isRefused(incoming: Incoming<VnodeAnswer>, context: ActorContext): boolean {
+    const { gate } = this.hints;
+    if (gate.open) return false;
+    this.probe(context);
+    this.counters.writesRefused++;
+    context.reply(incoming, { type: 'no-storage', full: gate.full });
+    return true;
+  }
+
+  private probe(context: ActorContext): void {
+    if (this.hints.probe(context.now())) context.after(this.hints.gate.nextProbeMs, NEXT_PROBE);
+  }
+
+  private replyWrote(durable: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
+    const { commitIsDurable } = this.hints.storage;
+    // Hints are fully synced: to be stored is to be durable, without a flush of anything else.
+    context.reply(
+      incoming,
+      { type: 'wrote', durable: commitIsDurable },
+      durable && !commitIsDurable ? 'durable' : 'stored',
+    );
+  }
+}

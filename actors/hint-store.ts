@@ -1,0 +1,317 @@
+/**
+ * The hints of one node: what it keeps for owners that were out of reach. One for the node's hint keeper and its hint
+ * deliverer, which live on one thread: they are the storage's only writers, and see each other's writes within a turn.
+ *
+ * Beside the hints stand a ledger for each owner (how many, how large, since when), written with the commits that
+ * change it, so that a start need not read all hints; and for each partition the tag below which hints are refused.
+ */
+import { WriteGate } from '../src/admission/write-gate.js';
+import { StorageFullError } from '../src/base/errors.js';
+import { hash64, hashLow } from '../src/base/hash.js';
+import type { Random } from '../src/base/random.js';
+import { ByteReader, uint32At, viewOf } from '../src/codec/byte-reader.js';
+import { ByteWriter } from '../src/codec/byte-writer.js';
+import { CorruptRecordError, UnknownRecordVersionError } from '../src/codec/errors.js';
+import { sameDigest } from '../src/codec/record.js';
+import type { Passes } from '../src/hinted-handoff/delivery.js';
+import {
+  hintKey,
+  numberOf,
+  ownerOf,
+  ownerRange,
+  ownKey,
+  ownRange,
+  setAsideKey,
+} from '../src/hinted-handoff/hint-key.js';
+import { decodeHint, encodeHint, type Hint, hintedRecord, type Session } from '../src/hinted-handoff/hint-record.js';
+import type { HintedOwner, HintStatus } from '../src/messages/node-control.js';
+import type { NodeCounters } from '../src/metrics/node-counters.js';
+import type { RangeOptions, Storage, StorageEntry } from '../src/storage/storage.js';
+
+export interface HintStoreOptions {
+  /** Fully synced, or in memory. */
+  readonly storage: Storage;
+  /** Keys and records of all hints together; more are refused. */
+  readonly maxBytes: number;
+  readonly random: Random;
+  readonly counters: NodeCounters;
+  /** Index 0 is kept at the number of hints, for whoever looks at this node from another thread. */
+  readonly gauge?: Int32Array | undefined;
+}
+
+/** What is kept for one owner. */
+export interface Ledger {
+  count: number;
+  /** Of keys and records. */
+  bytes: number;
+  /** Wall-clock milliseconds: since when there have been hints for it without a pause. */
+  sinceMs: number;
+}
+
+/** What is in the place of a hint: nothing, a hint, or one of a newer format. */
+export type Kept = Hint | undefined | 'newer';
+
+const LEDGER = 'o';
+const REFUSE_BELOW = 'f';
+const PROBE = 'p';
+/** A few pages, as a turn writes. */
+const PROBE_VALUE = new Uint8Array(16_384);
+/** Hints that a page takes from the storage: before it knows how large they are, and at a time. */
+const READ_AT_FIRST = 4;
+const READ_AT_ONCE = 32;
+const RECOUNT_BYTES = 2 ** 20;
+
+export class HintStore {
+  readonly storage: Storage;
+  /** Shut while commits of hints fail. */
+  readonly gate = new WriteGate();
+  private readonly maxBytes: number;
+  private readonly random: Random;
+  private readonly counters: NodeCounters;
+  private readonly gauge: Int32Array;
+  private ledgers = new Map<number, Ledger>();
+  private readonly passesByOwner = new Map<number, Passes>();
+  private bytes = 0;
+  private count = 0;
+  /** False after a failed commit: what was written with it may be there or not. */
+  private known = false;
+  private drawn: Session;
+
+  constructor(options: HintStoreOptions) {
+    this.storage = options.storage;
+    this.maxBytes = options.maxBytes;
+    this.random = options.random;
+    this.counters = options.counters;
+    this.gauge = options.gauge ?? new Int32Array(1);
+    this.drawn = this.drawSession();
+    this.load();
+  }
+
+  /** Names that were drawn in another session are not to be minted by. */
+  get session(): Session {
+    return this.drawn;
+  }
+
+  /** How many hints there are. */
+  get size(): number {
+    this.load();
+    return this.count;
+  }
+
+  /** By owner; only owners that have hints. Not to be kept. */
+  get owners(): ReadonlyMap<number, Readonly<Ledger>> {
+    this.load();
+    return this.ledgers;
+  }
+
+  passesOf(owner: number): Passes {
+    let passes = this.passesByOwner.get(owner);
+    if (passes === undefined) {
+      passes = { begun: 0, clean: 0 };
+      this.passesByOwner.set(owner, passes);
+    }
+    return passes;
+  }
+
+  /**
+   * What is kept for `owner` under a located key. Its record is a view of what the storage lends: valid until the next
+   * call of anything that reads or writes hints. A hint that cannot be read is set aside, and as good as none.
+   */
+  get(owner: number, located: Uint8Array): Kept {
+    const key = hintKey(owner, located);
+    const bytes = this.storage.get(key);
+    return bytes === undefined ? undefined : this.read(key, bytes);
+  }
+
+  /**
+   * Keeps `hint` instead of what was there.
+   * @returns false, and nothing is changed, if there is no room for it
+   */
+  put(owner: number, located: Uint8Array, hint: Hint, nowMs: number): boolean {
+    // First of all: its record may be lent by the storage.
+    const value = encodeHint(hint);
+    this.load();
+    const key = hintKey(owner, located);
+    const before = this.storage.get(key)?.length;
+    const more = before === undefined ? key.length + value.length : value.length - before;
+    if (more > 0 && this.bytes + more > this.maxBytes) return false;
+    this.storage.put(key, value);
+    this.enter(owner, before === undefined ? 1 : 0, more, nowMs);
+    return true;
+  }
+
+  /** Deletes the hint if its object is the one of `record`. Its writerId is not used again. @returns true if it was */
+  removeIfUnchanged(owner: number, located: Uint8Array, record: Uint8Array): boolean {
+    this.load();
+    const key = hintKey(owner, located);
+    const bytes = this.storage.get(key);
+    if (bytes === undefined || !sameDigest(hintedRecord(bytes), record)) return false;
+    const { length } = bytes;
+    this.storage.remove(key);
+    this.enter(owner, -1, -key.length - length, 0);
+    return true;
+  }
+
+  /**
+   * Hints of `owner` in byte order, from the first one after the key `after`: at most `limit`, and of about
+   * `limitBytes`. The caller's own.
+   */
+  page(owner: number, after: Uint8Array | undefined, limit: number, limitBytes: number): StorageEntry[] {
+    const { gte, lt } = ownerRange(owner);
+    const page: StorageEntry[] = [];
+    let bytes = 0;
+    let largest = 1;
+    let wanted = Math.min(READ_AT_FIRST, limit);
+    let from: RangeOptions = after === undefined ? { gte, lt, limit: wanted } : { gt: after, lt, limit: wanted };
+    while (wanted > 0) {
+      const found = this.storage.range(from);
+      for (const entry of found) {
+        page.push(entry);
+        bytes += entry.value.length;
+        largest = Math.max(largest, entry.value.length);
+      }
+      if (found.length < wanted) break;
+      // As many as find room if they are no larger than those before.
+      wanted = Math.min(READ_AT_ONCE, limit - page.length, Math.floor((limitBytes - bytes) / largest));
+      from = { gt: page[page.length - 1]!.key, lt, limit: wanted };
+    }
+    return page;
+  }
+
+  /** The hint of an entry; undefined if it cannot be read, and was set aside. */
+  read(key: Uint8Array, bytes: Uint8Array): Kept {
+    try {
+      return decodeHint(bytes);
+    } catch (error) {
+      if (error instanceof UnknownRecordVersionError) return 'newer';
+      if (!(error instanceof CorruptRecordError)) throw error;
+      this.counters.corruptRecords++;
+      this.setAside(key, bytes);
+      return undefined;
+    }
+  }
+
+  /** Hints of this partition whose tag is lower are refused. */
+  refuseBelow(partition: number): number {
+    const bytes = this.storage.get(ownKey(REFUSE_BELOW, partition));
+    return bytes === undefined ? 0 : new ByteReader(bytes, 0).u48();
+  }
+
+  setRefuseBelow(partition: number, tag: number): void {
+    const writer = new ByteWriter(6);
+    writer.u48(tag);
+    this.storage.put(ownKey(REFUSE_BELOW, partition), writer.bytes);
+  }
+
+  /** For whoever waits for hints, or looks at them, from outside the thread. */
+  status(): HintStatus {
+    const owners: HintedOwner[] = [];
+    for (const [owner, ledger] of this.owners) owners.push({ owner, ...ledger, ...this.passesOf(owner) });
+    return { session: this.session, owners };
+  }
+
+  /** A commit has ended; @param failure - what it threw. */
+  commitEnded(failure: { readonly cause: unknown } | undefined): void {
+    if (failure === undefined) this.gate.commitEnded(undefined);
+    else {
+      this.gate.commitEnded(failure.cause instanceof StorageFullError ? 'full' : 'failed');
+      this.drawn = this.drawSession();
+      this.known = false;
+    }
+  }
+
+  /** Writes what tells whether hints can be stored again, if that is due. @returns true if it was */
+  probe(nowMs: number): boolean {
+    if (!this.gate.probeDue(nowMs)) return false;
+    this.storage.put(ownKey(PROBE, 0), PROBE_VALUE);
+    return true;
+  }
+
+  /** Out of the way, and kept: whoever looks into the file may make something of it. */
+  private setAside(key: Uint8Array, bytes: Uint8Array): void {
+    // First of all: it may be lent by the storage.
+    const copy = Uint8Array.from(bytes);
+    this.load();
+    this.storage.put(setAsideKey(key), copy);
+    this.storage.remove(key);
+    this.counters.hintsSetAside++;
+    this.enter(ownerOf(key), -1, -key.length - copy.length, 0);
+  }
+
+  private enter(owner: number, count: number, bytes: number, nowMs: number): void {
+    let ledger = this.ledgers.get(owner);
+    if (ledger === undefined) {
+      ledger = { count: 0, bytes: 0, sinceMs: nowMs };
+      this.ledgers.set(owner, ledger);
+    }
+    ledger.count += count;
+    ledger.bytes += bytes;
+    this.count += count;
+    this.bytes += bytes;
+    if (ledger.count === 0) {
+      this.ledgers.delete(owner);
+      this.storage.remove(ownKey(LEDGER, owner));
+    } else this.storage.put(ownKey(LEDGER, owner), encodeLedger(ledger));
+    Atomics.store(this.gauge, 0, this.count);
+  }
+
+  /** Reads the ledgers, if it is not certain what they say. */
+  private load(): void {
+    if (this.known) return;
+    const ledgers = new Map<number, Ledger>();
+    this.bytes = 0;
+    this.count = 0;
+    for (const { key, value } of this.storage.range({ ...ownRange(LEDGER), limit: Number.POSITIVE_INFINITY })) {
+      const owner = numberOf(key);
+      const ledger = decodeLedger(value) ?? this.recount(owner);
+      if (ledger.count === 0) continue;
+      ledgers.set(owner, ledger);
+      this.bytes += ledger.bytes;
+      this.count += ledger.count;
+    }
+    this.ledgers = ledgers;
+    this.known = true;
+    Atomics.store(this.gauge, 0, this.count);
+  }
+
+  /** What an unreadable ledger should say, but for its age. */
+  private recount(owner: number): Ledger {
+    const ledger = { count: 0, bytes: 0, sinceMs: 0 };
+    let after: Uint8Array | undefined;
+    for (let page = this.page(owner, after, READ_AT_ONCE, RECOUNT_BYTES); page.length > 0; ) {
+      for (const { key, value } of page) {
+        ledger.count++;
+        ledger.bytes += key.length + value.length;
+        after = key;
+      }
+      page = this.page(owner, after, READ_AT_ONCE, RECOUNT_BYTES);
+    }
+    return ledger;
+  }
+
+  private drawSession(): Session {
+    return { high: this.random.uint32(), low: this.random.uint32() };
+  }
+}
+
+const LEDGER_BYTES = 18;
+
+/** Three numbers, and the low half of their xxHash64. */
+function encodeLedger({ count, bytes, sinceMs }: Ledger): Uint8Array {
+  const writer = new ByteWriter(LEDGER_BYTES + 4);
+  writer.u48(count);
+  writer.u48(bytes);
+  writer.u48(Math.floor(sinceMs));
+  hash64(viewOf(writer.bytes, 0, LEDGER_BYTES));
+  writer.u32(hashLow);
+  return writer.bytes;
+}
+
+/** Undefined if it is unreadable. */
+function decodeLedger(value: Uint8Array): Ledger | undefined {
+  if (value.length !== LEDGER_BYTES + 4) return undefined;
+  hash64(viewOf(value, 0, LEDGER_BYTES));
+  if (uint32At(value, LEDGER_BYTES) !== hashLow) return undefined;
+  const reader = new ByteReader(value, 0);
+  return { count: reader.u48(), bytes: reader.u48(), sinceMs: reader.u48() };
+}

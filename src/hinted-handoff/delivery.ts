@@ -1,0 +1,187 @@
+/**
+ * Delivery of the hints of one owner, as a walk over them in byte order, batch after batch, pass after pass. Pure:
+ * `actors/hint-deliverer.ts` reads the hints, sends the batches, and deletes what was taken.
+ *
+ *      ┌────────── no hint left: the pass ends ◀──────────┐
+ *      ▼                                                  │
+ *    resting ──hints, and not backing off──▶ read ──▶ batch ──all took it──▶ on behind it
+ *      ▲                                                  │
+ *      └───────────── back-off, doubled up to 1 s ◀─failed┘        (kick: the owner is back, forget the back-off)
+ *
+ * At most one batch is under way, so that an owner who is slow costs little; owners do not wait for each other. A batch is
+ * of one partition, bounded in entries and bytes. What an owner refuses stays where it is, and is met again in the next
+ * pass. An owner that dies upon a batch gets it again in halves: one hint that kills is found, and left out for a pass.
+ * Source: Dynamo (SOSP 2007), §4.6 (hinted handoff).
+ */
+import { assert } from '../base/assert.js';
+
+export const MAX_BATCH_ENTRIES = 128;
+export const MAX_BATCH_BYTES = 256 * 1_024;
+const FIRST_BACKOFF_MS = 20;
+const MAX_BACKOFF_MS = 1_000;
+/** So often a hint that is alone in its batch may have the owner's vnode die. */
+const MAX_DEATHS = 3;
+
+/** A hint as it was read. */
+export interface HeldHint {
+  /** In the hint storage. */
+  readonly key: Uint8Array;
+  readonly located: Uint8Array;
+  readonly partition: number;
+  /** The object's record. */
+  readonly record: Uint8Array;
+  readonly tag: number;
+}
+
+export interface Batch {
+  readonly partition: number;
+  readonly entries: readonly HeldHint[];
+}
+
+/** Passes over an owner's hints, counted from 1. */
+export interface Passes {
+  /** The one that was begun last. */
+  begun: number;
+  /** The last one after which all hints that were there at its beginning had been delivered. */
+  clean: number;
+}
+
+export class Delivery {
+  private readonly passes: Passes;
+  /** In a pass: the last key that was dealt with. */
+  private cursor: Uint8Array | undefined;
+  private inPass = false;
+  private isClean = true;
+  private batch: Batch | undefined;
+  /** Answers that the batch waits for, and whether one was a failure. */
+  private awaited = 0;
+  private failure: 'died' | 'other' | undefined;
+  /** By place in the batch: refused by someone. */
+  private readonly refused = new Set<number>();
+  /** Entries of the next batch at most. */
+  private limit = MAX_BATCH_ENTRIES;
+  private failures = 0;
+  private deaths = 0;
+  private restsUntilMs = Number.NEGATIVE_INFINITY;
+
+  /** @param passes - kept up to date; numbers go on from what it says */
+  constructor(passes: Passes) {
+    this.passes = passes;
+  }
+
+  /** True if hints may be read now. */
+  isReady(nowMs: number): boolean {
+    return this.batch === undefined && nowMs >= this.restsUntilMs;
+  }
+
+  /** The owner is back. */
+  kick(): void {
+    this.restsUntilMs = Number.NEGATIVE_INFINITY;
+    this.failures = 0;
+  }
+
+  /** Not before `atMs`: what else is to be done goes first. */
+  rest(atMs: number): void {
+    this.restsUntilMs = Math.max(this.restsUntilMs, atMs);
+  }
+
+  /** What is to be read: hints after this key, at most so many. Begins a pass if none is under way. */
+  next(): { readonly after: Uint8Array | undefined; readonly limit: number } {
+    assert(this.batch === undefined, 'One batch is under way at a time');
+    if (!this.inPass) {
+      this.inPass = true;
+      this.isClean = true;
+      this.cursor = undefined;
+      this.passes.begun++;
+    }
+    return { after: this.cursor, limit: this.limit };
+  }
+
+  /**
+   * Hints were read, as `next` asked.
+   * @param found - those that can be sent, in order
+   * @param end - the key of the last one that was read; undefined if there was none: the pass ends
+   * @param skipped - some of those read cannot be sent
+   * @returns the batch that is to be sent, if there is one
+   */
+  read(found: readonly HeldHint[], end: Uint8Array | undefined, skipped: boolean, nowMs: number): Batch | undefined {
+    if (skipped) this.isClean = false;
+    if (end === undefined) this.endPass(nowMs);
+    if (found.length === 0) {
+      this.cursor = end;
+      return undefined;
+    }
+    const { partition } = found[0]!;
+    const entries: HeldHint[] = [];
+    let bytes = 0;
+    for (const hint of found) {
+      if (hint.partition !== partition || entries.length === this.limit) break;
+      bytes += hint.located.length + hint.record.length;
+      if (entries.length > 0 && bytes > MAX_BATCH_BYTES) break;
+      entries.push(hint);
+    }
+    this.batch = { partition, entries };
+    return this.batch;
+  }
+
+  /** The batch goes to so many, each of whom must take it. */
+  sent(recipients: number): void {
+    assert(this.batch !== undefined && recipients > 0, 'What is sent is a batch, to somebody');
+    this.awaited = recipients;
+    this.failure = undefined;
+    this.refused.clear();
+  }
+
+  /**
+   * A recipient has stored the batch, but for the hints in the places `refused`.
+   * @returns the hints that all of them have taken, once all have answered: delete those that are as they were
+   */
+  onTook(refused: readonly number[], nowMs: number): readonly HeldHint[] {
+    for (const place of refused) this.refused.add(place);
+    return this.onAnswer(nowMs);
+  }
+
+  /** A recipient has not answered; `died`: it had the batch in hand when it died. */
+  onFailed(died: boolean, nowMs: number): readonly HeldHint[] {
+    if (this.failure !== 'died') this.failure = died ? 'died' : 'other';
+    return this.onAnswer(nowMs);
+  }
+
+  private onAnswer(nowMs: number): readonly HeldHint[] {
+    const { batch } = this;
+    assert(batch !== undefined && this.awaited > 0, 'An answer is one that was awaited');
+    if (--this.awaited > 0) return [];
+    this.batch = undefined;
+    if (this.failure !== undefined) {
+      this.backOff(batch, this.failure === 'died', nowMs);
+      return [];
+    }
+    this.failures = 0;
+    this.deaths = 0;
+    this.limit = Math.min(MAX_BATCH_ENTRIES, this.limit * 2);
+    this.cursor = batch.entries[batch.entries.length - 1]!.key;
+    if (this.refused.size === 0) return batch.entries;
+    this.isClean = false;
+    return batch.entries.filter((_, place) => !this.refused.has(place));
+  }
+
+  private backOff(batch: Batch, died: boolean, nowMs: number): void {
+    this.restsUntilMs = nowMs + Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.failures);
+    this.failures = Math.min(this.failures + 1, 16);
+    if (!died) return;
+    this.limit = Math.max(1, batch.entries.length >>> 1);
+    if (batch.entries.length > 1) return;
+    this.deaths++;
+    if (this.deaths < MAX_DEATHS) return;
+    this.deaths = 0;
+    this.isClean = false;
+    this.cursor = batch.entries[0]!.key;
+  }
+
+  private endPass(nowMs: number): void {
+    this.inPass = false;
+    if (this.isClean) this.passes.clean = this.passes.begun;
+    // What was left out is tried again, without haste.
+    else this.rest(nowMs + MAX_BACKOFF_MS);
+  }
+}
