@@ -3,6 +3,8 @@
  * the implementation is in `store.ts` and `bucket.ts`.
  */
 
+import type { MessagePort } from 'node:worker_threads';
+
 /** A quorum: a number from 1 to n, or a word for one. */
 export type Quorum = number | 'one' | 'quorum' | 'all';
 
@@ -47,6 +49,11 @@ export interface OpenOptions {
   readonly maxValueBytes?: number;
   /** Calls in flight of one handle before OVERLOADED. Default 10,000. */
   readonly maxInFlight?: number;
+  /**
+   * Threads of the application that may be attached at a time, tickets of `share` included: 0 to 32. Default 8. Costs
+   * nothing until a thread is attached.
+   */
+  readonly maxShares?: number;
 }
 
 /** Turns values into bytes and back. */
@@ -347,6 +354,9 @@ export interface Admin {
   crash(node: string, options?: CallOptions): Promise<void>;
 }
 
+/** Lets one other thread of the application use the store: a port, to be transferred to it and given to `attach`. */
+export type ShareTicket = MessagePort;
+
 export interface Store extends AsyncDisposable {
   /** A handle on a bucket; buckets need no creation. Without a codec, values are Uint8Array. */
   bucket<V extends Uint8Array = Uint8Array>(
@@ -367,6 +377,27 @@ export interface Store extends AsyncDisposable {
   ring(): PartitionStatus[];
   stats(): Promise<StoreStats>;
   readonly admin: Admin;
-  /** Stops every node cleanly. Calls in flight are finished first; new ones are refused as CLOSED. */
+  /**
+   * A ticket that lets one other thread of the application use this store, without going through this thread:
+   *
+   *     // here
+   *     const ticket = store.share();
+   *     new Worker(new URL('./worker.js', import.meta.url), { workerData: { ticket }, transferList: [ticket] });
+   *     // in worker.js
+   *     import { workerData } from 'node:worker_threads';
+   *     import { attach } from 'quoral';
+   *     await using store = await attach(workerData.ticket);
+   *
+   * A ticket is good for one `attach`. Its share is free again when the attached store is closed, its thread has ended,
+   * or the ticket's own `close` was called.
+   * @throws {OverloadedError} As many as `maxShares` are given out.
+   * @throws {InvalidArgumentError} This store is itself an attached one: ask the thread that opened it.
+   */
+  share(): ShareTicket;
+  /**
+   * Stops every node cleanly. Calls in flight are finished first; new ones are refused as CLOSED. Attached threads
+   * finish theirs, too, within `timeoutMs` of `open` and a second; what is left then fails there as CLOSED.
+   * Of an attached store: closes only that.
+   */
   close(): Promise<void>;
 }

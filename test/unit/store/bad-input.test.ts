@@ -39,6 +39,7 @@ test('open: each option is checked, by name and by value', async () => {
     ...[0, -5, 3_600_001, Number.NaN, Number.POSITIVE_INFINITY, '5', null].map((timeoutMs) => ({ timeoutMs })),
     ...[0, -1, 64 * 2 ** 20 + 1, 1.5, '8'].map((maxValueBytes) => ({ maxValueBytes })),
     ...[0, -1, 65_537, 1.5].map((maxInFlight) => ({ maxInFlight })),
+    ...[-1, 33, 1.5, '2'].map((maxShares) => ({ maxShares })),
     { n: Object.create(null) },
     { sync: Symbol('full') },
   ];
@@ -61,6 +62,7 @@ test('what is within the limits is taken', async () => {
     timeoutMs: 3_600_000,
     maxValueBytes: 64 * 2 ** 20,
     maxInFlight: 65_536,
+    maxShares: 32,
   });
   try {
     const [node] = store.nodes();
