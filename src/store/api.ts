@@ -3,6 +3,8 @@
  * the implementation is in `store.ts` and `bucket.ts`.
  */
 
+import type { MessagePort } from 'node:worker_threads';
+
 /** A quorum: a number from 1 to n, or a word for one. */
 export type Quorum = number | 'one' | 'quorum' | 'all';
 
@@ -52,6 +54,11 @@ export interface OpenOptions {
    * is full of hints refuses more, and the next one stands in. Default 1 GiB.
    */
   readonly maxHintBytes?: number;
+  /**
+   * Threads of the application that may be attached at a time, tickets of `share` included: 0 to 32. Default 8. Costs
+   * nothing until a thread is attached.
+   */
+  readonly maxShares?: number;
 }
 
 /** Turns values into bytes and back. */
@@ -370,6 +377,9 @@ export interface Admin {
   heal(options?: CallOptions): Promise<void>;
 }
 
+/** Lets one other thread of the application use the store: a port, to be transferred to it and given to `attach`. */
+export type ShareTicket = MessagePort;
+
 export interface Store extends AsyncDisposable {
   /** A handle on a bucket; buckets need no creation. Without a codec, values are Uint8Array. */
   bucket<V extends Uint8Array = Uint8Array>(
@@ -391,8 +401,27 @@ export interface Store extends AsyncDisposable {
   stats(): Promise<StoreStats>;
   readonly admin: Admin;
   /**
+   * A ticket that lets one other thread of the application use this store, without going through this thread:
+   *
+   *     // here
+   *     const ticket = store.share();
+   *     new Worker(new URL('./worker.js', import.meta.url), { workerData: { ticket }, transferList: [ticket] });
+   *     // in worker.js
+   *     import { workerData } from 'node:worker_threads';
+   *     import { attach } from 'quoral';
+   *     await using store = await attach(workerData.ticket);
+   *
+   * A ticket is good for one `attach`. Its share is free again when the attached store is closed, its thread has ended,
+   * or the ticket's own `close` was called.
+   * @throws {OverloadedError} As many as `maxShares` are given out.
+   * @throws {InvalidArgumentError} This store is itself an attached one: ask the thread that opened it.
+   */
+  share(): ShareTicket;
+  /**
    * Stops every node cleanly. Calls in flight are finished first, by their deadlines at the latest; new ones are refused
-   * as CLOSED. A node then has 30 s to end, and is ended by force in 5 s more.
+   * as CLOSED. Attached threads finish theirs, too, within `timeoutMs` of `open` and a second; what is left then fails
+   * there as CLOSED. A node then has 30 s to end, and is ended by force in 5 s more. Of an attached store: closes only
+   * that.
    * @throws {TimeoutError} A node could not be ended: it is stuck in a commit, or in other native code.
    */
   close(): Promise<void>;

@@ -1,8 +1,10 @@
 /**
  * The store as one of the application's threads has it: a client, what its handles share, and an end in good order.
- * `EmbeddedStore` is that of the thread which opened it, and has the nodes.
+ * `EmbeddedStore` is that of the thread which opened it, and has the nodes; `AttachedStore` that of any other.
  */
+import { InvalidArgumentError, type QuoralError } from '../base/errors.js';
 import { CLIENT_SLOT } from '../messages/addresses.js';
+import type { OperationFailure } from '../messages/coordinator-messages.js';
 import { Histogram } from '../metrics/histogram.js';
 import type { Ring } from '../ring/ring.js';
 import type { Conversation } from '../runtime/actor.js';
@@ -15,6 +17,7 @@ import type {
   NodeState,
   NodeStatus,
   PartitionStatus,
+  ShareTicket,
   Store,
   StoreStats,
 } from './api.js';
@@ -22,7 +25,8 @@ import { BucketHandle } from './bucket.js';
 import { type BucketHome, closed } from './bucket-home.js';
 import { listBuckets } from './bucket-list.js';
 import { Client } from './client.js';
-import { type CheckedOptions, canBeDurable } from './options.js';
+import { errorOf } from './failures.js';
+import { type CheckedOptions, canBeDurable, show } from './options.js';
 
 /** The client is never asked anything: what it hears is nothing. */
 const silence: Conversation<never, never> = {
@@ -78,9 +82,11 @@ export abstract class ApplicationStore implements Store {
         return host.outside(() => act(client));
       },
       compound: (work) => this.compound(work),
+      errorOf: (operation, failure) => this.errorOf(operation, failure),
     };
   }
 
+  abstract share(): ShareTicket;
   /** As far as this thread knows. */
   protected abstract stateOf(node: number): NodeState;
   /** How many hints it holds for others. */
@@ -132,6 +138,21 @@ export abstract class ApplicationStore implements Store {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** What an operation's failure is to its caller. */
+  protected errorOf(operation: 'get' | 'put' | 'scan', failure: OperationFailure): QuoralError {
+    return errorOf(operation, failure);
+  }
+
+  /** The node of that name. @throws {InvalidArgumentError} There is none. @throws {ClosedError} */
+  protected indexOf(name: string): number {
+    if (this.closing !== undefined) throw closed();
+    const { members } = this.cluster;
+    const node = members.findIndex((member) => member.name === name);
+    if (node !== -1) return node;
+    const names = members.map((member) => member.name).join(', ');
+    throw new InvalidArgumentError(`there is no node ${show(name)}; the nodes are ${names}`);
   }
 
   private async compound<T>(work: () => Promise<T>): Promise<T> {

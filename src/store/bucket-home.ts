@@ -1,5 +1,6 @@
 /** What the handles of a store share, and reach the client through. */
-import { ClosedError } from '../base/errors.js';
+import { ClosedError, type QuoralError } from '../base/errors.js';
+import type { OperationFailure } from '../messages/coordinator-messages.js';
 import type { Histogram } from '../metrics/histogram.js';
 import type { Quorum } from './api.js';
 import type { Client } from './client.js';
@@ -32,6 +33,8 @@ export interface BucketHome {
   run<T>(act: (client: Client) => T, ofCompound: boolean): T;
   /** Does a call that consists of several operations: the store does not close in between. @throws {ClosedError} */
   compound<T>(work: () => Promise<T>): Promise<T>;
+  /** What the failure of an operation is to its caller. */
+  errorOf(operation: 'get' | 'put' | 'scan', failure: OperationFailure): QuoralError;
 }
 
 /** What a closed store answers. */

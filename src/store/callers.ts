@@ -8,7 +8,6 @@ import type { ReadResult, Receipt } from './api.js';
 import type { BucketHome } from './bucket-home.js';
 import type { Call } from './calls.js';
 import type { GetOutcome, PutOutcome, Settle } from './client.js';
-import { errorOf } from './failures.js';
 import { ObjectRead, type Reading } from './read-result.js';
 import { PutReceipt } from './receipt.js';
 
@@ -33,7 +32,7 @@ abstract class Caller<Outcome> implements Settle<Outcome>, Call {
 
   fail(failure: OperationFailure): void {
     this.onSettled?.();
-    this.reject(errorOf(this.operation, failure));
+    this.reject(this.home.errorOf(this.operation, failure));
   }
 
   /** @param unsent - true if the signal had fired before anything was sent */

@@ -31,6 +31,7 @@ export interface CheckedOptions {
   readonly maxValueBytes: number;
   readonly maxInFlight: number;
   readonly maxHintBytes: number;
+  readonly maxShares: number;
 }
 
 export const DEFAULT_NODES = 5;
@@ -38,6 +39,8 @@ export const DEFAULT_N = 3;
 export const DEFAULT_PARTITIONS = 64;
 /** A lane per pair of threads: memory grows with the square of the nodes. */
 export const MAX_NODES = 32;
+/** Each attached thread costs lanes to every node; and replicas tell repeated puts of the 64 clients last seen. */
+const MAX_SHARES = 32;
 const MAX_VALUE_BYTES = 64 * 2 ** 20;
 /** A put that would leave more siblings is refused. Riak refuses at 100, too. */
 export const MAX_SIBLINGS = 100;
@@ -60,6 +63,7 @@ const OPEN_OPTIONS = new Set([
   'maxValueBytes',
   'maxInFlight',
   'maxHintBytes',
+  'maxShares',
 ]);
 
 const NODE_OPTIONS = new Set(['name', 'path', 'zone', 'weight']);
@@ -84,6 +88,7 @@ export function checkOpenOptions(options: OpenOptions): CheckedOptions {
     maxValueBytes: integer('maxValueBytes', options.maxValueBytes, 1, MAX_VALUE_BYTES) ?? 8 * 2 ** 20,
     maxInFlight: integer('maxInFlight', options.maxInFlight, 1, 65_536) ?? 10_000,
     maxHintBytes: integer('maxHintBytes', options.maxHintBytes, 0, MAX_HINT_BYTES) ?? DEFAULT_HINT_BYTES,
+    maxShares: integer('maxShares', options.maxShares, 0, MAX_SHARES) ?? 8,
   };
 }
 

@@ -18,7 +18,6 @@ import type { Key, Scan, ScanEntry, ScanOptions } from './api.js';
 import type { BucketHome } from './bucket-home.js';
 import { begin, type Call } from './calls.js';
 import type { PageOutcome, Settle } from './client.js';
-import { errorOf } from './failures.js';
 import { checkNames, checkSignal, checkTimeout, flag, quorumOf, show, textBytes } from './options.js';
 import { ObjectRead, type Reading } from './read-result.js';
 
@@ -199,7 +198,7 @@ export function askForPage(
   { signal, ...page }: PageOptions & { partition: number; gte: Uint8Array; lt: Uint8Array; limit: number },
 ): Promise<PageOutcome & { ok: true }> {
   return new Promise((resolve, reject) => {
-    const caller = new PageCaller(resolve, reject);
+    const caller = new PageCaller(home, resolve, reject);
     begin(home, signal, caller, (client) => client.page({ type: 'page', limitBytes: PAGE_BYTES, ...page }, caller));
   });
 }
@@ -207,10 +206,16 @@ export function askForPage(
 /** Settles the promise of one page. */
 class PageCaller implements Settle<PageOutcome>, Call {
   onSettled: (() => void) | null = null;
+  private readonly home: BucketHome;
   private readonly resolve: (outcome: PageOutcome & { ok: true }) => void;
   private readonly reject: (error: unknown) => void;
 
-  constructor(resolve: (outcome: PageOutcome & { ok: true }) => void, reject: (error: unknown) => void) {
+  constructor(
+    home: BucketHome,
+    resolve: (outcome: PageOutcome & { ok: true }) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.home = home;
     this.resolve = resolve;
     this.reject = reject;
   }
@@ -218,11 +223,11 @@ class PageCaller implements Settle<PageOutcome>, Call {
   settle(outcome: PageOutcome): void {
     this.onSettled?.();
     if (outcome.ok) this.resolve(outcome);
-    else this.reject(errorOf('scan', outcome.failure));
+    else this.fail(outcome.failure);
   }
 
   fail(failure: OperationFailure): void {
-    this.reject(errorOf('scan', failure));
+    this.reject(this.home.errorOf('scan', failure));
   }
 
   abort(reason: unknown): void {

@@ -7,19 +7,22 @@ import { FailureDetector } from '../membership/failure-detector.js';
 import type { NodeControl, NodeStart } from '../messages/node-control.js';
 import type { Ring } from '../ring/ring.js';
 import { type GroupEvent, ThreadGroup, ThreadStartError } from '../runtime/threads/thread-group.js';
-import type { Admin, NodeState, StoreStats } from './api.js';
+import type { Admin, NodeState, ShareTicket, StoreStats } from './api.js';
 import { ApplicationStore, spawnClient } from './application-store.js';
 import { BOOT } from './boot-id.js';
 import { closed } from './bucket-home.js';
 import type { Client } from './client.js';
 import { unlessStuck, within } from './deadline.js';
 import { type CheckedOptions, checkPause, MAX_SIBLINGS, show } from './options.js';
+import { Shares } from './shares.js';
 
 /** Operations that one coordinator has under way at a time. */
 const MAX_OPERATIONS = 10_000;
 /** All siblings of a key together may take so many of the largest values, and what goes with them. */
 const OBJECT_VALUES = 4;
 const OBJECT_OVERHEAD_BYTES = 2 ** 20;
+/** What attached threads are given beyond the time of a call, to finish what they have under way, in milliseconds. */
+const ATTACHED_SLACK_MS = 1_000;
 /** Troubles whose message says what the node does. */
 const SENTENCES = new Set(['storage', 'heap-full']);
 const WORKER_ENTRY = new URL('../../actors/worker.js', import.meta.url);
@@ -60,6 +63,9 @@ export class EmbeddedStore extends ApplicationStore {
   private readonly group: ThreadGroup;
   /** For `nodes()`. */
   private readonly health: FailureDetector;
+  private readonly shares: Shares;
+  /** Resolves when no attached thread is left. */
+  private seeingOut: Promise<void> | undefined;
   private readonly lastErrors = new Map<number, string>();
   /** Nodes that were started before. */
   private readonly launched = new Set<number>();
@@ -72,6 +78,21 @@ export class EmbeddedStore extends ApplicationStore {
     this.group = group;
     this.health = new FailureDetector(parts.ring.members.length);
     this.gauges = parts.ring.members.map(() => new Int32Array(new SharedArrayBuffer(4)));
+    this.shares = new Shares({
+      ...parts,
+      group,
+      control: {
+        stop: (node) => this.stopNode(node),
+        start: (node) => this.startNode(node),
+        crash: (node) => this.crashNode(node),
+        pause: (node, ms) => this.pauseNode(node, ms),
+        split: (nodes) => this.splitNodes(nodes),
+        heal: () => this.heal(),
+        nodeStats: () => this.nodeStats(),
+      },
+      stateOf: (node) => this.stateOf(node),
+      gauges: this.gauges.map(({ buffer }) => buffer),
+    });
   }
 
   /** Starts every node. @throws what the first node that could not be started met; the others are stopped again. */
@@ -81,6 +102,7 @@ export class EmbeddedStore extends ApplicationStore {
       entry: WORKER_ENTRY,
       ...parts.workers,
       workers: parts.ring.members.length,
+      applications: 1 + parts.options.maxShares,
       onEvent: (event) => store?.onEvent(event),
     });
     store = new EmbeddedStore(parts, group, await spawnClient(group.host, parts.ring, parts.options));
@@ -92,6 +114,17 @@ export class EmbeddedStore extends ApplicationStore {
       throw failed.reason;
     }
     return opened;
+  }
+
+  share(): ShareTicket {
+    if (this.closing !== undefined) throw closed();
+    return this.shares.give();
+  }
+
+  override close(): Promise<void> {
+    // At the same time as what this thread has under way.
+    this.seeingOut ??= this.shares.close(this.parts.options.timeoutMs + ATTACHED_SLACK_MS);
+    return super.close();
   }
 
   protected async nodeStats(): Promise<StoreStats['nodes']> {
@@ -118,6 +151,7 @@ export class EmbeddedStore extends ApplicationStore {
   }
 
   protected async end(): Promise<void> {
+    await this.seeingOut;
     try {
       await unlessStuck('the close', this.group.close());
     } finally {
@@ -186,14 +220,6 @@ export class EmbeddedStore extends ApplicationStore {
     if (this.closing !== undefined) throw closed();
   }
 
-  private indexOf(name: string): number {
-    this.refuseIfClosed();
-    const node = this.parts.ring.members.findIndex((member) => member.name === name);
-    if (node !== -1) return node;
-    const names = this.parts.ring.members.map((member) => member.name).join(', ');
-    throw new InvalidArgumentError(`there is no node ${show(name)}; the nodes are ${names}`);
-  }
-
   protected stateOf(node: number): NodeState {
     if (this.group.state(node) !== 'up') return 'down';
     const now = performance.now();
@@ -209,6 +235,7 @@ export class EmbeddedStore extends ApplicationStore {
   private onEvent(event: GroupEvent): void {
     if (event.type === 'state') {
       this.client.setUp(event.thread, event.state === 'up');
+      this.shares.tell(event.thread, this.stateOf(event.thread));
       if (event.state === 'given-up') {
         this.tell(event.thread, `died again and again and is left down: ${event.error?.message}; start it by hand`);
       } else if (event.state === 'stuck') {

@@ -82,6 +82,10 @@ export class WatchedStore implements Store {
     return shared.ring();
   }
 
+  share() {
+    return shared.share();
+  }
+
   stats() {
     return shared.stats();
   }

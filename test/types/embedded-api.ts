@@ -2,7 +2,9 @@
  * What an editor accepts of the embedded API, and what it underlines: compiled with everything else, never run. Each
  * `@ts-expect-error` fails the build if the line below it has become legal.
  */
+import { Worker } from 'node:worker_threads';
 import {
+  attach,
   type Bucket,
   type Key,
   open,
@@ -33,6 +35,14 @@ export async function opens(): Promise<void> {
   // @ts-expect-error Not a way to flush.
   await open({ sync: 'sometimes' });
   await store.close();
+}
+
+export async function shares(store: Store): Promise<void> {
+  const ticket = store.share();
+  new Worker('./worker.js', { workerData: { ticket }, transferList: [ticket] });
+  const attached: Store = await attach(ticket);
+  // @ts-expect-error Not a ticket.
+  await attach(attached);
 }
 
 export function handles(store: Store): void {

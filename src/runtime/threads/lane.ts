@@ -29,17 +29,17 @@ const SKIP = -1;
 /** In a frame's flags: the body travels beside the lane; the length is the body's, and the frame is a bare header. */
 export const BESIDE = 1;
 
-/** All lanes together take about so much: few threads get wide lanes, many threads narrow ones. */
+/** All lanes of a kind together take about so much: few threads get wide lanes, many threads narrow ones. */
 const ALL_LANES_BYTES = 32 * 2 ** 20;
 const MIN_LANE_BYTES = 64 * 2 ** 10;
 const MAX_LANE_BYTES = 2 ** 20;
 
 /**
- * The size of each lane among `threads` threads, in bytes. It is fixed from the start instead of growing: what does not
- * fit travels beside the lane, so a narrow lane is slower under bursts, never wrong.
+ * The size of each of `lanes` lanes, in bytes. It is fixed from the start instead of growing: what does not fit travels
+ * beside the lane, so a narrow lane is slower under bursts, never wrong.
  */
-export function laneBytesFor(threads: number): number {
-  const share = ALL_LANES_BYTES / Math.max(1, threads * (threads - 1));
+export function laneBytesFor(lanes: number): number {
+  const share = ALL_LANES_BYTES / Math.max(1, lanes);
   const power = 2 ** Math.floor(Math.log2(share));
   return Math.min(MAX_LANE_BYTES, Math.max(MIN_LANE_BYTES, power));
 }

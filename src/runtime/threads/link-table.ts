@@ -72,12 +72,13 @@ export class LinkTable {
     this.readers.push(link);
   }
 
-  disconnect(peer: number): void {
+  disconnect(peer: number, peerLives = false): void {
     const cut = this.splits.end(peer);
     if (cut !== undefined) this.readers.push(cut);
     const link = this.links[peer];
     if (link === undefined) return;
     this.links[peer] = undefined;
+    link.peerLives = peerLives;
     link.open = false;
   }
 
@@ -321,13 +322,13 @@ export class LinkTable {
     if (live) this.actors.failed(cell, correlation, failure);
   }
 
-  /** Ends what is outstanding on a link whose peer is gone and whose frames are all taken. */
+  /** Ends what is outstanding on a link that is given up, and whose frames are all taken. */
   private endLink(link: Link): void {
     if (!link.severed) this.desk.detach(link);
     const { outstanding } = link;
     for (let index = 0; index < outstanding.requester.length; index++) {
       if (outstanding.requester[index] === undefined) continue;
-      const taken = link.severed || link.writer.taken(outstanding.position[index]!);
+      const taken = link.severed || link.peerLives || link.writer.taken(outstanding.position[index]!);
       this.endOutstanding(link, index, taken ? 'died' : 'unreachable');
     }
   }

@@ -59,6 +59,8 @@ export class Link {
   open = true;
   /** True once a split has cut the link: whether the peer took what was sent cannot be known. */
   severed = false;
+  /** True if the peer lives on although the link ends: what it has not taken yet it may still take. */
+  peerLives = false;
   private readonly desk: BodyDesk;
   private readonly bell: Int32Array;
   private readonly longest: number;

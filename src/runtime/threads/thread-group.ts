@@ -22,9 +22,10 @@ import { CutPairs } from './cut-pairs.js';
 import { condemn, createDoorbell, endStillness } from './doorbell.js';
 import { followLinkOrder, type GroupOrder, type LinkOrder, type ThreadNews, type ThreadReport } from './group-order.js';
 import type { HostEvents } from './host-events.js';
+import { APPLICATION_POLLS, type ApplicationEnds } from './join-group.js';
 import { laneBytesFor } from './lane.js';
-import { createLinkEnds, type LinkEnds } from './link.js';
-import { ThreadHost, type ThreadHostOptions } from './thread-host.js';
+import { createLinkEnds, type LinkEnds, type LinkSide } from './link.js';
+import { ThreadHost } from './thread-host.js';
 import type { WorkerStart } from './worker-thread.js';
 
 export type ThreadState = 'down' | 'starting' | 'up' | 'stopping' | 'stuck' | 'waiting' | 'given-up';
@@ -38,7 +39,10 @@ export interface ThreadGroupOptions {
   readonly entry: URL;
   /** The workers are the threads 0 … workers − 1. */
   readonly workers: number;
-  /** How many application threads there may be (default 1): the one that makes the group is thread `workers`. */
+  /**
+   * How many application threads there may be (default 1): the one that makes the group is thread `workers`. They are
+   * linked to the workers only, so that memory grows with their number, not with its square.
+   */
   readonly applications?: number;
   /** What each worker's JavaScript heap may take, in MiB; if it is exhausted only that worker ends. */
   readonly heapMb?: number;
@@ -57,32 +61,15 @@ export interface StopOptions {
   readonly timeoutMs?: number;
 }
 
-/** What another application thread needs to join: to be posted to it with its ports transferred. */
-export interface ApplicationEnds {
-  readonly thread: number;
-  readonly doorbell: SharedArrayBuffer;
-  readonly links: readonly LinkEnds[];
-  readonly orders: MessagePort;
-}
-
-/** Called by another application thread: makes its host, linked to the group's threads. Close the host to leave. */
-export function joinGroup(
-  ends: ApplicationEnds,
-  options: Pick<ThreadHostOptions, 'events' | 'polls'> = {},
-): ThreadHost {
-  const { thread, doorbell, orders } = ends;
-  const host = new ThreadHost({
-    polls: APPLICATION_POLLS,
-    ...options,
-    thread,
-    doorbell,
-    onClose: () => orders.close(),
-  });
-  for (const link of ends.links) host.connect(link);
-  orders.on('message', (order: LinkOrder) => void followLinkOrder(host, order));
-  orders.unref();
-  host.startPulse();
-  return host;
+/** A place for another application thread. */
+export interface Attachment {
+  /** To be posted to the thread, with its `transfer` list; it gives them to `joinGroup`. */
+  readonly ends: ApplicationEnds;
+  readonly transfer: MessagePort[];
+  /** Resolves when the thread has left the group: it has closed its host, has died, or was cut off. */
+  readonly left: Promise<void>;
+  /** Takes the thread out of the group, whatever it has under way. */
+  cut(): void;
 }
 
 /** A thread could not be started: its entry's setup failed, or it died before it was ready. */
@@ -150,15 +137,14 @@ const TERMINATE_MS = 5_000;
 /** When what is cut off by a split counts as broken, in milliseconds; as in the simulator. */
 const CONNECTION_TIMEOUT_MS = 500;
 
-/** Polls before parking: +38 % at 64 in flight when measured, for no cost when idle. */
-const APPLICATION_POLLS = 50;
-
 export class ThreadGroup {
   /** The host of the thread that made the group. */
   readonly host: ThreadHost;
   private readonly options: ThreadGroupOptions;
   private readonly seats: Seat[] = [];
   private readonly laneBytes: number;
+  /** Of the lanes of the application threads that are attached. */
+  private readonly attachedLaneBytes: number;
   private readonly members = new Map<number, Member>();
   private readonly cuts = new CutPairs();
   private nextFollow = 1;
@@ -187,7 +173,9 @@ export class ThreadGroup {
 
   constructor(options: ThreadGroupOptions) {
     this.options = options;
-    this.laneBytes = laneBytesFor(options.workers + (options.applications ?? 1));
+    const { workers, applications = 1 } = options;
+    this.laneBytes = laneBytesFor(workers * (workers + 1));
+    this.attachedLaneBytes = laneBytesFor(2 * workers * (applications - 1));
     this.host = new ThreadHost({
       thread: options.workers,
       polls: options.polls ?? APPLICATION_POLLS,
@@ -341,11 +329,11 @@ export class ThreadGroup {
   }
 
   /**
-   * Makes room for another application thread: hand the result, with its `transfer` list, to a thread of the
-   * application's own, which gives it to `joinGroup`. The thread leaves the group when it ends.
+   * Makes room for another application thread: hand its ends to a thread of the application's own. The thread leaves
+   * the group when it ends.
    * @param thread - from `workers` + 1 up to, and without, `workers` + `applications`; free
    */
-  attach(thread: number): { readonly ends: ApplicationEnds; readonly transfer: MessagePort[] } {
+  attach(thread: number): Attachment {
     const { workers, applications = 1 } = this.options;
     assert(thread > workers && thread < workers + applications, `thread ${thread} is not one of an application's`);
     assert(!this.members.has(thread), `thread ${thread} is taken`);
@@ -353,9 +341,18 @@ export class ThreadGroup {
     const links = this.linkToAll(thread, doorbell);
     const { port1, port2 } = new MessageChannel();
     this.enroll(thread, doorbell, (order, transfer) => port1.postMessage(order, transfer));
-    port1.on('close', () => this.leave(thread));
+    const left = deferred<void>();
+    port1.on('close', () => {
+      this.leave(thread);
+      left.resolve();
+    });
     port1.unref();
-    return { ends: { thread, doorbell, links, orders: port2 }, transfer: [...links.map(({ port }) => port), port2] };
+    return {
+      ends: { thread, doorbell, links, orders: port2 },
+      transfer: [...links.map(({ port }) => port), port2],
+      left: left.promise,
+      cut: () => port1.close(),
+    };
   }
 
   private launch(seat: Seat, byRequest: boolean): void {
@@ -384,17 +381,24 @@ export class ThreadGroup {
   }
 
   private link(one: Member, other: Member): void {
-    const [here, there] = createLinkEnds(one, other, this.laneBytes);
+    const [here, there] = this.endsOf(one, other);
     one.order({ type: 'connect', ends: here }, [here.port]);
     other.order({ type: 'connect', ends: there }, [there.port]);
   }
 
-  /** Links a new thread to every member that it is not cut off from: gives them their ends, and returns the new thread's. */
+  private endsOf(one: LinkSide, other: LinkSide): [LinkEnds, LinkEnds] {
+    const attached = Math.max(one.thread, other.thread) > this.options.workers;
+    return createLinkEnds(one, other, attached ? this.attachedLaneBytes : this.laneBytes);
+  }
+
+  /** Links a new thread to every member that it may meet: gives them their ends, and returns the new thread's. */
   private linkToAll(thread: number, doorbell: SharedArrayBuffer): LinkEnds[] {
+    const { workers } = this.options;
     const links: LinkEnds[] = [];
     for (const member of this.members.values()) {
-      if (this.cuts.isCut(thread, member.thread)) continue;
-      const [here, there] = createLinkEnds({ thread, doorbell }, member, this.laneBytes);
+      // Application threads ask workers, and never one another.
+      if (Math.min(thread, member.thread) >= workers || this.cuts.isCut(thread, member.thread)) continue;
+      const [here, there] = this.endsOf({ thread, doorbell }, member);
       links.push(here);
       member.order({ type: 'connect', ends: there }, [there.port]);
     }

@@ -122,9 +122,10 @@ export class ThreadHost implements ActorHost, ActorTableHost, HeldOutlet, TurnTa
   /**
    * Learns that a thread is gone. Its last frames are taken; then every request outstanding there fails once:
    * 'died' if it had been taken, 'unreachable' if not.
+   * @param peerLives - it is only this thread that is cut off: then all fail with 'died', since nobody can tell
    */
-  disconnect(peer: number): void {
-    this.links.disconnect(peer);
+  disconnect(peer: number, peerLives = false): void {
+    this.links.disconnect(peer, peerLives);
     this.loop.schedule();
   }
 

@@ -2,7 +2,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 
-import { type ApplicationEnds, joinGroup } from '../../../src/runtime/threads/thread-group.js';
+import { type ApplicationEnds, joinGroup } from '../../../src/runtime/threads/join-group.js';
 import { Asker, tally } from './asker.js';
 
 const host = joinGroup(workerData as ApplicationEnds);

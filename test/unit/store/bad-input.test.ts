@@ -40,6 +40,7 @@ test('open: each option is checked, by name and by value', async () => {
     ...[0, -1, 64 * 2 ** 20 + 1, 1.5, '8'].map((maxValueBytes) => ({ maxValueBytes })),
     ...[0, -1, 65_537, 1.5].map((maxInFlight) => ({ maxInFlight })),
     ...[-1, 2 ** 46 + 1, 1.5, '8'].map((maxHintBytes) => ({ maxHintBytes })),
+    ...[-1, 33, 1.5, '2'].map((maxShares) => ({ maxShares })),
     { n: Object.create(null) },
     { sync: Symbol('full') },
   ];
@@ -63,6 +64,7 @@ test('what is within the limits is taken', async () => {
     maxValueBytes: 64 * 2 ** 20,
     maxInFlight: 65_536,
     maxHintBytes: 0,
+    maxShares: 32,
   });
   try {
     const [node] = store.nodes();

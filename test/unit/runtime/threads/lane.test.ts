@@ -150,8 +150,8 @@ test('a full lane keeps its reserve for headers', (t) => {
   let headers = 0;
   while (!reader.empty) headers += takeAll(reader, 1_000, 4_096).filter((each) => each.body.length === 0).length;
   t.ok(headers === reservedUnits(lane));
-  t.equal(laneBytesFor(6), 2 ** 20, 'few threads get wide lanes');
-  t.equal(laneBytesFor(100), 64 * 2 ** 10, 'many get narrow ones');
+  t.equal(laneBytesFor(30), 2 ** 20, 'few threads get wide lanes');
+  t.equal(laneBytesFor(9_900), 64 * 2 ** 10, 'many get narrow ones');
   t.ok(longestFrame(lane) + UNIT <= 1_024 * 0.75, 'the longest frame fits an empty lane beyond the reserve');
   t.end();
 });

@@ -9,6 +9,7 @@ import { Worker } from 'node:worker_threads';
 import { type Test, test } from 'tap';
 
 import { RemoteError, ThreadGoneError } from '../../../../src/runtime/threads/control-plane.js';
+import { joinGroup } from '../../../../src/runtime/threads/join-group.js';
 import {
   type GroupEvent,
   ThreadGroup,
@@ -255,7 +256,7 @@ test('another application thread joins the group, hears of its threads, and leav
   const watched = new Watched(t, { applications: 2 });
   await watched.start();
   const { group } = watched;
-  const { ends, transfer } = group.attach(3);
+  const { ends, transfer, left } = group.attach(3);
   t.throws(() => group.attach(3), /taken/);
   t.throws(() => group.attach(4), /application/);
   const application = new Worker(APPLICATION, { workerData: ends, transferList: transfer });
@@ -272,7 +273,22 @@ test('another application thread joins the group, hears of its threads, and leav
   t.same(await ask(), { told: 1_000 }, 'a thread that comes back is linked to it, too');
   application.postMessage('leave');
   await once(application, 'exit');
-  t.doesNotThrow(() => group.attach(3), 'its place is free again');
+  await left;
+  const again = group.attach(3);
+  t.pass('its place is free again');
+
+  // Cut off, here on this thread: what it asked of threads that live on may have been done, and says so.
+  const cut: string[] = [];
+  const host = joinGroup(again.ends, { onCut: () => cut.push('cut') });
+  const asker = await Asker.on(host);
+  t.ok('told' in (await asker.ask(0, {})));
+  const held = [0, 1].map((thread) => asker.ask(thread, { verb: 'hold' }));
+  again.cut();
+  t.same(tally(await Promise.all(held)), { died: 2 });
+  t.same([cut, asker.open, host.outstanding], [['cut'], 0, 0]);
+  await again.left;
+  host.close();
+  t.equal(cut.length, 1, 'a host that is closed is not cut off');
 });
 
 test('a thread that was to be started again is not, once the group is closed', async (t) => {
