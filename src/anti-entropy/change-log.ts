@@ -8,9 +8,8 @@
  */
 import { assert } from '../base/assert.js';
 import { uint32At, viewOf } from '../codec/byte-reader.js';
-import { keyHash } from '../codec/key.js';
 import { digestHigh, digestLow } from '../codec/record.js';
-import { leafLow, leafOf } from './leaf.js';
+import { hashKey, keyLow, leafLow, leafOf } from './leaf.js';
 import { DeltaBuilder, type TreeDelta } from './tree-delta.js';
 
 /** A part of a log, to be folded into a tree. */
@@ -99,21 +98,22 @@ export function foldChanges(batch: ChangeBatch, depth: number): TreeDelta {
   const delta = new DeltaBuilder(depth);
   const { bytes } = batch;
   for (let at = 0; at < bytes.length; ) {
-    const { high, low } = keyHash(keyAt(bytes, at));
+    const keyHigh = hashKey(keyAt(bytes, at));
     at += 2 + keyLengthAt(bytes, at);
     const flags = bytes[at]!;
     const before = at + 1;
     const after = before + DIGEST_BYTES;
     at = after + DIGEST_BYTES;
     assert(at <= bytes.length, 'a batch ends with a whole change');
-    if ((flags & BEFORE) !== 0) {
-      delta.subtract(low, leafOf(high, low, uint32At(bytes, before + 4), uint32At(bytes, before)), leafLow);
-    }
-    if ((flags & AFTER) !== 0) {
-      delta.add(low, leafOf(high, low, uint32At(bytes, after + 4), uint32At(bytes, after)), leafLow);
-    }
+    if ((flags & BEFORE) !== 0) delta.subtract(keyLow, leafAt(bytes, before, keyHigh), leafLow);
+    if ((flags & AFTER) !== 0) delta.add(keyLow, leafAt(bytes, after, keyHigh), leafLow);
   }
   return delta.finish();
+}
+
+/** The leaf of the last key, with the digest that stands at `at`; its low half is left in `leafLow`. */
+function leafAt(bytes: Uint8Array, at: number, keyHigh: number): number {
+  return leafOf(keyHigh, keyLow, uint32At(bytes, at + 4), uint32At(bytes, at));
 }
 
 function keyLengthAt(bytes: Uint8Array, at: number): number {

@@ -10,12 +10,12 @@
  * A slice checks every record that it reads: one that is unreadable has no leaf, as if it were not there. So the tree
  * differs from the other replicas', and they heal it.
  */
-import { keyHash, partitionRange } from '../codec/key.js';
-import { digestHigh, digestLow, isSoundRecord } from '../codec/record.js';
+import { partitionRange } from '../codec/key.js';
+import { isSoundRecord } from '../codec/record.js';
 import { type BuildMark, buildMarkKey, decodeBuildMark } from './build-mark.js';
 import { type ChangeBatch, foldChanges } from './change-log.js';
 import { KeyLeafWriter } from './key-leaves.js';
-import { leafLow, leafOf } from './leaf.js';
+import { hashKey, keyLow, leafLow, leafOfRecord } from './leaf.js';
 import { nodeOf } from './merkle-tree.js';
 import { DeltaBuilder, type TreeDelta } from './tree-delta.js';
 
@@ -115,15 +115,12 @@ function hashSlice(task: SliceTask, snapshot: Snapshot): Slice | { readonly type
     const record = snapshot.get(key)!;
     records++;
     bytes += record.length;
-    if (isSoundRecord(record)) addLeaf(delta, key, record);
-    else corrupt++;
+    if (isSoundRecord(record)) {
+      const high = leafOfRecord(key, record);
+      delta.add(keyLow, high, leafLow);
+    } else corrupt++;
   }
   return { type: 'slice', delta: delta.finish(), next, noted: found.noted, records, bytes, corrupt };
-}
-
-function addLeaf(delta: DeltaBuilder, key: Uint8Array, record: Uint8Array): void {
-  const { high, low } = keyHash(key);
-  delta.add(low, leafOf(high, low, digestHigh(record), digestLow(record)), leafLow);
 }
 
 function listKeys(task: KeysTask, snapshot: Snapshot): SegmentKeys {
@@ -138,12 +135,12 @@ function listKeys(task: KeysTask, snapshot: Snapshot): SegmentKeys {
       break;
     }
     scanned++;
-    const { high, low } = keyHash(key);
-    if (!wanted.has(nodeOf(low, depth))) continue;
+    hashKey(key);
+    if (!wanted.has(nodeOf(keyLow, depth))) continue;
     const record = snapshot.get(key)!;
-    if (isSoundRecord(record)) {
-      leaves.add(key, low, leafOf(high, low, digestHigh(record), digestLow(record)), leafLow);
-    }
+    if (!isSoundRecord(record)) continue;
+    const high = leafOfRecord(key, record);
+    leaves.add(key, keyLow, high, leafLow);
   }
   return { type: 'keys', leaves: leaves.finish(), next };
 }

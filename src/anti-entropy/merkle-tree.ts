@@ -38,6 +38,9 @@ const MOST_KEYS = 32;
 /** Below so many keys a segment of the shallower tree, on average, the last level is not worth its memory. */
 const FEWEST_KEYS = 8;
 
+/** How many nodes stand before those of each level. */
+const FIRST_NODE: readonly number[] = [0, 1, 17, 273, 4_369, 69_905, 1_118_481, 17_895_697];
+
 /** The node at `level` above the key whose hash has the low half `keyLow`. */
 export function nodeOf(keyLow: number, level: number): number {
   return level === 0 ? 0 : keyLow >>> (32 - BITS * level);
@@ -72,7 +75,7 @@ export class MerkleTree {
   constructor(depth: number) {
     assert(Number.isInteger(depth) && depth >= 1 && depth <= MAX_DEPTH, 'a tree has 1 to 6 levels below its root');
     this.depth = depth;
-    this.sums = new Uint32Array(2 * firstNode(depth + 1));
+    this.sums = new Uint32Array(2 * FIRST_NODE[depth + 1]!);
     this.dirty = new Uint8Array(Math.ceil(this.blocks / 8)).fill(0xff);
   }
 
@@ -89,11 +92,11 @@ export class MerkleTree {
 
   /** Half a node's sum. */
   low(level: number, node: number): number {
-    return this.sums[2 * (firstNode(level) + node)]!;
+    return this.sums[2 * (FIRST_NODE[level]! + node)]!;
   }
 
   high(level: number, node: number): number {
-    return this.sums[2 * (firstNode(level) + node) + 1]!;
+    return this.sums[2 * (FIRST_NODE[level]! + node) + 1]!;
   }
 
   /** How deep it should be for the keys that it covers now. */
@@ -126,7 +129,7 @@ export class MerkleTree {
 
   /** The sums of a block's segments, low half first, in memory of their own. */
   blockSums(block: number): Uint32Array {
-    const first = 2 * (firstNode(this.depth) + block * BLOCK_SEGMENTS);
+    const first = 2 * (FIRST_NODE[this.depth]! + block * BLOCK_SEGMENTS);
     return this.sums.slice(first, first + 2 * BLOCK_SEGMENTS);
   }
 
@@ -147,7 +150,7 @@ export class MerkleTree {
     this.dirty[block >>> 3]! |= 1 << (block & 7);
     let node = segment;
     for (let level = depth; level >= 0; level--) {
-      const at = 2 * (firstNode(level) + node);
+      const at = 2 * (FIRST_NODE[level]! + node);
       const sum = sums[at]! + low;
       sums[at] = sum;
       sums[at + 1] = sums[at + 1]! + high + (sum > 0xffff_ffff ? 1 : 0);
@@ -158,8 +161,3 @@ export class MerkleTree {
 
 /** Segments that are saved together: 4 KiB of sums. */
 export const BLOCK_SEGMENTS = 512;
-
-/** How many nodes stand before those of `level`. */
-function firstNode(level: number): number {
-  return (nodesAt(level) - 1) / (WIDTH - 1);
-}
