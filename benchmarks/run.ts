@@ -1,7 +1,8 @@
 /** `npm run bench -- <name>`: runs one of the benchmarks. */
+import { antiEntropy } from './anti-entropy.js';
 import { quick } from './quick.js';
 
-const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = { quick };
+const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = { quick, 'anti-entropy': antiEntropy };
 
 const [name = 'quick', ...rest] = process.argv.slice(2);
 const benchmark = BENCHMARKS[name];

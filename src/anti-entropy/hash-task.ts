@@ -1,0 +1,146 @@
+/**
+ * The hashing behind a tree, as tasks that need nothing but a snapshot of the records: whoever has one runs them
+ * (`actors/tree-hasher.ts` in a thread of the hashing pool; the simulator in its own). Only what changes in a tree, or
+ * the leaves that were asked for, come back.
+ *
+ *     slice   the records from a key on, as many as were asked for: their leaves, summed by segment
+ *     fold    changes that a vnode noted: what they do to the sums. Needs no records.
+ *     keys    the keys of some segments with their leaves
+ *
+ * A slice checks every record that it reads: one that is unreadable has no leaf, as if it were not there. So the tree
+ * differs from the other replicas', and they heal it.
+ */
+import { partitionRange } from '../codec/key.js';
+import { isSoundRecord } from '../codec/record.js';
+import { type BuildMark, buildMarkKey, decodeBuildMark } from './build-mark.js';
+import { type ChangeBatch, foldChanges } from './change-log.js';
+import { KeyLeafWriter } from './key-leaves.js';
+import { hashKey, keyLow, leafLow, leafOfRecord } from './leaf.js';
+import { nodeOf } from './merkle-tree.js';
+import { DeltaBuilder, type TreeDelta } from './tree-delta.js';
+
+/** A snapshot of a node's storage: no write is seen that comes after it was taken. */
+export interface Snapshot {
+  /** The value under `key`, valid until the next call. */
+  get(key: Uint8Array): Uint8Array | undefined;
+  /** The keys from `gte` up to and without `lt`, in byte order, each valid only until the next one. */
+  keys(gte: Uint8Array, lt: Uint8Array): Iterable<Uint8Array>;
+}
+
+export interface SliceTask {
+  readonly type: 'slice';
+  readonly partition: number;
+  /** Of the tree that is being built. */
+  readonly depth: number;
+  /** The first key that may be in the slice. */
+  readonly from: Uint8Array;
+  /** The slice ends with the record that makes it so many records, or so many bytes. */
+  readonly limit: number;
+  readonly limitBytes: number;
+  /** The snapshot must have at least this: else the answer is 'early'. */
+  readonly mark: BuildMark;
+}
+
+export interface Slice {
+  readonly type: 'slice';
+  readonly delta: TreeDelta;
+  /** Where the next slice begins; undefined: this was the last one. */
+  readonly next: Uint8Array | undefined;
+  /** How many of the vnode's writes the snapshot had. */
+  readonly noted: number;
+  readonly records: number;
+  readonly bytes: number;
+  /** Records that are unreadable. */
+  readonly corrupt: number;
+}
+
+export interface KeysTask {
+  readonly type: 'keys';
+  readonly partition: number;
+  readonly depth: number;
+  readonly segments: Uint32Array;
+  readonly from: Uint8Array;
+  /** As for a slice, but of what comes back; and of what is looked through for it. */
+  readonly limit: number;
+  readonly limitScanned: number;
+}
+
+export interface SegmentKeys {
+  readonly type: 'keys';
+  /** `key-leaves.ts`. */
+  readonly leaves: Uint8Array;
+  /** Where it goes on; undefined: that was all. */
+  readonly next: Uint8Array | undefined;
+}
+
+export type HashTask =
+  | SliceTask
+  | KeysTask
+  | { readonly type: 'fold'; readonly batch: ChangeBatch; readonly depth: number };
+
+export type HashResult =
+  | Slice
+  | SegmentKeys
+  /** The snapshot was taken before the commit that it was meant to follow: ask again. */
+  | { readonly type: 'early' }
+  | { readonly type: 'folded'; readonly delta: TreeDelta };
+
+/** Runs a task. Synchronous: it takes as long as it takes, and must not be run on a node's event loop. */
+export function runHashTask(task: HashTask, snapshot: () => Snapshot): HashResult {
+  switch (task.type) {
+    case 'slice':
+      return hashSlice(task, snapshot());
+    case 'keys':
+      return listKeys(task, snapshot());
+    case 'fold':
+      return { type: 'folded', delta: foldChanges(task.batch, task.depth) };
+  }
+}
+
+function hashSlice(task: SliceTask, snapshot: Snapshot): Slice | { readonly type: 'early' } {
+  const { mark } = task;
+  const value = snapshot.get(buildMarkKey(task.partition));
+  const found = value === undefined ? undefined : decodeBuildMark(value);
+  if (found === undefined || found.build !== mark.build || found.noted < mark.noted) return { type: 'early' };
+  const delta = new DeltaBuilder(task.depth);
+  let records = 0;
+  let bytes = 0;
+  let corrupt = 0;
+  let next: Uint8Array | undefined;
+  for (const key of snapshot.keys(task.from, partitionRange(task.partition).lt)) {
+    if (records >= task.limit || bytes >= task.limitBytes) {
+      next = new Uint8Array(key);
+      break;
+    }
+    const record = snapshot.get(key)!;
+    records++;
+    bytes += record.length;
+    if (isSoundRecord(record)) {
+      const high = leafOfRecord(key, record);
+      delta.add(keyLow, high, leafLow);
+    } else corrupt++;
+  }
+  return { type: 'slice', delta: delta.finish(), next, noted: found.noted, records, bytes, corrupt };
+}
+
+function listKeys(task: KeysTask, snapshot: Snapshot): SegmentKeys {
+  const { depth } = task;
+  const wanted = new Set(task.segments);
+  const leaves = new KeyLeafWriter();
+  let scanned = 0;
+  let next: Uint8Array | undefined;
+  for (const key of snapshot.keys(task.from, partitionRange(task.partition).lt)) {
+    if (leaves.entries >= task.limit || scanned >= task.limitScanned) {
+      next = new Uint8Array(key);
+      break;
+    }
+    scanned++;
+    hashKey(key);
+    if (!wanted.has(nodeOf(keyLow, depth))) continue;
+    const record = snapshot.get(key)!;
+    if (!isSoundRecord(record)) continue;
+    const high = leafOfRecord(key, record);
+    leaves.add(key, keyLow, high, leafLow);
+  }
+  return { type: 'keys', leaves: leaves.finish(), next };
+}

@@ -1,0 +1,139 @@
+/**
+ * When which two replicas are compared: every pair of every partition within `intervalMs`, never two pairs of one
+ * partition at once, only inside the time window.
+ *
+ * A partition's exchanges are led by its first primary that is up, for all pairs, whether or not it is of the pair: so one
+ * place knows what is under way. Should two nodes both believe that they lead (one thinks the other down), a replica
+ * takes part for one leader at a time (`exchange-lease.ts`).
+ *
+ *     partition 3: primaries b, d, e       b leads: b–d, b–e, d–e, one after another, each due once an interval
+ *
+ * First due times are spread over the interval, so that a start does not compare everything at once; a pair is due again
+ * after seven eighths of the interval, which leaves the rest for its turn to come. A pair that could not be
+ * compared is tried again after `retryMs`, doubled each time up to the interval. What is due longest goes first.
+ */
+import { assert } from '../base/assert.js';
+
+export interface ScheduleOptions {
+  readonly self: number;
+  /** The nodes that are primaries, by partition: in the order of the preference list. */
+  readonly primaries: readonly (readonly number[])[];
+  readonly intervalMs: number;
+  /** Exchanges that this node leads at once (default 1). */
+  readonly concurrency?: number;
+  /** How long to leave a pair alone that could not be compared, in milliseconds (default a thirtieth of the interval). */
+  readonly retryMs?: number;
+  /** Minutes of the day between which exchanges may begin; `from` above `to`: over midnight. Default: always. */
+  readonly window?: { readonly from: number; readonly to: number };
+  /** Of the caller's clock, now. */
+  readonly nowMs: number;
+}
+
+/** Two replicas of a partition. */
+export interface Pair {
+  readonly partition: number;
+  readonly first: number;
+  readonly second: number;
+}
+
+/** How a pair stands, for `stats()`. */
+export interface PairState extends Pair {
+  /** When it was last compared; undefined: not yet. */
+  readonly comparedMs: number | undefined;
+}
+
+interface Entry extends Pair {
+  dueMs: number;
+  comparedMs: number | undefined;
+  waitMs: number;
+}
+
+export class ExchangeSchedule {
+  private readonly options: ScheduleOptions & { readonly concurrency: number; readonly retryMs: number };
+  private readonly entries: Entry[] = [];
+  /** Partitions with an exchange under way, which this node leads. */
+  private readonly busy = new Set<number>();
+
+  constructor(options: ScheduleOptions) {
+    const { self, primaries, intervalMs, nowMs } = options;
+    assert(intervalMs > 0, 'an interval has a length');
+    this.options = {
+      ...options,
+      concurrency: options.concurrency ?? 1,
+      retryMs: options.retryMs ?? intervalMs / 30,
+    };
+    for (const [partition, nodes] of primaries.entries()) {
+      if (!nodes.includes(self)) continue;
+      for (const [i, first] of nodes.entries()) {
+        for (const second of nodes.slice(i + 1)) {
+          this.entries.push({ partition, first, second, dueMs: 0, comparedMs: undefined, waitMs: 0 });
+        }
+      }
+    }
+    for (const [i, entry] of this.entries.entries()) entry.dueMs = nowMs + (intervalMs * i) / this.entries.length;
+  }
+
+  /**
+   * The pair to be compared now, which is under way from then on; undefined if none is due, or may be.
+   * @param minute - of the day, for the window
+   */
+  next(nowMs: number, minute: number, isUp: (node: number) => boolean): Pair | undefined {
+    if (this.busy.size >= this.options.concurrency || !this.isInWindow(minute)) return undefined;
+    let longest: Entry | undefined;
+    for (const entry of this.entries) {
+      if (entry.dueMs > nowMs || (longest !== undefined && entry.dueMs >= longest.dueMs)) continue;
+      if (!this.busy.has(entry.partition) && this.leads(entry.partition, isUp) && bothUp(entry, isUp)) longest = entry;
+    }
+    if (longest === undefined) return undefined;
+    this.busy.add(longest.partition);
+    const { partition, first, second } = longest;
+    return { partition, first, second };
+  }
+
+  /** The exchange of a pair that `next` gave has ended; `compared`: all that differed was found. */
+  ended(pair: Pair, nowMs: number, compared: boolean): void {
+    assert(this.busy.delete(pair.partition), 'only what is under way ends');
+    const entry = this.entries.find((one) => {
+      return one.partition === pair.partition && one.first === pair.first && one.second === pair.second;
+    });
+    assert(entry !== undefined, 'it is a pair of the schedule');
+    const { intervalMs, retryMs } = this.options;
+    if (compared) {
+      entry.comparedMs = nowMs;
+      entry.waitMs = 0;
+      entry.dueMs = nowMs + (intervalMs * 7) / 8;
+    } else {
+      entry.waitMs = Math.min(intervalMs, entry.waitMs === 0 ? retryMs : 2 * entry.waitMs);
+      entry.dueMs = nowMs + entry.waitMs;
+    }
+  }
+
+  /** Everything is due now: for whoever waits until all replicas have been compared. */
+  hurry(nowMs: number): void {
+    for (const entry of this.entries) entry.dueMs = Math.min(entry.dueMs, nowMs);
+  }
+
+  /** The pairs of the partitions that this node leads now. */
+  states(isUp: (node: number) => boolean): PairState[] {
+    return this.entries.filter(({ partition }) => this.leads(partition, isUp));
+  }
+
+  private leads(partition: number, isUp: (node: number) => boolean): boolean {
+    for (const node of this.options.primaries[partition]!) {
+      if (node === this.options.self) return true;
+      if (isUp(node)) return false;
+    }
+    return false;
+  }
+
+  private isInWindow(minute: number): boolean {
+    const { window } = this.options;
+    if (window === undefined) return true;
+    const { from, to } = window;
+    return from <= to ? minute >= from && minute < to : minute >= from || minute < to;
+  }
+}
+
+function bothUp({ first, second }: Pair, isUp: (node: number) => boolean): boolean {
+  return isUp(first) && isUp(second);
+}

@@ -1,0 +1,136 @@
+/**
+ * The hashing pool: threads that do for the nodes what would hold up their event loops. One pool serves all nodes of
+ * the process; it lives on the application's thread, which only hands tasks and results on.
+ *
+ *     node's thread ──task──▶ port ──▶ application's thread ──▶ piscina ──▶ a thread of the pool
+ *          ▲                                                                  │
+ *          └──────────────── result, its buffers moved and not copied ────────┘
+ *
+ * A task is done once or rejected: by its own error, because its thread died, or because there is no room. Nothing of it
+ * is kept here: whoever asked still has what it takes to ask again. A thread is there from the first task that needs it
+ * until it has been idle for a while. A task costs 16 µs by itself: worth it from about 300 records or 256 KiB on.
+ */
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import { type ErrorData, errorData, RemoteError } from './control-plane.js';
+
+export interface HashingPoolOptions<Result> {
+  /** The module that the pool's threads run, and the name of the function in it that takes a task. */
+  readonly entry: URL;
+  readonly name: string;
+  /** How many threads there are at most. */
+  readonly threads: number;
+  /** Tasks that may wait for a thread (default 256); more are refused. */
+  readonly maxQueue?: number;
+  /** How long a thread stays without anything to do, in milliseconds (default 10,000). */
+  readonly idleMs?: number;
+  /** What of a result is moved on its way to a node. */
+  readonly buffersOf: (result: Result) => ArrayBuffer[];
+  /** A thread of the pool failed with no task in its hand. */
+  readonly onError?: (error: Error) => void;
+}
+
+/** What a node's end of a port sends and gets. */
+interface PortTask {
+  readonly number: number;
+  readonly task: unknown;
+}
+type PortResult =
+  | { readonly number: number; readonly result: unknown }
+  | { readonly number: number; readonly error: ErrorData };
+
+export class HashingPool<Task, Result> {
+  private readonly pool: Piscina<Task, Result>;
+  private readonly buffersOf: (result: Result) => ArrayBuffer[];
+  private readonly ports = new Set<MessagePort>();
+
+  constructor(options: HashingPoolOptions<Result>) {
+    this.buffersOf = options.buffersOf;
+    this.pool = new Piscina<Task, Result>({
+      filename: options.entry.href,
+      name: options.name,
+      minThreads: 0,
+      maxThreads: options.threads,
+      maxQueue: options.maxQueue ?? 256,
+      idleTimeout: options.idleMs ?? 10_000,
+      // Options of this process (loaders, a debugger's port) are not meant for the pool.
+      execArgv: [],
+    });
+    this.pool.on('error', (error: Error) => options.onError?.(error));
+  }
+
+  /** @throws what the task threw; or an error that says that its thread ended, or that there is no room. */
+  run(task: Task): Promise<Result> {
+    return this.pool.run(task);
+  }
+
+  /** A port to be transferred to a node's thread, for a `HashingClient` there. */
+  connect(): MessagePort {
+    const { port1, port2 } = new MessageChannel();
+    this.ports.add(port1);
+    port1.on('message', ({ number, task }: PortTask) => {
+      this.run(task as Task).then(
+        (result) => {
+          port1.postMessage({ number, result } satisfies PortResult, this.buffersOf(result));
+        },
+        (error: unknown) => {
+          port1.postMessage({ number, error: errorData(error) } satisfies PortResult);
+        },
+      );
+    });
+    port1.on('close', () => this.ports.delete(port1));
+    port1.unref();
+    return port2;
+  }
+
+  /** Ends once the tasks under way are done; those of ports that come later are not heard any more. */
+  async close(): Promise<void> {
+    for (const port of this.ports) port.close();
+    await this.pool.close();
+  }
+}
+
+/** A node's end of a port to the pool. */
+export class HashingClient<Task, Result> {
+  private readonly port: MessagePort;
+  private readonly waiting = new Map<number, { resolve(result: Result): void; reject(error: Error): void }>();
+  private numbers = 0;
+  private closed = false;
+
+  constructor(port: MessagePort) {
+    this.port = port;
+    port.on('message', (message: PortResult) => {
+      const asked = this.waiting.get(message.number);
+      if (asked === undefined) return;
+      this.waiting.delete(message.number);
+      if (this.waiting.size === 0) port.unref();
+      if ('error' in message) asked.reject(new RemoteError(message.error));
+      else asked.resolve(message.result as Result);
+    });
+    port.on('close', () => {
+      this.closed = true;
+      for (const { reject } of this.waiting.values()) reject(poolClosed());
+      this.waiting.clear();
+    });
+    port.unref();
+  }
+
+  /** The task is copied: it stays the caller's, who may have to ask again. @throws As `HashingPool.run`; or the pool is closed. */
+  run(task: Task): Promise<Result> {
+    if (this.closed) return Promise.reject(poolClosed());
+    const number = ++this.numbers;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(number, { resolve, reject });
+      this.port.ref();
+      this.port.postMessage({ number, task } satisfies PortTask);
+    });
+  }
+
+  close(): void {
+    this.port.close();
+  }
+}
+
+function poolClosed(): Error {
+  return new Error('The hashing pool is closed');
+}

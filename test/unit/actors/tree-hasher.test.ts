@@ -1,0 +1,255 @@
+/** Trees that threads of the hashing pool build from real LMDB files which nodes are writing to. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { t } from 'tap';
+import { buffersOf, type HasherResult, type HasherTask } from '../../../actors/tree-hasher.js';
+import type { HashTask } from '../../../src/anti-entropy/hash-task.js';
+import { TreeKeeper } from '../../../src/anti-entropy/tree-keeper.js';
+import { utf8 } from '../../../src/base/bytes.js';
+import { below, SeededRandom } from '../../../src/base/random.js';
+import { HashingClient, HashingPool } from '../../../src/runtime/threads/hashing-pool.js';
+import { openLmdbSnapshot } from '../../../src/storage/lmdb-snapshot.js';
+import { openLmdbStorage } from '../../../src/storage/lmdb-storage.js';
+import { SharedOpening } from '../../../src/storage/shared-opening.js';
+import type { Storage } from '../../../src/storage/storage.js';
+import type { TestTask } from '../../support/hasher-thread.js';
+import { test } from '../../support/test.js';
+import { assertSameTrees, keyOf, PARTITION, plainTree, recordOf } from '../../support/tree-replica.js';
+
+const THREAD = new URL('../../support/hasher-thread.js', import.meta.url);
+const directory = mkdtempSync(join(tmpdir(), 'quoral-hasher-'));
+t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+let places = 0;
+
+/** A node's objects file, with the word that says that it is open. */
+class Node {
+  readonly path = join(directory, `${++places}.mdb`);
+  readonly storage: Storage = openLmdbStorage({ path: this.path, sync: 'none' });
+  readonly opened = new Int32Array(new SharedArrayBuffer(4));
+  readonly opening = new SharedOpening(this.opened);
+  readonly keeper: TreeKeeper;
+  private counter = 0;
+
+  constructor(sliceRecords = 4_096) {
+    this.keeper = new TreeKeeper({ partition: PARTITION, sliceRecords });
+    this.opening.opened();
+  }
+
+  put(number: number): void {
+    const key = keyOf(number);
+    const record = recordOf({ high: 1, low: 1, counter: ++this.counter });
+    this.keeper.note(key, this.storage.get(key), record);
+    this.storage.put(key, record);
+    this.writeMark();
+  }
+
+  remove(number: number): void {
+    const key = keyOf(number);
+    this.keeper.note(key, this.storage.get(key), undefined);
+    this.storage.remove(key);
+    this.writeMark();
+  }
+
+  fill(count: number): void {
+    for (let i = 0; i < count; i++) {
+      this.put(i);
+      if (i % 1_000 === 999) this.storage.commit();
+    }
+    this.storage.commit();
+  }
+
+  writeMark(): void {
+    const { mark } = this.keeper;
+    if (mark !== undefined) this.storage.put(mark.key, mark.value);
+  }
+
+  hasherTask(task: HashTask): HasherTask {
+    return { task, path: this.path, opened: this.opened };
+  }
+
+  close(): void {
+    this.opening.closing();
+    this.storage.close();
+  }
+}
+
+function poolOf(threads: number, onError?: (error: Error) => void): HashingPool<TestTask, HasherResult> {
+  return new HashingPool<TestTask, HasherResult>({
+    entry: THREAD,
+    name: 'work',
+    threads,
+    maxQueue: 4,
+    buffersOf,
+    ...(onError !== undefined && { onError }),
+  });
+}
+
+/** Gives out the node's tasks until its tree is built and fresh; `asTask` may have threads die. */
+async function build(
+  node: Node,
+  run: (task: TestTask) => Promise<HasherResult>,
+  asTask: (task: HasherTask) => TestTask,
+  meanwhile: () => void = () => {},
+): Promise<number> {
+  const { keeper, storage } = node;
+  keeper.beginBuild(77, storage.stats().entries);
+  let failures = 0;
+  for (;;) {
+    const slice = keeper.nextSlice();
+    if (slice !== undefined) node.writeMark();
+    storage.commit();
+    const next = slice ?? keeper.nextFold(!keeper.isBuilding);
+    if (next === undefined) break;
+    const result = run(asTask(node.hasherTask(next.task)));
+    if (keeper.isBuilding) meanwhile();
+    storage.commit();
+    try {
+      const done = await result;
+      assert.ok(done.type !== 'gone');
+      keeper.done(next.number, done);
+    } catch {
+      // Its thread died: it is given out again.
+      failures++;
+      keeper.failed(next.number);
+    }
+    assert.ok(failures < 1_000);
+  }
+  return failures;
+}
+
+test('a tree of 100,000 records is built by the pool as the plain way builds it', async () => {
+  const pool = poolOf(2);
+  const node = new Node();
+  node.fill(100_000);
+  const port = pool.connect();
+  const client = new HashingClient<TestTask, HasherResult>(port);
+  const started = process.hrtime.bigint();
+  await build(
+    node,
+    (task) => client.run(task),
+    (task) => ({ type: 'hash', task }),
+  );
+  const ms = Number(process.hrtime.bigint() - started) / 1e6;
+  assertSameTrees(node.keeper.tree!, plainTree(node.storage));
+  assert.equal(node.keeper.tree!.keys, 100_000);
+  assert.ok(ms < 60_000);
+  node.close();
+  client.close();
+  await pool.close();
+});
+
+test('writes during a build, and threads that die in it, cost the tree nothing', async () => {
+  const pool = poolOf(2);
+  const node = new Node(1_500);
+  node.fill(20_000);
+  const random = new SeededRandom(3);
+  let tasks = 0;
+  const failures = await build(
+    node,
+    (task) => pool.run(task),
+    (task) => (tasks++ % 6 === 3 ? { type: 'die-reading', task } : { type: 'hash', task }),
+    () => {
+      for (let i = 0; i < 40; i++) {
+        if (below(random, 4) === 0) node.remove(below(random, 20_000));
+        else node.put(below(random, 21_000));
+      }
+    },
+  );
+  assert.ok(failures > 1, 'some died');
+  for (let task = node.keeper.nextFold(true); task !== undefined; task = node.keeper.nextFold(true)) {
+    node.keeper.done(task.number, (await pool.run({ type: 'hash', task: node.hasherTask(task.task) })) as never);
+  }
+  assertSameTrees(node.keeper.tree!, plainTree(node.storage, node.keeper.tree!.depth));
+
+  // Readers that died hold no pages back: the file does not grow with what is overwritten.
+  for (let i = 0; i < 20; i++) {
+    for (let j = 0; j < 500; j++) node.put(j);
+    node.storage.commit();
+  }
+  const before = statSync(node.path).size;
+  for (let i = 0; i < 300; i++) {
+    for (let j = 0; j < 500; j++) node.put(j);
+    node.storage.commit();
+  }
+  assert.ok(statSync(node.path).size < 1.5 * before, `${before} grew to ${statSync(node.path).size}`);
+  node.close();
+  await pool.close();
+});
+
+test('a snapshot stays as it is, needs a writer, and does not come before it', async () => {
+  const node = new Node();
+  node.fill(10);
+  const { path, opening } = node;
+  const range = [keyOf(0).slice(0, 2), Uint8Array.of(0, PARTITION + 1)] as const;
+  const snapshot = openLmdbSnapshot(path, opening)!;
+  node.remove(3);
+  node.put(4);
+  node.storage.commit();
+  assert.equal([...snapshot.keys(...range)].length, 10);
+  assert.deepEqual(Buffer.from(snapshot.get(keyOf(4))!), recordOf({ high: 1, low: 1, counter: 5 }));
+  assert.equal(snapshot.get(utf8('nothing')), undefined);
+  const later = openLmdbSnapshot(path, opening)!;
+  assert.equal([...later.keys(...range)].length, 9);
+  snapshot.close();
+
+  // The writer stops, and starts again while a reader is still in.
+  node.close();
+  assert.equal(openLmdbSnapshot(path, opening), undefined, 'its writer is gone');
+  let waited = false;
+  const start = opening.beforeOpening().then(() => {
+    waited = true;
+  });
+  await setImmediate();
+  assert.ok(!waited && Atomics.load(node.opened, 0) !== 0, 'it waits for the reader');
+  later.close();
+  await start;
+  const again = openLmdbStorage({ path, sync: 'none' });
+  opening.opened();
+  again.put(utf8('key'), utf8('value'));
+  again.commit();
+  const reader = openLmdbSnapshot(path, opening)!;
+  assert.notEqual(reader.get(utf8('key')), undefined);
+
+  // The writer dies, and a reader never leaves: the next start waits only so long, and is not confused by a late one.
+  again.close();
+  await opening.beforeOpening(30);
+  assert.equal(Atomics.load(node.opened, 0), 0);
+  reader.close();
+  assert.equal(Atomics.load(node.opened, 0), 0);
+});
+
+test('tasks are refused when too many wait, fail with their thread, and end with the pool', async () => {
+  const errors: Error[] = [];
+  const pool = poolOf(1, (error) => errors.push(error));
+  const word = new Int32Array(new SharedArrayBuffer(4));
+  const port = pool.connect();
+  const client = new HashingClient<TestTask, HasherResult>(port);
+  const waits = Array.from({ length: 8 }, () => client.run({ type: 'wait', word }));
+  const outcomes = Promise.allSettled(waits);
+  await Promise.any(
+    waits.map((wait) =>
+      wait.then(
+        () => assert.fail('still waiting'),
+        () => {},
+      ),
+    ),
+  );
+  Atomics.store(word, 0, 1);
+  Atomics.notify(word, 0);
+  const settled = await outcomes;
+  assert.ok(settled.filter(({ status }) => status === 'fulfilled').length >= 4);
+  assert.ok(
+    settled.some(({ status }) => status === 'rejected'),
+    'there is an end to the queue',
+  );
+  await assert.rejects(client.run({ type: 'die' }));
+  assert.equal((await client.run({ type: 'wait', word })).type, 'early', 'another thread took its place');
+  const closed = once(port, 'close');
+  await pool.close();
+  await closed;
+  await assert.rejects(client.run({ type: 'wait', word }), /closed/);
+});

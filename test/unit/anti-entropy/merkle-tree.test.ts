@@ -1,0 +1,173 @@
+/** The tree: its leaves, sums, size and saved form. */
+import assert from 'node:assert/strict';
+import { leafLow, leafOfRecord } from '../../../src/anti-entropy/leaf.js';
+import { depthFor, MAX_DEPTH, MerkleTree, nodeOf, nodesAt, WIDTH } from '../../../src/anti-entropy/merkle-tree.js';
+import { DeltaBuilder } from '../../../src/anti-entropy/tree-delta.js';
+import { decodeTree, encodeTreeBlock, encodeTreeHead } from '../../../src/anti-entropy/tree-form.js';
+import { SeededRandom } from '../../../src/base/random.js';
+import { CorruptRecordError } from '../../../src/codec/errors.js';
+import { setPartition } from '../../../src/codec/key.js';
+import { encodeRecord } from '../../../src/codec/record.js';
+import { anObject } from '../../support/records.js';
+import { test } from '../../support/test.js';
+import { assertSameTrees, keyOf, recordOf } from '../../support/tree-replica.js';
+
+interface AnyLeaf {
+  readonly keyLow: number;
+  readonly high: number;
+  readonly low: number;
+}
+
+function randomLeaves(count: number, seed: number): AnyLeaf[] {
+  const random = new SeededRandom(seed);
+  return Array.from({ length: count }, () => {
+    return { keyLow: random.uint32(), high: random.uint32(), low: random.uint32() };
+  });
+}
+
+function treeOf(leaves: readonly AnyLeaf[], depth: number): MerkleTree {
+  const delta = new DeltaBuilder(depth);
+  for (const { keyLow, high, low } of leaves) delta.add(keyLow, high, low);
+  const tree = new MerkleTree(depth);
+  tree.apply(delta.finish());
+  return tree;
+}
+
+function leafText(key: Uint8Array, record: Uint8Array): string {
+  const high = leafOfRecord(key, record);
+  return `${high.toString(16)}:${leafLow.toString(16)}`;
+}
+
+test('a node is the sum of the leaves below it modulo 2^64, whatever the depth of the tree', () => {
+  const leaves = randomLeaves(3_000, 1);
+  for (const depth of [1, 2, 3]) {
+    const tree = treeOf(leaves, depth);
+    assert.equal(tree.keys, leaves.length);
+    for (let level = 0; level <= depth; level++) {
+      const sums = new Map<number, bigint>();
+      for (const { keyLow, high, low } of leaves) {
+        const node = nodeOf(keyLow, level);
+        sums.set(node, BigInt.asUintN(64, (sums.get(node) ?? 0n) + (BigInt(high) << 32n) + BigInt(low)));
+      }
+      for (let node = 0; node < nodesAt(level); node++) {
+        assert.equal((BigInt(tree.high(level, node)) << 32n) + BigInt(tree.low(level, node)), sums.get(node) ?? 0n);
+      }
+    }
+    for (let shallower = 1; shallower <= depth; shallower++) {
+      assertSameTrees(tree.shrunk(shallower), treeOf(leaves, shallower));
+    }
+  }
+});
+
+test('leaves that come and go leave nothing behind, in any order, by deltas of any depth', () => {
+  const leaves = randomLeaves(500, 2);
+  const gone = randomLeaves(500, 3);
+  const expected = treeOf(leaves, 2);
+  const random = new SeededRandom(4);
+  const tree = new MerkleTree(2);
+  const changes = [
+    ...leaves.map((leaf) => ({ leaf, comes: true })),
+    ...gone.flatMap((leaf) => [true, false].map((comes) => ({ leaf, comes }))),
+  ]
+    .map((change) => ({ change, order: random.uint32() }))
+    .sort((a, b) => a.order - b.order);
+  for (let from = 0; from < changes.length; from += 70) {
+    const delta = new DeltaBuilder(2 + (from % 3));
+    for (const { change } of changes.slice(from, from + 70)) {
+      const { keyLow, high, low } = change.leaf;
+      if (change.comes) delta.add(keyLow, high, low);
+      else delta.subtract(keyLow, high, low);
+    }
+    tree.apply(delta.finish());
+  }
+  assertSameTrees(tree, expected);
+  // The negative of a leaf with a low half of 0 borrows from nowhere.
+  const edge = new DeltaBuilder(2);
+  for (const [high, low] of [
+    [1, 0],
+    [0, 0],
+    [0xffff_ffff, 0xffff_ffff],
+    [0, 1],
+  ] as const) {
+    edge.add(77, high, low);
+    edge.subtract(77, high, low);
+  }
+  assert.deepEqual([...edge.finish().words], [nodeOf(77, 2), 0, 0, 0]);
+});
+
+test('a leaf tells keys, contexts and dots apart, and nothing else', () => {
+  const dot = { high: 1, low: 2, counter: 3 };
+  const record = recordOf(dot);
+  const same = leafText(keyOf(1), record);
+  assert.equal(leafText(keyOf(1), recordOf({ ...dot })), same);
+  const elsewhere = keyOf(1).slice();
+  setPartition(elsewhere, 63);
+  assert.equal(leafText(elsewhere, record), same, 'the number of partitions is no part of the state');
+  assert.notEqual(leafText(keyOf(2), record), same);
+  assert.notEqual(leafText(keyOf(1), recordOf({ ...dot, counter: 4 })), same);
+  assert.notEqual(leafText(keyOf(1), recordOf(dot, 9)), same, 'one that has seen more is another');
+  const object = anObject(1);
+  const aware = { ...object, context: { ...object.context, extra: [1, 5, 6, 7] } };
+  assert.notEqual(leafText(keyOf(1), encodeRecord(aware)), leafText(keyOf(1), encodeRecord(object)));
+});
+
+test('a tree is as deep as its keys want, and does not waver', () => {
+  assert.deepEqual(
+    [0, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 400_000_000].map((keys) => depthFor(keys)),
+    [1, 1, 2, 3, 3, 4, 5, 6],
+  );
+  for (let depth = 1; depth <= MAX_DEPTH; depth++) {
+    for (let keys = 1; keys < 1e9; keys = Math.ceil(keys * 1.3)) {
+      const wanted = depthFor(keys, depth);
+      assert.equal(depthFor(keys, wanted), wanted, 'it stays what it has become');
+      if (wanted > depth) {
+        assert.equal(depthFor(keys * 0.3, wanted), wanted, 'nor is it undone by a few deletions');
+      }
+      if (wanted < depth) assert.equal(depthFor(keys * 3, wanted), wanted, 'nor by a few writes');
+      const perSegment = keys / nodesAt(wanted);
+      if (keys > 512 && wanted < MAX_DEPTH) assert.ok(perSegment > 1 / 2 && perSegment <= 32, `${keys} at ${wanted}`);
+    }
+  }
+  assert.equal(WIDTH ** 2, nodesAt(2));
+});
+
+test('a saved tree comes back as it was; what was changed, cut off or taken from another save is refused', () => {
+  for (const depth of [1, 2, 3]) {
+    const leaves = randomLeaves(200, depth);
+    const tree = treeOf(leaves, depth);
+    const save = () => Array.from({ length: tree.blocks }, (_, block) => encodeTreeBlock(tree, block));
+    const blocks = save();
+    const head = encodeTreeHead(tree);
+    const back = decodeTree(head, (block) => blocks[block]);
+    assertSameTrees(back, tree);
+    assert.ok(blocks.every((_, block) => !back.isDirty(block)));
+
+    // What changes afterwards is in few blocks, and only those need be written.
+    tree.markSaved();
+    const more = new DeltaBuilder(depth);
+    for (const { keyLow, high, low } of randomLeaves(2, 99)) more.add(keyLow, high, low);
+    tree.apply(more.finish());
+    const dirty = blocks.map((_, block) => tree.isDirty(block));
+    assert.ok(dirty.filter(Boolean).length <= 2 && dirty.includes(true));
+    const saved = save();
+    const mixed = blocks.map((old, block) => (dirty[block] ? saved[block] : old));
+    assertSameTrees(
+      decodeTree(encodeTreeHead(tree), (block) => mixed[block]),
+      tree,
+    );
+    assert.throws(() => decodeTree(encodeTreeHead(tree), (block) => blocks[block]), CorruptRecordError);
+    assert.throws(() => decodeTree(head, () => undefined), CorruptRecordError);
+    if (blocks.length > 1) {
+      assert.throws(() => decodeTree(head, (block) => blocks[(block + 1) % blocks.length]), CorruptRecordError);
+    }
+    for (let at = 0; at < head.length; at++) {
+      const changed = head.slice();
+      changed[at]! ^= 1;
+      assert.throws(() => decodeTree(changed, (block) => blocks[block]), CorruptRecordError);
+      assert.throws(() => decodeTree(head.slice(0, at), (block) => blocks[block]), CorruptRecordError);
+    }
+    const rotten = blocks[0]!.slice();
+    rotten[rotten.length - 1]! ^= 0x80;
+    assert.throws(() => decodeTree(head, (block) => (block === 0 ? rotten : blocks[block])), CorruptRecordError);
+  }
+});

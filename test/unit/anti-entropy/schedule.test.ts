@@ -1,0 +1,123 @@
+/** Which pair is compared when, and who leads. */
+import assert from 'node:assert/strict';
+import { ExchangeLease } from '../../../src/anti-entropy/exchange-lease.js';
+import { ExchangeSchedule, type Pair } from '../../../src/anti-entropy/schedule.js';
+import { below, SeededRandom } from '../../../src/base/random.js';
+import { test } from '../../support/test.js';
+
+const PRIMARIES = Array.from({ length: 16 }, (_, partition) => [0, 1, 2].map((i) => (partition + i) % 5));
+const INTERVAL = 60_000;
+
+function name({ partition, first, second }: Pair): string {
+  return `${partition}: ${first}–${second}`;
+}
+
+// Goal: whoever is down or fails meanwhile, each pair that can be compared is, once an interval, and by one leader.
+test('every pair of replicas is compared within the interval, never two of one partition at once', () => {
+  const random = new SeededRandom(5);
+  const schedules = [0, 1, 2, 3, 4].map((self) => {
+    return new ExchangeSchedule({ self, primaries: PRIMARIES, intervalMs: INTERVAL, concurrency: 2, nowMs: 1_000 });
+  });
+  let down = -1;
+  const isUp = (node: number): boolean => node !== down;
+  const compared = new Map<string, number>();
+  const underWay: { self: number; pair: Pair; endsMs: number }[] = [];
+  let upSince = 1_000;
+  for (let nowMs = 1_000; nowMs < 8 * INTERVAL; nowMs += 50) {
+    if (nowMs === 3 * INTERVAL + 1_000 || nowMs === 5 * INTERVAL + 1_000) {
+      down = down === -1 ? 2 : -1;
+      upSince = nowMs;
+    }
+    for (const [i, { self, pair, endsMs }] of [...underWay.entries()].reverse()) {
+      if (endsMs > nowMs) continue;
+      underWay.splice(i, 1);
+      const good = isUp(self) && isUp(pair.first) && isUp(pair.second) && below(random, 20) > 0;
+      schedules[self]!.ended(pair, nowMs, good);
+      if (good) compared.set(name(pair), nowMs);
+    }
+    for (const [self, schedule] of schedules.entries()) {
+      if (!isUp(self)) continue;
+      for (let pair = schedule.next(nowMs, 0, isUp); pair !== undefined; pair = schedule.next(nowMs, 0, isUp)) {
+        const { partition } = pair;
+        assert.ok(isUp(pair.first) && isUp(pair.second));
+        assert.ok(
+          !underWay.some((other) => other.pair.partition === partition && isUp(other.self)),
+          'one at a time of a partition',
+        );
+        underWay.push({ self, pair, endsMs: nowMs + 50 + below(random, 400) });
+      }
+    }
+    if (nowMs < upSince + 1.2 * INTERVAL) continue;
+    for (const [partition, [a, b, c]] of PRIMARIES.entries()) {
+      for (const [first, second] of [
+        [a!, b!],
+        [a!, c!],
+        [b!, c!],
+      ] as const) {
+        if (!isUp(first) || !isUp(second)) continue;
+        const last = compared.get(name({ partition, first, second }));
+        assert.ok(
+          last !== undefined && nowMs - last <= 1.05 * INTERVAL,
+          `${partition}: ${first}–${second} at ${nowMs}`,
+        );
+      }
+    }
+  }
+  assert.equal(compared.size, 48);
+});
+
+test('exchanges begin within their window, spread out, and later and later if they fail', () => {
+  const options = { self: 0, primaries: [[0, 1, 2]], intervalMs: 9_000, retryMs: 100, nowMs: 0 };
+  const up = () => true;
+  const night = new ExchangeSchedule({ ...options, window: { from: 23 * 60, to: 5 * 60 } });
+  assert.equal(night.next(0, 12 * 60, up), undefined);
+  assert.equal(night.next(0, 5 * 60, up), undefined);
+  assert.notEqual(night.next(0, 23 * 60, up), undefined);
+  const day = new ExchangeSchedule({ ...options, window: { from: 60, to: 120 } });
+  assert.equal(day.next(0, 59, up), undefined);
+  assert.notEqual(day.next(0, 60, up), undefined);
+
+  const schedule = new ExchangeSchedule(options);
+  const pair = schedule.next(0, 0, up)!;
+  assert.deepEqual(pair, { partition: 0, first: 0, second: 1 });
+  assert.equal(schedule.next(9_000, 0, up), undefined, 'another pair of this partition is under way');
+  let nowMs = 0;
+  for (const waitMs of [100, 200, 400, 800]) {
+    schedule.ended(pair, nowMs, false);
+    assert.equal(schedule.next(nowMs + waitMs - 1, 0, up), undefined);
+    nowMs += waitMs;
+    assert.deepEqual(schedule.next(nowMs, 0, up), pair);
+  }
+  schedule.ended(pair, nowMs, true);
+  assert.deepEqual(
+    schedule.states(up).map(({ comparedMs }) => comparedMs),
+    [nowMs, undefined, undefined],
+  );
+  schedule.hurry(nowMs);
+  const rest: string[] = [];
+  for (
+    let next = schedule.next(nowMs, 0, up);
+    next !== undefined && rest.length < 3;
+    next = schedule.next(nowMs, 0, up)
+  ) {
+    rest.push(name(next));
+    schedule.ended(next, nowMs, true);
+  }
+  assert.deepEqual(rest.sort(), ['0: 0–1', '0: 0–2', '0: 1–2']);
+  // A node leads only while those before it in the list are down.
+  const second = new ExchangeSchedule({ ...options, self: 1 });
+  assert.equal(second.next(9_000, 0, up), undefined);
+  assert.deepEqual(
+    second.next(9_000, 0, (node) => node !== 0),
+    { partition: 0, first: 1, second: 2 },
+  );
+});
+
+test('a replica is in the exchanges of one leader at a time, and forgets one that is silent', () => {
+  const lease = new ExchangeLease(1_000);
+  assert.ok(lease.admits(1, 0));
+  assert.ok(lease.admits(1, 900));
+  assert.ok(!lease.admits(2, 1_800));
+  assert.ok(lease.admits(2, 1_900));
+  assert.ok(!lease.admits(1, 1_901));
+});
