@@ -1,13 +1,9 @@
 /** Hints on their way home, told as stories in virtual time: holder and owner come, go, crash and lose their power. */
 import assert from 'node:assert/strict';
-import { HintStore } from '../../actors/hint-store.js';
 import { spawn } from '../../actors/simulated-node.js';
-import { SeededRandom } from '../../src/base/random.js';
-import { encodeRecord } from '../../src/codec/record.js';
-import { newNodeCounters } from '../../src/metrics/node-counters.js';
 import { locate } from '../../src/simulation/simulated-client.js';
 import { SimulatedCluster } from '../../src/simulation/simulated-cluster.js';
-import { anObject } from '../support/records.js';
+import { plantHints } from '../support/planted-hints.js';
 import { test } from '../support/test.js';
 
 const PARTITIONS = 16;
@@ -15,19 +11,15 @@ const PARTITIONS = 16;
 /** Puts `count` hints for `owner` onto the disk of `holder`, which is down; keys of which the owner is a primary. */
 function plant(cluster: SimulatedCluster, holder: string, owner: string, count: number): string[] {
   const storage = cluster.simulator.disk(cluster.nodeOf(holder), 'hints', { sync: 'full' }).open();
-  const random = new SeededRandom(1);
-  const hints = new HintStore({ storage, maxBytes: 2 ** 20, random, counters: newNodeCounters() });
   const keys: string[] = [];
-  const id = { high: 1, low: 1 };
   for (let i = 0; keys.length < count; i++) {
-    const key = `${owner}${i}`;
-    if (!cluster.primariesOf(key).includes(owner)) continue;
-    keys.push(key);
-    const hint = { tag: 0, session: id, writer: id, counter: 0, record: encodeRecord(anObject(i)) };
-    assert(hints.put(cluster.nodeOf(owner), locate(key, PARTITIONS), hint, 0));
+    if (cluster.primariesOf(`${owner}${i}`).includes(owner)) keys.push(`${owner}${i}`);
   }
-  storage.commit();
-  storage.close();
+  plantHints(
+    storage,
+    cluster.nodeOf(owner),
+    keys.map((key) => locate(key, PARTITIONS)),
+  );
   return keys;
 }
 
