@@ -2,6 +2,9 @@
  * The hint deliverer: hands the hints that its node keeps to their owners, and finds out whether others keep hints for
  * its own node. How a delivery goes, and when everything is known, is decided in `src/hinted-handoff`.
  *
+ * It tries no owner that is down, and turns to one at once when that is back: when its pulse is seen again, or when it
+ * asks what there is for it.
+ *
  * Lives once per node. Hears `HoldingRequest`; asks the owners' vnodes, and the other nodes' hint deliverers.
  * Source: Dynamo (SOSP 2007), §4.6 (hinted handoff).
  */
@@ -9,6 +12,7 @@ import { InFlight } from '../src/base/in-flight.js';
 import { Delivery, type HeldHint, MAX_BATCH_BYTES } from '../src/hinted-handoff/delivery.js';
 import { locatedKeyOf, partitionOfHint } from '../src/hinted-handoff/hint-key.js';
 import { Inquiry } from '../src/hinted-handoff/inquiry.js';
+import { FailureDetector, type NodeHealth } from '../src/membership/failure-detector.js';
 import { hintDelivererRef, vnodeRef } from '../src/messages/addresses.js';
 import type { HoldingAnswer, HoldingRequest } from '../src/messages/hint-delivery-messages.js';
 import type { VnodeAnswer } from '../src/messages/vnode-messages.js';
@@ -36,7 +40,7 @@ const MAX_REQUESTS = 65_536;
 
 /** What was asked: an owner's vnode to take a batch, or a node what it holds. */
 type Asked =
-  | { readonly type: 'batch'; readonly owner: number; readonly delivery: Delivery }
+  | { readonly type: 'batch'; readonly node: number; readonly owner: number; readonly delivery: Delivery }
   | { readonly type: 'question'; readonly node: number; readonly question: number };
 
 export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, VnodeAnswer | HoldingAnswer> {
@@ -50,6 +54,10 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
   /** Of `arrears`: the one that the inquiry is about. */
   private question: number;
   private readonly asked = new InFlight<Asked>(MAX_REQUESTS);
+  private readonly nodes: number;
+  private readonly detector: FailureDetector;
+  /** By node, as the last tick found it. */
+  private readonly health: NodeHealth[] = [];
 
   constructor(options: HintDelivererOptions) {
     this.node = options.node;
@@ -57,7 +65,10 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     this.hints = options.hints;
     this.arrears = options.arrears;
     this.counters = options.counters;
-    this.inquiry = new Inquiry(othersIn(options));
+    const others = othersIn(options);
+    this.inquiry = new Inquiry(others);
+    this.nodes = others.size + 1;
+    this.detector = new FailureDetector(this.nodes);
     this.question = this.arrears.question;
     if (!this.arrears.isOpen) this.inquiry.end();
   }
@@ -75,6 +86,7 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     if (holds > 0) this.ask(context);
     if (count === 0) return;
     // Whoever asks is there.
+    this.health[from] = 'up';
     this.deliveryTo(from).kick();
     this.deliver(from, context);
   }
@@ -82,6 +94,7 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
   answered(correlation: number, answer: VnodeAnswer | HoldingAnswer, _interim: boolean, context: ActorContext): void {
     const asked = this.take(correlation);
     if (asked === undefined) return;
+    this.detector.answered(asked.node);
     if (asked.type === 'question') {
       if (answer.type !== 'holding') throw new TypeError(`a hint deliverer was answered with '${answer.type}'`);
       if (asked.question === this.question) this.inquiry.onAnswer(asked.node, answer, context.now());
@@ -108,6 +121,8 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
   failed(correlation: number, failure: Failure, context: ActorContext): void {
     const asked = this.take(correlation);
     if (asked === undefined) return;
+    if (failure === 'died') this.detector.unanswered(asked.node, context.now());
+    else if (failure === 'unreachable') this.detector.unreachable(asked.node, context.now());
     if (asked.type === 'batch') this.delete(asked.owner, asked.delivery.onFailed(failure === 'died', context.now()));
     else {
       if (asked.question === this.question) this.inquiry.onFailed(asked.node, context.now());
@@ -127,6 +142,7 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     this.ask(context);
     if (!this.hints.gate.open) this.hints.probe(context.now());
     const { owners } = this.hints;
+    if (owners.size > 0) this.lookAtNodes(context);
     for (const owner of owners.keys()) this.deliver(owner, context);
     const isBusy = owners.size > 0 || this.inquiry.isUnfinished;
     context.after(isBusy ? TICK_MS : IDLE_TICK_MS, TICK);
@@ -142,12 +158,26 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     if (this.question === this.arrears.question) this.arrears.setHintsMayWait(this.inquiry.isOpen);
   }
 
+  /** Who is back gets its hints now, whatever was tried before. */
+  private lookAtNodes(context: ActorContext): void {
+    const now = context.now();
+    for (let node = 0; node < this.nodes; node++) {
+      if (node === this.node) continue;
+      this.detector.observe(node, context.pulse(node), now);
+      const health = this.detector.state(node, now);
+      if (health === 'up' && this.health[node] !== 'up') this.deliveries.get(node)?.kick();
+      this.health[node] = health;
+    }
+  }
+
   /** Sends the owner's next batch, if it is time for it and there is one. */
   private deliver(owner: number, context: ActorContext): void {
     const { hints } = this;
     const delivery = this.deliveryTo(owner);
     const now = context.now();
     if (!hints.gate.open || !delivery.isReady(now)) return;
+    // Who is down, stands still, or is on the other side of a split, would not take it.
+    if (this.health[owner] === 'down' || this.health[owner] === 'suspect') return;
     const { after, limit } = delivery.next();
     const page = hints.page(owner, after, limit, MAX_BATCH_BYTES);
     const found: HeldHint[] = [];
@@ -166,7 +196,7 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     const recipients = this.recipientsFor(owner, batch.partition);
     delivery.sent(recipients.length);
     for (const recipient of recipients) {
-      const ticket = this.asked.add({ type: 'batch', owner, delivery });
+      const ticket = this.asked.add({ type: 'batch', node: recipient, owner, delivery });
       context.request(vnodeRef(recipient, batch.partition), { type: 'hand-off', entries }, ticket);
     }
   }

@@ -345,7 +345,10 @@ export interface StoreStats {
   readonly gets: LatencySummary;
   readonly puts: LatencySummary;
   readonly inFlight: number;
-  /** Counters by node; a node that is down is absent. */
+  /**
+   * Counters by node; a node that is down is absent. Of hints: `hints` and `hintBytes` that it keeps for others now, and
+   * `hintsWaitingMs`, for how long there have been some without a pause for the owner that has waited longest.
+   */
   readonly nodes: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
@@ -375,6 +378,11 @@ export interface Admin {
   split(nodes: readonly string[], options?: CallOptions): Promise<void>;
   /** Ends all splits. Resolves once every node that is not paused is connected again. */
   heal(options?: CallOptions): Promise<void>;
+  /**
+   * Resolves when the hints that exist now are with the nodes for which they are kept. Hints of a node that is down, and
+   * hints for one, wait for its start, and so does this call: give it a `timeoutMs`.
+   */
+  waitForHints(options?: CallOptions): Promise<void>;
 }
 
 /** Lets one other thread of the application use the store: a port, to be transferred to it and given to `attach`. */

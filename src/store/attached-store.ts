@@ -45,6 +45,12 @@ export class AttachedStore extends ApplicationStore {
     pause: (node, ms, options) =>
       this.administer('pause', [node], options, (opener) => opener.pause(node, checkPause(ms))),
     split: (nodes, options) => this.administer('split', nodes, options, (opener) => opener.split([...nodes])),
+    waitForHints: (options = {}) => {
+      const { timeoutMs } = options;
+      return this.administer('delivery of hints', [], options, (opener) =>
+        opener.waitForHints(timeoutMs === undefined ? {} : { timeoutMs }),
+      );
+    },
     heal: (options) => this.administer('healing', [], options, (opener) => opener.heal()),
   };
   private readonly parts: AttachedParts;

@@ -8,17 +8,22 @@ const OPTIONS = new Set(['timeoutMs', 'signal']);
 
 /**
  * Does `work`, and waits for it no longer than the options say.
- * @param what - names the act in messages: 'the stop of node "b"'
+ * @param what - names the act in messages: 'the stop of node "b"'; or gives that name when it is wanted
  * @throws {TimeoutError} It was not done in time, or cannot be done: a thread stands still within a commit. Indefinite.
  * @throws {AbortedError} The signal fired. Definite only if that was before anything was begun.
  */
-export async function within<T>(options: CallOptions, what: string, work: () => Promise<T>): Promise<T> {
+export async function within<T>(
+  options: CallOptions,
+  what: string | (() => string),
+  work: () => Promise<T>,
+): Promise<T> {
+  const name = typeof what === 'string' ? () => what : what;
   checkNames('admin', options, OPTIONS);
   checkSignal(options.signal);
   const timeoutMs = checkTimeout(options.timeoutMs);
   const { signal } = options;
   const aborted = (definite: boolean) =>
-    new AbortedError(`${what} was aborted by its signal`, { definite, cause: signal?.reason });
+    new AbortedError(`${name()} was aborted by its signal`, { definite, cause: signal?.reason });
   if (signal?.aborted) throw aborted(true);
   let timer: NodeJS.Timeout | undefined;
   let onAbort = () => {};
@@ -26,11 +31,13 @@ export async function within<T>(options: CallOptions, what: string, work: () => 
     onAbort = () => reject(aborted(false));
     signal?.addEventListener('abort', onAbort, { once: true });
     if (timeoutMs === undefined) return;
-    const late = `${what} was not done within ${timeoutMs} ms; it goes on`;
-    timer = setTimeout(() => reject(new TimeoutError(late)), timeoutMs);
+    timer = setTimeout(
+      () => reject(new TimeoutError(`${name()} was not done within ${timeoutMs} ms; it goes on`)),
+      timeoutMs,
+    );
   });
   try {
-    return await Promise.race([unlessStuck(what, work()), cutOff]);
+    return await Promise.race([unlessStuck(name, work()), cutOff]);
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);
@@ -38,11 +45,12 @@ export async function within<T>(options: CallOptions, what: string, work: () => 
 }
 
 /** What `work` gives; a thread that nothing can end is a deadline that nothing can meet. */
-export async function unlessStuck<T>(what: string, work: Promise<T>): Promise<T> {
+export async function unlessStuck<T>(what: string | (() => string), work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
     if (!(error instanceof ThreadStuckError)) throw error;
-    throw new TimeoutError(`${what} cannot be done: ${error.message}`, { definite: false, cause: error });
+    const name = typeof what === 'string' ? what : what();
+    throw new TimeoutError(`${name} cannot be done: ${error.message}`, { definite: false, cause: error });
   }
 }

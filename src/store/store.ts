@@ -4,15 +4,16 @@
  */
 import { InvalidArgumentError, StorageFailedError, StorageFullError } from '../base/errors.js';
 import { FailureDetector } from '../membership/failure-detector.js';
-import type { NodeControl, NodeStart } from '../messages/node-control.js';
+import type { HintStatus, NodeControl, NodeStart } from '../messages/node-control.js';
 import type { Ring } from '../ring/ring.js';
 import { type GroupEvent, ThreadGroup, ThreadStartError } from '../runtime/threads/thread-group.js';
-import type { Admin, NodeState, ShareTicket, StoreStats } from './api.js';
+import type { Admin, CallOptions, NodeState, ShareTicket, StoreStats } from './api.js';
 import { ApplicationStore, spawnClient } from './application-store.js';
 import { BOOT } from './boot-id.js';
 import { closed } from './bucket-home.js';
 import type { Client } from './client.js';
 import { unlessStuck, within } from './deadline.js';
+import { HintWait } from './hint-wait.js';
 import { type CheckedOptions, checkPause, MAX_SIBLINGS, show } from './options.js';
 import { Shares } from './shares.js';
 
@@ -58,6 +59,7 @@ export class EmbeddedStore extends ApplicationStore {
       within(options, `the pause of node ${show(node)}`, () => this.pauseNode(node, ms)),
     split: (nodes, options = {}) => within(options, `the split of nodes ${show(nodes)}`, () => this.splitNodes(nodes)),
     heal: (options = {}) => within(options, 'the healing of splits', () => this.heal()),
+    waitForHints: (options = {}) => this.waitForHints(options),
   };
   private readonly parts: StoreParts;
   private readonly group: ThreadGroup;
@@ -88,6 +90,7 @@ export class EmbeddedStore extends ApplicationStore {
         pause: (node, ms) => this.pauseNode(node, ms),
         split: (nodes) => this.splitNodes(nodes),
         heal: () => this.heal(),
+        waitForHints: (options) => this.admin.waitForHints(options),
         nodeStats: () => this.nodeStats(),
       },
       stateOf: (node) => this.stateOf(node),
@@ -137,8 +140,14 @@ export class EmbeddedStore extends ApplicationStore {
   private async countersOf(name: string, node: number): Promise<[string, Record<string, number>] | undefined> {
     if (this.group.state(node) !== 'up') return undefined;
     const control = this.group.control<NodeControl>(node);
-    const [counters, storage] = await Promise.allSettled([control.counters(), control.storage()]);
-    if (counters.status !== 'fulfilled' || storage.status !== 'fulfilled') return undefined;
+    const [counters, storage, hints] = await Promise.allSettled([
+      control.counters(),
+      control.storage(),
+      control.hints(),
+    ]);
+    if (counters.status !== 'fulfilled' || storage.status !== 'fulfilled' || hints.status !== 'fulfilled') {
+      return undefined;
+    }
     return [
       name,
       {
@@ -146,6 +155,7 @@ export class EmbeddedStore extends ApplicationStore {
         storedEntries: storage.value.entries,
         storedBytes: storage.value.bytes,
         filesSetAside: storage.value.filesSetAside,
+        ...hintFigures(hints.value, Date.now()),
       },
     ];
   }
@@ -186,6 +196,29 @@ export class EmbeddedStore extends ApplicationStore {
 
   private async startNode(name: string): Promise<void> {
     await this.launch(this.indexOf(name));
+  }
+
+  private async waitForHints(options: CallOptions): Promise<void> {
+    const { ring } = this.parts;
+    const wait = new HintWait({
+      nodes: ring.members.length,
+      isUp: (node) => {
+        if (this.closing !== undefined) throw closed();
+        return this.group.state(node) === 'up';
+      },
+      hintsOn: (node) => this.hintsOn(node),
+      ask: async (node) => this.group.control<NodeControl>(node).hints(),
+    });
+    const names = (nodes: readonly number[]) => nodes.map((node) => ring.members[node]?.name ?? `#${node}`).join(', ');
+    const what = () => {
+      const { holders, owners } = wait.awaited;
+      return `the delivery of the hints that ${names(holders)} may keep${owners.length > 0 ? ` for ${names(owners)}` : ''}`;
+    };
+    try {
+      await within(options, what, () => wait.done());
+    } finally {
+      wait.stop();
+    }
   }
 
   private async stopNode(name: string): Promise<void> {
@@ -259,4 +292,17 @@ export class EmbeddedStore extends ApplicationStore {
     const who = name === undefined ? 'the client' : `node "${name}"`;
     process.emitWarning(`${who} ${text}`, { type: 'QuoralWarning' });
   }
+}
+
+/** What a node keeps for others, in figures. */
+function hintFigures({ owners }: HintStatus, nowMs: number): Record<string, number> {
+  let hints = 0;
+  let hintBytes = 0;
+  let sinceMs = nowMs;
+  for (const owner of owners) {
+    hints += owner.count;
+    hintBytes += owner.bytes;
+    sinceMs = Math.min(sinceMs, owner.sinceMs);
+  }
+  return { hints, hintBytes, hintsWaitingMs: nowMs - sinceMs };
 }

@@ -52,5 +52,6 @@ export type OpenerControl = {
   pause(node: string, ms: number): Promise<void>;
   split(nodes: readonly string[]): Promise<void>;
   heal(): Promise<void>;
+  waitForHints(options: { readonly timeoutMs?: number }): Promise<void>;
   nodeStats(): Promise<StoreStats['nodes']>;
 };

@@ -11,6 +11,8 @@ export class LoneContext implements ActorContext {
   readonly replies: unknown[] = [];
   /** Correlations of the requests made. */
   readonly requests: number[] = [];
+  /** What was asked, of whom, under which correlation. */
+  readonly sent: { readonly place: number; readonly message: unknown; readonly correlation: number }[] = [];
 
   /** Of the timers set, in milliseconds. */
   readonly delays: number[] = [];
@@ -23,8 +25,9 @@ export class LoneContext implements ActorContext {
     return this.wallMs;
   }
 
-  request(_to: unknown, _message: unknown, correlation: number): void {
+  request(to: { readonly place: number }, message: unknown, correlation: number): void {
     this.requests.push(correlation);
+    this.sent.push({ place: to.place, message, correlation });
   }
 
   notice(_incoming: unknown, answer: unknown): void {

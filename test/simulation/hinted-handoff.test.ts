@@ -1,0 +1,107 @@
+/** Hints on their way home, told as stories in virtual time: holder and owner come, go, crash and lose their power. */
+import assert from 'node:assert/strict';
+import { spawn } from '../../actors/simulated-node.js';
+import { locate } from '../../src/simulation/simulated-client.js';
+import { SimulatedCluster } from '../../src/simulation/simulated-cluster.js';
+import { plantHints } from '../support/planted-hints.js';
+import { test } from '../support/test.js';
+
+const PARTITIONS = 16;
+
+/** Puts `count` hints for `owner` onto the disk of `holder`, which is down; keys of which the owner is a primary. */
+function plant(cluster: SimulatedCluster, holder: string, owner: string, count: number): string[] {
+  const storage = cluster.simulator.disk(cluster.nodeOf(holder), 'hints', { sync: 'full' }).open();
+  const keys: string[] = [];
+  for (let i = 0; keys.length < count; i++) {
+    if (cluster.primariesOf(`${owner}${i}`).includes(owner)) keys.push(`${owner}${i}`);
+  }
+  plantHints(
+    storage,
+    cluster.nodeOf(owner),
+    keys.map((key) => locate(key, PARTITIONS)),
+  );
+  return keys;
+}
+
+function holds(cluster: SimulatedCluster, owner: string, keys: readonly string[]): boolean {
+  return keys.every((key) => cluster.replica(owner).object(key) !== undefined);
+}
+
+function clusterWithHolderDown(seed: number, sync: 'full' | 'none' = 'full'): SimulatedCluster {
+  const cluster = new SimulatedCluster({ seed, spawn, partitions: PARTITIONS, sync });
+  cluster.stopNode('a');
+  cluster.runFor(50);
+  return cluster;
+}
+
+test('a holder that starts with hints has them with all their owners within 100 ms', () => {
+  const cluster = clusterWithHolderDown(1);
+  const toB = plant(cluster, 'a', 'b', 300);
+  const toC = plant(cluster, 'a', 'c', 10);
+  assert.equal(cluster.hints, 310);
+  cluster.startNode('a');
+  cluster.runFor(100);
+  assert.equal(cluster.hints, 0);
+  assert(holds(cluster, 'b', toB) && holds(cluster, 'c', toC));
+  assert.equal(cluster.counters[0]!.hintsDelivered, 310);
+});
+
+test('an owner that is down does not hold up another one, and has its hints within 100 ms of its return', () => {
+  const cluster = clusterWithHolderDown(2);
+  const toB = plant(cluster, 'a', 'b', 50);
+  const toC = plant(cluster, 'a', 'c', 50);
+  cluster.crashNode('b');
+  cluster.startNode('a');
+  cluster.runFor(100);
+  assert(holds(cluster, 'c', toC));
+  assert.equal(cluster.hintsOn('a').length, 50);
+  cluster.runFor(5_000);
+  cluster.startNode('b');
+  cluster.runFor(100);
+  assert.equal(cluster.hints, 0);
+  assert(holds(cluster, 'b', toB));
+});
+
+test('an owner that is cut off has its hints soon after the split heals', () => {
+  const cluster = clusterWithHolderDown(3);
+  const toB = plant(cluster, 'a', 'b', 50);
+  cluster.split(['b']);
+  cluster.startNode('a');
+  cluster.runFor(3_000);
+  assert.equal(cluster.hintsOn('a').length, 50);
+  cluster.heal();
+  cluster.runFor(300);
+  assert.equal(cluster.hints, 0);
+  assert(holds(cluster, 'b', toB));
+});
+
+// Goal: at no point of a crash is a hint gone that its owner has not.
+test('holder and owner crash and lose their power again and again: no hint is lost, and in the end none is left', () => {
+  let met = 0;
+  for (let seed = 1; seed <= 20; seed++) {
+    const cluster = clusterWithHolderDown(seed, seed % 2 === 0 ? 'full' : 'none');
+    const toB = plant(cluster, 'a', 'b', 200);
+    const points = ['now', 'mid-turn', 'before-commit', 'after-commit'] as const;
+    cluster.startNode('a');
+    for (let round = 0; round < 6; round++) {
+      cluster.runFor(1 + ((seed * 7 + round * 3) % 11));
+      const struck = round % 2 === 0 ? 'b' : 'a';
+      if (round > 3) cluster.powerFail([struck]);
+      else cluster.crashNode(struck, points[(seed + round) % 4]!);
+      cluster.runFor(5);
+      const left = cluster.hintsOn('a').length;
+      if (left > 0 && left < 200) met++;
+      const there = new Set(cluster.hintsOn('a').map(({ located }) => Buffer.from(located).toString('latin1')));
+      for (const key of toB) {
+        const name = Buffer.from(locate(key, PARTITIONS)).toString('latin1');
+        assert(there.has(name) || holds(cluster, 'b', [key]), `seed ${seed}: ${key} is nowhere`);
+      }
+      cluster.healEverything();
+    }
+    cluster.runFor(1_500);
+    assert.equal(cluster.hints, 0, `seed ${seed}`);
+    assert(holds(cluster, 'b', toB));
+    assert.deepEqual(cluster.failures, []);
+  }
+  assert(met > 3, `only ${met} crashes came in the middle of a delivery`);
+});

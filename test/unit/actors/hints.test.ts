@@ -1,0 +1,410 @@
+/** The hint keeper, the hint deliverer and the store that they share, without a host. */
+import assert from 'node:assert/strict';
+import { Arrears } from '../../../actors/arrears.js';
+import { HintDeliverer } from '../../../actors/hint-deliverer.js';
+import { HintKeeper } from '../../../actors/hint-keeper.js';
+import { HintStore } from '../../../actors/hint-store.js';
+import { utf8 } from '../../../src/base/bytes.js';
+import { StorageFailedError } from '../../../src/base/errors.js';
+import { SeededRandom } from '../../../src/base/random.js';
+import type { Dot } from '../../../src/clocks/event-id.js';
+import { encodeLocatedKey } from '../../../src/codec/key.js';
+import { decodeRecord, encodeRecord, sameDigest } from '../../../src/codec/record.js';
+import { mergeRecords } from '../../../src/codec/record-update.js';
+import { hintKey, ownKey } from '../../../src/hinted-handoff/hint-key.js';
+import type { HoldingAnswer } from '../../../src/messages/hint-delivery-messages.js';
+import type { HintRequest } from '../../../src/messages/hint-messages.js';
+import type { ObjectPut } from '../../../src/messages/object-request.js';
+import type { NotMinted, TaggedEntry, VnodeAnswer, VnodeRequest } from '../../../src/messages/vnode-messages.js';
+import { newNodeCounters } from '../../../src/metrics/node-counters.js';
+import { threadOf } from '../../../src/runtime/actor.js';
+import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
+import type { Storage } from '../../../src/storage/storage.js';
+import { LoneContext } from '../../support/lone-actor.js';
+import { anObject } from '../../support/records.js';
+import { test } from '../../support/test.js';
+
+const OWNER = 2;
+const located = (key: string, partition = 0) =>
+  encodeLocatedKey(partition, { type: utf8('t'), bucket: utf8('b'), key: utf8(key) });
+const record = (n: number) => encodeRecord(anObject(n));
+
+class Node {
+  readonly storage: Storage;
+  readonly context = new LoneContext();
+  readonly counters = newNodeCounters();
+  hints: HintStore;
+  keeper: HintKeeper;
+  private readonly maxBytes: number;
+
+  constructor(maxBytes = 2 ** 20, storage = openMemoryStorage()) {
+    this.storage = storage;
+    this.maxBytes = maxBytes;
+    this.hints = this.openHints();
+    this.keeper = this.newKeeper();
+  }
+
+  /** A crash: what was not committed is gone, and everything begins anew. */
+  restart(): void {
+    this.commit();
+    this.hints = this.openHints();
+    this.keeper = this.newKeeper();
+  }
+
+  ask(message: HintRequest): VnodeAnswer {
+    this.keeper.receive(message, {}, this.context);
+    return this.context.replies.at(-1) as VnodeAnswer;
+  }
+
+  mint(key: string, fields: Partial<ObjectPut> = {}, owner = OWNER): Dot | NotMinted | VnodeAnswer['type'] {
+    const notices = this.context.notices.length;
+    const answer = this.ask({ type: 'mint', owner, put: putOf(key, fields), durable: false });
+    const notice = this.context.notices[notices] as (VnodeAnswer & { type: 'minted' }) | undefined;
+    if (notice !== undefined) {
+      const { high, low, counter } = notice.dot;
+      return { high, low, counter };
+    }
+    return answer.type === 'not-minted' ? answer.why : answer.type;
+  }
+
+  keep(key: string, record: Uint8Array, fields: { owner?: number; tag?: number } = {}): VnodeAnswer {
+    const { owner = OWNER, tag = 0 } = fields;
+    return this.ask({ type: 'keep', owner, key: located(key), record, durable: true, tag });
+  }
+
+  read(key: string): VnodeAnswer {
+    return this.ask({ type: 'read', key: located(key), digestOnly: false });
+  }
+
+  commit(): void {
+    this.storage.commit();
+    this.hints.commitEnded(undefined);
+  }
+
+  private openHints(): HintStore {
+    const { storage, maxBytes, counters } = this;
+    return new HintStore({ storage, maxBytes, counters, random: this.context.random });
+  }
+
+  private newKeeper(): HintKeeper {
+    const { hints, counters } = this;
+    return new HintKeeper({ hints, counters, maxSiblings: 3, maxObjectBytes: 2 ** 20 }, this.context);
+  }
+}
+
+let attempts = 0;
+
+function putOf(key: string, fields: Partial<ObjectPut>): ObjectPut {
+  return {
+    key: located(key),
+    causalContext: new Uint8Array(0),
+    attempt: { high: 1, low: 2, counter: ++attempts },
+    earlier: [],
+    expiresAtMs: 1_700_000_100_000,
+    minting: 'siblings',
+    tombstone: false,
+    ttlMs: 0,
+    body: utf8('v'),
+    condition: 'none',
+    ifMatch: new Uint8Array(0),
+    maxSiblings: 0,
+    ...fields,
+  };
+}
+
+function dot(minted: unknown): Dot {
+  assert(typeof minted === 'object', `minted, not ${minted}`);
+  return minted as Dot;
+}
+
+const writerOf = ({ high, low }: Dot) => `${high}:${low}`;
+
+// Goal: no two writes ever have one dot, although the stand-in forgets.
+test('each hint is minted on by a name of its own, which ends with it, with a crash, and with a failed commit', () => {
+  const node = new Node();
+  const first = dot(node.mint('k'));
+  const second = dot(node.mint('k'));
+  assert.equal(first.counter, 1);
+  assert.deepEqual(second, { ...first, counter: 2 });
+  const used = new Set([writerOf(first)]);
+  const isNew = (minted: Dot, why: string) => {
+    assert(!used.has(writerOf(minted)), why);
+    assert.equal(minted.counter, 1);
+    used.add(writerOf(minted));
+  };
+  isNew(dot(node.mint('another')), 'another key');
+  isNew(dot(node.mint('k', {}, OWNER + 1)), 'another owner');
+  node.commit();
+  const kept = node.hints.get(OWNER, located('k'));
+  assert(kept !== undefined && kept !== 'newer');
+  assert(node.hints.removeIfUnchanged(OWNER, located('k'), Uint8Array.from(kept.record)));
+  isNew(dot(node.mint('k')), 'the hint was delivered meanwhile');
+  node.restart();
+  isNew(dot(node.mint('k')), 'after a crash');
+  node.hints.commitEnded({ cause: new StorageFailedError('a test') });
+  node.hints.commitEnded(undefined);
+  node.hints.commitEnded(undefined);
+  isNew(dot(node.mint('k')), 'after a commit that failed');
+});
+
+test('a stand-in keeps the rules of minting: attempts, deadlines, conditions, limits', () => {
+  const node = new Node();
+  const attempt = { high: 1, low: 2, counter: ++attempts };
+  dot(node.mint('k', { attempt }));
+  assert.equal(node.mint('k', { attempt }), 'repeated');
+  assert.equal(node.mint('k', { expiresAtMs: node.context.wallMs - 1 }), 'late');
+  assert.equal(node.mint('k', { condition: 'if-none-match' }), 'precondition-failed');
+  dot(node.mint('new', { condition: 'if-none-match' }));
+  dot(node.mint('k'));
+  dot(node.mint('k'));
+  assert.equal(node.mint('k'), 'too-many-siblings');
+  const winner = dot(node.mint('k', { minting: 'last-write-wins' }));
+  const answer = node.read('k');
+  assert(answer.type === 'object');
+  assert.deepEqual(
+    decodeRecord(answer.record).siblings.map((sibling) => sibling.dot),
+    [winner],
+  );
+  assert.equal(node.mint('k', { attempt }), 'doubtful', 'it was there, and is not');
+});
+
+test('what is kept for a key merges; it is read over all owners, and never counts as behind', () => {
+  const node = new Node();
+  assert.deepEqual(node.read('k'), { type: 'nothing', behind: false });
+  assert.deepEqual(node.keep('k', record(0), { tag: 5 }), { type: 'wrote', durable: false });
+  node.keep('k', record(1), { tag: 3 });
+  node.keep('k', record(2), { owner: OWNER + 1, tag: 4 });
+  const merged = mergeRecords(mergeRecords(record(0), record(1)), record(2));
+  assert.deepEqual(node.read('k'), { type: 'object', record: merged, tag: 3, behind: false });
+  const digest = node.ask({ type: 'read', key: located('k'), digestOnly: true });
+  assert.equal(digest.type, 'digest');
+  assert.equal(node.hints.size, 2);
+  const own = node.hints.get(OWNER, located('k'));
+  assert(own !== undefined && own !== 'newer' && own.tag === 3, 'the lowest tag of what it was made of');
+});
+
+test('a hint below the tag that is asked for is refused as behind the fence', () => {
+  const node = new Node();
+  node.hints.setRefuseBelow(0, 7);
+  node.restart();
+  assert.deepEqual(node.keep('k', record(0), { tag: 6 }), { type: 'stale-fence' });
+  assert.equal(node.keep('k', record(0), { tag: 7 }).type, 'wrote');
+  dot(node.mint('minted'));
+  const minted = node.hints.get(OWNER, located('minted'));
+  assert(minted !== undefined && minted !== 'newer' && minted.tag === 7, 'a new write passes every fence there is');
+});
+
+test('a full hint store refuses for certain, and has room again when hints are delivered', () => {
+  const node = new Node(400);
+  const refused = { type: 'no-storage', full: true };
+  assert.equal(node.keep('a', record(0)).type, 'wrote');
+  assert.deepEqual(node.keep('b', record(0)), refused);
+  assert.equal(node.mint('b', { body: new Uint8Array(300) }), 'no-storage');
+  assert.equal(node.counters.hintsRefused, 2);
+  assert.equal(node.hints.size, 1);
+  assert(node.hints.removeIfUnchanged(OWNER, located('a'), record(0)));
+  assert.equal(node.keep('b', record(0)).type, 'wrote');
+});
+
+test('counts and sizes survive a restart, and a ledger that is unreadable', () => {
+  const node = new Node();
+  for (let i = 0; i < 70; i++) node.keep(`k${i}`, record(i));
+  node.keep('other', record(0), { owner: 5 });
+  const before = new Map([...node.hints.owners].map(([owner, { count, bytes }]) => [owner, { count, bytes }]));
+  assert.equal(before.get(OWNER)?.count, 70);
+  node.restart();
+  const again = () => new Map([...node.hints.owners].map(([owner, { count, bytes }]) => [owner, { count, bytes }]));
+  assert.deepEqual(again(), before);
+  const ledger = Uint8Array.from(node.storage.get(ownKey('o', OWNER))!);
+  ledger[0]! ^= 1;
+  node.storage.put(ownKey('o', OWNER), ledger);
+  node.restart();
+  assert.deepEqual(again(), before);
+});
+
+test('a hint that rots is set aside: the others are delivered, and it is not lost from sight', () => {
+  const node = new Node();
+  for (const key of ['a', 'b', 'c']) node.keep(key, record(0));
+  node.commit();
+  const bytes = Uint8Array.from(node.storage.get(hintKey(OWNER, located('b')))!);
+  bytes[bytes.length - 1]! ^= 1;
+  node.storage.put(hintKey(OWNER, located('b')), bytes);
+  const owner = new Delivering(node);
+  owner.tick();
+  assert.deepEqual(keysOf(owner.batch().entries), ['a', 'c']);
+  owner.answer({ type: 'took', durable: true, stale: [], unmerged: [] });
+  assert.equal(node.hints.size, 0);
+  assert.equal(node.counters.hintsSetAside, 1);
+  assert.deepEqual(node.storage.get(Uint8Array.of(0xff, 0xfe, ...hintKey(OWNER, located('b')))), bytes);
+});
+
+const keysOf = (entries: readonly TaggedEntry[]) => entries.map(({ key }) => Buffer.from(key).toString().at(-1));
+
+/** A deliverer, and the owners that it delivers to. */
+class Delivering {
+  readonly deliverer: HintDeliverer;
+  private readonly node: Node;
+  private seen = 0;
+  private last: LoneContext['sent'][number] | undefined;
+
+  constructor(node: Node, primaries: readonly number[] = [0, OWNER]) {
+    this.node = node;
+    const { hints, counters } = node;
+    const preferenceLists = [primaries, primaries].map((list) => ({ primaries: list, fallbacks: [1] }));
+    const arrears = new Arrears({ hintsMayWait: false });
+    this.deliverer = new HintDeliverer({ node: 1, preferenceLists, hints, arrears, counters });
+    this.deliverer.start(node.context);
+  }
+
+  tick(): void {
+    this.node.context.nowMs += 2_000;
+    this.deliverer.timer('tick', this.node.context);
+  }
+
+  /** The next batch that was sent and not looked at, and to whom. */
+  batch(): { readonly entries: readonly TaggedEntry[]; readonly to: number } {
+    const sent = this.node.context.sent[this.seen++];
+    assert(sent !== undefined, 'a batch was sent');
+    const message = sent.message as VnodeRequest;
+    assert(message.type === 'hand-off');
+    this.last = sent;
+    return { entries: message.entries, to: threadOf(sent.place) };
+  }
+
+  get isIdle(): boolean {
+    return this.seen === this.node.context.sent.length;
+  }
+
+  /** To the batch that was looked at last. */
+  answer(answer: VnodeAnswer): void {
+    this.deliverer.answered(this.last!.correlation, answer, false, this.node.context);
+  }
+
+  get correlation(): number {
+    return this.last!.correlation;
+  }
+}
+
+const TOOK: VnodeAnswer = { type: 'took', durable: true, stale: [], unmerged: [] };
+
+test('a hint is deleted upon the acknowledgement, and only if it is as it was sent', () => {
+  const node = new Node();
+  node.keep('a', record(0));
+  node.keep('b', record(0));
+  const owner = new Delivering(node);
+  assert.deepEqual(keysOf(owner.batch().entries), ['a', 'b']);
+  assert.equal(node.hints.size, 2, 'not before');
+  node.keep('b', record(1));
+  owner.answer(TOOK);
+  assert.equal(node.hints.size, 1);
+  owner.tick();
+  const { entries } = owner.batch();
+  assert.deepEqual(keysOf(entries), ['b']);
+  assert(sameDigest(entries[0]!.record, mergeRecords(record(0), record(1))));
+  owner.answer(TOOK);
+  assert.equal(node.hints.size, 0);
+  assert.equal(node.counters.hintsDelivered, 2);
+});
+
+test('a batch is of one partition; what the owner refuses stays, and the others go', () => {
+  const node = new Node();
+  for (const key of ['a', 'b', 'c']) node.keep(key, record(0));
+  node.ask({ type: 'keep', owner: OWNER, key: located('d', 1), record: record(0), durable: false, tag: 0 });
+  const owner = new Delivering(node);
+  assert.deepEqual(keysOf(owner.batch().entries), ['a', 'b', 'c']);
+  owner.answer({ type: 'took', durable: true, stale: [0], unmerged: [2] });
+  assert.deepEqual(keysOf(owner.batch().entries), ['d']);
+  owner.answer(TOOK);
+  assert.equal(node.hints.size, 2);
+  assert.equal(node.counters.hintsUndeliverable, 2);
+  assert(owner.isIdle, 'what was refused is not sent again at once');
+  owner.tick();
+  assert.deepEqual(keysOf(owner.batch().entries), ['a', 'c'], 'but later');
+});
+
+test("hints of an owner that has left go to all of the partition's primaries, and stay until all have them", () => {
+  const node = new Node();
+  node.keep('a', record(0), { owner: 9 });
+  const owner = new Delivering(node);
+  assert.equal(owner.batch().to, 0);
+  const first = owner.correlation;
+  assert.equal(owner.batch().to, OWNER);
+  owner.answer(TOOK);
+  assert.equal(node.hints.size, 1);
+  owner.deliverer.failed(first, 'unreachable', node.context);
+  assert.equal(node.hints.size, 1, 'one of them has it not');
+  owner.tick();
+  for (let i = 0; i < 2; i++) {
+    owner.batch();
+    owner.answer(TOOK);
+  }
+  assert.equal(node.hints.size, 0);
+});
+
+test('an owner that is down does not hold up the others, and an owner that asks gets its hints at once', () => {
+  const node = new Node();
+  node.keep('a', record(0), { owner: 0 });
+  node.keep('b', record(0));
+  const owner = new Delivering(node);
+  assert.equal(owner.batch().to, 0);
+  owner.deliverer.failed(owner.correlation, 'unreachable', node.context);
+  assert.equal(owner.batch().to, OWNER);
+  owner.answer(TOOK);
+  assert.equal(node.hints.size, 1);
+  assert(owner.isIdle, 'who is down is given time');
+  owner.deliverer.receive({ type: 'what-for-me', from: 0, holds: 0 }, {}, node.context);
+  assert.equal((node.context.replies.at(-1) as HoldingAnswer).count, 1);
+  assert.equal(owner.batch().to, 0);
+});
+
+// Goal: one hint that has its owner die every time is found out, and does not keep the rest from it.
+test('a hint upon which the owner dies again and again is left out for a pass', () => {
+  const node = new Node();
+  for (let i = 0; i < 8; i++) node.keep(String(i), record(0));
+  const owner = new Delivering(node);
+  let deaths = 0;
+  for (let i = 0; i < 60 && node.hints.size > 1; i++) {
+    if (owner.isIdle) owner.tick();
+    if (owner.isIdle) continue;
+    const { entries } = owner.batch();
+    if (keysOf(entries).includes('5')) {
+      deaths++;
+      owner.deliverer.failed(owner.correlation, 'died', node.context);
+    } else owner.answer(TOOK);
+  }
+  assert.equal(node.hints.size, 1);
+  assert(deaths <= 7, `the owner died ${deaths} times`);
+});
+
+test('while nothing can be deleted, nothing is delivered', () => {
+  const node = new Node();
+  node.keep('a', record(0));
+  node.commit();
+  node.hints.commitEnded({ cause: new StorageFailedError('a test') });
+  const owner = new Delivering(node);
+  owner.tick();
+  assert(owner.isIdle);
+  assert(node.storage.pending, 'a probe is written');
+  node.commit();
+  owner.tick();
+  assert.deepEqual(keysOf(owner.batch().entries), ['a']);
+});
+
+test('a start with many hints reads no more of them than a batch', () => {
+  const storage = openMemoryStorage();
+  const node = new Node(2 ** 30, storage);
+  const random = new SeededRandom(3);
+  for (let i = 0; i < 1_000; i++) node.keep(`${random.uint32()}`, record(i));
+  node.commit();
+  let read = 0;
+  const range = storage.range.bind(storage);
+  storage.range = (options) => {
+    const found = range(options);
+    read += found.length;
+    return found;
+  };
+  node.restart();
+  const owner = new Delivering(node);
+  assert.equal(owner.batch().entries.length, 128);
+  assert(read < 200, `${read} entries were read`);
+});

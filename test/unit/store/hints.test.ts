@@ -1,0 +1,104 @@
+/** Hints of a store on real threads and files: delivered when owners are there, waited for, counted, kept over restarts. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { utf8 } from '../../../src/base/bytes.js';
+import { encodeLocatedKey, setPartition } from '../../../src/codec/key.js';
+import { hintKey } from '../../../src/hinted-handoff/hint-key.js';
+import { open } from '../../../src/index.js';
+import { openLmdbStorage } from '../../../src/storage/lmdb-storage.js';
+import type { Store } from '../../../src/store/api.js';
+import { plantHints } from '../../support/planted-hints.js';
+import { fails } from '../../support/rejection.js';
+import { readReplicas } from '../../support/replica-files.js';
+import { test } from '../../support/test.js';
+
+const NODES = ['a', 'b', 'c', 'd', 'e'];
+
+async function inDirectory(story: (path: string) => Promise<void>): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'quoral-hints-'));
+  try {
+    await story(join(directory, 'data'));
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** A closed store in which node a keeps hints for b, of partitions that are b's. */
+async function storeWithHints(path: string, count: number): Promise<void> {
+  const store = await open({ path, partitions: 8 });
+  const partitions = store.ring().filter(({ primaries }) => primaries.includes('b'));
+  await store.close();
+  const keys = Array.from({ length: count }, (_, i) => {
+    const located = encodeLocatedKey(0, { type: utf8('default'), bucket: utf8('b'), key: utf8(`key ${i}`) });
+    setPartition(located, partitions[i % partitions.length]!.partition);
+    return located;
+  });
+  plantHints(openLmdbStorage({ path: join(path, 'a', 'hints.mdb'), sync: 'full' }), NODES.indexOf('b'), keys);
+}
+
+const hintsOf = (store: Store) => store.nodes().map(({ hints }) => hints);
+
+test('hints found at a start are delivered; whoever waits for them is told when', () =>
+  inDirectory(async (path) => {
+    await storeWithHints(path, 2_000);
+    const store = await open({ path });
+    try {
+      await store.admin.waitForHints({ timeoutMs: 20_000 });
+      assert.deepEqual(hintsOf(store), [0, 0, 0, 0, 0]);
+      const { nodes } = await store.stats();
+      assert.equal(nodes.a!.hintsDelivered, 2_000);
+      assert.equal(nodes.b!.hintsTaken, 2_000);
+      assert.equal(nodes.a!.hints, 0);
+      assert.equal(nodes.a!.hintsWaitingMs, 0);
+    } finally {
+      await store.close();
+    }
+    const replicas = [...readReplicas(path).values()].flat();
+    assert.equal(replicas.filter(({ node }) => node === 'b').length, 2_000);
+  }));
+
+test('hints for a node that is down wait, over restarts of their holder; so does whoever waits for them', () =>
+  inDirectory(async (path) => {
+    const store = await open({ path, partitions: 8 });
+    try {
+      const { partition } = store.ring().find(({ primaries }) => primaries.includes('b'))!;
+      const key = encodeLocatedKey(partition, { type: utf8('default'), bucket: utf8('b'), key: utf8('k') });
+      await store.admin.stop('a');
+      await store.admin.stop('b');
+      plantHints(openLmdbStorage({ path: join(path, 'a', 'hints.mdb'), sync: 'full' }), 1, [key]);
+      await store.admin.start('a');
+      assert.deepEqual(hintsOf(store), [1, 0, 0, 0, 0]);
+      await fails(() => store.admin.waitForHints({ timeoutMs: 100 }), {
+        code: 'TIMEOUT',
+        definite: false,
+        message: /hints that a may keep for b/,
+      });
+      const { nodes } = await store.stats();
+      assert.equal(nodes.a!.hints, 1);
+      assert(nodes.a!.hintBytes! > hintKey(1, key).length + 100);
+      assert(nodes.a!.hintsWaitingMs! > 0);
+      await store.admin.crash('a');
+      await fails(() => store.admin.waitForHints({ timeoutMs: 50 }), { code: 'TIMEOUT', definite: false });
+      const signal = AbortSignal.abort();
+      await fails(() => store.admin.waitForHints({ signal }), 'ABORTED');
+      const waiting = store.admin.waitForHints({ timeoutMs: 20_000 });
+      await store.admin.start('a');
+      assert.deepEqual(hintsOf(store), [1, 0, 0, 0, 0]);
+      await store.admin.start('b');
+      await waiting;
+      assert.deepEqual(hintsOf(store), [0, 0, 0, 0, 0]);
+    } finally {
+      await store.close();
+    }
+    await fails(() => store.admin.waitForHints(), 'CLOSED');
+  }));
+
+test('a store without hints waits for none, in memory, too; one that closes lets nobody wait', async () => {
+  const store = await open({ nodes: 3 });
+  await store.admin.waitForHints({ timeoutMs: 5_000 });
+  await store.admin.crash('b');
+  await store.admin.waitForHints({ timeoutMs: 5_000 });
+  await store.close();
+});
