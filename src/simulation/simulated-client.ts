@@ -223,7 +223,7 @@ export class SimulatedClient {
     };
     simulator.outside(this.thread, () => {
       const ticket = this.running().get(
-        { type: 'get', key: located, r, pr: 0, notfoundOk: true, basicQuorum: false, timeoutMs },
+        { type: 'get', key: located, r, pr: 0, notfoundOk: true, basicQuorum: false, session: EMPTY, timeoutMs },
         { settle },
       );
       if (typeof ticket === 'number') this.unsettled.set(get, ended);
