@@ -7,24 +7,12 @@
  */
 import type { CoordinatorAnswer, CoordinatorRequest } from '../src/messages/coordinator-messages.js';
 import type { VnodeAnswer } from '../src/messages/vnode-messages.js';
-import type { NodeCounters } from '../src/metrics/node-counters.js';
 import { AttemptWindow } from '../src/quorum/attempt-window.js';
-import type { PreferenceList } from '../src/ring/preference-list.js';
 import type { Actor, ActorContext, Failure, Incoming } from '../src/runtime/actor.js';
-import { Desk, isRepair, slotOf, ticketOf } from './coordinator/desk.js';
+import { Desk, type DeskOptions, placeOf, ticketOf } from './coordinator/desk.js';
 import { GetOperation } from './coordinator/get-operation.js';
 import { PageOperation } from './coordinator/page-operation.js';
 import { PutOperation } from './coordinator/put-operation.js';
-
-export interface CoordinatorOptions {
-  /** This node's index in the ring. */
-  readonly node: number;
-  /** By partition, its preference list: the nodes of the primaries, and of the fallbacks behind them. */
-  readonly preferenceLists: readonly PreferenceList[];
-  /** Operations under way at a time; more are refused. */
-  readonly maxOperations: number;
-  readonly counters: NodeCounters;
-}
 
 /** How often deadlines are looked at, in milliseconds, while operations are under way. */
 const SWEEP_MS = 10;
@@ -36,8 +24,8 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
   private readonly attempts = new AttemptWindow();
   private sweeping = false;
 
-  constructor({ node, preferenceLists, maxOperations, counters }: CoordinatorOptions) {
-    this.desk = new Desk(node, preferenceLists, maxOperations, counters);
+  constructor(options: DeskOptions) {
+    this.desk = new Desk(options);
   }
 
   receive(message: CoordinatorRequest, incoming: Incoming<CoordinatorAnswer>, context: ActorContext): void {
@@ -60,23 +48,21 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
   }
 
   answered(correlation: number, answer: VnodeAnswer, _interim: boolean, context: ActorContext): void {
-    if (isRepair(correlation)) return;
+    if (this.desk.endsRepair(correlation)) return;
     // Late answers find nothing: the operation had its reply and has been put away.
-    this.desk.operations.get(ticketOf(correlation))?.answered(slotOf(correlation), answer, context);
+    this.desk.operations.get(ticketOf(correlation))?.answered(placeOf(correlation), answer, context);
   }
 
   failed(correlation: number, failure: Failure, context: ActorContext): void {
-    if (isRepair(correlation)) return;
-    this.desk.operations.get(ticketOf(correlation))?.failed(slotOf(correlation), failure, context);
+    if (this.desk.endsRepair(correlation)) return;
+    this.desk.operations.get(ticketOf(correlation))?.failed(placeOf(correlation), failure, context);
   }
 
   timer(_message: unknown, context: ActorContext): void {
     const { operations } = this.desk;
     const now = context.now();
-    operations.forEach((operation, ticket) => {
-      if (now < operation.deadline) return;
-      operation.expired(context);
-      operations.remove(ticket);
+    operations.forEach((operation) => {
+      if (now >= operation.deadline) operation.expired(context);
     });
     this.sweeping = operations.size > 0;
     if (this.sweeping) context.after(SWEEP_MS, SWEEP);

@@ -1,14 +1,19 @@
 /**
  * A get under way at a coordinator: one replica gives the object, the others its digest, and what they hold is merged;
- * `quorum/get-quorum.ts` says when. Replicas that were asked and hold less are repaired after the reply.
+ * `quorum/get-quorum.ts` says when. Fallbacks answer through their nodes' hint keepers. Primaries that were asked and hold
+ * less are repaired after the reply, fallbacks never.
+ *
+ * With a session the result must cover what the session has seen: if the quorum's answers do not, everybody is asked.
  */
+import { contextCovers, EMPTY_CONTEXT } from '../../src/clocks/causal-context.js';
+import { decodeContext } from '../../src/codec/context.js';
 import { partitionOf } from '../../src/codec/key.js';
-import { digestHigh, digestLow, sameDigest } from '../../src/codec/record.js';
+import { decodeRecord, digestHigh, digestLow, sameDigest } from '../../src/codec/record.js';
 import { mergeRecords } from '../../src/codec/record-update.js';
 import type { CoordinatorAnswer, CoordinatorRequest } from '../../src/messages/coordinator-messages.js';
 import type { VnodeAnswer, VnodeRequest } from '../../src/messages/vnode-messages.js';
 import { GetQuorum, type GetVerdict } from '../../src/quorum/get-quorum.js';
-import { hasSlot } from '../../src/quorum/slots.js';
+import { hasSlot, lowestSlot, NO_SLOTS, withoutSlot } from '../../src/quorum/slots.js';
 import type { ActorContext, Failure, Incoming } from '../../src/runtime/actor.js';
 import type { Desk, Operation } from './desk.js';
 import { readFailure } from './read-failure.js';
@@ -22,16 +27,19 @@ export class GetOperation implements Operation {
   private readonly desk: Desk;
   private readonly incoming: Incoming<CoordinatorAnswer>;
   private readonly partition: number;
-  /** Slot → node. */
+  /** Place → node. */
   private readonly order: readonly number[];
   private readonly key: Uint8Array;
+  private readonly session: Uint8Array;
   private readonly quorum: GetQuorum;
   private ticket = -1;
-  /** By slot: its object, null if it has none, undefined if unknown. */
+  /** By place: its object, null if it has none, undefined if unknown. */
   private readonly records: (Uint8Array | null | undefined)[] = [];
   /** The lowest tag of the objects that came. */
   private tag = Number.MAX_SAFE_INTEGER;
   private refusals = 0;
+  /** R replicas were read, and did not cover the session. */
+  private isStale = false;
 
   private constructor(desk: Desk, message: GetRequest, incoming: Incoming<CoordinatorAnswer>, context: ActorContext) {
     this.desk = desk;
@@ -40,7 +48,8 @@ export class GetOperation implements Operation {
     this.partition = partitionOf(message.key);
     this.order = desk.orders[this.partition]!;
     this.key = message.key;
-    this.quorum = new GetQuorum(this.order.length, message);
+    this.session = message.session;
+    this.quorum = new GetQuorum(desk.reachOf(this.partition), message);
   }
 
   static begin(desk: Desk, message: GetRequest, incoming: Incoming<CoordinatorAnswer>, context: ActorContext): void {
@@ -51,30 +60,33 @@ export class GetOperation implements Operation {
       return;
     }
     desk.counters.gets++;
-    const { wanted } = operation.quorum;
-    operation.ask(0, false, context);
-    for (let slot = 1; slot < wanted; slot++) operation.ask(slot, true, context);
+    const { firstAsked, firstFull } = operation.quorum;
+    for (let left = firstAsked; left !== NO_SLOTS; ) {
+      const place = lowestSlot(left);
+      left = withoutSlot(left, place);
+      operation.ask(place, place !== firstFull, context);
+    }
   }
 
-  answered(slot: number, answer: VnodeAnswer, context: ActorContext): void {
+  answered(place: number, answer: VnodeAnswer, context: ActorContext): void {
     const { quorum } = this;
     let verdict: GetVerdict;
     switch (answer.type) {
       case 'object':
-        this.records[slot] = answer.record;
+        this.records[place] = answer.record;
         this.tag = Math.min(this.tag, answer.tag);
-        verdict = quorum.onObject(slot, digestHigh(answer.record), digestLow(answer.record));
+        verdict = quorum.onObject(place, digestHigh(answer.record), digestLow(answer.record), answer.behind);
         break;
       case 'nothing':
-        this.records[slot] = null;
-        verdict = quorum.onNothing(slot);
+        this.records[place] = null;
+        verdict = quorum.onNothing(place, answer.behind);
         break;
       case 'digest':
-        verdict = quorum.onDigest(slot, answer.high, answer.low);
+        verdict = quorum.onDigest(place, answer.high, answer.low, answer.behind);
         if (verdict === 'fetch') this.desk.counters.digestMismatches++;
         break;
       case 'corrupt':
-        verdict = quorum.onCorrupt(slot);
+        verdict = quorum.onCorrupt(place);
         break;
       default:
         throw new TypeError(`a read was answered with '${answer.type}'`);
@@ -82,9 +94,9 @@ export class GetOperation implements Operation {
     this.act(verdict, context);
   }
 
-  failed(slot: number, failure: Failure, context: ActorContext): void {
+  failed(place: number, failure: Failure, context: ActorContext): void {
     if (failure === 'refused') this.refusals++;
-    this.act(this.quorum.onFailed(slot), context);
+    this.act(this.quorum.onFailed(place), context);
   }
 
   expired(context: ActorContext): void {
@@ -92,33 +104,54 @@ export class GetOperation implements Operation {
   }
 
   private act(verdict: GetVerdict, context: ActorContext, late = false): void {
-    const { quorum } = this;
     switch (verdict) {
       case 'pending':
         return;
       case 'fetch':
-        this.ask(quorum.slotToAsk, false, context);
+        this.ask(this.quorum.placeToAsk, false, context);
         return;
-      case 'succeeded': {
-        const merged = mergeAll(this.records);
-        this.end({ type: 'got', record: merged ?? NOTHING_STORED }, context);
-        if (merged !== null) this.repair(merged, context);
+      case 'succeeded':
+        this.succeed(mergeAll(this.records), context);
         return;
-      }
-      case 'failed': {
-        this.desk.counters.failed++;
-        this.end(readFailure(quorum, this.order.length, this.refusals, late), context);
-        // Too few were readable: what there is heals the others, and the next read may succeed.
-        const readable = quorum.healsWhenFailed ? mergeAll(this.records) : null;
-        if (readable !== null) this.repair(readable, context);
+      case 'failed':
+        this.fail(late, context);
         return;
-      }
     }
   }
 
-  private ask(slot: number, digestOnly: boolean, context: ActorContext): void {
-    const message: VnodeRequest = { type: 'read', key: this.key, digestOnly };
-    this.desk.ask(this.order[slot]!, this.partition, message, this.ticket, slot, context);
+  private succeed(merged: Uint8Array | null, context: ActorContext): void {
+    if (this.session.length > 0 && !coversSession(merged, this.session)) {
+      this.askEveryone(context);
+      return;
+    }
+    const { mayMissHints } = this.quorum;
+    this.end({ type: 'got', record: merged ?? NOTHING_STORED, mayMissHints }, context);
+    if (merged !== null) this.repair(merged, context);
+  }
+
+  /** What was read is not what the session has seen: whoever is left may have it. */
+  private askEveryone(context: ActorContext): void {
+    const { quorum } = this;
+    this.isStale = true;
+    quorum.reopen();
+    for (let place = quorum.nextToHear(); place !== -1; place = quorum.nextToHear()) this.ask(place, false, context);
+    if (!quorum.awaits) this.fail(false, context);
+  }
+
+  private fail(late: boolean, context: ActorContext): void {
+    const { quorum } = this;
+    this.desk.counters.failed++;
+    this.end(readFailure(quorum, this.desk.n, this.refusals, late, this.isStale), context);
+    // Too few were readable: what there is heals the others, and the next read may succeed.
+    const readable = quorum.healsWhenFailed ? mergeAll(this.records) : null;
+    if (readable !== null) this.repair(readable, context);
+  }
+
+  private ask(place: number, digestOnly: boolean, context: ActorContext): void {
+    const { desk, order, key, ticket } = this;
+    const message = { type: 'read', key, digestOnly } as const;
+    if (place < desk.n) desk.askVnode(order[place]!, this.partition, message, ticket, place, context);
+    else desk.askKeeper(order[place]!, message, ticket, place, context);
   }
 
   private end(answer: CoordinatorAnswer, context: ActorContext): void {
@@ -126,19 +159,24 @@ export class GetOperation implements Operation {
     this.desk.operations.remove(this.ticket);
   }
 
-  /** Sends the merged object to every asked replica that is known to hold something else. After the reply. */
+  /** Sends the merged object to every asked primary that is known to hold something else. After the reply. */
   private repair(merged: Uint8Array, context: ActorContext): void {
     const { quorum, records, order } = this;
     let message: VnodeRequest | null = null;
-    for (let slot = 0; slot < order.length; slot++) {
-      const record = records[quorum.agreesWithReference(slot) ? quorum.referenceSlot : slot];
-      const corrupt = hasSlot(quorum.corruptSlots, slot);
+    for (let place = 0; place < this.desk.n; place++) {
+      const record = records[quorum.agreesWithReference(place) ? quorum.reference : place];
+      const corrupt = hasSlot(quorum.corrupt, place);
       if (record === undefined && !corrupt) continue;
       if (!corrupt && record !== null && record !== undefined && sameDigest(record, merged)) continue;
       message ??= { type: 'write', key: this.key, record: merged, durable: false, tag: this.tag };
-      this.desk.repair(order[slot]!, this.partition, message, context);
+      this.desk.repair(order[place]!, this.partition, message, context);
     }
   }
+}
+
+function coversSession(record: Uint8Array | null, session: Uint8Array): boolean {
+  const seen = decodeContext(session).context;
+  return contextCovers(record === null ? EMPTY_CONTEXT : decodeRecord(record).context, seen);
 }
 
 function mergeAll(records: readonly (Uint8Array | null | undefined)[]): Uint8Array | null {

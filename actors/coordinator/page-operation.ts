@@ -1,12 +1,14 @@
 /**
  * One page of a scan under way at a coordinator: R replicas list the range, and `quorum/page-merge.ts` makes one page of
- * theirs. Pages are merged, not compared: nobody gives a digest.
+ * theirs. Pages are merged, not compared: nobody gives a digest. Only primaries are asked: a hint keeper knows keys, not
+ * ranges.
  */
 import { mergeRecords } from '../../src/codec/record-update.js';
 import type { CoordinatorAnswer, CoordinatorRequest } from '../../src/messages/coordinator-messages.js';
 import type { VnodeAnswer, VnodeRequest } from '../../src/messages/vnode-messages.js';
 import { GetQuorum, type GetVerdict } from '../../src/quorum/get-quorum.js';
 import { mergePages, type Page } from '../../src/quorum/page-merge.js';
+import { lowestSlot, NO_SLOTS, withoutSlot } from '../../src/quorum/slots.js';
 import type { ActorContext, Failure, Incoming } from '../../src/runtime/actor.js';
 import type { Desk, Operation } from './desk.js';
 import { readFailure } from './read-failure.js';
@@ -18,7 +20,7 @@ export class PageOperation implements Operation {
   private readonly desk: Desk;
   private readonly incoming: Incoming<CoordinatorAnswer>;
   private readonly partition: number;
-  /** Slot → node. */
+  /** Place → node. */
   private readonly order: readonly number[];
   private readonly list: VnodeRequest;
   private readonly quorum: GetQuorum;
@@ -34,7 +36,7 @@ export class PageOperation implements Operation {
     this.partition = partition;
     this.order = desk.orders[partition]!;
     this.list = { type: 'list', gte, lt, limit, limitBytes };
-    this.quorum = new GetQuorum(this.order.length, { r, pr: 0 });
+    this.quorum = new GetQuorum(desk.primaryReachOf(partition), { r, pr: r });
   }
 
   static begin(desk: Desk, message: PageRequest, incoming: Incoming<CoordinatorAnswer>, context: ActorContext): void {
@@ -45,21 +47,25 @@ export class PageOperation implements Operation {
       return;
     }
     desk.counters.pages++;
-    for (let slot = 0; slot < message.r; slot++) operation.ask(slot, context);
+    for (let left = operation.quorum.firstAsked; left !== NO_SLOTS; ) {
+      const place = lowestSlot(left);
+      left = withoutSlot(left, place);
+      operation.ask(place, context);
+    }
   }
 
-  answered(slot: number, answer: VnodeAnswer, context: ActorContext): void {
+  answered(place: number, answer: VnodeAnswer, context: ActorContext): void {
     if (answer.type !== 'listed') throw new TypeError(`a listing was answered with '${answer.type}'`);
     this.pages.push(answer);
     // Each counts as it comes. One that had to leave records out does not: it may lack what was acknowledged, and
     // another replica is asked too.
     const { quorum } = this;
-    this.act(answer.corrupt === 0 ? quorum.onObject(slot, 0, 0) : quorum.onCorrupt(slot), context);
+    this.act(answer.corrupt === 0 ? quorum.onObject(place, 0, 0) : quorum.onCorrupt(place), context);
   }
 
-  failed(slot: number, failure: Failure, context: ActorContext): void {
+  failed(place: number, failure: Failure, context: ActorContext): void {
     if (failure === 'refused') this.refusals++;
-    this.act(this.quorum.onFailed(slot), context);
+    this.act(this.quorum.onFailed(place), context);
   }
 
   expired(context: ActorContext): void {
@@ -72,7 +78,7 @@ export class PageOperation implements Operation {
       case 'pending':
         return;
       case 'fetch':
-        this.ask(quorum.slotToAsk, context);
+        this.ask(quorum.placeToAsk, context);
         return;
       case 'succeeded':
         this.replyWithPage(context);
@@ -84,7 +90,7 @@ export class PageOperation implements Operation {
           return;
         }
         this.desk.counters.failed++;
-        this.end(readFailure(quorum, this.order.length, this.refusals, late), context);
+        this.end(readFailure(quorum, this.desk.n, this.refusals, late), context);
         return;
     }
   }
@@ -94,8 +100,8 @@ export class PageOperation implements Operation {
     this.end({ type: 'page-done', entries, more }, context);
   }
 
-  private ask(slot: number, context: ActorContext): void {
-    this.desk.ask(this.order[slot]!, this.partition, this.list, this.ticket, slot, context);
+  private ask(place: number, context: ActorContext): void {
+    this.desk.askVnode(this.order[place]!, this.partition, this.list, this.ticket, place, context);
   }
 
   private end(answer: CoordinatorAnswer, context: ActorContext): void {

@@ -1,33 +1,35 @@
 /**
- * A put under way at a coordinator: one vnode mints, the minted object goes to the others while that vnode's commit runs,
- * and the reply leaves when `quorum/put-quorum.ts` says so.
+ * A put under way at a coordinator: one vnode mints, the minted object goes to the holders of the other slots while that
+ * vnode's commit runs, and the reply leaves when `quorum/put-quorum.ts` says so. A fallback holds its slot through the
+ * hint keeper of its node. After the reply the put goes on until every slot is stored, or a hint stands for it.
  */
 import { sameEvent } from '../../src/clocks/event-id.js';
-import { type Timestamp, ZERO_TIMESTAMP } from '../../src/clocks/timestamp.js';
 import { partitionOf } from '../../src/codec/key.js';
 import type {
   Ack,
   CoordinatorAnswer,
   CoordinatorRequest,
+  HintPlace,
   OperationFailure,
 } from '../../src/messages/coordinator-messages.js';
 import type { ObjectPut } from '../../src/messages/object-request.js';
 import type { MintedVersion, NotMinted, VnodeAnswer, VnodeRequest } from '../../src/messages/vnode-messages.js';
-import type { MintedDot } from '../../src/objects/mint.js';
 import type { AttemptWindow } from '../../src/quorum/attempt-window.js';
-import { PutQuorum, type PutVerdict } from '../../src/quorum/put-quorum.js';
-import { hasSlot } from '../../src/quorum/slots.js';
+import { LAST_RESORT, PutQuorum } from '../../src/quorum/put-quorum.js';
+import { hasSlot, NO_SLOTS } from '../../src/quorum/slots.js';
 import { type ActorContext, type Failure, type Incoming, neverReceived } from '../../src/runtime/actor.js';
 import type { Desk, Operation } from './desk.js';
 
 type PutRequest = CoordinatorRequest & { readonly type: 'put' };
+
+const NO_HINTS: readonly HintPlace[] = [];
 
 export class PutOperation implements Operation {
   readonly deadline: number;
   private readonly desk: Desk;
   private readonly incoming: Incoming<CoordinatorAnswer>;
   private readonly partition: number;
-  /** Slot → node. */
+  /** Place → node. */
   private readonly order: readonly number[];
   private readonly put: ObjectPut;
   private readonly durable: boolean;
@@ -35,18 +37,17 @@ export class PutOperation implements Operation {
   private ticket = -1;
   /** Further copies of the request, which get the same answer. */
   private copies: Incoming<CoordinatorAnswer>[] | null = null;
-  private record: Uint8Array | null = null;
-  /** The minter's tag when it read the object. */
-  private tag = 0;
-  private dot: MintedDot | null = null;
-  private timestamp: Timestamp = ZERO_TIMESTAMP;
-  /** Slots that refused for lack of room in a mailbox. */
+  /** The minted object, and what the vnodes are sent of it. */
+  private minted: MintedVersion | null = null;
+  private write: VnodeRequest | null = null;
+  /** Places that refused for lack of room in a mailbox. */
   private refusals = 0;
-  /** Times that a slot could not store it, and how many of them for lack of room on its disk. */
+  /** Times that a place could not store it, and how many of them for lack of room on its disk. */
   private storageFailures = 0;
   private fullDisks = 0;
-  /** Slots that could not mint because their record of the key is unreadable. */
+  /** Places that could not mint because their record of the key is unreadable. */
   private corrupt = 0;
+  private late = false;
 
   private constructor(desk: Desk, message: PutRequest, incoming: Incoming<CoordinatorAnswer>, context: ActorContext) {
     this.desk = desk;
@@ -56,7 +57,7 @@ export class PutOperation implements Operation {
     this.order = desk.orders[this.partition]!;
     this.put = message.put;
     this.durable = message.dw > 0;
-    this.quorum = new PutQuorum(this.order.length, 0, message);
+    this.quorum = new PutQuorum(desk.reachOf(this.partition), message);
   }
 
   /** @param attempts - the puts that came to this coordinator before */
@@ -78,7 +79,7 @@ export class PutOperation implements Operation {
       return;
     }
     desk.counters.puts++;
-    operation.askToMint(context);
+    operation.act(context);
   }
 
   /**
@@ -105,135 +106,153 @@ export class PutOperation implements Operation {
     context.reply(incoming, { type: 'failed', failure });
   }
 
-  answered(slot: number, answer: VnodeAnswer, context: ActorContext): void {
+  answered(place: number, answer: VnodeAnswer, context: ActorContext): void {
     const { quorum } = this;
     switch (answer.type) {
       case 'minted':
-        this.keep(answer);
-        this.act(quorum.onMinted(), context);
-        return;
+        this.minted ??= answer;
+        quorum.onMinted();
+        break;
       case 'wrote':
-        this.act(quorum.onWrote(slot, answer.durable), context);
-        return;
+        quorum.onWrote(place, answer.durable);
+        break;
       case 'repeated':
         // Minted by an earlier copy of this message: what the replica has now goes to the others all the same.
-        this.keep(answer);
-        this.act(quorum.onMinted(), context);
-        this.act(quorum.onWrote(slot, false), context);
-        return;
+        this.minted ??= answer;
+        quorum.onMinted();
+        quorum.onWrote(place, false);
+        break;
       case 'not-minted':
-        this.notMinted(answer.why, context);
-        return;
+        if (this.notMinted(answer.why, context)) return;
+        break;
       case 'corrupt':
-        this.act(quorum.onFailed(slot, false), context);
-        return;
+      case 'stale-fence':
+        quorum.onFailed(place, false);
+        break;
       case 'no-storage':
         this.noteStorageFailure(answer.full);
-        this.act(this.wasToMint(slot) ? quorum.onNotMinted() : quorum.onFailed(slot, false), context);
-        return;
+        if (this.isToMint(place)) quorum.onNotMinted();
+        else quorum.onFailed(place, false);
+        break;
       default:
         throw new TypeError(`a put was answered with '${answer.type}'`);
     }
+    this.act(context);
   }
 
-  failed(slot: number, failure: Failure, context: ActorContext): void {
+  failed(place: number, failure: Failure, context: ActorContext): void {
     const { quorum } = this;
     if (failure === 'refused') this.refusals++;
+    if (failure === 'unreachable') quorum.onUnreachable(place);
     if (failure === 'commit-failed' || failure === 'commit-full') this.noteStorageFailure(failure === 'commit-full');
-    let verdict: PutVerdict;
-    if (this.wasToMint(slot)) verdict = neverReceived(failure) ? quorum.onNotMinted() : quorum.onMinterLost();
-    else verdict = quorum.onFailed(slot, !neverReceived(failure));
-    this.act(verdict, context);
+    if (!this.isToMint(place)) quorum.onFailed(place, !neverReceived(failure));
+    else if (neverReceived(failure)) quorum.onNotMinted(false, failure !== 'refused');
+    else quorum.onMinterLost();
+    this.act(context);
   }
 
   expired(context: ActorContext): void {
-    this.act(this.quorum.onDeadline(), context, 'timeout');
+    this.late = true;
+    this.quorum.onDeadline();
+    this.act(context);
+    this.desk.operations.remove(this.ticket);
   }
 
-  private askToMint(context: ActorContext): void {
-    this.ask(this.quorum.minter, { type: 'mint', put: this.put, durable: this.durable }, context);
+  private isToMint(place: number): boolean {
+    return this.minted === null && place === this.quorum.minter;
   }
 
-  private wasToMint(slot: number): boolean {
-    return this.record === null && slot === this.quorum.minter;
-  }
-
-  private keep(minted: MintedVersion): void {
-    this.record = minted.record;
-    this.tag = minted.tag;
-    this.dot = minted.dot;
-    this.timestamp = minted.timestamp;
-  }
-
-  private notMinted(why: NotMinted, context: ActorContext): void {
+  /** True if the put has ended by it. */
+  private notMinted(why: NotMinted, context: ActorContext): boolean {
     const { quorum } = this;
     switch (why) {
       case 'late':
-        this.act(quorum.onNotMinted(), context);
-        return;
+        quorum.onNotMinted();
+        return false;
       case 'corrupt':
         this.corrupt++;
-        this.act(quorum.onNotMinted(true), context);
-        return;
+        quorum.onNotMinted(true);
+        return false;
       case 'doubtful':
-        this.act(quorum.onMinterLost(), context);
-        return;
+        quorum.onMinterLost();
+        return false;
       case 'too-many-siblings':
       case 'object-too-large':
       case 'precondition-failed':
       case 'voided':
         // Another replica is not asked to overrule it. But if this one may have minted when it was asked before, nobody
         // can tell what came of that.
-        if (quorum.definite) this.fail(why, true, context);
-        else this.act(quorum.onMinterLost(), context);
-        return;
+        if (!quorum.definite) {
+          quorum.onMinterLost();
+          return false;
+        }
+        this.fail(why, 0, 0, context);
+        return true;
     }
   }
 
-  private act(verdict: PutVerdict, context: ActorContext, cause?: 'timeout'): void {
+  /** Does what the quorum wants, until it wants nothing. */
+  private act(context: ActorContext): void {
     const { quorum } = this;
-    switch (verdict) {
-      case 'mint':
-        this.askToMint(context);
-        return;
-      case 'replicate':
-        this.replicate(context);
-        return;
-      case 'succeeded':
-        this.reply({ type: 'put-done', dot: this.dot!, timestamp: this.timestamp, acks: this.acks() }, context);
-        break;
-      case 'failed': {
-        const { got, wanted } = quorum;
-        this.fail(this.whyFailed(got, cause), quorum.definite, context, got, wanted);
-        break;
+    for (;;) {
+      switch (quorum.next()) {
+        case 'mint':
+          this.askToMint(quorum.place, quorum.slot, context);
+          break;
+        case 'store':
+          this.askToStore(quorum.place, quorum.slot, context);
+          break;
+        case 'succeeded':
+          this.succeed(context);
+          break;
+        case 'failed':
+          this.fail(this.whyFailed(), quorum.got, quorum.wanted, context);
+          return;
+        case 'pending':
+          if (quorum.replied && quorum.settled) this.desk.operations.remove(this.ticket);
+          return;
       }
-      case 'pending':
-        break;
-    }
-    if (quorum.replied && quorum.settled) this.desk.operations.remove(this.ticket);
-  }
-
-  private replicate(context: ActorContext): void {
-    const message: VnodeRequest = {
-      type: 'write',
-      key: this.put.key,
-      record: this.record!,
-      durable: this.durable,
-      tag: this.tag,
-    };
-    for (let slot = 0; slot < this.order.length; slot++) {
-      if (slot !== this.quorum.minter) this.ask(slot, message, context);
     }
   }
 
-  private ask(slot: number, message: VnodeRequest, context: ActorContext): void {
-    this.desk.ask(this.order[slot]!, this.partition, message, this.ticket, slot, context);
+  private askToMint(place: number, slot: number, context: ActorContext): void {
+    const { desk, order, put, durable, ticket } = this;
+    if (place < desk.n) {
+      desk.askVnode(order[place]!, this.partition, { type: 'mint', put, durable }, ticket, place, context);
+    } else {
+      desk.askKeeper(order[place]!, { type: 'mint', owner: order[slot]!, put, durable }, ticket, place, context);
+    }
   }
 
-  private fail(why: OperationFailure['why'], definite: boolean, context: ActorContext, got = 0, wanted = 0): void {
+  private askToStore(place: number, slot: number, context: ActorContext): void {
+    const { desk, order, durable, ticket } = this;
+    const { key } = this.put;
+    const { record, tag } = this.minted!;
+    if (place < desk.n) {
+      this.write ??= { type: 'write', key, record, durable, tag };
+      desk.askVnode(order[place]!, this.partition, this.write, ticket, place, context);
+      return;
+    }
+    const isLastResort = place === LAST_RESORT;
+    desk.askKeeper(
+      isLastResort ? desk.node : order[place]!,
+      { type: 'keep', owner: order[slot]!, key, record, durable, tag },
+      ticket,
+      isLastResort ? LAST_RESORT + slot : place,
+      context,
+    );
+  }
+
+  private succeed(context: ActorContext): void {
+    const { dot, timestamp } = this.minted!;
+    this.reply({ type: 'put-done', dot, timestamp, acks: this.acks(), hints: this.hints() }, context);
+  }
+
+  private fail(why: OperationFailure['why'], got: number, wanted: number, context: ActorContext): void {
     this.desk.counters.failed++;
+    const { definite } = this.quorum;
     this.reply({ type: 'failed', failure: { why, got, wanted, definite } }, context);
-    if (definite) this.desk.operations.remove(this.ticket);
+    this.desk.operations.remove(this.ticket);
   }
 
   private reply(answer: CoordinatorAnswer, context: ActorContext): void {
@@ -245,11 +264,25 @@ export class PutOperation implements Operation {
 
   private acks(): Ack[] {
     const { quorum, order } = this;
+    const { holders } = quorum;
     const acks: Ack[] = [];
-    for (let slot = 0; slot < order.length; slot++) {
-      if (hasSlot(quorum.ackedSlots, slot)) acks.push({ node: order[slot]!, durable: quorum.isDurable(slot) });
+    for (let place = 0; place < order.length; place++) {
+      if (!hasSlot(holders, place)) continue;
+      const role = place < this.desk.n ? 'primary' : 'fallback';
+      acks.push({ node: order[place]!, role, durable: quorum.isDurable(place) });
     }
     return acks;
+  }
+
+  private hints(): readonly HintPlace[] {
+    const { quorum, order } = this;
+    const { hintHolders } = quorum;
+    if (hintHolders === NO_SLOTS) return NO_HINTS;
+    const hints: HintPlace[] = [];
+    for (let place = this.desk.n; place < order.length; place++) {
+      if (hasSlot(hintHolders, place)) hints.push({ owner: order[quorum.slotOf(place)]!, holder: order[place]! });
+    }
+    return hints;
   }
 
   private noteStorageFailure(full: boolean): void {
@@ -257,9 +290,10 @@ export class PutOperation implements Operation {
     if (full) this.fullDisks++;
   }
 
-  private whyFailed(got: number, cause: 'timeout' | undefined): OperationFailure['why'] {
-    if (this.corrupt === this.order.length) return 'corrupt';
-    if (cause === 'timeout') return got === 0 ? 'timeout' : 'not-met';
+  private whyFailed(): OperationFailure['why'] {
+    const { got } = this.quorum;
+    if (this.corrupt === this.desk.n) return 'corrupt';
+    if (this.late) return got === 0 ? 'timeout' : 'not-met';
     if (this.refusals > 0) return 'overloaded';
     if (this.storageFailures > 0) return this.fullDisks === this.storageFailures ? 'storage-full' : 'storage';
     return got === 0 ? 'unavailable' : 'not-met';

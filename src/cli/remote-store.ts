@@ -57,6 +57,8 @@ export class RemoteBucket {
         return siblings[0]?.value;
       },
       siblings,
+      // The service does not say.
+      mayMissHints: false,
       ...(causalContext !== null && { causalContext }),
     };
   }

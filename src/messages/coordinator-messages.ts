@@ -1,6 +1,7 @@
 /**
  * What a coordinator can be asked by a client: put (a delete is the put of a tombstone), get, and a page of a scan.
  */
+import { EMPTY } from '../base/bytes.js';
 import type { Timestamp } from '../clocks/timestamp.js';
 import type { MintedDot } from '../objects/mint.js';
 import {
@@ -39,6 +40,8 @@ export type CoordinatorRequest =
       readonly notfoundOk: boolean;
       /** Without notfoundOk: a majority that has nothing, or fails, is enough to say so. */
       readonly basicQuorum: boolean;
+      /** A causal context of this key that the result must cover, in its binary form (`codec/context.ts`); empty: none. */
+      readonly session: Uint8Array;
       readonly timeoutMs: number;
     }
   /** One page of one partition's range, from R replicas. */
@@ -53,11 +56,20 @@ export type CoordinatorRequest =
       readonly timeoutMs: number;
     };
 
-/** A replica that acknowledged. */
+/** Who acknowledged: a primary, or the fallback that stands in for one. One for each slot that counted. */
 export interface Ack {
   /** The node's index in the ring. */
   readonly node: number;
+  readonly role: 'primary' | 'fallback';
   readonly durable: boolean;
+}
+
+/** A hint that had been stored by the time of the reply; both are indices in the ring. */
+export interface HintPlace {
+  /** The primary that it is for. */
+  readonly owner: number;
+  /** The fallback that keeps it. */
+  readonly holder: number;
 }
 
 /** Why an operation failed. `definite` (of a put): nothing was stored. */
@@ -73,7 +85,8 @@ export interface OperationFailure {
     | 'too-many-siblings'
     | 'object-too-large'
     | 'precondition-failed'
-    | 'voided';
+    | 'voided'
+    | 'stale-read';
   readonly got: number;
   readonly wanted: number;
   readonly definite: boolean;
@@ -86,9 +99,13 @@ export type CoordinatorAnswer =
       readonly dot: MintedDot;
       readonly timestamp: Timestamp;
       readonly acks: readonly Ack[];
+      readonly hints: readonly HintPlace[];
     }
-  /** `record`: the merged object, empty if no replica has one. */
-  | { readonly type: 'got'; readonly record: Uint8Array }
+  /**
+   * `record`: the merged object, empty if no replica has one. `mayMissHints`: a replica that was counted may lack writes
+   * that stand-ins keep for it.
+   */
+  | { readonly type: 'got'; readonly record: Uint8Array; readonly mayMissHints: boolean }
   | { readonly type: 'page-done'; readonly entries: readonly ListedEntry[]; readonly more: boolean }
   | { readonly type: 'failed'; readonly failure: OperationFailure };
 
@@ -98,6 +115,12 @@ const PAGE = 3;
 /** Flags of a get. */
 const NOTFOUND_OK = 1;
 const BASIC_QUORUM = 2;
+const SESSION = 4;
+
+function flagsOf(get: CoordinatorRequest & { type: 'get' }): number {
+  const flags = (get.notfoundOk ? NOTFOUND_OK : 0) | (get.basicQuorum ? BASIC_QUORUM : 0);
+  return get.session.length === 0 ? flags : flags | SESSION;
+}
 
 const request: MessageCodec<CoordinatorRequest> = {
   size(message) {
@@ -105,7 +128,7 @@ const request: MessageCodec<CoordinatorRequest> = {
       case 'put':
         return 4 + 8 + objectPutSize(message.put);
       case 'get':
-        return 4 + 8 + 4 + message.key.length;
+        return 4 + 8 + 4 + message.key.length + 4 + message.session.length;
       case 'page':
         return 2 + 12 + 8 + 8 + message.gte.length + message.lt.length;
     }
@@ -124,9 +147,10 @@ const request: MessageCodec<CoordinatorRequest> = {
         out.u8(GET);
         out.u8(message.r);
         out.u8(message.pr);
-        out.u8((message.notfoundOk ? NOTFOUND_OK : 0) | (message.basicQuorum ? BASIC_QUORUM : 0));
+        out.u8(flagsOf(message));
         out.f64(message.timeoutMs);
         out.bytes(message.key);
+        if (message.session.length > 0) out.bytes(message.session);
         return;
       case 'page':
         out.u8(PAGE);
@@ -157,7 +181,9 @@ const request: MessageCodec<CoordinatorRequest> = {
         const timeoutMs = from.f64();
         const notfoundOk = (flags & NOTFOUND_OK) !== 0;
         const basicQuorum = (flags & BASIC_QUORUM) !== 0;
-        return { type: 'get', key: from.bytes(), r, pr, notfoundOk, basicQuorum, timeoutMs };
+        const key = from.bytes();
+        const session = (flags & SESSION) === 0 ? EMPTY : from.bytes();
+        return { type: 'get', key, r, pr, notfoundOk, basicQuorum, session, timeoutMs };
       }
       case PAGE: {
         const r = from.u8();
@@ -189,15 +215,16 @@ const WHY: readonly OperationFailure['why'][] = [
   'voided',
   'precondition-failed',
   'storage-full',
+  'stale-read',
 ];
 
 const answer: MessageCodec<CoordinatorAnswer> = {
   size(message) {
     switch (message.type) {
       case 'put-done':
-        return 2 + VERSION_BYTES + 3 * message.acks.length;
+        return 3 + VERSION_BYTES + 3 * message.acks.length + 4 * message.hints.length;
       case 'got':
-        return 5 + message.record.length;
+        return 6 + message.record.length;
       case 'page-done': {
         let size = 6;
         for (const entry of message.entries) size += 8 + entry.key.length + entry.record.length;
@@ -214,10 +241,16 @@ const answer: MessageCodec<CoordinatorAnswer> = {
         writeVersion(message, out);
         out.u8(message.acks.length);
         for (const ack of message.acks) writeAck(ack, out);
+        out.u8(message.hints.length);
+        for (const { owner, holder } of message.hints) {
+          writeNode(owner, out);
+          writeNode(holder, out);
+        }
         return;
       case 'got':
         out.u8(GOT);
         out.bytes(message.record);
+        out.u8(message.mayMissHints ? 1 : 0);
         return;
       case 'page-done':
         out.u8(PAGE_DONE);
@@ -242,10 +275,10 @@ const answer: MessageCodec<CoordinatorAnswer> = {
         const count = from.u8();
         const acks: Ack[] = [];
         for (let i = 0; i < count; i++) acks.push(readAck(from));
-        return { type: 'put-done', dot, timestamp, acks };
+        return { type: 'put-done', dot, timestamp, acks, hints: readHints(from) };
       }
       case GOT:
-        return { type: 'got', record: from.bytes() };
+        return { type: 'got', record: from.bytes(), mayMissHints: from.u8() === 1 };
       case PAGE_DONE: {
         const more = from.u8() === 1;
         return { type: 'page-done', entries: readEntries(from), more };
@@ -261,15 +294,37 @@ const answer: MessageCodec<CoordinatorAnswer> = {
   },
 };
 
-/** A node's index takes 15 bits, its durability one; split because frames know bytes. */
+const DURABLE = 1;
+const FALLBACK = 2;
+const NO_HINTS: readonly HintPlace[] = [];
+
 function writeAck(ack: Ack, out: FrameWriter): void {
-  out.u8(ack.node & 0xff);
-  out.u8(ack.node >>> 8);
-  out.u8(ack.durable ? 1 : 0);
+  writeNode(ack.node, out);
+  out.u8((ack.durable ? DURABLE : 0) | (ack.role === 'fallback' ? FALLBACK : 0));
 }
 
 function readAck(from: FrameReader): Ack {
-  return { node: from.u8() | (from.u8() << 8), durable: from.u8() === 1 };
+  const node = readNode(from);
+  const flags = from.u8();
+  return { node, role: (flags & FALLBACK) === 0 ? 'primary' : 'fallback', durable: (flags & DURABLE) !== 0 };
+}
+
+function readHints(from: FrameReader): readonly HintPlace[] {
+  const count = from.u8();
+  if (count === 0) return NO_HINTS;
+  const hints: HintPlace[] = [];
+  for (let i = 0; i < count; i++) hints.push({ owner: readNode(from), holder: readNode(from) });
+  return hints;
+}
+
+/** A node's index, in two bytes. */
+function writeNode(node: number, out: FrameWriter): void {
+  out.u8(node & 0xff);
+  out.u8(node >>> 8);
+}
+
+function readNode(from: FrameReader): number {
+  return from.u8() | (from.u8() << 8);
 }
 
 export const coordinatorConversation: Conversation<CoordinatorRequest, CoordinatorAnswer> = {

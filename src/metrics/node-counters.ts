@@ -16,6 +16,8 @@ export interface NodeCounters {
   reads: number;
   /** Stale replicas that a read found and repaired. */
   readRepairs: number;
+  /** Repairs that were not made because enough were under way. */
+  readRepairsShed: number;
   /** Digests that differed, so that a full object was fetched. */
   digestMismatches: number;
   /** Records that failed their checksum; never served. */
@@ -57,6 +59,7 @@ export function newNodeCounters(): NodeCounters {
     replicated: 0,
     reads: 0,
     readRepairs: 0,
+    readRepairsShed: 0,
     digestMismatches: 0,
     corruptRecords: 0,
     repeatedAttempts: 0,

@@ -1,14 +1,24 @@
 /**
- * Sets of preference-list slots as bit masks. A slot is one position of the preference list: a primary and, later,
- * whoever stands in for it. n is at most 32, so a set is one integer and counting it takes no allocation.
+ * Slots and places, and sets of them as bit masks.
+ *
+ * A preference list has a *place* for every node: primaries first, then fallbacks. An operation has n *slots*, one per
+ * primary. Slot i is filled by place i or, where that primary is out of reach, by a fallback: its holder. n and the
+ * number of nodes are at most 32, so a set is one integer and counting it takes no allocation.
  */
 
-/** The largest n. */
+/** The largest n, and the largest number of places. */
 export const MAX_SLOTS = 32;
 
 export type SlotSet = number;
+/** A set of places of the preference list. */
+export type PlaceSet = number;
 
 export const NO_SLOTS: SlotSet = 0;
+
+/** The slots, or places, from 0 to `count` − 1. */
+export function firstSlots(count: number): SlotSet {
+  return count >= 32 ? -1 : (1 << count) - 1;
+}
 
 export function hasSlot(set: SlotSet, slot: number): boolean {
   return ((set >>> slot) & 1) === 1;
@@ -29,8 +39,7 @@ export function countSlots(set: SlotSet): number {
   return (((bits + (bits >>> 4)) & 0x0f0f_0f0f) * 0x0101_0101) >>> 24;
 }
 
-/** The lowest slot from 0 to `n` − 1 that is not in `set`, or −1. */
-export function firstSlotOutside(set: SlotSet, n: number): number {
-  for (let slot = 0; slot < n; slot++) if (!hasSlot(set, slot)) return slot;
-  return -1;
+/** The lowest slot in `set`, or −1 if it is empty. */
+export function lowestSlot(set: SlotSet): number {
+  return 31 - Math.clz32(set & -set);
 }

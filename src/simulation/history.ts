@@ -70,6 +70,8 @@ export interface GetOperation {
   readonly client: number;
   readonly key: string;
   readonly r: number;
+  /** So many of its answers were primaries'. */
+  readonly pr: number;
   readonly timeoutMs: number;
   readonly startedAt: number;
   endedAt: number;

@@ -92,7 +92,7 @@ function readAll(
   for (const key of keys) {
     let get: GetOperation | undefined;
     for (let attempt = 0; attempt < FINAL_READ_ATTEMPTS && get?.end?.type !== 'got'; attempt++) {
-      get = cluster.settle(cluster.get(key, { r: cluster.n, timeoutMs: 500 }));
+      get = cluster.settle(cluster.get(key, { r: cluster.n, pr: cluster.n, timeoutMs: 500 }));
       if (get.end?.type !== 'got') cluster.runFor(REPAIR_MS);
     }
     if (get?.end?.type === 'got') final.set(key, get.end.siblings);

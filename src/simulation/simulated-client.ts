@@ -26,6 +26,7 @@ import { TappedContext } from './tapped-host.js';
 export interface PutSettings {
   readonly token?: Token | undefined;
   readonly w?: number;
+  readonly pw?: number;
   readonly dw?: number;
   readonly timeoutMs?: number;
   readonly lastWriteWins?: boolean;
@@ -33,6 +34,7 @@ export interface PutSettings {
 
 export interface GetSettings {
   readonly r?: number;
+  readonly pr?: number;
   readonly timeoutMs?: number;
 }
 
@@ -127,7 +129,8 @@ export class SimulatedClient {
   /** Begins a put (of `null`: a delete). `then` is called once it is settled, between two events. */
   put(key: string, value: string | null, settings: PutSettings = {}, then?: (put: PutOperation) => void): PutOperation {
     const { history, simulator } = this.options;
-    const { token, w = this.options.w, dw = 0, timeoutMs = this.options.timeoutMs, lastWriteWins = false } = settings;
+    const { token, w = this.options.w, pw = 0, dw = 0, lastWriteWins = false } = settings;
+    const { timeoutMs = this.options.timeoutMs } = settings;
     const put: PutOperation = {
       id: history.puts.length,
       client: this.index,
@@ -175,7 +178,7 @@ export class SimulatedClient {
           ttlMs: 0,
           body: value === null ? EMPTY : bodyOf(value),
           w,
-          pw: 0,
+          pw,
           dw,
           timeoutMs,
         },
@@ -193,12 +196,13 @@ export class SimulatedClient {
   /** Begins a get. `then` as with `put`. */
   get(key: string, settings: GetSettings = {}, then?: (get: GetOperation) => void): GetOperation {
     const { history, simulator } = this.options;
-    const { r = this.options.r, timeoutMs = this.options.timeoutMs } = settings;
+    const { r = this.options.r, pr = 0, timeoutMs = this.options.timeoutMs } = settings;
     const get: GetOperation = {
       id: history.gets.length,
       client: this.index,
       key,
       r,
+      pr,
       timeoutMs,
       startedAt: simulator.time,
       endedAt: Number.NaN,
@@ -223,7 +227,7 @@ export class SimulatedClient {
     };
     simulator.outside(this.thread, () => {
       const ticket = this.running().get(
-        { type: 'get', key: located, r, pr: 0, notfoundOk: true, basicQuorum: false, timeoutMs },
+        { type: 'get', key: located, r, pr, notfoundOk: true, basicQuorum: false, session: EMPTY, timeoutMs },
         { settle },
       );
       if (typeof ticket === 'number') this.unsettled.set(get, ended);

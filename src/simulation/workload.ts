@@ -68,13 +68,16 @@ export class Workload {
   }
 
   /** r and w: strict ones most of the time. */
-  quorums(): { r: number; w: number; dw: number } {
+  quorums(): { r: number; pr: number; w: number; pw: number; dw: number } {
     const { n, r, w, sync } = this.cluster;
-    if (this.options.strictOnly === true) return { r, w, dw: 0 };
+    if (this.options.strictOnly === true) return { r, pr: r, w, pw: w, dw: 0 };
     const drawn = unit(this.random);
     const dw = sync === 'none' && unit(this.random) < 0.1 ? 1 + below(this.random, 2) : 0;
-    if (drawn < 0.7) return { r, w, dw };
-    return { r: 1 + below(this.random, n), w: 1 + below(this.random, n), dw };
+    // Strict ones are held to more; sloppy ones are more often answered.
+    const strict = unit(this.random) < 0.4;
+    if (drawn < 0.7) return { r, pr: strict ? r : 0, w, pw: strict ? w : 0, dw };
+    const [anyR, anyW] = [1 + below(this.random, n), 1 + below(this.random, n)];
+    return { r: anyR, pr: strict ? anyR : 0, w: anyW, pw: strict ? anyW : 0, dw };
   }
 }
 
@@ -176,14 +179,20 @@ class Strand {
     how: { token?: Token | undefined; lastWriteWins?: boolean },
     then: (put: PutOperation) => void,
   ): void {
-    const { w, dw } = this.work.quorums();
+    const { w, pw, dw } = this.work.quorums();
     this.work.keys.add(key);
-    this.client.put(key, tombstone ? null : this.work.newValue(), { ...how, w, dw, timeoutMs: this.timeoutMs() }, then);
+    this.client.put(
+      key,
+      tombstone ? null : this.work.newValue(),
+      { ...how, w, pw, dw, timeoutMs: this.timeoutMs() },
+      then,
+    );
   }
 
   private get(key: string, then: (get: GetOperation) => void): void {
     this.work.keys.add(key);
-    this.client.get(key, { r: this.work.quorums().r, timeoutMs: this.timeoutMs() }, then);
+    const { r, pr } = this.work.quorums();
+    this.client.get(key, { r, pr, timeoutMs: this.timeoutMs() }, then);
   }
 
   private timeoutMs(): number {

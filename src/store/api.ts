@@ -99,6 +99,11 @@ export interface ReadResult<V> {
   readonly siblings: readonly Sibling<V>[];
   /** Hand it to the put that answers this read. Absent only if the key was never seen. */
   readonly causalContext?: string | undefined;
+  /**
+   * True if a replica that was read has just come back and may not have been given yet all that others kept for it: an
+   * acknowledged write may be missing here. Read again, with a higher r, or with a `session`.
+   */
+  readonly mayMissHints: boolean;
 }
 
 export interface CallOptions {
@@ -108,7 +113,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface GetOptions extends CallOptions {
+export interface ReadOptions extends CallOptions {
   readonly r?: Quorum;
   readonly pr?: Quorum;
   /** True: a replica that has nothing counts towards R. False: R replicas must have something, or none of them all. Default true. */
@@ -117,8 +122,16 @@ export interface GetOptions extends CallOptions {
   readonly basicQuorum?: boolean;
 }
 
+export interface GetOptions extends ReadOptions {
+  /**
+   * The causalContext of a read or receipt of this key. The read shows at least what that one saw: if the R replicas do
+   * not, every replica is asked; if they do not either, it is a STALE_READ.
+   */
+  readonly session?: string | undefined;
+}
+
 /** Of an update: of its read, and of the write that may follow. */
-export interface UpdateOptions extends GetOptions {
+export interface UpdateOptions extends ReadOptions {
   readonly w?: Quorum;
   readonly pw?: Quorum;
   readonly dw?: Quorum;
@@ -259,6 +272,7 @@ export interface Bucket<V> {
   /**
    * Reads `key` from R replicas and merges what they hold. Never rejects because nothing is there.
    * @throws {QuorumNotMetError} Fewer than R answered in time.
+   * @throws {StaleReadError} No replica that can be reached has all that `session` saw.
    */
   get(key: Key, options?: GetOptions): Promise<ReadResult<V>>;
   /**
@@ -288,7 +302,7 @@ export interface Bucket<V> {
    * resolve with, or the error it would reject with.
    * @throws {InvalidArgumentError} A key is there twice, or an option is wrong: nothing was read.
    */
-  getMany(keys: Iterable<Key>, options?: GetOptions): Promise<Map<Key, ReadResult<V> | Error>>;
+  getMany(keys: Iterable<Key>, options?: ReadOptions): Promise<Map<Key, ReadResult<V> | Error>>;
   /**
    * Puts of many keys, a bounded number at a time. Each key, as it was given, has its own result: what `put` would
    * resolve with, or the error it would reject with. The whole iterable is taken before anything is sent; leave keys

@@ -24,6 +24,7 @@ import type {
   PutManyOptions,
   PutOptions,
   Quorum,
+  ReadOptions,
   ReadResult,
   Receipt,
   Scan,
@@ -68,7 +69,8 @@ const BUCKET_OPTIONS = new Set([
   'pw',
   'dw',
 ]);
-const GET_OPTIONS = new Set(['r', 'pr', 'notfoundOk', 'basicQuorum', 'timeoutMs', 'signal']);
+const READ_OPTIONS = new Set(['r', 'pr', 'notfoundOk', 'basicQuorum', 'timeoutMs', 'signal']);
+const GET_OPTIONS = new Set([...READ_OPTIONS, 'session']);
 const PUT_OPTIONS = new Set([
   'causalContext',
   'w',
@@ -83,7 +85,7 @@ const PUT_OPTIONS = new Set([
   'signal',
 ]);
 const PUT_MANY_OPTIONS = new Set([...PUT_OPTIONS].filter((name) => name !== 'causalContext' && name !== 'ifMatch'));
-const UPDATE_OPTIONS = new Set([...GET_OPTIONS, ...PUT_MANY_OPTIONS].filter((name) => name !== 'ifNoneMatch'));
+const UPDATE_OPTIONS = new Set([...READ_OPTIONS, ...PUT_MANY_OPTIONS].filter((name) => name !== 'ifNoneMatch'));
 const DELETE_OPTIONS = new Set(['causalContext', 'r', 'w', 'pw', 'dw', 'timeoutMs', 'signal']);
 /** What content type and metadata may take together, encoded. */
 const MAX_HEADER_BYTES = 65_536;
@@ -179,7 +181,9 @@ export class BucketHandle<V> implements Bucket<V> {
     return new Promise((resolve, reject) => {
       if (options !== NO_OPTIONS) checkNames('get', options, GET_OPTIONS);
       const { located, hash } = this.place(key);
-      this.read(located, options, new GetCaller(this.home, hash, this.reading, resolve, reject), ofCompound);
+      const { session } = options;
+      const seen = session === undefined ? EMPTY : contextBytes(decodeToken(session, hash));
+      this.read(located, options, new GetCaller(this.home, hash, this.reading, resolve, reject), ofCompound, seen);
     });
   }
 
@@ -223,8 +227,8 @@ export class BucketHandle<V> implements Bucket<V> {
     });
   }
 
-  async getMany(keys: Iterable<Key>, options: GetOptions = NO_OPTIONS): Promise<Map<Key, ReadResult<V> | Error>> {
-    checkNames('getMany', options, GET_OPTIONS);
+  async getMany(keys: Iterable<Key>, options: ReadOptions = NO_OPTIONS): Promise<Map<Key, ReadResult<V> | Error>> {
+    checkNames('getMany', options, READ_OPTIONS);
     this.checkRead(options);
     const calls = keysOnce('getMany', keys).map(
       (key): KeyedCall<ReadResult<V>> => ({ key, make: () => this.getAs(key, options, true) }),
@@ -333,7 +337,13 @@ export class BucketHandle<V> implements Bucket<V> {
     checkHeaders(contentType, metadata);
   }
 
-  private read(located: Uint8Array, options: GetOptions, caller: GetCaller<V>, ofCompound = false): void {
+  private read(
+    located: Uint8Array,
+    options: ReadOptions,
+    caller: GetCaller<V>,
+    ofCompound = false,
+    session: Uint8Array = EMPTY,
+  ): void {
     const request = {
       type: 'get' as const,
       key: located,
@@ -341,6 +351,7 @@ export class BucketHandle<V> implements Bucket<V> {
       pr: this.quorum('pr', options.pr),
       notfoundOk: flag('notfoundOk', options.notfoundOk) ?? this.notfoundOk,
       basicQuorum: flag('basicQuorum', options.basicQuorum) ?? this.basicQuorum,
+      session,
       timeoutMs: checkTimeout(options.timeoutMs) ?? this.home.timeoutMs,
     };
     begin(this.home, options.signal, caller, (client) => client.get(request, caller), ofCompound);
@@ -390,7 +401,7 @@ export class BucketHandle<V> implements Bucket<V> {
 }
 
 /** Only what is there: an option that is left out is not the same as one that is undefined. */
-function pick(options: { [name in keyof GetOptions]: GetOptions[name] | undefined }): GetOptions {
+function pick(options: { [name in keyof ReadOptions]: ReadOptions[name] | undefined }): ReadOptions {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 

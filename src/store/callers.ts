@@ -73,7 +73,8 @@ export class GetCaller<V> extends Caller<GetOutcome> {
       return;
     }
     this.finished(this.home.gets);
-    this.resolve(new ObjectRead(kept(outcome.record), this.key, this.reading, this.home.wallClock()));
+    const { record, mayMissHints } = outcome;
+    this.resolve(new ObjectRead(kept(record), this.key, this.reading, this.home.wallClock(), mayMissHints));
   }
 }
 

@@ -13,7 +13,13 @@ import type { Attempt, WriterId } from '../clocks/event-id.js';
 import type { Timestamp } from '../clocks/timestamp.js';
 import { partitionOf } from '../codec/key.js';
 import { coordinatorRef } from '../messages/addresses.js';
-import type { Ack, CoordinatorAnswer, CoordinatorRequest, OperationFailure } from '../messages/coordinator-messages.js';
+import type {
+  Ack,
+  CoordinatorAnswer,
+  CoordinatorRequest,
+  HintPlace,
+  OperationFailure,
+} from '../messages/coordinator-messages.js';
 import type { ObjectPut } from '../messages/object-request.js';
 import type { ListedEntry } from '../messages/vnode-messages.js';
 import type { MintedDot } from '../objects/mint.js';
@@ -38,6 +44,7 @@ export type PutOutcome =
       readonly dot: MintedDot;
       readonly timestamp: Timestamp;
       readonly acks: readonly Ack[];
+      readonly hints: readonly HintPlace[];
       /** Every try of this put, the last one last. */
       readonly attempts: readonly Attempt[];
     }
@@ -45,7 +52,8 @@ export type PutOutcome =
 
 export type GetOutcome =
   /** `record` is empty if no replica has one. */
-  { readonly ok: true; readonly record: Uint8Array } | { readonly ok: false; readonly failure: OperationFailure };
+  | { readonly ok: true; readonly record: Uint8Array; readonly mayMissHints: boolean }
+  | { readonly ok: false; readonly failure: OperationFailure };
 
 export type PageOutcome =
   | { readonly ok: true; readonly entries: readonly ListedEntry[]; readonly more: boolean }
@@ -173,13 +181,14 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
           dot: answer.dot,
           timestamp: answer.timestamp,
           acks: answer.acks,
+          hints: answer.hints,
           attempts,
         };
         this.settle(ticket, pending, outcome);
         return;
       }
       case 'got':
-        this.settle(ticket, pending, { ok: true, record: answer.record });
+        this.settle(ticket, pending, { ok: true, record: answer.record, mayMissHints: answer.mayMissHints });
         return;
       case 'page-done':
         this.settle(ticket, pending, { ok: true, entries: answer.entries, more: answer.more });

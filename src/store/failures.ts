@@ -6,6 +6,7 @@ import {
   type QuoralError,
   QuorumNotMetError,
   QuorumUnavailableError,
+  StaleReadError,
   StorageFailedError,
   StorageFullError,
   TimeoutError,
@@ -64,6 +65,10 @@ export function errorOf(operation: 'get' | 'put' | 'scan', failure: OperationFai
       return new StorageFullError(
         `too few replicas have room for the write: ${got} of ${wanted}${end}; free space on the disks of the nodes`,
         { definite },
+      );
+    case 'stale-read':
+      return new StaleReadError(
+        'no replica that can be reached has all that the session saw; try again, or start the nodes that are down',
       );
     case 'too-many-siblings':
       return new TooManySiblingsError(

@@ -17,6 +17,7 @@ export interface Reading<V> {
 }
 
 export class ObjectRead<V> implements ReadResult<V> {
+  readonly mayMissHints: boolean;
   readonly #record: Uint8Array;
   readonly #key: KeyHash;
   readonly #reading: Reading<V>;
@@ -30,7 +31,8 @@ export class ObjectRead<V> implements ReadResult<V> {
    * @param record - the merged record, empty if no replica has one
    * @param wallMs - the moment of the read, milliseconds since 1970: what has expired then is not seen
    */
-  constructor(record: Uint8Array, key: KeyHash, reading: Reading<V>, wallMs: number) {
+  constructor(record: Uint8Array, key: KeyHash, reading: Reading<V>, wallMs: number, mayMissHints = false) {
+    this.mayMissHints = mayMissHints;
     this.#record = record;
     this.#key = key;
     this.#reading = reading;

@@ -35,11 +35,12 @@ export class PutReceipt implements Receipt {
 
   get acks(): Receipt['acks'] {
     const { outcome, nodeNames } = this.#parts;
-    return outcome.acks.map(({ node, durable }) => ({ node: nodeNames[node]!, role: 'primary', durable }));
+    return outcome.acks.map(({ node, role, durable }) => ({ node: nodeNames[node]!, role, durable }));
   }
 
   get hints(): Receipt['hints'] {
-    return [];
+    const { outcome, nodeNames } = this.#parts;
+    return outcome.hints.map(({ owner, holder }) => ({ owner: nodeNames[owner]!, holder: nodeNames[holder]! }));
   }
 
   toJSON(): object {

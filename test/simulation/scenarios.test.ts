@@ -27,15 +27,29 @@ test('a put is read back, and lies on every primary', () => {
   for (const name of cluster.primariesOf('cart')) assert.equal(cluster.replica(name).read('cart'), 'milk');
 });
 
-test('a put while a replica is down succeeds, and a strict read brings the replica up to date', () => {
+test('a put while a replica is down succeeds, and the replica is given it by a stand-in when it is back', () => {
   const cluster = new SimulatedCluster({ seed: 2, spawn });
   const absent = cluster.primariesOf('cart')[2]!;
   cluster.crashNode(absent);
   assert.equal(acknowledged(cluster.settle(cluster.put('cart', 'milk'))).end.acks.length, 2);
+  cluster.runFor(50);
+  assert.equal(cluster.hints, 1);
+  cluster.startNode(absent);
+  cluster.runFor(200);
+  assert.equal(cluster.hints, 0);
+  assert.equal(cluster.replica(absent).read('cart'), 'milk');
+});
+
+test('where nobody has room for a hint, the put succeeds all the same, and a strict read repairs the replica', () => {
+  const cluster = new SimulatedCluster({ seed: 2, spawn });
+  const absent = cluster.primariesOf('cart')[2]!;
+  cluster.crashNode(absent);
+  for (const name of cluster.names) cluster.fullHintDisk(name);
+  assert.equal(acknowledged(cluster.settle(cluster.put('cart', 'milk'))).end.acks.length, 2);
   cluster.startNode(absent);
   cluster.runFor(50);
   assert.equal(cluster.replica(absent).read('cart'), undefined);
-  assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3 }))), ['milk']);
+  assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3, pr: 3 }))), ['milk']);
   cluster.runFor(10); // The repair follows the reply.
   assert.equal(cluster.replica(absent).read('cart'), 'milk');
 });
@@ -48,7 +62,7 @@ test('after a commit that failed, the next put takes no dot of the failed one, a
   const milk = acknowledged(cluster.settle(cluster.put('cart', 'milk'))); // The other two have stored it.
   const bread = acknowledged(cluster.settle(cluster.put('cart', 'bread')));
   assert.notDeepEqual(bread.end.dot, milk.end.dot);
-  assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3 }))), ['bread', 'milk']);
+  assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3, pr: 3 }))), ['bread', 'milk']);
   cluster.runFor(10);
   assert.deepEqual(cluster.replica(first).values('cart').sort(), ['bread', 'milk']);
   assert.deepEqual(cluster.history.contradictions, []);
@@ -63,7 +77,7 @@ test('a put whose coordinator dies is tried at another one, and is there once', 
     assert.equal(put.events.length, 2, 'the second try had the answer');
     cluster.startNode(first!);
     cluster.runFor(50);
-    assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3 }))), ['milk']);
+    assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3, pr: 3 }))), ['milk']);
   }
 });
 
@@ -80,7 +94,7 @@ test('a put whose minter dies with it in hand is tried again, and is there once'
     retried += put.events.length - 1;
     cluster.startNode(second!);
     cluster.runFor(50);
-    assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3 }))), ['milk']);
+    assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3, pr: 3 }))), ['milk']);
   }
   assert(retried > 0, 'no minter died with the put in hand');
 });
@@ -102,7 +116,7 @@ test('a try that was read and replaced does not void the second one, which then 
   cluster.startNode(first!);
   acknowledged(cluster.settle(milk));
   assert.equal(milk.events.length, 2);
-  assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3 }))), ['bread', 'milk']);
+  assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3, pr: 3 }))), ['bread', 'milk']);
 });
 
 test('a slow disk does not hold up a put that two others have stored', () => {
@@ -134,7 +148,7 @@ test("with sync 'none' a durable acknowledgement survives the power failure, whe
   cluster.runFor(20);
   cluster.startProcess();
   cluster.runFor(50);
-  assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3 }))), ['milk']);
+  assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3, pr: 3 }))), ['milk']);
 });
 
 // Found by seed 126: the vnode kept its writerId on an object that had lost its own dots.
@@ -149,7 +163,7 @@ test("power that fails after a clean stop, with sync 'none': the vnodes draw new
     cluster.startNode(first);
     cluster.runFor(50);
     acknowledged(cluster.settle(cluster.put('cart', 'last', { w: 3 })));
-    assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3 }))), [
+    assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3, pr: 3 }))), [
       'last',
       'v0',
       'v1',
@@ -182,11 +196,11 @@ test('under last-write-wins a put beats one from a clock an hour ahead that its 
   const ahead = acknowledged(cluster.settle(cluster.put('cart', 'milk', { lastWriteWins: true })));
   cluster.startNode(first!);
   cluster.runFor(50);
-  cluster.settle(cluster.get('cart', { r: 3 }));
+  cluster.settle(cluster.get('cart', { r: 3, pr: 3 }));
   cluster.runFor(10);
   const later = acknowledged(cluster.settle(cluster.put('cart', 'bread', { lastWriteWins: true })));
   assert(later.end.timestamp.ms >= ahead.end.timestamp.ms);
-  assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3 }))), ['bread']);
+  assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3, pr: 3 }))), ['bread']);
 });
 
 // The minted object travels as a notice, which the network may lose, and its stored acknowledgement overtake.
@@ -220,7 +234,7 @@ test('a put that the network delivers twice is minted once, whichever vnode is u
     cluster.settle(cluster.put('cart', 'milk'));
     cluster.calmNetwork();
     cluster.runFor(200);
-    assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3 }))), ['milk']);
+    assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3, pr: 3 }))), ['milk']);
   }
 });
 
@@ -240,11 +254,11 @@ test('CORRUPT is said only of a key that no replica can read', () => {
   acknowledged(cluster.settle(cluster.put('cart', 'milk', { w: 3 })));
   const [first, second, third] = cluster.primariesOf('cart');
   cluster.rot(first!, 'cart');
-  const strict = cluster.settle(cluster.get('cart', { r: 3 }));
+  const strict = cluster.settle(cluster.get('cart', { r: 3, pr: 3 }));
   assert(strict.end?.type === 'failed' && strict.end.failure.why === 'not-met', JSON.stringify(strict.end));
   cluster.runFor(10);
   // The read that failed has healed the replica for the next one.
-  assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3 }))), ['milk']);
+  assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3, pr: 3 }))), ['milk']);
   cluster.rot(first!, 'cart');
   cluster.rot(second!, 'cart');
   cluster.rot(third!, 'cart');
@@ -283,7 +297,7 @@ test('the small side of a split acknowledges nothing strict, and both sides agre
   assert(put.end?.type === 'failed' && !put.end.failure.definite, JSON.stringify(put.end));
   cluster.heal();
   cluster.runFor(1_200);
-  assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3 }))), ['bread', 'milk']);
+  assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3, pr: 3 }))), ['bread', 'milk']);
   cluster.runFor(10);
   for (const name of [first!, second!, third!]) {
     assert.deepEqual(cluster.replica(name).values('cart').sort(), ['bread', 'milk']);

@@ -1,5 +1,6 @@
 /**
- * Promises 4 and 5, on strict slots (R + W > N). A read that begins after a put was acknowledged, and of which no
+ * Promises 4 and 5, on strict slots: the primaries that were read and those that acknowledged are together more than N;
+ * stand-ins count on neither side. A read that begins after a put was acknowledged, and of which no
  * acknowledging replica was rolled back meanwhile,
  * - shows that put or one that supersedes it (read your writes, whoever reads), and
  * - shows nothing that the put's author had seen: a deletion's victims never come back (no resurrection).
@@ -19,8 +20,9 @@ export function strictReadViolations(history: History, n: number): string[] {
     // Once for all puts: this is the most that a run spends on checking.
     const seen = history.seenIn(get.end.siblings);
     for (const put of byKey.get(get.key) ?? []) {
-      if (put.endedAt >= get.startedAt || get.r + put.end.acks.length <= n) continue;
-      const holders = put.end.acks.map((ack) => ack.node);
+      const primaries = put.end.acks.filter(({ role }) => role === 'primary');
+      if (put.endedAt >= get.startedAt || get.pr + primaries.length <= n) continue;
+      const holders = primaries.map((ack) => ack.node);
       if (history.wasDestroyed(holders, put.startedAt, get.endedAt)) continue;
       checkRead(history, get, get.end.siblings, seen, put, violations);
     }

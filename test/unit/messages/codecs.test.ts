@@ -137,6 +137,7 @@ const coordinatorRequest: fc.Arbitrary<CoordinatorRequest> = fc.oneof(
     pr: u8,
     notfoundOk: fc.boolean(),
     basicQuorum: fc.boolean(),
+    session: bytes,
     timeoutMs: milliseconds,
   }),
   fc.record({
@@ -162,13 +163,19 @@ const failure = fc.record({
     'storage-full' as const,
     'too-many-siblings' as const,
     'voided' as const,
+    'stale-read' as const,
   ),
   got: u8,
   wanted: u8,
   definite: fc.boolean(),
 });
 
-const ack = fc.record({ node: fc.integer({ min: 0, max: 0x7fff }), durable: fc.boolean() });
+const node = fc.integer({ min: 0, max: 0xffff });
+const ack = fc.record({
+  node,
+  role: fc.constantFrom('primary' as const, 'fallback' as const),
+  durable: fc.boolean(),
+});
 
 const coordinatorAnswer: fc.Arbitrary<CoordinatorAnswer> = fc.oneof(
   fc.record({
@@ -176,8 +183,9 @@ const coordinatorAnswer: fc.Arbitrary<CoordinatorAnswer> = fc.oneof(
     dot: mintedDot,
     timestamp,
     acks: fc.array(ack, { maxLength: 32 }),
+    hints: fc.array(fc.record({ owner: node, holder: node }), { maxLength: 32 }),
   }),
-  fc.record({ type: fc.constant('got' as const), record: bytes }),
+  fc.record({ type: fc.constant('got' as const), record: bytes, mayMissHints: fc.boolean() }),
   fc.record({ type: fc.constant('page-done' as const), entries, more: fc.boolean() }),
   fc.record({ type: fc.constant('failed' as const), failure }),
 );

@@ -7,8 +7,10 @@
  * without notfoundOk and basicQuorum.
  */
 import { test } from 'tap';
+import { SeededRandom } from '../../../src/base/random.js';
 import { type GetNeeds, GetQuorum, type GetVerdict } from '../../../src/quorum/get-quorum.js';
-import { countSlots, hasSlot } from '../../../src/quorum/slots.js';
+import { everyone, type Reach } from '../../../src/quorum/reach.js';
+import { countSlots, firstSlots, hasSlot } from '../../../src/quorum/slots.js';
 
 type SlotState =
   | 'unasked'
@@ -86,7 +88,6 @@ class Explorer {
     if (content === 0) {
       this.step(state, `${slot} has nothing`, ({ model, quorum }) => {
         model.slots[slot] = this.needs.notfoundOk ? 'object known' : 'absent';
-        if (this.needs.notfoundOk && model.reference === -1) model.reference = slot;
         this.expectNext(model, quorum, quorum.onNothing(slot));
       });
     } else if (asked === 'object asked') {
@@ -104,7 +105,7 @@ class Explorer {
     this.step(state, `${slot} is corrupt`, ({ model, quorum }) => {
       model.slots[slot] = 'corrupt';
       this.expectNext(model, quorum, quorum.onCorrupt(slot));
-      this.expect(hasSlot(quorum.corruptSlots, slot), 'a corrupt replica is to be repaired');
+      this.expect(hasSlot(quorum.corrupt, slot), 'a corrupt replica is to be repaired');
     });
     this.step(state, `${slot} failed`, ({ model, quorum }) => {
       model.slots[slot] = 'failed';
@@ -133,9 +134,9 @@ class Explorer {
       this.expectVerdict(verdict, 'failed');
       model.told = 'failed';
     } else if (verdict === 'fetch') {
-      const asked = model.slots[quorum.slotToAsk];
-      this.expect(asked === 'unasked' || asked === 'digest known', `fetches slot ${quorum.slotToAsk}: ${asked}`);
-      model.slots[quorum.slotToAsk] = 'object asked';
+      const asked = model.slots[quorum.placeToAsk];
+      this.expect(asked === 'unasked' || asked === 'digest known', `fetches slot ${quorum.placeToAsk}: ${asked}`);
+      model.slots[quorum.placeToAsk] = 'object asked';
       const contacted = model.slots.filter((state) => state !== 'unasked').length;
       if (over) return;
       this.expect(contacted <= this.r + lost, `${contacted} slots were asked, though only ${lost} failed`);
@@ -224,7 +225,7 @@ class Explorer {
   }
 }
 
-type MakeQuorum = (n: number, needs: GetNeeds) => GetQuorum;
+type MakeQuorum = (reach: Reach, needs: GetNeeds) => GetQuorum;
 
 const ABSENCES = [
   { notfoundOk: true, basicQuorum: false },
@@ -239,7 +240,10 @@ function explore(contents: readonly number[], needs: GetNeeds, make: MakeQuorum)
     (_, slot): SlotState => (slot === 0 ? 'object asked' : slot < needs.r ? 'digest asked' : 'unasked'),
   );
   const explorer = new Explorer(contents, needs);
-  explorer.explore({ model: { slots, reference: -1, told: 'nothing' }, quorum: make(contents.length, needs) });
+  explorer.explore({
+    model: { slots, reference: -1, told: 'nothing' },
+    quorum: make(everyone(contents.length), needs),
+  });
   return explorer.states;
 }
 
@@ -264,7 +268,7 @@ function exploreAll(largest: number, make: MakeQuorum): number {
 }
 
 test('in every order of events, up to three slots, the verdict is the naive one', async (t) => {
-  const states = exploreAll(3, (n, needs) => new GetQuorum(n, needs));
+  const states = exploreAll(3, (reach, needs) => new GetQuorum(reach, needs));
   t.ok(states > 3_000, `only ${states} states were visited`);
 });
 
@@ -278,7 +282,7 @@ test('four slots, of which several differ', async (t) => {
       [1, 0, 0, 0],
     ]) {
       for (const absences of ABSENCES) {
-        const states = explore(contents, { r, pr: 0, ...absences }, (n, needs) => new GetQuorum(n, needs));
+        const states = explore(contents, { r, pr: 0, ...absences }, (reach, needs) => new GetQuorum(reach, needs));
         // One that is over after few answers has few states.
         t.ok(states > 20, `${states} states`);
       }
@@ -287,9 +291,9 @@ test('four slots, of which several differ', async (t) => {
 });
 
 test('PR raises R, and a get asks 1 to n slots', async (t) => {
-  t.equal(new GetQuorum(3, { r: 1, pr: 2 }).wanted, 2);
-  t.throws(() => new GetQuorum(3, { r: 0, pr: 0 }), /1 to n/);
-  t.throws(() => new GetQuorum(3, { r: 4, pr: 0 }), /1 to n/);
+  t.equal(new GetQuorum(everyone(3), { r: 1, pr: 2 }).wanted, 2);
+  t.throws(() => new GetQuorum(everyone(3), { r: 0, pr: 0 }), /1 to n/);
+  t.throws(() => new GetQuorum(everyone(3), { r: 4, pr: 0 }), /1 to n/);
 });
 
 // ---- The checker must catch mistakes: each class below makes one.
@@ -299,7 +303,7 @@ class IgnoresDigestMismatches extends GetQuorum {
   private high = 0;
 
   override onObject(slot: number, digestHigh: number, digestLow: number): GetVerdict {
-    if (this.referenceSlot === -1) this.high = digestHigh;
+    if (this.reference === -1) this.high = digestHigh;
     return super.onObject(slot, digestHigh, digestLow);
   }
 
@@ -343,8 +347,8 @@ class TakesAbsencesForFailures extends GetQuorum {
 }
 
 class KnowsNoBasicQuorum extends GetQuorum {
-  constructor(n: number, needs: GetNeeds) {
-    super(n, { ...needs, basicQuorum: false });
+  constructor(reach: Reach, needs: GetNeeds) {
+    super(reach, { ...needs, basicQuorum: false });
   }
 }
 
@@ -377,16 +381,196 @@ for (const Planted of [
   RepliesTwice,
 ]) {
   test(`the exploration catches a get that ${Planted.name}`, async (t) => {
-    t.throws(() => exploreAll(3, (n, needs) => new Planted(n, needs)), /"story":/);
+    t.throws(() => exploreAll(3, (reach, needs) => new Planted(reach, needs)), /"story":/);
   });
 }
 
-test('sets of slots agree with Set', async (t) => {
-  for (let bits = 0; bits < 4_096; bits++) {
-    const set = (bits * 0x9e37_79b1) | 0;
-    let naive = 0;
-    for (let slot = 0; slot < 32; slot++) if (hasSlot(set, slot)) naive++;
-    if (countSlots(set) !== naive) t.fail(`countSlots(${set})`);
+// ---- Beyond the primaries: stand-ins, replicas that are behind, silence.
+
+/** One way through a get of a list with fallbacks, held against what each answer is worth. */
+class Walk {
+  private readonly reach: Reach;
+  private readonly r: number;
+  /** By place, what it holds: bits of writes; and whether it may lack what stand-ins keep for it. */
+  private readonly contents: readonly number[];
+  private readonly behind: readonly boolean[];
+  private readonly quorum: GetQuorum;
+  private readonly open = new Map<number, 'object' | 'digest'>();
+  private readonly asked: number[] = [];
+  private readonly objects = new Set<number>();
+  private readonly digests = new Set<number>();
+  private readonly story: string[] = [];
+  /** The first object that came: what digests are compared with. */
+  private reference = 0;
+  private told: GetVerdict = 'pending';
+
+  constructor(quorum: GetQuorum, reach: Reach, r: number, random: SeededRandom) {
+    this.quorum = quorum;
+    this.reach = reach;
+    this.r = r;
+    const shape = random.uint32() % 3;
+    this.contents = Array.from({ length: reach.places }, () => (shape === 0 ? 0 : random.uint32() % 3));
+    this.behind = this.contents.map((_, place) => place < reach.n && random.uint32() % 3 === 0);
+    for (let place = 0; place < reach.places; place++) {
+      if (hasSlot(quorum.firstAsked, place)) this.ask(place, place === quorum.firstFull ? 'object' : 'digest');
+    }
+    this.expect(this.asked.length === r, `asks ${this.asked.length} of ${r}`);
+    while (this.told === 'pending' && this.open.size > 0) this.step(random);
+    this.expect(this.told !== 'pending', 'nothing is under way, and no outcome was told');
   }
-  t.equal(countSlots(-1), 32);
+
+  private step(random: SeededRandom): void {
+    const place = [...this.open.keys()][random.uint32() % this.open.size]!;
+    const kind = this.open.get(place)!;
+    const chance = random.uint32() % 8;
+    const content = this.contents[place]!;
+    const behind = this.behind[place]!;
+    if (chance === 0) {
+      this.story.push(`${place} is silent`);
+      this.hear(this.quorum.onSilent(place));
+      return;
+    }
+    this.open.delete(place);
+    if (chance === 1) {
+      this.story.push(`${place} failed`);
+      this.digests.delete(place);
+      this.hear(this.quorum.onFailed(place));
+    } else if (content === 0 || kind === 'object') {
+      this.story.push(`${place} gives ${content}${behind ? ', behind' : ''}`);
+      this.objects.add(place);
+      if (this.reference === 0) this.reference = content;
+      this.digests.delete(place);
+      const { quorum } = this;
+      this.hear(content === 0 ? quorum.onNothing(place, behind) : quorum.onObject(place, content, content, behind));
+    } else {
+      this.story.push(`${place} has ${content}${behind ? ', behind' : ''}`);
+      this.digests.add(place);
+      this.hear(this.quorum.onDigest(place, content, content, behind));
+    }
+  }
+
+  private hear(verdict: GetVerdict): void {
+    if (verdict === 'fetch') {
+      this.ask(this.quorum.placeToAsk, 'object');
+      return;
+    }
+    this.told = verdict;
+    if (verdict === 'succeeded') this.checkSuccess();
+    // What is still open may come too late; whoever was not asked could have helped.
+    if (verdict === 'failed') {
+      const left = firstSlots(this.reach.places) & (this.reach.up | this.reach.suspect);
+      const untried = this.asked.reduce((set, place) => set & ~(1 << place), left);
+      this.expect(untried === 0, 'gives up although not everybody was asked');
+    }
+  }
+
+  private checkSuccess(): void {
+    const { n } = this.reach;
+    const known = [...this.objects].map((place) => this.contents[place]!);
+    const merged = known.reduce((all, content) => all | content, 0);
+    const agreeing = [...this.digests].filter((place) => this.contents[place] === this.reference);
+    const heard = [...this.objects, ...agreeing];
+    const primaryHeard = heard.some((place) => place < n);
+    const counted = heard.filter((place) => place < n || this.contents[place] !== 0 || primaryHeard);
+    this.expect(counted.length >= this.r, `a success with ${counted.length} answers`);
+    const isBehind = counted.some((place) => this.behind[place]);
+    this.expect(this.quorum.mayMissHints === isBehind, `may miss hints: ${this.quorum.mayMissHints}`);
+    if (merged !== 0 || !isBehind || counted.some((place) => place < n && !this.behind[place])) return;
+    // Only ignorance was heard: then from everybody who can be asked.
+    const up = firstSlots(this.reach.places) & (this.reach.up | this.reach.suspect);
+    this.expect(this.asked.length === countSlots(up) && this.open.size === 0, 'tells what it cannot know');
+  }
+
+  private ask(place: number, kind: 'object' | 'digest'): void {
+    this.expect(!this.objects.has(place), `fetches what ${place} gave before`);
+    const again = this.asked.includes(place);
+    this.expect(!again || this.digests.has(place), `asks ${place} again`);
+    if (!again) {
+      const better = this.reach.up & ~this.asked.reduce((set, one) => set | (1 << one), 0) & firstSlots(place);
+      this.expect(!hasSlot(this.reach.up, place) || better === 0, `${place} is asked before others that are up`);
+      this.asked.push(place);
+    }
+    this.digests.delete(place);
+    this.open.set(place, kind);
+  }
+
+  private expect(holds: boolean, complaint: string): void {
+    if (holds) return;
+    const { reach, r, contents, behind, story } = this;
+    throw new Error(`${complaint}: ${JSON.stringify({ reach, r, contents, behind, story })}`);
+  }
+}
+
+function walkAll(make: (reach: Reach, r: number) => GetQuorum): void {
+  const random = new SeededRandom(11n);
+  const walks = Number(process.env.QUORAL_WALKS ?? 5_000);
+  for (let i = 0; i < walks; i++) {
+    const n = 1 + (random.uint32() % 4);
+    const places = n + (random.uint32() % 4);
+    const r = 1 + (random.uint32() % n);
+    const some = random.uint32() & firstSlots(places);
+    const reach: Reach = {
+      ...everyone(n, places),
+      ...(random.uint32() % 2 === 0 && countSlots(some) >= r ? { up: some, suspect: ~some & firstSlots(places) } : {}),
+    };
+    new Walk(make(reach, r), reach, r, random);
+  }
+}
+
+test('with fallbacks, replicas that are behind, and silence, an outcome is worth what was heard', async (t) => {
+  walkAll((reach, r) => new GetQuorum(reach, { r, pr: 0 }));
+  t.pass('held on every walk');
+});
+
+/** Takes what a fallback does not have for something that is not there. */
+class TrustsAFallbacksNothing extends GetQuorum {
+  override onNothing(place: number, behind?: boolean): GetVerdict {
+    // As if it were an empty object.
+    return place < this.primaryCount ? super.onNothing(place, behind) : super.onObject(place, 0, 0);
+  }
+
+  primaryCount = 0;
+}
+
+/** Takes a replica that has just come back for one that knows everything. */
+class TrustsWhoIsBehind extends GetQuorum {
+  override onNothing(place: number): GetVerdict {
+    return super.onNothing(place, false);
+  }
+}
+
+test('the walks catch a get that trusts a nothing that proves nothing', async (t) => {
+  const fallbacks = (reach: Reach, r: number) => {
+    const quorum = new TrustsAFallbacksNothing(reach, { r, pr: 0 });
+    quorum.primaryCount = reach.n;
+    return quorum;
+  };
+  t.throws(() => walkAll(fallbacks), /"story":/);
+  t.throws(() => walkAll((reach, r) => new TrustsWhoIsBehind(reach, { r, pr: 0 })), /"story":/);
+});
+
+test('a session that is not satisfied asks everybody, until nobody is left', async (t) => {
+  const quorum = new GetQuorum(everyone(3, 5), { r: 1, pr: 0 });
+  t.equal(quorum.onNothing(0), 'succeeded');
+  quorum.reopen();
+  t.same(
+    [1, 2, 3, 4].map(() => quorum.nextToHear()),
+    [1, 2, 3, 4],
+  );
+  t.equal(quorum.nextToHear(), -1);
+  t.equal(quorum.onObject(1, 7, 7), 'succeeded');
+  quorum.reopen();
+  t.equal(quorum.nextToHear(), -1);
+  t.equal(quorum.awaits, true);
+  t.equal(quorum.onFailed(2), 'pending');
+  t.equal(quorum.onFailed(3), 'pending');
+  t.equal(quorum.onFailed(4), 'failed');
+});
+
+test('PR: stand-ins do not count for it, and suspected primaries are asked for it', async (t) => {
+  const quorum = new GetQuorum({ ...everyone(3, 5), up: 0b11001, suspect: 0b00110 }, { r: 2, pr: 2 });
+  t.equal(quorum.firstAsked, 0b00011);
+  t.equal(quorum.onFailed(1), 'fetch');
+  t.equal(quorum.placeToAsk, 2);
+  t.equal(quorum.onFailed(2), 'failed');
 });

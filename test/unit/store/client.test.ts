@@ -11,6 +11,7 @@ const get = {
   pr: 0,
   notfoundOk: true,
   basicQuorum: false,
+  session: new Uint8Array(0),
   timeoutMs: 1_000,
 } as const;
 
@@ -30,8 +31,8 @@ test('an application that held its thread beyond the timeout gets the answer tha
   context.nowMs += 60_000;
   // The host wakes actors before it gives them their mail.
   client.timer();
-  client.answered(context.requests[0]!, { type: 'got', record: new Uint8Array(0) });
-  assert.deepEqual(outcomes, [{ ok: true, record: new Uint8Array(0) }]);
+  client.answered(context.requests[0]!, { type: 'got', record: new Uint8Array(0), mayMissHints: false });
+  assert.deepEqual(outcomes, [{ ok: true, record: new Uint8Array(0), mayMissHints: false }]);
 });
 
 test('without an answer the request ends by its timeout and some slack, also after a pause', () => {
