@@ -7,7 +7,7 @@
  */
 
 import { partitionOf } from '../src/codec/key.js';
-import { decodeRecord, decodeSoundRecord, digestHigh, digestLow } from '../src/codec/record.js';
+import { checkRecord, digestHigh, digestLow } from '../src/codec/record.js';
 import { mergeRecords } from '../src/codec/record-update.js';
 import type { Hint } from '../src/hinted-handoff/hint-record.js';
 import type { HintRequest } from '../src/messages/hint-messages.js';
@@ -69,7 +69,7 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
       context.reply(incoming, { type: 'not-minted', why: 'corrupt' });
       return;
     }
-    const local = kept === undefined ? undefined : decodeSoundRecord(kept.record);
+    const local = kept?.record;
     const tag = kept === undefined ? this.hints.refuseBelow(partitionOf(put.key)) : kept.tag;
     const known = this.minter.recall(put, isNew, local, tag);
     if (known !== undefined) {
@@ -117,7 +117,8 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
       return;
     }
     if (this.isRefused(incoming, context)) return;
-    this.minter.observeAll(decodeRecord(record), context);
+    checkRecord(record);
+    this.minter.observeAll(record, context);
     const { id, counter } = this.writerOf(kept, context);
     const hint: Hint = {
       tag: kept === undefined ? tag : Math.min(tag, kept.tag),

@@ -3,19 +3,17 @@
  * deadlines, conditions and limits, and says what is to be answered; what is stored where is its owner's to do.
  * What a minting results in is decided in `src/objects`.
  */
-import { type CausalContext, EMPTY_CONTEXT, highestCounterOf } from '../src/clocks/causal-context.js';
+import { EMPTY_CONTEXT, highestCounterOf } from '../src/clocks/causal-context.js';
 import { sameEvent, type WriterId } from '../src/clocks/event-id.js';
 import { HybridLogicalClock } from '../src/clocks/hybrid-logical-clock.js';
 import { type Timestamp, ZERO_TIMESTAMP } from '../src/clocks/timestamp.js';
 import { decodeContext, type SeenContext } from '../src/codec/context.js';
-import { encodeRecord } from '../src/codec/record.js';
+import { decodeSoundRecord, encodeRecord } from '../src/codec/record.js';
+import { highestCounterIn, mintRecord, outcomeIn, timestampsIn } from '../src/codec/record-update.js';
 import type { ObjectPut } from '../src/messages/object-request.js';
 import type { NotMinted, VnodeAnswer } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
-import { outcomeOf } from '../src/objects/attempt.js';
 import { conditionHolds } from '../src/objects/condition.js';
-import { mint } from '../src/objects/mint.js';
-import type { StoredObject } from '../src/objects/stored-object.js';
 import { AttemptWindow } from '../src/quorum/attempt-window.js';
 import type { ActorContext } from '../src/runtime/actor.js';
 
@@ -66,29 +64,32 @@ export class Minter {
    * What is answered to an attempt that is not to be minted: it was here before, or a later one of its put has taken
    * its place. Undefined if it may be minted.
    * @param isNew - as `see` said
+   * @param local - the record of the put's key, if there is one; its checksum was checked before
    * @param tag - of `local`, for what is sent of it
    */
-  recall(put: ObjectPut, isNew: boolean, local: StoredObject | undefined, tag: number): Refused | Repeated | undefined {
-    const outcome = outcomeOf(local, put.attempt, undefined);
+  recall(put: ObjectPut, isNew: boolean, local: Uint8Array | undefined, tag: number): Refused | Repeated | undefined {
+    const outcome = outcomeIn(local, put.attempt, undefined);
     if (outcome === 'unknown' && isNew) return undefined;
     this.counters.repeatedAttempts++;
     if (outcome === 'voided') return refusal('voided');
-    const sibling = local?.siblings.find((one) => sameEvent(one.attempt, put.attempt));
+    const object = local === undefined ? undefined : decodeSoundRecord(local);
+    const sibling = object?.siblings.find((one) => sameEvent(one.attempt, put.attempt));
     // Gone: replaced by a later write, or lost in a commit that failed. Nobody here can tell.
-    if (local === undefined || sibling === undefined) return refusal('doubtful');
+    if (object === undefined || sibling === undefined) return refusal('doubtful');
     // Whether it was alone when it was minted is not known any more.
     const dot = { ...sibling.dot, alone: false };
-    return { type: 'repeated', record: encodeRecord(local), tag, dot, timestamp: sibling.timestamp };
+    return { type: 'repeated', record: encodeRecord(object), tag, dot, timestamp: sibling.timestamp };
   }
 
   /**
    * Mints on `local` under the writer's next dot, unless the put is late, does not meet its condition, or would take
    * the object over a limit. Draws the writer a new name if a context knows more of it than it does itself.
+   * @param local - as for `recall`
    * @param tag - of `local`, for what is sent of it
    */
   mint(
     put: ObjectPut,
-    local: StoredObject | undefined,
+    local: Uint8Array | undefined,
     writer: Writer,
     tag: number,
     context: ActorContext,
@@ -100,14 +101,19 @@ export class Minter {
     const localMs = this.clock.localMs(wallMs, context.now());
     if (Math.min(wallMs, localMs) > put.expiresAtMs) return refusal('late');
     const token = put.causalContext.length === 0 ? NOTHING_SEEN : decodeContext(put.causalContext);
-    this.noteContext(token.context, writer, context);
-    if (local !== undefined) this.noteContext(local.context, writer, context);
+    this.noteCounter(highestCounterOf(token.context, writer.id), writer, context);
+    if (local !== undefined) this.noteCounter(highestCounterIn(local, writer.id), writer, context);
     this.observe(token.highestTimestamp, context);
     if (put.condition !== 'none' && !this.meetsCondition(put, local, writer, wallMs, context)) {
       return refusal('precondition-failed');
     }
     const dot = { high: writer.id.high, low: writer.id.low, counter: writer.counter + 1 };
-    const minted = mint(local, {
+    const {
+      record,
+      siblings,
+      dot: named,
+      timestamp,
+    } = mintRecord(local, {
       dot,
       attempt: put.attempt,
       earlierAttempts: put.earlier,
@@ -119,23 +125,30 @@ export class Minter {
       expiresAtMs: put.ttlMs === 0 ? 0 : Math.max(wallMs, localMs) + put.ttlMs,
       body: put.body,
     });
-    if (minted.object.siblings.length > (put.maxSiblings || this.maxSiblings)) return refusal('too-many-siblings');
-    const record = encodeRecord(minted.object);
+    if (siblings > (put.maxSiblings || this.maxSiblings)) return refusal('too-many-siblings');
     // One sibling alone was measured by the client; what a put may not do is pile them up.
-    if (minted.object.siblings.length > 1 && record.length > this.maxObjectBytes) return refusal('object-too-large');
+    if (siblings > 1 && record.length > this.maxObjectBytes) return refusal('object-too-large');
     writer.counter++;
     this.counters.minted++;
-    return { type: 'minted', record, tag, dot: minted.dot, timestamp: minted.sibling.timestamp };
+    return { type: 'minted', record, tag, dot: named, timestamp };
   }
 
-  /** Lets the clock follow what others have written, so that last-write-wins goes by who was later. */
-  observeAll(object: StoredObject, context: ActorContext): void {
-    for (const sibling of object.siblings) this.observe(sibling.timestamp, context);
+  /**
+   * Lets the clock follow what others have written, so that last-write-wins goes by who was later.
+   * @param record - its checksum was checked before
+   */
+  observeAll(record: Uint8Array, context: ActorContext): void {
+    for (const timestamp of timestampsIn(record)) this.observe(timestamp, context);
+  }
+
+  /** Looks for the writer in what a record has seen. @param record - its checksum was checked before */
+  noteContext(record: Uint8Array, writer: Writer, context: ActorContext): void {
+    this.noteCounter(highestCounterIn(record, writer.id), writer, context);
   }
 
   /** A context that names this writer beyond its counter: somewhere a copy of it has minted under its name. */
-  noteContext(seen: CausalContext, writer: Writer, context: ActorContext): void {
-    if (highestCounterOf(seen, writer.id) <= writer.counter) return;
+  private noteCounter(highest: number, writer: Writer, context: ActorContext): void {
+    if (highest <= writer.counter) return;
     this.counters.identityAlarms++;
     this.renew(writer, context);
   }
@@ -149,15 +162,16 @@ export class Minter {
 
   private meetsCondition(
     put: ObjectPut,
-    local: StoredObject | undefined,
+    local: Uint8Array | undefined,
     writer: Writer,
     wallMs: number,
     context: ActorContext,
   ): boolean {
-    if (put.condition !== 'if-match') return conditionHolds(local, { type: 'if-none-match', wallMs }, put.earlier);
+    const object = local === undefined ? undefined : decodeSoundRecord(local);
+    if (put.condition !== 'if-match') return conditionHolds(object, { type: 'if-none-match', wallMs }, put.earlier);
     const { context: seen } = decodeContext(put.ifMatch);
-    this.noteContext(seen, writer, context);
-    return conditionHolds(local, { type: 'if-match', seen }, put.earlier);
+    this.noteCounter(highestCounterOf(seen, writer.id), writer, context);
+    return conditionHolds(object, { type: 'if-match', seen }, put.earlier);
   }
 
   private observe(timestamp: Timestamp, context: ActorContext): void {

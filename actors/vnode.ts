@@ -7,20 +7,11 @@
 import type { WriteGate } from '../src/admission/write-gate.js';
 import { CorruptRecordError, UnknownRecordVersionError } from '../src/codec/errors.js';
 import { partitionOf } from '../src/codec/key.js';
-import {
-  decodeRecord,
-  decodeSoundContext,
-  digestHigh,
-  digestLow,
-  encodeRecord,
-  isSoundRecord,
-  sameDigest,
-} from '../src/codec/record.js';
+import { checkRecord, digestHigh, digestLow, isSoundRecord, sameDigest } from '../src/codec/record.js';
+import { mergeRecords, replacesRecord } from '../src/codec/record-update.js';
 import type { ObjectPut } from '../src/messages/object-request.js';
 import type { ListedEntry, TaggedEntry, VnodeAnswer, VnodeRequest } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
-import { merge, replaces } from '../src/objects/merge.js';
-import type { StoredObject } from '../src/objects/stored-object.js';
 import type { Actor, ActorContext, Incoming, Release } from '../src/runtime/actor.js';
 import type { RangeOptions, Storage } from '../src/storage/storage.js';
 import type { Arrears } from './arrears.js';
@@ -51,9 +42,6 @@ const PROBE_KEY = Uint8Array.of(0xff, 0xff, 0x70);
 /** A few pages, as a turn writes. */
 const PROBE = new Uint8Array(16_384);
 const NEXT_PROBE = 'probe';
-
-/** What is in the place of a record: nothing, an object, bytes that are no object, or a record of a newer format. */
-type Local = StoredObject | undefined | 'corrupt' | 'newer';
 
 export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   private readonly partition: number;
@@ -129,10 +117,10 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   private mint(put: ObjectPut, durable: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
     const { minter, writer } = this;
     const isNew = minter.see(put);
-    const local = this.decode(this.objects.get(put.key));
-    if (local === 'corrupt' || local === 'newer') {
+    const local = this.objects.get(put.key);
+    if (local !== undefined && !isSoundRecord(local)) {
       // What this writer minted for the key is unknown now; another replica knows it all the same.
-      if (local === 'corrupt') minter.renew(writer, context);
+      if (this.isCorrupt(local)) minter.renew(writer, context);
       context.reply(incoming, { type: 'not-minted', why: 'corrupt' });
       return;
     }
@@ -201,22 +189,19 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
    */
   private merge(key: Uint8Array, stored: Uint8Array | undefined, record: Uint8Array, context: ActorContext): boolean {
     const { minter, writer } = this;
-    const theirs = decodeRecord(record);
-    minter.noteContext(theirs.context, writer, context);
-    minter.observeAll(theirs, context);
-    if (stored === undefined || isReplaced(stored, theirs)) {
+    checkRecord(record);
+    minter.noteContext(record, writer, context);
+    minter.observeAll(record, context);
+    const isSound = stored !== undefined && isSoundRecord(stored);
+    if (stored === undefined || (isSound && replacesRecord(record, stored))) {
       this.objects.put(key, record);
-      return true;
-    }
-    const local = this.decode(stored);
-    if (local === 'newer') return false;
-    if (local === 'corrupt') minter.renew(writer, context);
-    if (local === undefined || local === 'corrupt') this.objects.put(key, record);
-    else {
-      const merged = merge(local, theirs);
-      if (merged === theirs) this.objects.put(key, record);
-      else if (merged !== local) this.objects.put(key, encodeRecord(merged));
-    }
+    } else if (isSound) {
+      const merged = mergeRecords(stored, record);
+      if (merged !== stored) this.objects.put(key, merged);
+    } else if (this.isCorrupt(stored)) {
+      minter.renew(writer, context);
+      this.objects.put(key, record);
+    } else return false;
     return true;
   }
 
@@ -283,29 +268,23 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     context.reply(incoming, { type: 'wrote', durable: durable || this.objects.commitIsDurable }, release);
   }
 
-  /** Bodies are views into `record`: of what a storage gave, valid until its next call. */
-  private decode(record: Uint8Array | undefined): Local {
-    if (record === undefined) return undefined;
-    try {
-      return decodeRecord(record);
-    } catch (error) {
-      if (error instanceof UnknownRecordVersionError) return 'newer';
-      if (!(error instanceof CorruptRecordError)) throw error;
-      this.counters.corruptRecords++;
-      return 'corrupt';
-    }
-  }
-
   private isSound(record: Uint8Array): boolean {
     if (isSoundRecord(record)) return true;
     this.counters.corruptRecords++;
     return false;
   }
-}
 
-/** True only if `theirs` is all that is left once `stored` is merged with it. */
-function isReplaced(stored: Uint8Array, theirs: StoredObject): boolean {
-  return isSoundRecord(stored) && replaces(theirs, decodeSoundContext(stored));
+  /** Of a record that is not sound: false if it is whole, and of a newer format. */
+  private isCorrupt(record: Uint8Array): boolean {
+    try {
+      checkRecord(record);
+    } catch (error) {
+      if (error instanceof UnknownRecordVersionError) return false;
+      if (!(error instanceof CorruptRecordError)) throw error;
+    }
+    this.counters.corruptRecords++;
+    return true;
+  }
 }
 
 function copyOf(bytes: Uint8Array): Uint8Array {

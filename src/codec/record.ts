@@ -17,15 +17,15 @@ import { ByteWriter, varintSize } from './byte-writer.js';
 import { contextSize, readContext, readTimestamp, writeContext, writeTimestamp } from './context.js';
 import { CorruptRecordError, UnknownRecordVersionError } from './errors.js';
 
-const VERSION = 1;
-const CHECKSUM_BYTES = 8;
-const HEADER_BYTES = CHECKSUM_BYTES + 1;
+export const RECORD_VERSION = 1;
+export const CHECKSUM_BYTES = 8;
+export const HEADER_BYTES = CHECKSUM_BYTES + 1;
 /** The least that a sibling takes: two ids of 9, a timestamp, flags. */
 const MIN_SIBLING_BYTES = 9 + 9 + 8 + 1;
 
-const TOMBSTONE = 1;
+export const TOMBSTONE = 1;
 const EXPIRES = 2;
-const KNOWN_FLAGS = TOMBSTONE | EXPIRES;
+export const KNOWN_FLAGS = TOMBSTONE | EXPIRES;
 
 /** The object as a record; memory of its own. */
 export function encodeRecord(object: StoredObject): Uint8Array {
@@ -34,15 +34,21 @@ export function encodeRecord(object: StoredObject): Uint8Array {
   for (let i = 0; i < siblings.length; i++) size += siblingSize(siblings[i]!);
   const writer = new ByteWriter(size);
   writer.at = CHECKSUM_BYTES;
-  writer.u8(VERSION);
+  writer.u8(RECORD_VERSION);
   writeContext(writer, context);
   writer.varint(siblings.length);
   for (let i = 0; i < siblings.length; i++) writeSibling(writer, siblings[i]!);
-  const high = hash64(viewOf(writer.bytes, CHECKSUM_BYTES, size));
+  return seal(writer);
+}
+
+/** Writes the digest of all that was written behind it; returns the record. */
+export function seal(writer: ByteWriter): Uint8Array {
+  const { bytes } = writer;
+  const high = hash64(viewOf(bytes, CHECKSUM_BYTES, bytes.length));
   writer.at = 0;
   writer.u32(hashLow);
   writer.u32(high);
-  return writer.bytes;
+  return bytes;
 }
 
 /**
@@ -95,7 +101,7 @@ export function sameDigest(a: Uint8Array, b: Uint8Array): boolean {
 
 /** True if the record can be decoded: its checksum holds, and its format is known. */
 export function isSoundRecord(record: Uint8Array): boolean {
-  if (record.length < HEADER_BYTES || record[CHECKSUM_BYTES] !== VERSION) return false;
+  if (record.length < HEADER_BYTES || record[CHECKSUM_BYTES] !== RECORD_VERSION) return false;
   return hash64(viewOf(record, CHECKSUM_BYTES, record.length)) === digestHigh(record) && hashLow === digestLow(record);
 }
 
@@ -111,10 +117,10 @@ export function checkRecord(record: Uint8Array): void {
   if (hash64(viewOf(record, CHECKSUM_BYTES, record.length)) !== high || hashLow !== low) {
     throw new CorruptRecordError('The checksum does not match');
   }
-  if (version !== VERSION) throw new UnknownRecordVersionError(version);
+  if (version !== RECORD_VERSION) throw new UnknownRecordVersionError(version);
 }
 
-function siblingSize(sibling: Sibling): number {
+export function siblingSize(sibling: Sibling): number {
   const { length } = sibling.body;
   return (
     25 + // Two ids of 8, a timestamp of 8, flags.
@@ -125,7 +131,7 @@ function siblingSize(sibling: Sibling): number {
   );
 }
 
-function writeSibling(writer: ByteWriter, sibling: Sibling): void {
+export function writeSibling(writer: ByteWriter, sibling: Sibling): void {
   const { expiresAtMs, tombstone, body } = sibling;
   writer.event(sibling.dot);
   writer.event(sibling.attempt);

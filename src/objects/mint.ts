@@ -16,7 +16,8 @@ import {
   withDotAndAllBefore,
 } from '../clocks/causal-context.js';
 import { type Attempt, compareEventIds, type Dot, type EventId, sameEvent } from '../clocks/event-id.js';
-import { laterOf, nextTimestamp, type Timestamp } from '../clocks/timestamp.js';
+import { laterOf, nextTimestamp, type Timestamp, ZERO_TIMESTAMP } from '../clocks/timestamp.js';
+import { highestTimestamp } from './resolution.js';
 import type { Sibling, StoredObject } from './stored-object.js';
 
 /** One put or delete, as the coordinating vnode mints it. */
@@ -66,7 +67,7 @@ export function mint(object: StoredObject | undefined, write: Write): Minted {
   const sibling: Sibling = {
     dot: write.dot,
     attempt: write.attempt,
-    timestamp: write.lastWriteWins ? winningTimestamp(object, write) : write.clock,
+    timestamp: timestampOf(write, object === undefined ? ZERO_TIMESTAMP : highestTimestamp(object)),
     tombstone: write.tombstone,
     expiresAtMs: write.expiresAtMs,
     body: write.body,
@@ -108,11 +109,16 @@ export function receiptContext(
   return withAttempts(dot.alone ? withDotAndAllBefore(token, dot) : withDot(token, dot), earlierAttempts);
 }
 
+/** Asserts that a record can hold what is to be written. */
+export function assertWritable({ dot, attempt, expiresAtMs, tombstone, body }: Write): void {
+  assert(isEventId(dot) && isEventId(attempt), 'A dot and an attempt need two unsigned halves and a counter from 1');
+  assert(Number.isSafeInteger(expiresAtMs) && expiresAtMs >= 0, 'An expiry is a whole millisecond, or 0');
+  assert(!tombstone || body.length === 0, 'A tombstone has no body');
+}
+
 function assertMintable(object: StoredObject | undefined, write: Write): void {
   const { dot, attempt, token } = write;
-  assert(isEventId(dot) && isEventId(attempt), 'A dot and an attempt need two unsigned halves and a counter from 1');
-  assert(Number.isSafeInteger(write.expiresAtMs) && write.expiresAtMs >= 0, 'An expiry is a whole millisecond, or 0');
-  assert(!write.tombstone || write.body.length === 0, 'A tombstone has no body');
+  assertWritable(write);
   // As much of the minting rule as an object can show: nothing here or in the token is of this writer and later.
   assert(highestCounterOf(token, dot) < dot.counter, 'The token names this writer beyond its counter');
   if (object === undefined) return;
@@ -126,9 +132,11 @@ function isEventId({ high, low, counter }: EventId): boolean {
   return high >>> 0 === high && low >>> 0 === low && counter >= 1 && Number.isSafeInteger(counter);
 }
 
-/** Above the clock, every timestamp of the object, and every one that the client has seen. */
-function winningTimestamp(object: StoredObject | undefined, write: Write): Timestamp {
-  let latest = laterOf(write.clock, write.tokenTimestamp);
-  if (object !== undefined) for (const sibling of object.siblings) latest = laterOf(latest, sibling.timestamp);
-  return nextTimestamp(latest);
+/**
+ * The new sibling's: under last-write-wins above the clock, every timestamp of the object, and every one that the client
+ * has seen. @param highest - of the object's siblings
+ */
+export function timestampOf(write: Write, highest: Timestamp): Timestamp {
+  if (!write.lastWriteWins) return write.clock;
+  return nextTimestamp(laterOf(highest, laterOf(write.clock, write.tokenTimestamp)));
 }

@@ -13,7 +13,7 @@ import type { Attempt, Dot, EventId, WriterId } from '../../src/clocks/event-id.
 import { laterOf, type Timestamp, ZERO_TIMESTAMP } from '../../src/clocks/timestamp.js';
 import { encodeLocatedKey, type KeyHash, keyHash } from '../../src/codec/key.js';
 import { decodeRecord, encodeRecord } from '../../src/codec/record.js';
-import { mergeRecords, mintRecord } from '../../src/codec/record-update.js';
+import { mergeRecords, mintRecord, outcomeIn } from '../../src/codec/record-update.js';
 import { decodeToken, encodeToken } from '../../src/codec/token.js';
 import { type MintedDot, receiptContext } from '../../src/objects/mint.js';
 import { highestTimestamp, lastWrite } from '../../src/objects/resolution.js';
@@ -387,24 +387,24 @@ export class VersionWorld {
     const dot = { ...writer.id, counter: writer.counter + 1 };
     const forgets = this.bug === 'an attempt is minted twice after it was superseded';
     const known = forgets ? undefined : site.remembered.get(text(attempt));
-    const minted = mintRecord(
-      local?.record,
-      {
-        dot,
-        attempt,
-        earlierAttempts: earlier,
-        token: token.context,
-        tokenTimestamp: token.highestTimestamp,
-        clock: { ms: ++this.clockMs - (dot.counter % 3) * 5, logical: 0 },
-        lastWriteWins: put.lastWriteWins,
-        tombstone: put.tombstone,
-        expiresAtMs: 0,
-        body: put.tombstone ? new Uint8Array(0) : Buffer.from(text(dot)),
-      },
-      known,
-    );
-    this.count(minted.outcome);
-    if (minted.outcome !== 'minted') return;
+    const outcome = outcomeIn(local?.record, attempt, known);
+    if (outcome !== 'unknown') {
+      this.count(outcome);
+      return;
+    }
+    this.count('minted');
+    const minted = mintRecord(local?.record, {
+      dot,
+      attempt,
+      earlierAttempts: earlier,
+      token: token.context,
+      tokenTimestamp: token.highestTimestamp,
+      clock: { ms: ++this.clockMs - (dot.counter % 3) * 5, logical: 0 },
+      lastWriteWins: put.lastWriteWins,
+      tombstone: put.tombstone,
+      expiresAtMs: 0,
+      body: put.tombstone ? new Uint8Array(0) : Buffer.from(text(dot)),
+    });
     writer.counter++;
     site.remembered.set(text(attempt), dot);
 
