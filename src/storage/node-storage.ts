@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { StorageFailedError } from '../base/errors.js';
 import { DamagedFileError, filesSetAside, setAside } from './damaged-file.js';
 import { makeDirectory, syncDirectory } from './durable-directory.js';
+import { removeUnfinishedCopy, replaceByCopy } from './file-copy.js';
 import { checkLmdbFile } from './lmdb-file.js';
 import { openLmdbStorage } from './lmdb-storage.js';
 import { openMemoryStorage } from './memory-storage.js';
@@ -62,6 +63,8 @@ export interface NodeStorageOptions {
   readonly check: (path: string) => Promise<string | undefined>;
   /** Index 0 is 1 while one of them is inside a transaction: see `LmdbOptions`. */
   readonly inTransaction?: Int32Array | undefined;
+  /** True if a thread of this process died inside a transaction on them: then they are replaced by copies first. */
+  readonly stranded?: boolean;
 }
 
 /**
@@ -81,6 +84,10 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
   let system: Storage;
   try {
     makeDirectory(directory);
+    for (const path of [objectsPath, systemPath, hintsPath]) {
+      if (options.stranded) await replaceByCopy(path);
+      else removeUnfinishedCopy(path);
+    }
     created = { objects: !existsSync(objectsPath), system: !existsSync(systemPath) };
     system = openLmdbStorage({ path: systemPath, sync: 'full', inTransaction });
   } catch (error) {
