@@ -43,7 +43,7 @@ export class CrashCase {
   }
 
   /** Creates the store in order: what a kill leaves of a directory half made is another test's. */
-  async create(options: Pick<OpenOptions, 'sync'> = {}): Promise<void> {
+  async create(options: Pick<OpenOptions, 'sync' | 'nodes' | 'partitions'> = {}): Promise<void> {
     await (await open({ path: this.path, ...options })).close();
   }
 

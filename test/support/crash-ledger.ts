@@ -206,7 +206,10 @@ export class CrashLedger {
         if (other === write || !other.effective || other.outcome === 'refused') continue;
         const seen = other.receipt ?? other.given;
         const replacedIt = seen !== null && coversDot(seen, dot);
-        assert(!replacedIt, `${name} shows ${write?.id ?? 'a tombstone'}, which ${other.id} has replaced`);
+        assert(
+          !replacedIt,
+          `${name} shows ${write?.id ?? 'a tombstone'}, which ${other.id} (${other.outcome}) has replaced`,
+        );
       }
     }
   }
