@@ -157,6 +157,10 @@ class LmdbStorage implements Storage {
     return view;
   }
 
+  isPending(key: Uint8Array): boolean {
+    return this.writes.count > 0 && this.writes.find(key) >= 0;
+  }
+
   put(key: Uint8Array, value: Uint8Array): void {
     this.assertOpen();
     assert(!(value.buffer instanceof SharedArrayBuffer), 'LMDB cannot store bytes in shared memory: copy them first');

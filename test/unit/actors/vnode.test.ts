@@ -10,7 +10,7 @@ import { decodeRecord } from '../../../src/codec/record.js';
 import type { ObjectPut } from '../../../src/messages/object-request.js';
 import type { VnodeAnswer } from '../../../src/messages/vnode-messages.js';
 import { newNodeCounters } from '../../../src/metrics/node-counters.js';
-import type { Incoming } from '../../../src/runtime/actor.js';
+import type { Incoming, Release } from '../../../src/runtime/actor.js';
 import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
 import type { RangeOptions, Storage } from '../../../src/storage/storage.js';
 import { LoneContext } from '../../support/lone-actor.js';
@@ -115,4 +115,24 @@ test('a listing takes little more from the storage than it gives', () => {
     keys,
     Array.from({ length: 300 }, (_, i) => String(i).padStart(4, '0')),
   );
+});
+
+test('what a turn has written is shown to others only once it is stored', () => {
+  const context = new LoneContext();
+  const storage = openMemoryStorage();
+  const vnode = vnodeOn(storage, context);
+  const [written, other] = [located('k'), located('other')];
+  const lt = Uint8Array.of(0xff);
+  const ask = (): Release[] => {
+    const before = context.releases.length;
+    vnode.receive({ type: 'read', key: written, digestOnly: false }, INCOMING, context);
+    vnode.receive({ type: 'read', key: written, digestOnly: true }, INCOMING, context);
+    vnode.receive({ type: 'read', key: other, digestOnly: false }, INCOMING, context);
+    vnode.receive({ type: 'list', gte: new Uint8Array(0), lt, limit: 9, limitBytes: 999 }, INCOMING, context);
+    return context.releases.slice(before);
+  };
+  vnode.receive(put({ expiresAtMs: context.wallMs + HOUR_MS }), INCOMING, context);
+  assert.deepEqual(ask(), ['stored', 'stored', 'now', 'stored']);
+  storage.commit();
+  assert.deepEqual(ask(), ['now', 'now', 'now', 'now']);
 });
