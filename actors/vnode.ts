@@ -222,7 +222,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
 
   private read(key: Uint8Array, digestOnly: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
     this.counters.reads++;
-    const { behind } = this.arrears;
+    const behind = this.arrears.behind(this.partition);
     const record = this.objects.get(key);
     // What this turn has written may yet fail to be stored: whoever was shown it would have seen what never was.
     const release: Release = this.objects.isPending(key) ? 'stored' : 'now';

@@ -16,12 +16,13 @@ const CHECKER = new URL('./objects-checker.js', import.meta.url);
 
 await runWorkerThread<NodeStart>(async (start) => {
   const { host, thread, data, report } = start;
-  const storage = data.path === null ? openMemoryNodeStorage() : await openStorage(data.path, start);
+  const storage = data.path === null ? openMemoryNodeStorage(data) : await openStorage(data.path, start);
   for (const warning of storage.warnings) report('storage', new Error(warning));
   const { objects, system } = storage;
   const { random } = host;
   const counters = newNodeCounters();
-  const identity = NodeIdentity.open({ system, objects, random });
+  const { losses } = storage;
+  const identity = NodeIdentity.open({ system, objects, random, losses, partitions: refillable(thread, data) });
   const { maxHintBytes: maxBytes, gauges } = data;
   const hints = new HintStore({ storage: storage.hints, maxBytes, random, counters, gauge: new Int32Array(gauges) });
   spawnNode(host, {
@@ -40,7 +41,11 @@ await runWorkerThread<NodeStart>(async (start) => {
   });
   const control: NodeControl = {
     counters: () => ({ ...counters }),
-    storage: () => ({ ...objects.stats(), filesSetAside: storage.filesSetAside() }),
+    storage: () => ({
+      ...objects.stats(),
+      filesSetAside: storage.filesSetAside(),
+      partitionsToRefill: identity.refilling.size,
+    }),
     hints: () => hints.status(),
   };
   return {
@@ -60,5 +65,13 @@ function openStorage(path: string, start: WorkerContext<NodeStart>): Promise<Nod
     check: (file) => checkInChild(CHECKER, file),
     inTransaction: start.inTransaction,
     stranded: start.stranded,
+  });
+}
+
+/** The partitions of which other nodes have what this one may lose. */
+function refillable(node: number, { preferenceLists }: NodeStart): number[] {
+  return [...preferenceLists.keys()].filter((partition) => {
+    const { primaries } = preferenceLists[partition]!;
+    return primaries.includes(node) && primaries.length > 1;
   });
 }

@@ -151,6 +151,7 @@ export class EmbeddedStore extends ApplicationStore {
         storedEntries: storage.value.entries,
         storedBytes: storage.value.bytes,
         filesSetAside: storage.value.filesSetAside,
+        partitionsToRefill: storage.value.partitionsToRefill,
       },
     ];
   }

@@ -19,16 +19,19 @@ import { test } from '../../support/test.js';
 const INCOMING: Incoming<VnodeAnswer> = {};
 const HOUR_MS = 3_600_000;
 
-function vnodeOn(objects: Storage, context: LoneContext): Vnode {
+function vnodeOn(objects: Storage, context: LoneContext, identity = identityOn(objects, context)): Vnode {
   const system = openMemoryStorage();
-  const identity = NodeIdentity.open({ system, objects, random: context.random });
   const limits = { maxSiblings: 100, maxObjectBytes: 2 ** 30, canBeDurable: false };
-  const arrears = new Arrears({ hintsMayWait: false });
+  const arrears = new Arrears({ hintsMayWait: false, refilling: identity.refilling });
   const gate = new WriteGate();
   return new Vnode(
     { partition: 0, objects, system, identity, counters: newNodeCounters(), gate, arrears, ...limits },
     context,
   );
+}
+
+function identityOn(objects: Storage, { random }: LoneContext, losses = 0, system = openMemoryStorage()): NodeIdentity {
+  return NodeIdentity.open({ system, objects, random, losses, partitions: [0, 3] });
 }
 
 const located = (key: string) => encodeLocatedKey(0, { type: utf8('t'), bucket: utf8('b'), key: utf8(key) });
@@ -135,4 +138,28 @@ test('what a turn has written is shown to others only once it is stored', () => 
   assert.deepEqual(ask(), ['stored', 'stored', 'now', 'stored']);
   storage.commit();
   assert.deepEqual(ask(), ['now', 'now', 'now', 'now']);
+});
+
+test('a replica that was lost says so until it is refilled, over restarts, and once for each loss', () => {
+  const context = new LoneContext();
+  const objects = openMemoryStorage();
+  const system = openMemoryStorage();
+  const isBehind = (identity: NodeIdentity): boolean => {
+    vnodeOn(objects, context, identity).receive(
+      { type: 'read', key: located('k'), digestOnly: false },
+      INCOMING,
+      context,
+    );
+    return (context.replies.at(-1) as VnodeAnswer & { type: 'nothing' }).behind;
+  };
+  const whole = identityOn(objects, context, 0, system);
+  assert.deepEqual([[...whole.refilling], isBehind(whole)], [[], false]);
+  const lost = identityOn(objects, context, 1, system);
+  assert.deepEqual([[...lost.refilling], isBehind(lost)], [[0, 3], true]);
+  lost.refilled(0);
+  assert.equal(isBehind(lost), false);
+  system.commit();
+  assert.deepEqual([...identityOn(objects, context, 1, system).refilling], [3], 'the loss is not counted twice');
+  const again = identityOn(objects, context, 2, system);
+  assert.deepEqual([...again.refilling].sort(), [0, 3]);
 });

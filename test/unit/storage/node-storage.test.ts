@@ -18,6 +18,7 @@ import {
   openMemoryNodeStorage,
   openNodeStorage,
 } from '../../../src/storage/node-storage.js';
+import { writeRunMark } from '../../../src/storage/run-mark.js';
 import type { Storage } from '../../../src/storage/storage.js';
 import { anObject } from '../../support/records.js';
 import { fails } from '../../support/rejection.js';
@@ -82,6 +83,7 @@ test('a node has its objects and its system storage side by side', () =>
     rmSync(join(path, 'objects.mdb'));
     const third = await openNodeStorage(path, options);
     assert.deepEqual(third.created, { objects: true, system: false }, 'a lost file shows');
+    assert.deepEqual([first.losses, second.losses, third.losses], [0, 0, 1]);
     assert.match(third.warnings.join(), /objects file .*objects\.mdb is missing/);
     third.stop();
     assert.equal(checker.count, 0);
@@ -90,7 +92,7 @@ test('a node has its objects and its system storage side by side', () =>
     writeFileSync(join(path, 'system.mdb'), 'garbage');
     await fails(() => openNodeStorage(path, options), { code: 'STORAGE_FAILED', message: /system\.mdb is damaged/ });
 
-    const memory = openMemoryNodeStorage();
+    const memory = openMemoryNodeStorage({ isNew: true });
     write(memory.objects, 'k', 'v');
     assert.equal(memory.persistent, false);
     memory.stop();
@@ -256,4 +258,32 @@ test('stranded files are replaced by copies', () =>
     const empty = await openNodeStorage(path, { ...options, stranded: true });
     assert.deepEqual(empty.created, { objects: true, system: true }, 'there may be no file yet');
     empty.close();
+  }));
+
+test('a start that was cut off before there was an objects file has lost none; what was lost stays known', () =>
+  inDirectory(async (path) => {
+    const checker = new Checker();
+    const options: NodeStorageOptions = { sync: 'full', boot: '1', mayStartEmpty: true, check: checker.check };
+    const open = () => openNodeStorage(path, options);
+    const first = await open();
+    writeRunMark(first.system, { boot: '1', sync: 'full', isNew: true, losses: 0, clean: false });
+    first.close();
+    const objects = join(path, 'objects.mdb');
+    rmSync(objects);
+    const second = await open();
+    assert.deepEqual([second.losses, second.warnings], [0, []]);
+    second.close();
+    for (const losses of [1, 2]) {
+      writeFileSync(objects, 'garbage');
+      const damaged = await open();
+      assert.equal(damaged.losses, losses);
+      damaged.close();
+    }
+    const killed = await open();
+    assert.equal(killed.losses, 2, 'after an end that was not in order');
+    killed.stop();
+    const last = await open();
+    assert.equal(last.losses, 2);
+    last.stop();
+    assert.equal(openMemoryNodeStorage({ isNew: false }).losses, 1, 'in memory every end is a loss');
   }));
