@@ -7,14 +7,17 @@ export class Arrears {
   private hintsMayWait: boolean;
   /** How often that was called into question: who looks for the hints begins anew each time. */
   private questions = 0;
+  /** After a loss of the node's objects, the partitions that have not been made whole from the others yet. */
+  private readonly refilling: ReadonlySet<number>;
 
-  constructor({ hintsMayWait }: { hintsMayWait: boolean }) {
+  constructor({ hintsMayWait, refilling }: { hintsMayWait: boolean; refilling: ReadonlySet<number> }) {
     this.hintsMayWait = hintsMayWait;
+    this.refilling = refilling;
   }
 
-  /** True while the node's replicas may lack something. */
-  get behind(): boolean {
-    return this.hintsMayWait;
+  /** True while the node's replica of `partition` may lack something. */
+  behind(partition: number): boolean {
+    return this.hintsMayWait || this.refilling.has(partition);
   }
 
   /** The number of the present question, and whether it is open. */

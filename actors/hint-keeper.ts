@@ -13,7 +13,7 @@ import type { Hint } from '../src/hinted-handoff/hint-record.js';
 import type { HintRequest } from '../src/messages/hint-messages.js';
 import type { VnodeAnswer } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
-import type { Actor, ActorContext, Incoming } from '../src/runtime/actor.js';
+import type { Actor, ActorContext, Incoming, Release } from '../src/runtime/actor.js';
 import type { HintStore } from './hint-store.js';
 import { drawWriterId, Minter, type MinterOptions, type Writer } from './minter.js';
 
@@ -144,10 +144,13 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
       merged = merged === undefined ? Buffer.from(kept.record) : mergeRecords(merged, Buffer.from(kept.record));
       tag = Math.min(tag, kept.tag);
     }
-    if (merged === undefined) context.reply(incoming, { type: 'nothing', behind: false });
+    // What this turn has written may yet fail to be stored: whoever was shown it would have seen what never was.
+    const release: Release = this.hints.pending ? 'stored' : 'now';
+    if (merged === undefined) context.reply(incoming, { type: 'nothing', behind: false }, release);
     else if (digestOnly) {
-      context.reply(incoming, { type: 'digest', high: digestHigh(merged), low: digestLow(merged), behind: false });
-    } else context.reply(incoming, { type: 'object', record: merged, tag, behind: false });
+      const answer = { type: 'digest', high: digestHigh(merged), low: digestLow(merged), behind: false } as const;
+      context.reply(incoming, answer, release);
+    } else context.reply(incoming, { type: 'object', record: merged, tag, behind: false }, release);
   }
 
   /** Who may mint on the hint: as its record says, unless that is of an earlier session, or there is none. */

@@ -92,6 +92,11 @@ export class HintStore {
     return this.drawn;
   }
 
+  /** True if something was written that awaits its commit, which may fail. */
+  get pending(): boolean {
+    return this.storage.pending;
+  }
+
   /** How many hints there are. */
   get size(): number {
     this.load();

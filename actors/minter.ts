@@ -94,11 +94,14 @@ export class Minter {
     tag: number,
     context: ActorContext,
   ): Minted | Refused {
-    // A wall clock that was set right is not followed, while clients go by it from then on: an attempt is late only by
+    // A wall clock that was set right is not followed for a minute, while clients go by it from then on: an attempt is late only by
     // both clocks, and a value lives as long as the later one says, or an hour's correction would refuse every put, or
     // let values expire as they are written.
     const wallMs = Math.floor(context.wallClock());
     const localMs = this.clock.localMs(wallMs, context.now());
+    // All clocks of a node see the same jumps: the one that has been here for longest has seen most.
+    this.counters.clockJumps = Math.max(this.counters.clockJumps, this.clock.refusedJumps);
+    this.counters.clockJumpsFollowed = Math.max(this.counters.clockJumpsFollowed, this.clock.followedJumps);
     if (Math.min(wallMs, localMs) > put.expiresAtMs) return refusal('late');
     const token = put.causalContext.length === 0 ? NOTHING_SEEN : decodeContext(put.causalContext);
     this.noteCounter(highestCounterOf(token.context, writer.id), writer, context);

@@ -6,6 +6,9 @@
  * stop that left it, and the objects file must name the same one, written with its last commit: a marker beside another
  * file, or beside one that lost its last commits to a power failure, is not believed. A vnode without a marker draws a
  * new writerId.
+ *
+ * A node that has lost its objects must refill: its replicas are whole again only once each has been compared with the
+ * others. Which are not is kept durably, in the system storage, by partition.
  * Source: the minting rule of the store's semantics, §1; the actor-counter losses of riak_kv#679.
  */
 import { equalBytes, utf8 } from '../src/base/bytes.js';
@@ -24,12 +27,29 @@ const STOP_KEY = Uint8Array.of(0xff, 0xff, 0x66);
 const STOP_BYTES = 16;
 const MARKER_PREFIX = utf8('marker:');
 const MARKER_BYTES = 16 + STOP_BYTES;
+/** How many losses of the objects are accounted for by refill marks: 4 bytes. */
+const LOSSES_KEY = utf8('losses');
+const REFILL_PREFIX = utf8('refill:');
+const NOTHING = Uint8Array.of(0);
+
+export interface IdentityOptions {
+  readonly system: Storage;
+  readonly objects: Storage;
+  readonly random: Random;
+  /** How often the node has lost its objects over its life: see `NodeStorage`. */
+  readonly losses: number;
+  /** The partitions that are refilled from other nodes if its objects are lost: those whose primaries it is one of. */
+  readonly partitions: readonly number[];
+}
 
 export class NodeIdentity {
   private readonly system: Storage;
   private readonly objects: Storage;
   private readonly random: Random;
   private readonly markers = new Map<number, VnodeMarker>();
+  /** Partitions whose replica here may lack what it had acknowledged before its file was lost. */
+  readonly refilling: ReadonlySet<number>;
+  private readonly mustRefill = new Set<number>();
   /** The stop that is under way. */
   private stop: Uint8Array | undefined;
 
@@ -37,10 +57,14 @@ export class NodeIdentity {
     this.system = system;
     this.objects = objects;
     this.random = random;
+    this.refilling = this.mustRefill;
   }
 
-  /** Reads and durably erases the markers of the last clean stop. Throws what the storages throw. */
-  static open(options: { system: Storage; objects: Storage; random: Random }): NodeIdentity {
+  /**
+   * Reads and durably erases the markers of the last clean stop; learns what must be refilled. Throws what the storages
+   * throw.
+   */
+  static open(options: IdentityOptions): NodeIdentity {
     const { system, objects, random } = options;
     const identity = new NodeIdentity(system, objects, random);
     const known = objects.get(STOP_KEY);
@@ -50,11 +74,31 @@ export class NodeIdentity {
       if (lastStop !== undefined) identity.remember(key, value, lastStop);
       system.remove(key);
     }
-    if (found.length > 0) {
-      system.commit();
-      if (!system.commitIsDurable) system.flush();
-    }
+    identity.noteLosses(options);
+    // And durably so: the system storage is fully synced, unless it is in memory, where nothing outlives this run.
+    if (system.pending) system.commit();
     return identity;
+  }
+
+  /** The replica of `partition` has been made whole from the others; stored with the turn's commit. */
+  refilled(partition: number): void {
+    if (this.mustRefill.delete(partition)) this.system.remove(refillKey(partition));
+  }
+
+  private noteLosses({ losses, partitions }: IdentityOptions): void {
+    const { system, mustRefill } = this;
+    for (const { key } of system.range({ gte: REFILL_PREFIX, lt: utf8('refill;'), limit: 65_536 })) {
+      mustRefill.add(partitionIn(key, REFILL_PREFIX));
+    }
+    const known = system.get(LOSSES_KEY);
+    if (losses === (known === undefined ? 0 : viewOf(known).getUint32(0))) return;
+    for (const partition of partitions) {
+      mustRefill.add(partition);
+      system.put(refillKey(partition), NOTHING);
+    }
+    const value = new Uint8Array(4);
+    viewOf(value).setUint32(0, losses);
+    system.put(LOSSES_KEY, value);
   }
 
   /** The marker that the vnode of `partition` left, once: a second vnode of the partition is a new one. */
@@ -85,10 +129,10 @@ export class NodeIdentity {
   }
 
   private remember(key: Uint8Array, value: Uint8Array, lastStop: Uint8Array): void {
-    const partition = Number.parseInt(new TextDecoder().decode(key.subarray(MARKER_PREFIX.length)), 10);
+    const partition = partitionIn(key, MARKER_PREFIX);
     // A marker of another length or stop says nothing about this data: its vnode draws a new writerId.
     if (value.length !== MARKER_BYTES || !equalBytes(value.subarray(16), lastStop)) return;
-    const view = new DataView(value.buffer, value.byteOffset, value.byteLength);
+    const view = viewOf(value);
     this.markers.set(partition, {
       writer: { high: view.getUint32(0), low: view.getUint32(4) },
       counter: view.getFloat64(8),
@@ -98,4 +142,16 @@ export class NodeIdentity {
 
 function markerKey(partition: number): Uint8Array {
   return utf8(`marker:${partition}`);
+}
+
+function refillKey(partition: number): Uint8Array {
+  return utf8(`refill:${partition}`);
+}
+
+function partitionIn(key: Uint8Array, prefix: Uint8Array): number {
+  return Number.parseInt(new TextDecoder().decode(key.subarray(prefix.length)), 10);
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

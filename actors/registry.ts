@@ -51,7 +51,7 @@ export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
     else gate.commitEnded(failure.cause instanceof StorageFullError ? 'full' : 'failed');
   });
   host.addCommitter(hints.storage, (failure) => hints.commitEnded(failure));
-  const arrears = new Arrears({ hintsMayWait: !environment.isNew });
+  const arrears = new Arrears({ hintsMayWait: !environment.isNew, refilling: environment.identity.refilling });
   preferenceLists.forEach(({ primaries }, partition) => {
     if (!primaries.includes(node)) return;
     host.spawn(

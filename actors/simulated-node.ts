@@ -15,7 +15,7 @@ export interface SimulatedEnvironment extends Omit<NodeEnvironment, 'identity' |
 
 export function spawn(host: ActorHost, parts: SimulatedEnvironment): void {
   const { system, objects, random, counters, maxHintBytes: maxBytes } = parts;
-  const identity = NodeIdentity.open({ system, objects, random });
+  const identity = NodeIdentity.open({ system, objects, random, losses: 0, partitions: [] });
   const hints = new HintStore({ storage: parts.hints, maxBytes, random, counters });
   spawnNode(host, { ...parts, identity, hints });
 }

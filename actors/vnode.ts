@@ -207,13 +207,16 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
 
   private read(key: Uint8Array, digestOnly: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
     this.counters.reads++;
-    const { behind } = this.arrears;
+    const behind = this.arrears.behind(this.partition);
     const record = this.objects.get(key);
-    if (record === undefined) context.reply(incoming, { type: 'nothing', behind });
+    // What this turn has written may yet fail to be stored: whoever was shown it would have seen what never was.
+    const release: Release = this.objects.isPending(key) ? 'stored' : 'now';
+    if (record === undefined) context.reply(incoming, { type: 'nothing', behind }, release);
     else if (!this.isSound(record)) context.reply(incoming, { type: 'corrupt' });
     else if (digestOnly) {
-      context.reply(incoming, { type: 'digest', high: digestHigh(record), low: digestLow(record), behind });
-    } else context.reply(incoming, { type: 'object', record: copyOf(record), tag: this.tag, behind });
+      const answer = { type: 'digest', high: digestHigh(record), low: digestLow(record), behind } as const;
+      context.reply(incoming, answer, release);
+    } else context.reply(incoming, { type: 'object', record: copyOf(record), tag: this.tag, behind }, release);
   }
 
   private list(message: VnodeRequest & { type: 'list' }, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
@@ -242,7 +245,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       const room = Math.min(LISTED_AT_ONCE, limit - entries.length, Math.floor((limitBytes - bytes) / largest));
       from = { gt: found[found.length - 1]!.key, lt, limit: Math.max(0, room) + 1 };
     }
-    context.reply(incoming, { type: 'listed', entries, more, corrupt });
+    context.reply(incoming, { type: 'listed', entries, more, corrupt }, this.objects.pending ? 'stored' : 'now');
   }
 
   /** True if nothing can be stored here now: the write has had its answer, and is certain not to be here. */

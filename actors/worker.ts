@@ -5,7 +5,7 @@
 
 import type { NodeControl, NodeStart } from '../src/messages/node-control.js';
 import { newNodeCounters } from '../src/metrics/node-counters.js';
-import { runWorkerThread } from '../src/runtime/threads/worker-thread.js';
+import { runWorkerThread, type WorkerContext } from '../src/runtime/threads/worker-thread.js';
 import { checkInChild } from '../src/storage/check-in-child.js';
 import { type NodeStorage, openMemoryNodeStorage, openNodeStorage } from '../src/storage/node-storage.js';
 import { HintStore } from './hint-store.js';
@@ -14,13 +14,15 @@ import { spawnNode } from './registry.js';
 
 const CHECKER = new URL('./objects-checker.js', import.meta.url);
 
-await runWorkerThread<NodeStart>(async ({ host, thread, data, report }) => {
-  const storage = data.path === null ? openMemoryNodeStorage() : await openStorage(data.path, data);
+await runWorkerThread<NodeStart>(async (start) => {
+  const { host, thread, data, report } = start;
+  const storage = data.path === null ? openMemoryNodeStorage(data) : await openStorage(data.path, start);
   for (const warning of storage.warnings) report('storage', new Error(warning));
   const { objects, system } = storage;
   const { random } = host;
   const counters = newNodeCounters();
-  const identity = NodeIdentity.open({ system, objects, random });
+  const { losses } = storage;
+  const identity = NodeIdentity.open({ system, objects, random, losses, partitions: refillable(thread, data) });
   const { maxHintBytes: maxBytes, gauges } = data;
   const hints = new HintStore({ storage: storage.hints, maxBytes, random, counters, gauge: new Int32Array(gauges) });
   spawnNode(host, {
@@ -39,7 +41,11 @@ await runWorkerThread<NodeStart>(async ({ host, thread, data, report }) => {
   });
   const control: NodeControl = {
     counters: () => ({ ...counters }),
-    storage: () => ({ ...objects.stats(), filesSetAside: storage.filesSetAside() }),
+    storage: () => ({
+      ...objects.stats(),
+      filesSetAside: storage.filesSetAside(),
+      partitionsToRefill: identity.refilling.size,
+    }),
     hints: () => hints.status(),
   };
   return {
@@ -49,12 +55,23 @@ await runWorkerThread<NodeStart>(async ({ host, thread, data, report }) => {
   };
 });
 
-function openStorage(path: string, { sync, boot, preferenceLists }: NodeStart): Promise<NodeStorage> {
+function openStorage(path: string, start: WorkerContext<NodeStart>): Promise<NodeStorage> {
+  const { sync, boot, preferenceLists } = start.data;
   return openNodeStorage(path, {
     sync,
     boot,
     // Every key has as many replicas as its partition has primaries.
     mayStartEmpty: preferenceLists.every(({ primaries }) => primaries.length > 1),
     check: (file) => checkInChild(CHECKER, file),
+    inTransaction: start.inTransaction,
+    stranded: start.stranded,
+  });
+}
+
+/** The partitions of which other nodes have what this one may lose. */
+function refillable(node: number, { preferenceLists }: NodeStart): number[] {
+  return [...preferenceLists.keys()].filter((partition) => {
+    const { primaries } = preferenceLists[partition]!;
+    return primaries.includes(node) && primaries.length > 1;
   });
 }

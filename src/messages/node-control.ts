@@ -29,6 +29,8 @@ export interface NodeStart {
 export interface NodeStorageStats extends StorageStats {
   /** Damaged objects files that lie beside the one in use. */
   readonly filesSetAside: number;
+  /** Replicas that may lack what they had acknowledged before the objects file was lost. */
+  readonly partitionsToRefill: number;
 }
 
 /** What a node keeps for an owner that was out of reach, and how far its delivery has come. */

@@ -46,6 +46,9 @@ export interface NodeCounters {
   hintsSetAside: number;
   /** Hints taken over from stand-ins. */
   hintsTaken: number;
+  /** Jumps of the wall clock that were not followed at once, and those of them that lasted and were. */
+  clockJumps: number;
+  clockJumpsFollowed: number;
 }
 
 export function newNodeCounters(): NodeCounters {
@@ -74,5 +77,7 @@ export function newNodeCounters(): NodeCounters {
     hintsUndeliverable: 0,
     hintsSetAside: 0,
     hintsTaken: 0,
+    clockJumps: 0,
+    clockJumpsFollowed: 0,
   };
 }

@@ -6,7 +6,10 @@
  *   commits loses nothing, and no promise stands between a write and its outcome. Its callback has a block body:
  *   given something that looks like a promise, `transactionSync` would return before the commit.
  * - The callback only hands over buffers that are there already. A heap that is exhausted inside a transaction leaves
- *   the environment locked for the rest of the process; `inTransaction` tells a supervisor of a death inside.
+ *   the environment locked for the rest of the process, and its thread waiting for ever in lmdb's clean-up
+ *   (`cleanupStrayTxns` in env.cpp takes the `writingLock` that `beginTxn` has). `inTransaction` tells a supervisor of a
+ *   death inside; `file-copy.ts` makes the file usable again. lmdb knows files by device and inode: a copy under the same
+ *   name is another environment.
  * - A view of a SharedArrayBuffer as a value stores garbage without an error: refused here.
  * - `overlappingSync` (on by default) returns before the flush, and is slower than flushing: always off.
  * - A put that fails inside the transaction does not throw. It spoils the transaction, whose commit then fails: as
@@ -154,6 +157,10 @@ class LmdbStorage implements Storage {
     return view;
   }
 
+  isPending(key: Uint8Array): boolean {
+    return this.writes.count > 0 && this.writes.find(key) >= 0;
+  }
+
   put(key: Uint8Array, value: Uint8Array): void {
     this.assertOpen();
     assert(!(value.buffer instanceof SharedArrayBuffer), 'LMDB cannot store bytes in shared memory: copy them first');
@@ -194,13 +201,14 @@ class LmdbStorage implements Storage {
   commit(): void {
     this.assertOpen();
     if (this.writes.count === 0) return;
-    Atomics.store(this.inTransaction, 0, 1);
     try {
       this.requireRoom();
+      Atomics.store(this.inTransaction, 0, 1);
       this.db.transactionSync(this.writeAll);
     } catch (error) {
       throw storageError(error, 'written', this.path);
     } finally {
+      // Not reached by a thread that is ended within the transaction.
       Atomics.store(this.inTransaction, 0, 0);
       this.writes.clear();
     }

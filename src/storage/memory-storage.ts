@@ -35,6 +35,10 @@ class MemoryStorage implements Storage {
     return this.values.get(latin1(key));
   }
 
+  isPending(key: Uint8Array): boolean {
+    return this.writes.count > 0 && this.writes.find(key) >= 0;
+  }
+
   put(key: Uint8Array, value: Uint8Array): void {
     this.assertOpen();
     this.writes.set(key, value);

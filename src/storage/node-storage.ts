@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { StorageFailedError } from '../base/errors.js';
 import { DamagedFileError, filesSetAside, setAside } from './damaged-file.js';
 import { makeDirectory, syncDirectory } from './durable-directory.js';
+import { removeUnfinishedCopy, replaceByCopy } from './file-copy.js';
 import { checkLmdbFile } from './lmdb-file.js';
 import { openLmdbStorage } from './lmdb-storage.js';
 import { openMemoryStorage } from './memory-storage.js';
@@ -36,6 +37,8 @@ export interface NodeStorage {
    * must not go on as who it was.
    */
   readonly created: { readonly objects: boolean; readonly system: boolean };
+  /** How often the node has lost its objects over its life, and started empty. */
+  readonly losses: number;
   /** False in memory: there `flush` throws, and nothing outlives `close`. */
   readonly persistent: boolean;
   /** What whoever runs the node must know of its opening: a file that was set aside, one that is missing. */
@@ -62,6 +65,8 @@ export interface NodeStorageOptions {
   readonly check: (path: string) => Promise<string | undefined>;
   /** Index 0 is 1 while one of them is inside a transaction: see `LmdbOptions`. */
   readonly inTransaction?: Int32Array | undefined;
+  /** True if a thread of this process died inside a transaction on them: then they are replaced by copies first. */
+  readonly stranded?: boolean;
 }
 
 /**
@@ -79,8 +84,13 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
   const warnings: string[] = [];
   let created: NodeStorage['created'];
   let system: Storage;
+  let losses = 0;
   try {
     makeDirectory(directory);
+    for (const path of [objectsPath, systemPath, hintsPath]) {
+      if (options.stranded) await replaceByCopy(path);
+      else removeUnfinishedCopy(path);
+    }
     created = { objects: !existsSync(objectsPath), system: !existsSync(systemPath) };
     system = openLmdbStorage({ path: systemPath, sync: 'full', inTransaction });
   } catch (error) {
@@ -96,6 +106,7 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
       );
     }
     const kept = setAside(objectsPath);
+    losses++;
     warnings.push(`starts empty, under a new identity: its objects file is damaged, and kept as ${kept} (${damage})`);
   }
 
@@ -103,27 +114,41 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
   let hints: Storage | undefined;
   try {
     const last = readRunMark(system);
+    losses = last?.losses ?? 0;
+    const isNew = created.objects && (last === undefined || last.isNew);
     const hintsAreNew = !existsSync(hintsPath);
     if (hintsAreNew && last !== undefined)
       warnings.push(`has lost what it kept for other nodes: its hints file ${hintsPath} is missing`);
     hints = openLmdbStorage({ path: hintsPath, sync: 'full', inTransaction });
     if (created.objects) {
-      if (last !== undefined)
+      if (!isNew) {
+        losses++;
         warnings.push(`starts empty, under a new identity: its objects file ${objectsPath} is missing`);
+      }
     } else {
       const damage = await damageOf(objectsPath, isTrusted(last, boot) ? undefined : options.check);
       if (damage !== undefined) startEmpty(damage);
     }
-    // From here on the file may be written to: should the system go down, it must not be taken for what it was.
-    writeRunMark(system, { boot, sync: unsynced(last, created.objects) ? 'none' : sync, clean: false });
+    // From here on the file may be written to: should the system go down, it must not be taken for what it was. And of
+    // one that was lost this tells, before there is another in its place.
+    const running: RunMark = {
+      boot,
+      sync: unsynced(last, created.objects) ? 'none' : sync,
+      isNew,
+      losses,
+      clean: false,
+    };
+    writeRunMark(system, running);
     try {
       objects = openLmdbStorage({ path: objectsPath, sync, inTransaction });
     } catch (error) {
       if (!(error instanceof DamagedFileError)) throw error;
       startEmpty(error.message);
+      writeRunMark(system, { ...running, losses });
       objects = openLmdbStorage({ path: objectsPath, sync, inTransaction });
     }
     if (created.objects || created.system || hintsAreNew || warnings.length > 0) syncDirectory(directory);
+    if (isNew) writeRunMark(system, { ...running, isNew: false });
   } catch (error) {
     objects?.close();
     hints?.close();
@@ -133,6 +158,7 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
   const storages = together(objects, system, hints, created);
   return {
     ...storages,
+    losses,
     persistent: true,
     warnings,
     filesSetAside: () => filesSetAside(objectsPath).length,
@@ -140,7 +166,7 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
       try {
         objects.flush();
         // Last of all, and only now: everything that the mark speaks for is on disk.
-        writeRunMark(system, { boot, sync, clean: true });
+        writeRunMark(system, { boot, sync, isNew: false, losses, clean: true });
       } finally {
         storages.close();
       }
@@ -148,11 +174,18 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
   };
 }
 
-/** The storages of a node that keeps its data in memory. */
-export function openMemoryNodeStorage(): NodeStorage {
+/** The storages of a node that keeps its data in memory. One that is not new has lost what it had. */
+export function openMemoryNodeStorage({ isNew }: { readonly isNew: boolean }): NodeStorage {
   const created = { objects: true, system: true };
   const storages = together(openMemoryStorage(), openMemoryStorage(), openMemoryStorage(), created);
-  return { ...storages, persistent: false, warnings: [], filesSetAside: () => 0, stop: storages.close };
+  return {
+    ...storages,
+    losses: isNew ? 0 : 1,
+    persistent: false,
+    warnings: [],
+    filesSetAside: () => 0,
+    stop: storages.close,
+  };
 }
 
 function together(

@@ -16,6 +16,8 @@ export interface Storage {
    * The bytes are valid, and must be left as they are, only until the next call of any method: copy what is to stay.
    */
   get(key: Uint8Array): Uint8Array | undefined;
+  /** True if what `get` gives for `key` waits for a commit, which may fail. */
+  isPending(key: Uint8Array): boolean;
   /**
    * Sets `key` (1 to `MAX_KEY_BYTES`). The storage keeps references to both until the commit: leave them as they are.
    * The value is not in shared memory.

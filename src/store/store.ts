@@ -26,6 +26,11 @@ const OBJECT_OVERHEAD_BYTES = 2 ** 20;
 const ATTACHED_SLACK_MS = 1_000;
 /** Troubles whose message says what the node does. */
 const SENTENCES = new Set(['storage', 'heap-full']);
+/**
+ * The directories of nodes of this process, of whatever store, whose thread died within a transaction and has not been
+ * up since: their files are locked until the process ends, and must be copied before they are opened.
+ */
+const STRANDED = new Set<string>();
 const WORKER_ENTRY = new URL('../../actors/worker.js', import.meta.url);
 
 export interface StoreParts {
@@ -155,6 +160,7 @@ export class EmbeddedStore extends ApplicationStore {
         storedEntries: storage.value.entries,
         storedBytes: storage.value.bytes,
         filesSetAside: storage.value.filesSetAside,
+        partitionsToRefill: storage.value.partitionsToRefill,
         ...hintFigures(hints.value, Date.now()),
       },
     ];
@@ -184,7 +190,8 @@ export class EmbeddedStore extends ApplicationStore {
       maxObjectBytes: OBJECT_VALUES * options.maxValueBytes + OBJECT_OVERHEAD_BYTES,
     };
     this.launched.add(node);
-    return this.group.start(node, start).catch((error: unknown) => {
+    const stranded = start.path !== null && STRANDED.has(start.path);
+    return this.group.start(node, start, { stranded }).catch((error: unknown) => {
       if (!(error instanceof ThreadStartError)) throw error;
       if (this.closing !== undefined) throw closed();
       const { name } = ring.members[node]!;
@@ -269,6 +276,7 @@ export class EmbeddedStore extends ApplicationStore {
     if (event.type === 'state') {
       this.client.setUp(event.thread, event.state === 'up');
       this.shares.tell(event.thread, this.stateOf(event.thread));
+      if (event.state === 'up') STRANDED.delete(this.parts.paths[event.thread] ?? '');
       if (event.state === 'given-up') {
         this.tell(event.thread, `died again and again and is left down: ${event.error?.message}; start it by hand`);
       } else if (event.state === 'stuck') {
@@ -276,6 +284,15 @@ export class EmbeddedStore extends ApplicationStore {
       } else if (event.state === 'waiting') {
         this.tell(event.thread, `died and is restarted: ${event.error?.message}`);
       }
+      return;
+    }
+    if (event.type === 'stranded') {
+      const path = this.parts.paths[event.thread];
+      if (path) STRANDED.add(path);
+      this.tell(
+        event.thread,
+        `died within a transaction: its files are replaced by copies, and this process can end by SIGKILL only`,
+      );
       return;
     }
     // A node in trouble may be so with every message: each kind of trouble is told once until the next kind.

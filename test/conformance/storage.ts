@@ -76,14 +76,16 @@ export function storageConformance(name: string, make: () => StorageUnderTest): 
   });
 
   story('pending tells of uncommitted writes', (storage) => {
-    assert.equal(storage.pending, false);
+    const told = (): boolean[] => [storage.pending, storage.isPending(utf8('k')), storage.isPending(utf8('other'))];
+    assert.deepEqual(told(), [false, false, false]);
     storage.put(utf8('k'), utf8('v'));
-    assert.equal(storage.pending, true);
+    assert.deepEqual(told(), [true, true, false]);
     storage.commit();
-    assert.equal(storage.pending, false);
+    assert.deepEqual(told(), [false, false, false]);
     storage.remove(utf8('k'));
-    assert.equal(storage.pending, true);
+    assert.deepEqual(told(), [true, true, false]);
     storage.commit();
+    assert.deepEqual(told(), [false, false, false]);
     storage.commit(); // Nothing to do is no error.
     assert.equal(storage.pending, false);
     return undefined;

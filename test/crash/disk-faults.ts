@@ -11,18 +11,14 @@
  * writes are made to fail (`pwrite`, `writev`, `fdatasync`, `fsync`); a failing `write` would hit libuv's own wake-ups.
  */
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFile, fork } from 'node:child_process';
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { type ChildProcess, execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { below, SeededRandom } from '../../src/base/random.js';
-import { open } from '../../src/index.js';
-import { CrashLedger } from '../support/crash-ledger.js';
-import type { LogEntry } from '../support/crash-load.js';
-import { readReplicas } from '../support/replica-files.js';
+import { below } from '../../src/base/random.js';
+import { CrashCase } from './crash-case.js';
 import type { Progress } from './story.js';
-import { digestMismatches, readStrictly } from './strict-reads.js';
+import { WriterProcess } from './writer-process.js';
 
 export interface DiskFaultOptions {
   readonly runs: number;
@@ -47,112 +43,126 @@ const EXPECTED = new Set(['STORAGE_FULL', 'STORAGE_FAILED', 'QUORUM_NOT_MET', 'T
 const NATIVE_ENDS = new Set<unknown>(['SIGABRT', 'SIGSEGV', 'SIGBUS']);
 const CLOSE_WITHIN_MS = 60_000;
 
-interface Case extends DiskFaultOptions {
-  readonly directory: string;
-  readonly ledger: CrashLedger;
-  readonly random: SeededRandom;
+/** Runs on one directory: what is read and checked after each grows with the runs before. */
+const RUNS_PER_STORE = 5;
+/** Stores that are at work at a time: for the rest a run mostly waits, for a moment that was drawn or for a flush. */
+const AT_A_TIME = 2;
+
+/** What was seen so far. */
+interface Tally {
+  runs: number;
+  acked: number;
   /** By error code, how many writes failed with it. */
   readonly codes: Map<string, number>;
   /** Writers that ended natively when a write failed. */
   nativeEnds: number;
 }
 
-/** @returns a summary; or that it was skipped @throws if anything was lost, used twice or brought back, or ended wrongly */
-export async function failDisks(options: DiskFaultOptions, progress: Progress): Promise<string> {
+/**
+ * Each store has a seed of its own, from `seed` on; a failure names it.
+ * @returns a summary; or that it was skipped @throws if anything was lost, used twice or brought back, or ended wrongly
+ */
+export async function failDisks({ runs, seed }: DiskFaultOptions, progress: Progress): Promise<string> {
   if (!LIBRARIES.every(existsSync)) return 'SKIPPED: libfiu is not installed (apt-get install fiu-utils)';
-  const directory = mkdtempSync(join(tmpdir(), 'quoral-fiu-'));
-  const random = new SeededRandom(options.seed);
-  const test: Case = { ...options, directory, random, ledger: new CrashLedger(), codes: new Map(), nativeEnds: 0 };
-  const path = join(directory, 'data');
-  try {
-    await (await open({ path })).close();
-    for (let run = 1; run <= options.runs; run++) {
-      const what = await runOne(test, path, run);
-      await verify(test, path);
-      progress(`run ${run} of ${options.runs} (${what}): ${test.ledger.acked} acknowledged, ${test.ledger.open} open`);
+  const tally: Tally = { runs: 0, acked: 0, codes: new Map(), nativeEnds: 0 };
+  let stores = 0;
+  let failed = false;
+  async function work(): Promise<void> {
+    while (stores * RUNS_PER_STORE < runs && !failed) {
+      const first = stores * RUNS_PER_STORE;
+      const own = seed + stores++;
+      await oneStore(own, first, Math.min(runs, first + RUNS_PER_STORE), (what, acked) => {
+        tally.runs++;
+        tally.acked += acked;
+        progress(`run ${tally.runs} of ${runs} (seed ${own}: ${what}): ${tally.acked} acknowledged`);
+      });
     }
-    const failed = (test.codes.get('STORAGE_FULL') ?? 0) + (test.codes.get('STORAGE_FAILED') ?? 0);
-    assert(test.ledger.acked > 0, 'nothing was acknowledged');
-    assert(failed > 0, 'no fault struck a write');
-    const codes = [...test.codes].map(([code, count]) => `${count} × ${code}`).join(', ');
-    return `${options.runs} runs, ${test.ledger.acked} acknowledged writes, ${codes}; ${test.nativeEnds} ended natively`;
-  } catch (error) {
-    throw new Error(`seed ${options.seed}: ${error instanceof Error ? error.message : error}`, { cause: error });
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
   }
+  async function oneStore(
+    own: number,
+    from: number,
+    to: number,
+    done: (what: string, acked: number) => void,
+  ): Promise<void> {
+    await CrashCase.run('fiu', own, async (test) => {
+      // Threads take most of the time of a start; with more nodes than replicas, no node has everything.
+      await test.create({ nodes: 4, partitions: 16 });
+      for (let run = from; run < to; run++) {
+        const before = test.ledger.acked;
+        const what = await runOne(test, tally, run);
+        test.checkLeft();
+        // Sometimes the next writer finds the directory just as this one left it.
+        if (run === to - 1 || below(test.random, 2) === 0) await test.verify();
+        done(what, test.ledger.acked - before);
+      }
+    });
+  }
+  const failing = (error: unknown): never => {
+    failed = true;
+    throw error;
+  };
+  const ends = await Promise.allSettled(Array.from({ length: AT_A_TIME }, () => work().catch(failing)));
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  const faults = (tally.codes.get('STORAGE_FULL') ?? 0) + (tally.codes.get('STORAGE_FAILED') ?? 0);
+  assert(tally.acked > 0, 'nothing was acknowledged');
+  assert(faults > 0, 'no fault struck a write');
+  const codes = [...tally.codes].map(([code, count]) => `${count} × ${code}`).join(', ');
+  return `${runs} runs, ${tally.acked} acknowledged writes, ${codes}; ${tally.nativeEnds} ended natively`;
 }
 
-async function runOne(test: Case, path: string, run: number): Promise<string> {
-  const { random, directory, ledger, codes } = test;
+/** @returns what it was like */
+async function runOne(test: CrashCase, tally: Tally, run: number): Promise<string> {
+  const { random, path, directory, ledger } = test;
   const kind = KINDS[run % KINDS.length]!;
   const sync = kind === 'failing flushes' || below(random, 2) === 0 ? 'full' : 'none';
   const probability = PROBABILITIES[below(random, PROBABILITIES.length)]!;
-  const file = join(directory, `r${run}.log`);
-  const errors = join(directory, `r${run}.err`);
-  const out = openSync(file, 'w');
-  const err = openSync(errors, 'w');
   const control = join(directory, 'fiu');
-  const writer = fork(WRITER, [path, sync, String(random.uint32()), `r${run}`], {
-    // LMDB says every failing write on the error stream.
-    stdio: ['ignore', out, err, 'ipc'],
+  // LMDB says every failing write on the error stream.
+  const writer = new WriterProcess({
+    entry: WRITER,
+    arguments: [path, sync, String(random.uint32()), `r${run}`],
+    directory,
+    run: `r${run}`,
     env: { ...process.env, LD_PRELOAD: LIBRARIES.join(' '), FIU_CTRL_FIFO: control, FIU_ENABLE: '' },
   });
-  closeSync(out);
-  closeSync(err);
-  const exited = new Promise<void>((resolve) => writer.once('exit', () => resolve()));
-  await heard(writer, 'writing', exited);
-  await some(50 + below(random, 200));
+  const { child } = writer;
+  assert(await writer.says('writing'), `writer ${run} ended before it wrote: ${writer.lastErrors}`);
+  await writer.goesOnFor(50 + below(random, 200));
   const { calls, errno } = FAULTS[kind];
   for (const call of calls) {
-    await command(control, writer, `enable_random name=${call},probability=${probability},failinfo=${errno}`);
+    await command(control, child, `enable_random name=${call},probability=${probability},failinfo=${errno}`);
   }
-  await Promise.race([some(200 + below(random, 400)), exited]);
+  await writer.goesOnFor(200 + below(random, 400));
   const healed = below(random, 2) === 0;
   if (healed) {
-    for (const call of calls) await command(control, writer, `disable name=${call}`);
-    await Promise.race([some(below(random, 1_500)), exited]);
+    for (const call of calls) await command(control, child, `disable name=${call}`);
+    await writer.goesOnFor(below(random, 1_500));
   }
   const end = below(random, 2) === 0 ? 'stopped' : 'killed';
-  if (end === 'killed') writer.kill('SIGKILL');
-  else if (writer.connected) writer.send('stop');
-  const late = setTimeout(() => writer.kill('SIGKILL'), CLOSE_WITHIN_MS);
-  await exited;
+  if (end === 'killed') child.kill('SIGKILL');
+  else if (child.connected) child.send('stop');
+  const late = setTimeout(() => child.kill('SIGKILL'), CLOSE_WITHIN_MS);
+  await writer.exited;
   clearTimeout(late);
-  const told = (): string => readFileSync(errors, 'utf8').slice(-2_000);
-  const native = kind !== 'failing flushes' && NATIVE_ENDS.has(writer.signalCode);
-  if (native) test.nativeEnds++;
-  else if (end === 'killed') assert.equal(writer.signalCode, 'SIGKILL', `writer ${run} ended by itself: ${told()}`);
-  // A node whose last flush fails says so, and counts as one that died; the process ends in order all the same.
-  else assert.deepEqual([writer.exitCode, writer.signalCode], [0, null], `writer ${run} did not close: ${told()}`);
-  for (const entry of entriesOf(file)) {
+  const native = kind !== 'failing flushes' && NATIVE_ENDS.has(child.signalCode);
+  if (native) tally.nativeEnds++;
+  else if (end === 'killed') {
+    assert.equal(child.signalCode, 'SIGKILL', `writer ${run} ended by itself: ${writer.lastErrors}`);
+  } else {
+    // A node whose last flush fails says so, and counts as one that died; the process ends in order all the same.
+    assert.deepEqual(
+      [child.exitCode, child.signalCode],
+      [0, null],
+      `writer ${run} did not close: ${writer.lastErrors}`,
+    );
+  }
+  for (const entry of writer.entries) {
     ledger.apply(entry);
     if (entry.type !== 'failed') continue;
     assert(EXPECTED.has(entry.code), `a write failed with ${entry.code}`);
-    codes.set(entry.code, (codes.get(entry.code) ?? 0) + 1);
+    tally.codes.set(entry.code, (tally.codes.get(entry.code) ?? 0) + 1);
   }
   return `${kind}, ${probability * 100} %, sync '${sync}', ${healed ? 'healed' : 'not healed'}, ${native ? 'ended natively' : end}`;
-}
-
-/** Looks at the files as they were left; then opens the store, without faults, and reads every key strictly. */
-async function verify({ ledger }: Case, path: string): Promise<void> {
-  const left = readReplicas(path);
-  ledger.checkDots(left);
-  ledger.checkStored(left);
-  const store = await open({ path });
-  let primaries: string[][];
-  try {
-    primaries = store.ring().map((partition) => [...partition.primaries]);
-    await readStrictly(store, ledger.keyNames);
-    const mismatches = await digestMismatches(store);
-    await readStrictly(store, ledger.keyNames);
-    assert.equal(await digestMismatches(store), mismatches, 'replicas differ after a strict read of every key');
-  } finally {
-    await store.close();
-  }
-  const replicas = readReplicas(path);
-  ledger.checkDots(replicas);
-  ledger.check(ledger.checkReplicas(replicas, primaries));
 }
 
 /** Has the process's libfiu do something, by its named pipes; nothing if the process has ended, or ends meanwhile. */
@@ -169,25 +179,4 @@ async function command(control: string, writer: ChildProcess, text: string): Pro
   } finally {
     writer.off('exit', abort);
   }
-}
-
-/** Resolves once the writer has said `word`; rejects if it ends before. */
-async function heard(writer: ChildProcess, word: string, exited: Promise<void>): Promise<void> {
-  const said = new Promise<boolean>((resolve) => {
-    writer.on('message', (message) => {
-      if (message === word) resolve(true);
-    });
-  });
-  assert(await Promise.race([said, exited.then(() => false)]), `the writer ended before it said '${word}'`);
-}
-
-/** Lets the writer go on for so many milliseconds: the moment of a fault is drawn. */
-function some(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-function entriesOf(file: string): LogEntry[] {
-  const lines = readFileSync(file, 'utf8').split('\n');
-  // The last is empty, or was cut off by the kill.
-  return lines.slice(0, -1).map((line) => JSON.parse(line) as LogEntry);
 }

@@ -3,18 +3,15 @@
  * alive, the other nodes go on, each request has one outcome, and nothing acknowledged is lost.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { below, SeededRandom, shuffled } from '../../src/base/random.js';
 import type { NodeState, Store } from '../../src/index.js';
 import { openWith } from '../../src/store/open.js';
-import { CrashLedger } from '../support/crash-ledger.js';
+import type { CrashLedger } from '../support/crash-ledger.js';
 import { runLoad } from '../support/crash-load.js';
 import { FAULTY_WORKER, type Fault, Faults } from '../support/faults.js';
-import { readReplicas } from '../support/replica-files.js';
+import { reached } from '../support/reached.js';
+import { CrashCase } from './crash-case.js';
 import type { Progress } from './story.js';
-import { digestMismatches, readStrictly } from './strict-reads.js';
 
 export interface DeathOptions {
   /** How many nodes die, one after the other. */
@@ -28,63 +25,49 @@ export interface DeathOptions {
 const HEAP_MB = 48;
 /** Writes that the others acknowledge while one is down. */
 const MEANWHILE = 100;
-const DEADLINE_MS = 30_000;
 
-export async function killNodes(options: DeathOptions, progress: Progress): Promise<string> {
-  const { deaths, by, sync, seed } = options;
-  const directory = mkdtempSync(join(tmpdir(), 'quoral-death-'));
-  const path = join(directory, 'data');
-  const random = new SeededRandom(seed);
-  const ledger = new CrashLedger();
-  const faults = new Faults();
-  const warnings = listenForWarnings();
-  try {
-    const store = await openWith({ path, sync }, { entry: FAULTY_WORKER, heapMb: HEAP_MB });
-    let primaries: string[][];
+export function killNodes({ deaths, by, sync, seed }: DeathOptions, progress: Progress): Promise<string> {
+  return CrashCase.run('death', seed, async (test) => {
+    const { ledger, random, path } = test;
+    const faults = new Faults();
+    const warnings = listenForWarnings();
     try {
-      let stopped = false;
-      const load = runLoad(store, { seed: random.uint32(), run: 'd', stopped: () => stopped, log: ledger.apply });
-      // Should it fail, it is awaited below; until then it is nobody's unhandled rejection.
-      load.catch(() => {});
+      const store = await openWith({ path, sync }, { entry: FAULTY_WORKER, heapMb: HEAP_MB });
       try {
-        await acknowledged(ledger, MEANWHILE);
-        let round: number[] = [];
-        for (let death = 1; death <= deaths; death++) {
-          // In rounds over all nodes: one that died too often within its supervisor's window would rightly be given up.
-          if (round.length === 0) round = shuffled(random, [...store.nodes().keys()]);
-          const node = round.pop()!;
-          if (by === 'crash') await crashAndStart(store, node, ledger);
-          else await strikeAndWait(store, node, by, faults, ledger);
-          progress(`death ${death} of ${deaths}: ${ledger.acked} acknowledged, ${ledger.open} open`);
+        let stopped = false;
+        const load = runLoad(store, { seed: random.uint32(), run: 'd', stopped: () => stopped, log: ledger.apply });
+        // Should it fail, it is awaited below; until then it is nobody's unhandled rejection.
+        load.catch(() => {});
+        try {
+          await acknowledged(ledger, MEANWHILE);
+          let round: number[] = [];
+          for (let death = 1; death <= deaths; death++) {
+            // In rounds over all nodes: one that died too often within its supervisor's window would rightly be given up.
+            if (round.length === 0) round = shuffled(random, [...store.nodes().keys()]);
+            const node = round.pop()!;
+            if (by === 'crash') await crashAndStart(store, node, ledger);
+            else await strikeAndWait(store, node, by, faults, ledger);
+            progress(`death ${death} of ${deaths}: ${ledger.acked} acknowledged, ${ledger.open} open`);
+          }
+          await acknowledged(ledger, MEANWHILE);
+        } finally {
+          stopped = true;
+          await load;
         }
-        await acknowledged(ledger, MEANWHILE);
+        await test.converge(store);
       } finally {
-        stopped = true;
-        await load;
+        await store.close();
       }
-      primaries = store.ring().map((partition) => [...partition.primaries]);
-      await readStrictly(store, ledger.keyNames);
-      const mismatches = await digestMismatches(store);
-      await readStrictly(store, ledger.keyNames);
-      assert.equal(await digestMismatches(store), mismatches, 'replicas differ after a strict read of every key');
+      test.checkConverged();
+      const told = warnings.texts.filter((text) => /^node "." died and is restarted/.test(text));
+      if (by === 'crash') assert.deepEqual([...warnings.texts], [], 'a crash by request is no surprise');
+      else assert(told.length > 0, 'nobody was told of the deaths');
+      return `${deaths} deaths, ${ledger.acked} acknowledged and ${ledger.open} open writes`;
     } finally {
-      await store.close();
+      faults.close();
+      warnings.end();
     }
-    const replicas = readReplicas(path);
-    ledger.checkDots(replicas);
-    ledger.checkStored(replicas);
-    ledger.check(ledger.checkReplicas(replicas, primaries));
-    const told = warnings.texts.filter((text) => /^node "." died and is restarted/.test(text));
-    if (by === 'crash') assert.deepEqual([...warnings.texts], [], 'a crash by request is no surprise');
-    else assert(told.length > 0, 'nobody was told of the deaths');
-    return `${deaths} deaths, ${ledger.acked} acknowledged and ${ledger.open} open writes`;
-  } catch (error) {
-    throw new Error(`seed ${seed}: ${error instanceof Error ? error.message : error}`, { cause: error });
-  } finally {
-    faults.close();
-    warnings.end();
-    rmSync(directory, { recursive: true, force: true });
-  }
+  });
 }
 
 /** A node that was crashed by request stays down until it is started; the others go on. */
@@ -165,15 +148,6 @@ function stateOf(store: Store, node: number): NodeState {
 async function acknowledged(ledger: CrashLedger, count: number): Promise<void> {
   const until = ledger.acked + count;
   await reached(`${count} more acknowledged writes`, () => ledger.acked >= until);
-}
-
-/** Looks every few milliseconds whether `condition` holds. */
-async function reached(what: string, condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + DEADLINE_MS;
-  while (!condition()) {
-    assert(performance.now() < deadline, `this did not come about: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
 }
 
 /** The store's warnings from now on, as they come. */

@@ -1,17 +1,20 @@
 /**
- * The crash tests at full length: `npm run crash [-- --seed N --kills N --deaths N --disk-faults N]`. Shows how far each is; ends with `N passed, N failed`.
+ * The crash tests at full length: `npm run crash [-- --seed N --kills N --deaths N --disk-faults N --strandings N]`, and
+ * `--only TEXT` for the stories with that in their name. Shows how far each is; ends with `N passed, N failed`.
  */
 import { parseArgs } from 'node:util';
 import { failDisks } from './disk-faults.js';
 import { giveUpOnNode, killNodes } from './dying-nodes.js';
 import { killWriters } from './killed-process.js';
 import type { Progress, Story } from './story.js';
+import { strandNodes } from './stranded-nodes.js';
 
 const { values } = parseArgs({
   options: {
     seed: { type: 'string' },
     kills: { type: 'string' },
     deaths: { type: 'string' },
+    strandings: { type: 'string' },
     'disk-faults': { type: 'string' },
     only: { type: 'string' },
   },
@@ -19,8 +22,9 @@ const { values } = parseArgs({
 const seed = Number(values.seed ?? Date.now() % 1_000_000);
 const kills = Number(values.kills ?? 30);
 
-const diskFaults = Number(values['disk-faults'] ?? 5);
+const diskFaults = Number(values['disk-faults'] ?? 50);
 const deaths = Number(values.deaths ?? 10);
+const strandings = Number(values.strandings ?? 3);
 const DEATHS = { crash: 'by request', throw: 'of an error that nobody catches', exhaust: 'of an exhausted heap' };
 
 const all: Story[] = [
@@ -37,6 +41,10 @@ const all: Story[] = [
   {
     name: `a writing process meets failing writes and flushes, ${diskFaults} times`,
     run: (progress) => failDisks({ runs: diskFaults, seed }, progress),
+  },
+  {
+    name: `nodes die within a transaction, in ${strandings} processes`,
+    run: (progress) => strandNodes({ processes: strandings, deaths: 3, seed }, progress),
   },
   {
     name: 'a node that dies again and again is given up, until it is started by hand',

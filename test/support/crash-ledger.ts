@@ -37,6 +37,8 @@ interface Write {
   /** With the receipt: what it was given and its own dot. */
   receipt: CausalContext | undefined;
   dot: EventId | undefined;
+  /** Of an acknowledged delete that read by itself: the dots of which one is its own. */
+  candidates: readonly EventId[];
   /** It was seen in the store at some time. */
   effective: boolean;
   /** An acknowledged write that covers it was found: need not be looked for again. */
@@ -115,6 +117,7 @@ export class CrashLedger {
       outcome: 'open',
       receipt: undefined,
       dot: undefined,
+      candidates: [],
       effective: false,
       replaced: false,
     };
@@ -132,7 +135,10 @@ export class CrashLedger {
     write.receipt = decodeToken(token, this.keyOf(write.key).hash).context;
     const { given } = write;
     const fresh = newDots(given ?? EMPTY_CONTEXT, write.receipt);
-    if (given === null && fresh.length > 1) return;
+    if (given === null && fresh.length > 1) {
+      write.candidates = fresh;
+      return;
+    }
     assert.equal(fresh.length, 1, `the receipt of ${write.id} names ${fresh.length} new dots`);
     write.dot = fresh[0]!;
     this.register(write.dot, `${write.key} ${write.kind === 'put' ? write.id : 'tombstone'}`);
@@ -206,7 +212,10 @@ export class CrashLedger {
         if (other === write || !other.effective || other.outcome === 'refused') continue;
         const seen = other.receipt ?? other.given;
         const replacedIt = seen !== null && coversDot(seen, dot);
-        assert(!replacedIt, `${name} shows ${write?.id ?? 'a tombstone'}, which ${other.id} has replaced`);
+        assert(
+          !replacedIt,
+          `${name} shows ${write?.id ?? 'a tombstone'}, which ${other.id} (${other.outcome}) has replaced`,
+        );
       }
     }
   }
@@ -221,7 +230,9 @@ export class CrashLedger {
     return siblings.map((sibling) => {
       const { dot, attempt } = sibling;
       if (sibling.tombstone) {
-        const write = key.writes.find((one) => one.dot !== undefined && sameName(one.dot, dot));
+        const write =
+          key.writes.find((one) => one.dot !== undefined && sameName(one.dot, dot)) ??
+          key.writes.find((one) => one.candidates.some((candidate) => sameName(candidate, dot)));
         key.strangeTombstone ||= write === undefined;
         return { write, dot, attempt };
       }

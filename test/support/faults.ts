@@ -7,9 +7,10 @@ export const FAULTY_WORKER = new URL('./faulty-worker.js', import.meta.url);
 
 /**
  * 'throw': an error that nobody catches. 'exhaust': its JavaScript heap is used up, outside of a commit.
+ * 'exhaust-inside': the same, inside its next transaction: the process cannot end in order any more.
  * 'fill': its heap fills up, slowly, with what stays in use. 'stall': it stands still for `STALL_MS`.
  */
-export type Fault = 'throw' | 'exhaust' | 'fill' | 'stall';
+export type Fault = 'throw' | 'exhaust' | 'exhaust-inside' | 'fill' | 'stall';
 export const STALL_MS = 4_000;
 
 /** To a thread: fail; and back: it is about to. */

@@ -2,9 +2,21 @@
  * The entry of a node's thread that can be made to fail from outside: `actors/worker`, and a listener beside it.
  * The store itself has no such door.
  */
+import { EventEmitter } from 'node:events';
 import { BroadcastChannel, workerData } from 'node:worker_threads';
 import type { WorkerStart } from '../../src/runtime/threads/worker-thread.js';
 import { FAULT_CHANNEL, type FaultOrder, STALL_MS } from './faults.js';
+
+let exhaustsInside = false;
+/**
+ * lmdb's databases tell whoever listens that a transaction has begun: the one moment inside that this file can reach.
+ * For one that only reads, too: `writeTxn` is there if it writes.
+ */
+const emit = EventEmitter.prototype.emit;
+EventEmitter.prototype.emit = function (this: EventEmitter & { env?: { writeTxn?: object } }, event, ...details) {
+  if (exhaustsInside && event === 'begin-transaction' && this.env?.writeTxn) exhaust();
+  return emit.call(this, event, ...details);
+};
 
 const { thread } = workerData as WorkerStart;
 const channel = new BroadcastChannel(FAULT_CHANNEL);
@@ -17,6 +29,7 @@ channel.onmessage = (event) => {
     if (order.fault === 'throw') throw new Error('thrown by a test');
     if (order.fault === 'stall') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, STALL_MS);
     else if (order.fault === 'fill') fill();
+    else if (order.fault === 'exhaust-inside') exhaustsInside = true;
     else exhaust();
   });
 };

@@ -1,6 +1,6 @@
 /** A context for one actor that is called directly, without a host: its clocks stand where they are put, and what it sends is kept. */
 import { SeededRandom } from '../../src/base/random.js';
-import type { ActorContext } from '../../src/runtime/actor.js';
+import type { ActorContext, Release } from '../../src/runtime/actor.js';
 
 export class LoneContext implements ActorContext {
   nowMs = 1_000;
@@ -9,6 +9,8 @@ export class LoneContext implements ActorContext {
   readonly incarnation = 1;
   readonly notices: unknown[] = [];
   readonly replies: unknown[] = [];
+  /** By reply, what it waits for. */
+  readonly releases: Release[] = [];
   /** Correlations of the requests made. */
   readonly requests: number[] = [];
   /** What was asked, of whom, under which correlation. */
@@ -34,8 +36,9 @@ export class LoneContext implements ActorContext {
     this.notices.push(answer);
   }
 
-  reply(_incoming: unknown, answer: unknown): void {
+  reply(_incoming: unknown, answer: unknown, release: Release = 'now'): void {
     this.replies.push(answer);
+    this.releases.push(release);
   }
 
   after(delayMs: number): number {

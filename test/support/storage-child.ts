@@ -4,19 +4,27 @@
  */
 import { writeSync } from 'node:fs';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { open } from 'lmdb';
 import { utf8 } from '../../src/base/bytes.js';
 import { openLmdbStorage } from '../../src/storage/lmdb-storage.js';
 import type { Storage } from '../../src/storage/storage.js';
 
-export type Task = 'count-until-killed' | 'grow-until-refused' | 'write-and-exit' | 'write-and-wait' | 'write-200';
+export type Task =
+  | 'count-until-killed'
+  | 'grow-until-refused'
+  | 'write-and-exit'
+  | 'write-and-wait'
+  | 'write-200'
+  | 'stand-inside';
 
 const [task, path, sync] = (
   isMainThread ? process.argv.slice(2) : [workerData.task, workerData.path, workerData.sync]
 ) as [Task | undefined, string, 'full' | 'none'];
 
-if (task !== undefined) perform(task, openLmdbStorage({ path, sync }));
+if (task === 'stand-inside') standInside();
+else if (task !== undefined) perform(task, openLmdbStorage({ path, sync }));
 
-function perform(task: Task, storage: Storage): void {
+function perform(task: Exclude<Task, 'stand-inside'>, storage: Storage): void {
   switch (task) {
     case 'count-until-killed':
       for (let n = 1; ; n++) {
@@ -78,4 +86,16 @@ function growUntilRefused(storage: Storage): Record<string, unknown> {
   again.close();
   const { code, definite, message } = error as { code: unknown; definite: unknown; message: string };
   return { groups, code, definite, message, before, pending, after, small };
+}
+
+/** Stands within a transaction, as a thread does that died there, until the word in `workerData.until` is not 0. */
+function standInside(): void {
+  const until = new Int32Array(workerData.until as SharedArrayBuffer);
+  const database = open({ path, noSubdir: true, keyEncoding: 'binary', encoding: 'binary', overlappingSync: false });
+  database.transactionSync(() => {
+    void database.put(Buffer.from('k'), Buffer.from('not committed'));
+    parentPort?.postMessage('inside');
+    Atomics.wait(until, 0, 0);
+  });
+  void database.close();
 }

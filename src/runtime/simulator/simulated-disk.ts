@@ -333,6 +333,10 @@ export class DiskStorage implements Storage {
     return this.#lent;
   }
 
+  isPending(key: Uint8Array): boolean {
+    return this.#pending.has(idOf(key));
+  }
+
   put(key: Uint8Array, value: Uint8Array): void {
     this.#begin();
     this.#write(key, value);

@@ -94,8 +94,10 @@ export class ControlLine<T> {
   private readonly pending = new Set<(error: Error) => void>();
   private gone: ThreadGoneError | undefined = undefined;
 
-  constructor(port: MessagePort) {
+  /** @param onHangUp - called once when the port closes: when the thread ends, before anything that may hold up its end */
+  constructor(port: MessagePort, onHangUp: () => void = () => {}) {
     this.port = port;
+    port.once('close', onHangUp);
     const far = comlink.wrap<{ call(method: string, args: unknown[]): Promise<Outcome> }>(endpointOf(port));
     this.call = (method, args) => far.call(method, args);
     port.unref();

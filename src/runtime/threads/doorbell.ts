@@ -20,6 +20,8 @@ const { waitAsync } = Atomics as unknown as {
 const PARKED = 0;
 /** Whether the thread may be ended from outside: on a cache line of its own, since it is rarely read. */
 const COMMIT = 32;
+/** 1 while a storage's transaction is being written; on a cache line of its own, too. */
+const TRANSACTION = 16;
 const OUTSIDE = 0;
 const INSIDE = 1;
 const CONDEMNED = 2;
@@ -43,6 +45,11 @@ export function createDoorbell(): SharedArrayBuffer {
  */
 export function condemn(memory: SharedArrayBuffer): boolean {
   return Atomics.compareExchange(new Int32Array(memory), COMMIT, OUTSIDE, CONDEMNED) !== INSIDE;
+}
+
+/** The word of one incarnation of a thread that its storages keep at 1 while they write a transaction, as index 0. */
+export function transactionWord(memory: SharedArrayBuffer): Int32Array {
+  return new Int32Array(memory, TRANSACTION * Int32Array.BYTES_PER_ELEMENT, 1);
 }
 
 /** Wakes the thread that `words` belong to, if it is parked. */

@@ -9,6 +9,11 @@
  *
  * Every incarnation of a worker gets lanes of its own. A worker is never terminated but as the last resort of a
  * watchdog, and then only outside of a commit: inside one, LMDB's writer lock would be held for ever.
+ *
+ * A worker whose heap is exhausted within a transaction strands: it runs no JavaScript any more and never exits, since
+ * lmdb's clean-up at its end waits for a lock that the thread itself holds. What tells is its ports, which close before
+ * that. It counts as dead then; whoever takes its place is told that its files are locked; and the process, whose end
+ * would wait for the thread, ends by SIGKILL.
  */
 
 import { writeSync } from 'node:fs';
@@ -19,7 +24,7 @@ import { DEFAULT_SUPERVISION, type SupervisionPolicy } from '../actor.js';
 import { Supervision } from '../supervision.js';
 import { ControlLine, type ErrorData, errorData, type Remote } from './control-plane.js';
 import { CutPairs } from './cut-pairs.js';
-import { condemn, createDoorbell, endStillness } from './doorbell.js';
+import { condemn, createDoorbell, endStillness, transactionWord } from './doorbell.js';
 import { followLinkOrder, type GroupOrder, type LinkOrder, type ThreadNews, type ThreadReport } from './group-order.js';
 import type { HostEvents } from './host-events.js';
 import { APPLICATION_POLLS, type ApplicationEnds } from './join-group.js';
@@ -32,6 +37,8 @@ export type ThreadState = 'down' | 'starting' | 'up' | 'stopping' | 'stuck' | 'w
 
 export type GroupEvent =
   | { readonly type: 'state'; readonly thread: number; readonly state: ThreadState; readonly error?: ErrorData }
+  /** A thread died within a transaction; 'waiting' or 'down' follows. */
+  | { readonly type: 'stranded'; readonly thread: number; readonly error: ErrorData }
   | (ThreadNews & { readonly thread: number });
 
 export interface ThreadGroupOptions {
@@ -52,6 +59,11 @@ export interface ThreadGroupOptions {
   readonly polls?: number;
   /** Everything that someone may have to know. Called on the application's thread, outside of turns. */
   readonly onEvent?: (event: GroupEvent) => void;
+}
+
+export interface StartOptions {
+  /** True if the thread of another group of this process stranded with what this one will open; see `WorkerContext`. */
+  readonly stranded?: boolean;
 }
 
 export interface StopOptions {
@@ -99,6 +111,8 @@ interface Seat {
   /** Of a thread that is stopping: settles when it is down, or stuck. */
   ending: Promise<void> | undefined;
   restart: NodeJS.Timeout | undefined;
+  /** See `WorkerContext`. */
+  stranded: boolean;
 }
 
 /** One incarnation of a worker. */
@@ -134,6 +148,9 @@ const EXIT_WAIT_MS = 2_000;
 /** How long a terminated thread may take to be gone, in milliseconds: longer only within native code that does not end. */
 const TERMINATE_MS = 5_000;
 
+/** How long a thread that has begun to end may take to exit, in milliseconds, if it did so within a transaction. */
+const STRANDED_AFTER_MS = 500;
+
 /** When what is cut off by a split counts as broken, in milliseconds; as in the simulator. */
 const CONNECTION_TIMEOUT_MS = 500;
 
@@ -149,26 +166,24 @@ export class ThreadGroup {
   private readonly cuts = new CutPairs();
   private nextFollow = 1;
   private closed = false;
+  /** The incarnations that stranded, and will never exit. */
+  private readonly stranded = new Set<Running>();
   /**
    * A process that ends while a worker stands within a commit would hang for ever: LMDB's cleanup waits for the lock
    * that the worker holds. So its end waits for the commits, and lets no other begin. A worker that does not leave its
    * commit has died within, of an exhausted heap, or its disk is stuck: then only SIGKILL ends the process, and it is
    * better that it does so itself than that someone waits for it.
    */
-  private readonly onProcessExit = (): void => {
+  private readonly onProcessExit = (code: number): void => {
     const until = performance.now() + EXIT_WAIT_MS;
     for (const { thread, running } of this.seats) {
       if (running === undefined) continue;
       let ended = condemn(running.doorbell);
       // Spins, since nothing else runs on this thread any more, and the wait is as short as a commit.
       while (!ended && performance.now() < until) ended = condemn(running.doorbell);
-      if (ended) continue;
-      writeSync(
-        2,
-        `thread ${thread} is stuck in a commit: the process kills itself, since it could not end otherwise\n`,
-      );
-      process.kill(process.pid, 'SIGKILL');
+      if (!ended) killProcess(`thread ${thread} is stuck in a commit`, code);
     }
+    if (this.stranded.size > 0) killProcess('a thread died within a transaction', code);
   };
 
   constructor(options: ThreadGroupOptions) {
@@ -194,6 +209,7 @@ export class ThreadGroup {
         running: undefined,
         ending: undefined,
         restart: undefined,
+        stranded: false,
       });
     }
   }
@@ -215,7 +231,7 @@ export class ThreadGroup {
    * @throws {ThreadStartError} Its setup failed, it died before it was ready, or the group is closed. It is left down.
    * @throws {ThreadStuckError} Its last incarnation has not ended yet, and nothing can end it.
    */
-  async start(thread: number, data: unknown): Promise<void> {
+  async start(thread: number, data: unknown, options: StartOptions = {}): Promise<void> {
     const seat = this.seat(thread);
     if (seat.state === 'stopping') await seat.ending;
     if (seat.state === 'stuck') throw new ThreadStuckError(`thread ${thread} is stuck since it was to end`);
@@ -225,6 +241,7 @@ export class ThreadGroup {
       clearTimeout(seat.restart);
       seat.supervision.reset();
       seat.data = data;
+      seat.stranded ||= options.stranded ?? false;
       this.launch(seat, true);
     }
     await seat.running!.ready;
@@ -324,7 +341,7 @@ export class ThreadGroup {
     const ends = await Promise.allSettled(this.seats.map((seat) => this.stop(seat.thread, options)));
     this.leave(this.host.thread);
     this.host.stop();
-    process.off('exit', this.onProcessExit);
+    if (this.stranded.size === 0) process.off('exit', this.onProcessExit);
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
   }
 
@@ -367,6 +384,7 @@ export class ThreadGroup {
       doorbell,
       links,
       control: control.port2,
+      stranded: seat.stranded,
       data: seat.data,
     };
     const worker = new Worker(this.options.entry, {
@@ -377,7 +395,7 @@ export class ThreadGroup {
       ...(this.options.heapMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: this.options.heapMb } }),
     });
     this.enroll(thread, doorbell, (order, transfer) => worker.postMessage(order, transfer));
-    this.watch(seat, worker, doorbell, new ControlLine(control.port1), byRequest);
+    this.watch(seat, worker, doorbell, control.port1, byRequest);
   }
 
   private link(one: Member, other: Member): void {
@@ -419,7 +437,7 @@ export class ThreadGroup {
     seat: Seat,
     worker: Worker,
     doorbell: SharedArrayBuffer,
-    control: ControlLine<unknown>,
+    control: MessagePort,
     byRequest: boolean,
   ): void {
     const ready = deferred<void>();
@@ -429,7 +447,7 @@ export class ThreadGroup {
     const running: Running = {
       worker,
       doorbell,
-      control,
+      control: new ControlLine(control, hungUp),
       ready: ready.promise,
       exited: exited.promise,
       error: undefined,
@@ -441,10 +459,31 @@ export class ThreadGroup {
     };
     seat.running = running;
     let wasReady = false;
+    let over = false;
+    const ended = (error: ErrorData): void => {
+      over = true;
+      // A start by request that fails is the requester's to hear of and to repeat.
+      const stays = seat.state === 'stopping' || seat.state === 'stuck' || (byRequest && !wasReady);
+      this.exited(seat, running, stays, error);
+      if (!wasReady) ready.reject(new ThreadStartError(seat.thread, error));
+      exited.resolve();
+    };
+    const group = this;
+    /** The thread has begun to end; if it did so within a transaction, it never will have. */
+    function hungUp(): void {
+      if (Atomics.load(transactionWord(doorbell), 0) === 0) return;
+      setTimeout(() => {
+        if (over) return;
+        const error = errorData(new Error('its heap was exhausted within a transaction'));
+        group.strand(seat, running, error);
+        ended(error);
+      }, STRANDED_AFTER_MS).unref();
+    }
     this.enter(seat, 'starting');
     worker.on('message', (report: ThreadReport) => {
       if (report.type === 'ready') {
         wasReady = true;
+        seat.stranded = false;
         // From here on an idle thread does not keep the process alive.
         worker.unref();
         if (seat.state === 'starting') this.enter(seat, 'up');
@@ -464,13 +503,20 @@ export class ThreadGroup {
       running.error ??= errorData(error);
     });
     worker.on('exit', (code) => {
-      // A start by request that fails is the requester's to hear of and to repeat.
-      const stays = seat.state === 'stopping' || seat.state === 'stuck' || (byRequest && !wasReady);
-      const error = running.error ?? errorData(new Error(`the thread exited with code ${code}`));
-      this.exited(seat, running, stays, error);
-      if (!wasReady) ready.reject(new ThreadStartError(seat.thread, error));
-      exited.resolve();
+      // It was slow rather than stranded, and its end has been told.
+      if (this.stranded.delete(running)) return;
+      ended(running.error ?? errorData(new Error(`the thread exited with code ${code}`)));
     });
+  }
+
+  private strand(seat: Seat, running: Running, error: ErrorData): void {
+    this.stranded.add(running);
+    seat.stranded = true;
+    // Nothing else would let the process end by itself.
+    running.worker.unref();
+    // After the listeners that the application has by now: those behind it are not reached.
+    process.off('exit', this.onProcessExit).on('exit', this.onProcessExit);
+    this.options.onEvent?.({ type: 'stranded', thread: seat.thread, error });
   }
 
   private exited(seat: Seat, running: Running, stays: boolean, error: ErrorData): void {
@@ -549,6 +595,12 @@ export class ThreadGroup {
       trouble: (what, error) => onEvent?.({ type: 'trouble', thread, what, error: errorData(error) }),
     };
   }
+}
+
+/** Ends the process where `process.exit` would hang: it joins all threads. @param code - what it was to end with */
+function killProcess(why: string, code: number): void {
+  writeSync(2, `${why}: the process kills itself, since it could not end otherwise (with code ${code})\n`);
+  process.kill(process.pid, 'SIGKILL');
 }
 
 /**

@@ -7,6 +7,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 
 import { assert } from '../../base/assert.js';
 import { errorData, serveControl } from './control-plane.js';
+import { transactionWord } from './doorbell.js';
 import { followLinkOrder, type GroupOrder, type ThreadReport } from './group-order.js';
 import { watchHeap } from './heap-watch.js';
 import type { LinkEnds } from './link.js';
@@ -20,6 +21,8 @@ export interface WorkerStart {
   readonly doorbell: SharedArrayBuffer;
   readonly links: readonly LinkEnds[];
   readonly control: MessagePort;
+  /** See `WorkerContext`. */
+  readonly stranded: boolean;
   /** The owner's own, for the entry. */
   readonly data: unknown;
 }
@@ -40,6 +43,13 @@ export interface WorkerContext<Data> {
   readonly thread: number;
   readonly incarnation: number;
   readonly data: Data;
+  /** To be kept at 1, as index 0, while a transaction is written to a storage that a thread dead within would lock. */
+  readonly inTransaction: Int32Array;
+  /**
+   * True if an earlier incarnation died within a transaction, and none has been ready since. What it had open stays
+   * locked until the process ends: opening it would never return.
+   */
+  readonly stranded: boolean;
   /** Tells the group's owner something that someone must know: the event 'trouble'. */
   readonly report: (what: string, error: unknown) => void;
 }
@@ -84,6 +94,8 @@ export async function runWorkerThread<Data>(
     thread: start.thread,
     incarnation: start.incarnation,
     data: start.data as Data,
+    inTransaction: transactionWord(start.doorbell),
+    stranded: start.stranded,
     report: (what, error) => report({ type: 'trouble', what, error: errorData(error) }),
   };
   let made: ThreadSetup;

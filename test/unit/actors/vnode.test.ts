@@ -10,7 +10,7 @@ import { decodeRecord } from '../../../src/codec/record.js';
 import type { ObjectPut } from '../../../src/messages/object-request.js';
 import type { VnodeAnswer } from '../../../src/messages/vnode-messages.js';
 import { newNodeCounters } from '../../../src/metrics/node-counters.js';
-import type { Incoming } from '../../../src/runtime/actor.js';
+import type { Incoming, Release } from '../../../src/runtime/actor.js';
 import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
 import type { RangeOptions, Storage } from '../../../src/storage/storage.js';
 import { LoneContext } from '../../support/lone-actor.js';
@@ -19,16 +19,19 @@ import { test } from '../../support/test.js';
 const INCOMING: Incoming<VnodeAnswer> = {};
 const HOUR_MS = 3_600_000;
 
-function vnodeOn(objects: Storage, context: LoneContext): Vnode {
+function vnodeOn(objects: Storage, context: LoneContext, identity = identityOn(objects, context)): Vnode {
   const system = openMemoryStorage();
-  const identity = NodeIdentity.open({ system, objects, random: context.random });
   const limits = { maxSiblings: 100, maxObjectBytes: 2 ** 30, canBeDurable: false };
-  const arrears = new Arrears({ hintsMayWait: false });
+  const arrears = new Arrears({ hintsMayWait: false, refilling: identity.refilling });
   const gate = new WriteGate();
   return new Vnode(
     { partition: 0, objects, system, identity, counters: newNodeCounters(), gate, arrears, ...limits },
     context,
   );
+}
+
+function identityOn(objects: Storage, { random }: LoneContext, losses = 0, system = openMemoryStorage()): NodeIdentity {
+  return NodeIdentity.open({ system, objects, random, losses, partitions: [0, 3] });
 }
 
 const located = (key: string) => encodeLocatedKey(0, { type: utf8('t'), bucket: utf8('b'), key: utf8(key) });
@@ -115,4 +118,48 @@ test('a listing takes little more from the storage than it gives', () => {
     keys,
     Array.from({ length: 300 }, (_, i) => String(i).padStart(4, '0')),
   );
+});
+
+test('what a turn has written is shown to others only once it is stored', () => {
+  const context = new LoneContext();
+  const storage = openMemoryStorage();
+  const vnode = vnodeOn(storage, context);
+  const [written, other] = [located('k'), located('other')];
+  const lt = Uint8Array.of(0xff);
+  const ask = (): Release[] => {
+    const before = context.releases.length;
+    vnode.receive({ type: 'read', key: written, digestOnly: false }, INCOMING, context);
+    vnode.receive({ type: 'read', key: written, digestOnly: true }, INCOMING, context);
+    vnode.receive({ type: 'read', key: other, digestOnly: false }, INCOMING, context);
+    vnode.receive({ type: 'list', gte: new Uint8Array(0), lt, limit: 9, limitBytes: 999 }, INCOMING, context);
+    return context.releases.slice(before);
+  };
+  vnode.receive(put({ expiresAtMs: context.wallMs + HOUR_MS }), INCOMING, context);
+  assert.deepEqual(ask(), ['stored', 'stored', 'now', 'stored']);
+  storage.commit();
+  assert.deepEqual(ask(), ['now', 'now', 'now', 'now']);
+});
+
+test('a replica that was lost says so until it is refilled, over restarts, and once for each loss', () => {
+  const context = new LoneContext();
+  const objects = openMemoryStorage();
+  const system = openMemoryStorage();
+  const isBehind = (identity: NodeIdentity): boolean => {
+    vnodeOn(objects, context, identity).receive(
+      { type: 'read', key: located('k'), digestOnly: false },
+      INCOMING,
+      context,
+    );
+    return (context.replies.at(-1) as VnodeAnswer & { type: 'nothing' }).behind;
+  };
+  const whole = identityOn(objects, context, 0, system);
+  assert.deepEqual([[...whole.refilling], isBehind(whole)], [[], false]);
+  const lost = identityOn(objects, context, 1, system);
+  assert.deepEqual([[...lost.refilling], isBehind(lost)], [[0, 3], true]);
+  lost.refilled(0);
+  assert.equal(isBehind(lost), false);
+  system.commit();
+  assert.deepEqual([...identityOn(objects, context, 1, system).refilling], [3], 'the loss is not counted twice');
+  const again = identityOn(objects, context, 2, system);
+  assert.deepEqual([...again.refilling].sort(), [0, 3]);
 });

@@ -137,3 +137,35 @@ test('the clock does not follow a jump of the wall clock, and goes on by the mon
   assert.deepEqual(slewed.tick(110_001, 10_001), at(110_001), 'small steps are followed wherever they lead');
   assert.equal(slewed.refusedJumps, 0);
 });
+
+test('a jump of the wall clock that lasts for a minute is followed', async () => {
+  for (const jumpMs of [3_600_000, -3_600_000]) {
+    const clock = new HybridLogicalClock(10_000_000, 0);
+    clock.tick(10_000_000, 0);
+    const local = (monotonicMs: number, awayMs: number) =>
+      clock.localMs(10_000_000 + monotonicMs + awayMs, monotonicMs);
+    assert.equal(local(1_000, jumpMs), 10_001_000);
+    assert.equal(local(60_999, jumpMs), 10_060_999, 'for a millisecond less than a minute');
+    assert.equal(local(61_000, jumpMs + 900), 10_061_000 + jumpMs + 900, 'slewed meanwhile');
+    assert.deepEqual([clock.refusedJumps, clock.followedJumps], [1, 1]);
+    const before = clock.tick(10_061_001 + jumpMs, 61_001);
+    if (jumpMs < 0) assert.equal(before.ms, 10_000_000, 'timestamps wait for the clock rather than go back');
+    else assert.equal(before.ms, 10_061_001 + jumpMs);
+    assert.equal(local(70_000, jumpMs), 10_070_000 + jumpMs, 'from now on it is the clock that is believed');
+    assert.equal(local(71_000, 0), 10_071_000 + jumpMs, 'and the way back is a jump');
+    assert.equal(clock.refusedJumps, 2);
+  }
+});
+
+test('a jump is not followed that goes on, or comes back, within the minute', async () => {
+  const clock = new HybridLogicalClock(10_000_000, 0);
+  const local = (monotonicMs: number, awayMs: number) => clock.localMs(10_000_000 + monotonicMs + awayMs, monotonicMs);
+  for (let step = 1; step <= 10; step++) {
+    assert.equal(local(step * 30_000, step * 3_600_000), 10_000_000 + step * 30_000, 'it never stays');
+  }
+  assert.deepEqual([clock.refusedJumps, clock.followedJumps], [10, 0]);
+  assert.equal(local(310_000, 0), 10_310_000);
+  assert.equal(local(320_000, 3_600_000), 10_320_000);
+  assert.equal(local(379_000, 3_600_000), 10_379_000, 'the minute begins with the jump');
+  assert.deepEqual([clock.refusedJumps, clock.followedJumps], [11, 0]);
+});

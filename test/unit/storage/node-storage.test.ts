@@ -1,8 +1,10 @@
 /** What a node makes of its files when it starts, after every kind of end. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { InvariantError } from '../../../src/base/assert.js';
 import { utf8 } from '../../../src/base/bytes.js';
 import { StorageFailedError } from '../../../src/base/errors.js';
@@ -16,12 +18,15 @@ import {
   openMemoryNodeStorage,
   openNodeStorage,
 } from '../../../src/storage/node-storage.js';
+import { writeRunMark } from '../../../src/storage/run-mark.js';
 import type { Storage } from '../../../src/storage/storage.js';
 import { anObject } from '../../support/records.js';
 import { fails } from '../../support/rejection.js';
+import type { Task } from '../../support/storage-child.js';
 import { test } from '../../support/test.js';
 
 const CHECKER = new URL('../../../actors/objects-checker.js', import.meta.url);
+const STORAGE_CHILD = new URL('../../support/storage-child.js', import.meta.url);
 const CRASHING = new URL('../../support/crashing-child.js', import.meta.url);
 
 async function inDirectory(story: (path: string) => Promise<void>): Promise<void> {
@@ -78,6 +83,7 @@ test('a node has its objects and its system storage side by side', () =>
     rmSync(join(path, 'objects.mdb'));
     const third = await openNodeStorage(path, options);
     assert.deepEqual(third.created, { objects: true, system: false }, 'a lost file shows');
+    assert.deepEqual([first.losses, second.losses, third.losses], [0, 0, 1]);
     assert.match(third.warnings.join(), /objects file .*objects\.mdb is missing/);
     third.stop();
     assert.equal(checker.count, 0);
@@ -86,7 +92,7 @@ test('a node has its objects and its system storage side by side', () =>
     writeFileSync(join(path, 'system.mdb'), 'garbage');
     await fails(() => openNodeStorage(path, options), { code: 'STORAGE_FAILED', message: /system\.mdb is damaged/ });
 
-    const memory = openMemoryNodeStorage();
+    const memory = openMemoryNodeStorage({ isNew: true });
     write(memory.objects, 'k', 'v');
     assert.equal(memory.persistent, false);
     memory.stop();
@@ -209,4 +215,75 @@ test('the child finds what is damaged, and its own death by it is an answer', ()
         return true;
       });
     }
+  }));
+
+// Goal: files whose lock a dead thread of this process holds are usable again, with exactly what was committed.
+test('stranded files are replaced by copies', () =>
+  inDirectory(async (path) => {
+    const { check } = new Checker();
+    const options: NodeStorageOptions = { sync: 'none', boot: '1', mayStartEmpty: true, check };
+    const first = await openNodeStorage(path, options);
+    write(first.objects, 'k', 'committed');
+    write(first.system, 'k', 'system');
+    first.close();
+    const file = join(path, 'objects.mdb');
+    const until = new Int32Array(new SharedArrayBuffer(4));
+    const workerData = { task: 'stand-inside' satisfies Task, path: file, sync: 'none', until: until.buffer };
+    const holder = new Worker(STORAGE_CHILD, { workerData });
+    try {
+      await once(holder, 'message');
+      writeFileSync(`${file}.copy`, 'of a copy that was cut short');
+      const second = await openNodeStorage(path, { ...options, stranded: true });
+      assert.deepEqual([second.created, second.warnings], [{ objects: false, system: false }, []]);
+      assert.equal(read(second.objects, 'k'), 'committed');
+      assert.equal(read(second.system, 'k'), 'system');
+      write(second.objects, 'k', 'new');
+      second.close();
+      const third = await openNodeStorage(path, options);
+      assert.equal(read(third.objects, 'k'), 'new', 'it is the file from now on');
+      third.close();
+    } finally {
+      Atomics.store(until, 0, 1);
+      Atomics.notify(until, 0);
+      await once(holder, 'exit');
+    }
+    const last = await openNodeStorage(path, options);
+    assert.equal(read(last.objects, 'k'), 'new', 'whatever becomes of the old transaction');
+    last.stop();
+    assert.deepEqual(
+      readdirSync(path).filter((name) => name.includes('copy')),
+      [],
+    );
+    rmSync(path, { recursive: true });
+    const empty = await openNodeStorage(path, { ...options, stranded: true });
+    assert.deepEqual(empty.created, { objects: true, system: true }, 'there may be no file yet');
+    empty.close();
+  }));
+
+test('a start that was cut off before there was an objects file has lost none; what was lost stays known', () =>
+  inDirectory(async (path) => {
+    const checker = new Checker();
+    const options: NodeStorageOptions = { sync: 'full', boot: '1', mayStartEmpty: true, check: checker.check };
+    const open = () => openNodeStorage(path, options);
+    const first = await open();
+    writeRunMark(first.system, { boot: '1', sync: 'full', isNew: true, losses: 0, clean: false });
+    first.close();
+    const objects = join(path, 'objects.mdb');
+    rmSync(objects);
+    const second = await open();
+    assert.deepEqual([second.losses, second.warnings], [0, []]);
+    second.close();
+    for (const losses of [1, 2]) {
+      writeFileSync(objects, 'garbage');
+      const damaged = await open();
+      assert.equal(damaged.losses, losses);
+      damaged.close();
+    }
+    const killed = await open();
+    assert.equal(killed.losses, 2, 'after an end that was not in order');
+    killed.stop();
+    const last = await open();
+    assert.equal(last.losses, 2);
+    last.stop();
+    assert.equal(openMemoryNodeStorage({ isNew: false }).losses, 1, 'in memory every end is a loss');
   }));

@@ -77,6 +77,10 @@ test('after a power failure a whole file is kept under new writerIds, a damaged 
         ['a', 'b', 'c'].map((name) => nodes[name]!.filesSetAside),
         [0, 1, 0],
       );
+      assert.deepEqual(
+        ['a', 'b', 'c'].map((name) => nodes[name]!.partitionsToRefill),
+        [0, SMALL.partitions, 0],
+      );
       for (const key of KEYS) assert.equal((await text(store).get(key, { r: 'all' })).value, key);
       await Promise.all(KEYS.map((key) => text(store).put(`${key} again`, key, { w: 'all' })));
     });
@@ -91,6 +95,7 @@ test('after a power failure a whole file is kept under new writerIds, a damaged 
 
     // Ended in order: nothing to look through, no new identities.
     await using({ path, ...SMALL }, '3', async (store) => {
+      assert.equal((await store.stats()).nodes.b!.partitionsToRefill, SMALL.partitions, 'a restart refills nothing');
       await Promise.all(KEYS.map((key) => text(store).put(`${key} once more`, key, { w: 'all' })));
     });
     for (const writer of writersIn(path)) assert(before.has(writer) || fresh.has(writer), 'a new writer');

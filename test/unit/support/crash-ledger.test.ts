@@ -121,7 +121,7 @@ test('what cannot be explained is found', () => {
         .acked('a', dot(1))
         .acked('b', dot(2), [dot(1)])
         .holds(['a', dot(1)], ['b', dot(2)]),
-    /k shows a, which b has replaced/,
+    /k shows a, which b \(acked\) has replaced/,
   );
   found(
     () =>
@@ -176,4 +176,12 @@ test('replicas that are missing, too many or different are found', () => {
   assert.throws(() => check(replicaOf('a', object)), /not on exactly its primaries/);
   assert.throws(() => check(replicaOf('a', object), replicaOf('c', object)), /not on exactly its primaries/);
   assert.throws(() => check(replicaOf('a', object), replicaOf('b', other)), /differs between a and b/);
+});
+
+test('a delete that reads by itself leaves a tombstone of its own, whichever of its dots that is', () => {
+  const story = new Story().acked('a', dot(1));
+  story.ledger.apply({ type: 'begun', id: 'd', key: 'k', kind: 'delete', unread: true });
+  story.ledger.apply({ type: 'acked', id: 'd', token: token(seen(dot(1), dot(1, 2))), nodes: ['a'] });
+  story.holds([null, dot(1, 2)]);
+  assert.throws(() => story.holds(['a', dot(1)], [null, dot(1, 2)]), /shows a, which d \(acked\) has replaced/);
 });

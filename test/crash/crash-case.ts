@@ -1,0 +1,103 @@
+/**
+ * What the crash tests share: a directory for a store, the books of what was written to it, chance from a seed, and what
+ * must hold of its files after any end.
+ */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { SeededRandom } from '../../src/base/random.js';
+import { type OpenOptions, open, type Store } from '../../src/index.js';
+import { CrashLedger } from '../support/crash-ledger.js';
+import { CRASH_BUCKET } from '../support/crash-load.js';
+import { readReplicas } from '../support/replica-files.js';
+
+const READS_AT_A_TIME = 256;
+
+export class CrashCase {
+  readonly ledger = new CrashLedger();
+  readonly random: SeededRandom;
+  /** For whatever the test needs beside the store's; removed with it. */
+  readonly directory: string;
+  /** The store's. */
+  readonly path: string;
+  /** By partition; known since the last `converge`. */
+  private primaries: string[][] = [];
+
+  private constructor(name: string, seed: number) {
+    this.random = new SeededRandom(seed);
+    this.directory = mkdtempSync(join(tmpdir(), `quoral-${name}-`));
+    this.path = join(this.directory, 'data');
+  }
+
+  /** Runs `story` on a case of its own. @returns what it returns @throws what it throws, with the seed */
+  static async run<T>(name: string, seed: number, story: (test: CrashCase) => Promise<T>): Promise<T> {
+    const test = new CrashCase(name, seed);
+    try {
+      return await story(test);
+    } catch (error) {
+      throw new Error(`seed ${seed}: ${error instanceof Error ? error.message : error}`, { cause: error });
+    } finally {
+      rmSync(test.directory, { recursive: true, force: true });
+    }
+  }
+
+  /** Creates the store in order: what a kill leaves of a directory half made is another test's. */
+  async create(options: Pick<OpenOptions, 'sync' | 'nodes' | 'partitions'> = {}): Promise<void> {
+    await (await open({ path: this.path, ...options })).close();
+  }
+
+  /** Looks at the files as an end has left them: each node has what it acknowledged, and every dot names one write. */
+  checkLeft(): void {
+    const left = readReplicas(this.path);
+    this.ledger.checkDots(left);
+    this.ledger.checkStored(left);
+  }
+
+  /** Opens the store in this process, makes its replicas agree, closes it, and holds what they have against the books. */
+  async verify(options: Pick<OpenOptions, 'sync'> = {}, before?: (store: Store) => Promise<void>): Promise<void> {
+    const store = await open({ path: this.path, ...options });
+    try {
+      await before?.(store);
+      await this.converge(store);
+    } finally {
+      await store.close();
+    }
+    this.checkConverged();
+  }
+
+  /** Reads every key strictly: once, and its replicas agree. */
+  async converge(store: Store): Promise<void> {
+    this.primaries = store.ring().map((partition) => [...partition.primaries]);
+    await readStrictly(store, this.ledger.keyNames);
+    const mismatches = await digestMismatches(store);
+    await readStrictly(store, this.ledger.keyNames);
+    assert.equal(await digestMismatches(store), mismatches, 'replicas differ after a strict read of every key');
+  }
+
+  /** After `converge` and the store's close: nothing acknowledged is lost, nothing came back. */
+  checkConverged(): void {
+    const replicas = readReplicas(this.path);
+    this.ledger.checkDots(replicas);
+    this.ledger.checkStored(replicas);
+    this.ledger.check(this.ledger.checkReplicas(replicas, this.primaries));
+  }
+}
+
+/** Reads each key from all its replicas: what differs is repaired. */
+async function readStrictly(store: Store, keys: readonly string[]): Promise<void> {
+  const bucket = store.bucket<string>(CRASH_BUCKET, { codec: 'text' });
+  for (let at = 0; at < keys.length; at += READS_AT_A_TIME) {
+    await Promise.all(keys.slice(at, at + READS_AT_A_TIME).map((key) => bucket.get(key, { r: 'all' })));
+  }
+}
+
+/** How often, since the nodes were started, a read found replicas that differ. Throws if one met something worse. */
+async function digestMismatches(store: Store): Promise<number> {
+  const { nodes } = await store.stats();
+  for (const [name, counters] of Object.entries(nodes)) {
+    assert.equal(counters.corruptRecords, 0, `node ${name} met a damaged record`);
+    assert.equal(counters.identityAlarms, 0, `node ${name} met its own name beyond its counter`);
+  }
+  return Object.values(nodes).reduce((sum, counters) => sum + counters.digestMismatches!, 0);
+}

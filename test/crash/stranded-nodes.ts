@@ -1,0 +1,55 @@
+/**
+ * Nodes die where a thread cannot be contained by itself: their JavaScript heap is exhausted within an LMDB transaction,
+ * whose lock stays held. The others go on, the node comes back on a copy of its files, the store can be closed and opened
+ * again in the same process, and the process ends, by SIGKILL, whichever way it was to end. Nothing acknowledged is lost.
+ */
+import assert from 'node:assert/strict';
+import { below } from '../../src/base/random.js';
+import { CrashCase } from './crash-case.js';
+import type { Progress } from './story.js';
+import { WriterProcess } from './writer-process.js';
+
+export interface StrandOptions {
+  /** Processes that are ended, in each of the ways in turn. */
+  readonly processes: number;
+  /** Nodes that die in each, one after the other. */
+  readonly deaths: number;
+  readonly seed: number;
+}
+
+const WRITER = new URL('../support/stranding-writer.js', import.meta.url);
+const ENDS = ['close', 'exit', 'close-at-once'] as const;
+/** From the first step of its end to the last, including a close that waits for a thread which never ends. */
+const ENDS_WITHIN_MS = 15_000;
+const KILLS_ITSELF = /(died within a transaction|is stuck in a commit): the process kills itself/;
+
+export function strandNodes({ processes, deaths, seed }: StrandOptions, progress: Progress): Promise<string> {
+  return CrashCase.run('strand', seed, async (test) => {
+    const { ledger, random, path, directory } = test;
+    await test.create();
+    for (let count = 0; count < processes; count++) {
+      const end = ENDS[count % ENDS.length]!;
+      const sync = below(random, 2) === 0 ? 'full' : 'none';
+      const run = `s${count}`;
+      const writer = new WriterProcess({
+        entry: WRITER,
+        arguments: [path, sync, String(random.uint32()), run, String(deaths), end],
+        directory,
+        run,
+      });
+      assert(await writer.says('ending'), `the process did not get over its deaths: ${writer.lastErrors}`);
+      const late = setTimeout(() => writer.child.kill('SIGTERM'), ENDS_WITHIN_MS);
+      await writer.exited;
+      clearTimeout(late);
+      const { signalCode, exitCode } = writer.child;
+      assert.equal(signalCode, 'SIGKILL', `it ended by ${signalCode ?? exitCode} (${end}): ${writer.lastErrors}`);
+      assert.match(writer.lastErrors, KILLS_ITSELF);
+      if (end !== 'exit') assert(writer.said.has('closed'), `it did not close and reopen: ${writer.lastErrors}`);
+      for (const entry of writer.entries) ledger.apply(entry);
+      test.checkLeft();
+      await test.verify();
+      progress(`process ${count + 1} of ${processes} (sync '${sync}', ${end}): ${ledger.acked} acknowledged`);
+    }
+    return `${processes} processes, ${processes * deaths} deaths, ${ledger.acked} acknowledged and ${ledger.open} open writes`;
+  });
+}
