@@ -19,7 +19,7 @@ import { DEFAULT_SUPERVISION, type SupervisionPolicy } from '../actor.js';
 import { Supervision } from '../supervision.js';
 import { ControlLine, type ErrorData, errorData, type Remote } from './control-plane.js';
 import { CutPairs } from './cut-pairs.js';
-import { condemn, createDoorbell, endStillness } from './doorbell.js';
+import { condemn, createDoorbell, endStillness, hasPulse } from './doorbell.js';
 import { followLinkOrder, type GroupOrder, type LinkOrder, type ThreadNews, type ThreadReport } from './group-order.js';
 import type { HostEvents } from './host-events.js';
 import { APPLICATION_POLLS, type ApplicationEnds } from './join-group.js';
@@ -218,6 +218,8 @@ export class ThreadGroup {
   async start(thread: number, data: unknown): Promise<void> {
     const seat = this.seat(thread);
     if (seat.state === 'stopping') await seat.ending;
+    // It is about to end unasked, and others may have seen that already: started is what comes after it.
+    if (seat.state === 'up' && !hasPulse(seat.running!.doorbell)) await seat.running!.exited;
     if (seat.state === 'stuck') throw new ThreadStuckError(`thread ${thread} is stuck since it was to end`);
     // Nobody would end a thread that came after the others were ended.
     if (this.closed) throw new ThreadStartError(thread, errorData(new Error('the group is closed')));
