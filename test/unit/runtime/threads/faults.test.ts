@@ -1,7 +1,8 @@
 /** Faults of live threads: pauses, splits, threads that do not end. What every runtime does then, test/conformance tells. */
 import { setTimeout as pass } from 'node:timers/promises';
 import { type Test, test } from 'tap';
-import { ThreadGroup, ThreadStuckError } from '../../../../src/runtime/threads/thread-group.js';
+import { ThreadStuckError } from '../../../../src/runtime/threads/thread-errors.js';
+import { ThreadGroup } from '../../../../src/runtime/threads/thread-group.js';
 import {
   MARK,
   MARKS,

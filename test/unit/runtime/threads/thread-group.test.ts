@@ -10,11 +10,11 @@ import { type Test, test } from 'tap';
 
 import { RemoteError, ThreadGoneError } from '../../../../src/runtime/threads/control-plane.js';
 import { joinGroup } from '../../../../src/runtime/threads/join-group.js';
+import { ThreadStartError } from '../../../../src/runtime/threads/thread-errors.js';
 import {
   type GroupEvent,
   ThreadGroup,
   type ThreadGroupOptions,
-  ThreadStartError,
   type ThreadState,
 } from '../../../../src/runtime/threads/thread-group.js';
 import { Asker, type Outcome, tally, told } from '../../../support/threads/asker.js';
