@@ -58,6 +58,13 @@ export class Mesh {
     for (const member of this.members.values()) member.order({ type: 'disconnect', peer: thread }, []);
   }
 
+  /** Nothing more is to be had of a member that cannot be ended: what it was asked fails with 'died'. */
+  abandon(thread: number): void {
+    for (const member of this.members.values()) {
+      if (member.thread !== thread) member.order({ type: 'cut-off', peers: [thread], timeoutMs: 0 }, []);
+    }
+  }
+
   /** Cuts every thread of `side` off from every one of `rest`. */
   split(side: readonly number[], rest: readonly number[]): void {
     for (const a of side) for (const b of rest) this.cuts.set(keyOf(a, b), [a, b]);

@@ -326,6 +326,7 @@ export class ThreadGroup {
       // It may have ended after all, just now.
       if (seat.running !== running) return;
       this.enter(seat, 'stuck');
+      this.mesh.abandon(seat.thread);
       throw error;
     }
   }
