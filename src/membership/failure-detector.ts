@@ -11,7 +11,8 @@
  *   idleness makes others suspect, and a thread that stands still is found out soon after somebody looks again.
  * - **No flapping.** A silence of 200 ms, as of a long garbage collection, is never suspicious; pauses that come again and
  *   again make the detector more patient. Who is back is up with the first movement of its pulse; who was suspected
- *   several times within 10 s must move 2, 4, … 32 times.
+ *   several times within 10 s must move 2, 4, … 32 times. Who was dead is up with the first pulse: supervision sees to
+ *   it that a thread which dies again and again comes back ever more slowly, or not at all.
  * - **No lag.** A thread without a pulse is down at once. Answers say nothing of silence: they may be old ones that were
  *   delayed on the way (scylladb#8488). An outage counts in the window as half a second, so that the next one is seen.
  * - **A pulse is not all.** A node whose pulse goes on, but which answers nothing, is avoided for a time, then tried
@@ -50,12 +51,12 @@ const MAX_UNREACHABLE_MS = 1_000;
 /** What is known of one node. */
 class Watched {
   readonly arrivals = new Arrivals();
-  /** The last reading; undefined before the first. */
+  /** The last reading; undefined before the first one of a thread. */
   pulse: number | undefined = undefined;
   seenMs = 0;
   /** How long the pulse has not moved, as far as it was watched. */
   silenceMs = 0;
-  /** True from a suspicion, or a death, until the node has moved as often as it must. */
+  /** True from a suspicion until the node has moved as often as it must. */
   doubted = false;
   /** True while it has no pulse. */
   dead = false;
@@ -88,19 +89,16 @@ export class FailureDetector {
   observe(node: number, pulse: number, nowMs: number): void {
     const watched = this.watched[node]!;
     if (pulse < 0) {
-      if (watched.pulse === -1) return;
-      watched.pulse = -1;
-      watched.seenMs = nowMs;
-      watched.silenceMs = 0;
+      watched.pulse = undefined;
       watched.dead = true;
-      doubt(watched, nowMs);
       return;
     }
-    if (watched.pulse === undefined || watched.pulse === -1) {
+    if (watched.pulse === undefined) {
       watched.pulse = pulse;
       watched.seenMs = nowMs;
-      // A thread has a pulse again only once it is ready.
-      if (watched.dead) move(watched);
+      watched.silenceMs = 0;
+      // A thread has a pulse again only once it is ready, and what was held against it concerns its predecessor.
+      if (watched.dead) trust(watched);
       return;
     }
     const step = nowMs - watched.seenMs;
@@ -116,7 +114,7 @@ export class FailureDetector {
     watched.pulse = pulse;
     watched.silenceMs = 0;
     if (step <= MAX_STEP_MS) watched.arrivals.add(silence);
-    if (watched.doubted) move(watched);
+    if (watched.doubted && ++watched.moves >= watched.movesNeeded) trust(watched);
   }
 
   /** A request of one's own was answered. */
@@ -179,11 +177,9 @@ function doubt(watched: Watched, nowMs: number): void {
   watched.movesNeeded = Math.min(MAX_MOVES, 2 ** (watched.suspicions - 1));
 }
 
-/** A sign of life of a node that is doubted. */
-function move(watched: Watched): void {
-  watched.dead = false;
-  if (++watched.moves < watched.movesNeeded) return;
+function trust(watched: Watched): void {
   watched.doubted = false;
+  watched.dead = false;
   forgive(watched);
 }
 

@@ -1,6 +1,6 @@
 /** Deadlines of acts of administration. What is not done in time goes on all the same: nobody can take it back. */
 import { AbortedError, TimeoutError } from '../base/errors.js';
-import { ThreadStuckError } from '../runtime/threads/thread-group.js';
+import { ThreadStuckError } from '../runtime/threads/thread-errors.js';
 import type { CallOptions } from './api.js';
 import { checkNames, checkSignal, checkTimeout } from './options.js';
 

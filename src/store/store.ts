@@ -6,7 +6,8 @@ import { InvalidArgumentError, StorageFailedError, StorageFullError } from '../b
 import { FailureDetector } from '../membership/failure-detector.js';
 import type { HintStatus, NodeControl, NodeStart } from '../messages/node-control.js';
 import type { Ring } from '../ring/ring.js';
-import { type GroupEvent, ThreadGroup, ThreadStartError } from '../runtime/threads/thread-group.js';
+import { ThreadStartError } from '../runtime/threads/thread-errors.js';
+import { type GroupEvent, ThreadGroup } from '../runtime/threads/thread-group.js';
 import type { Admin, CallOptions, NodeState, ShareTicket, StoreStats } from './api.js';
 import { ApplicationStore, spawnClient } from './application-store.js';
 import { BOOT } from './boot-id.js';

@@ -518,7 +518,7 @@ export const RUNTIME_STORIES: readonly RuntimeStory[] = [
       await stage.outcomesOf([stored]);
       await stage.beats(1);
 
-      await stage.system.pauseThread(1, 600);
+      await stage.system.pauseThread(1, 1_000);
       const paused = [stage.pulse(1), await ofOther()];
       const asked = stage.ask(other, say('echo'));
       await stage.quiet(100);

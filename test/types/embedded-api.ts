@@ -132,6 +132,19 @@ export async function reads(bucket: Bucket<Cart>, signal: AbortSignal): Promise<
   bucket.scan({ from: 'a' });
 }
 
+export async function faults({ admin }: Store): Promise<void> {
+  await admin.pause('b', 200, { timeoutMs: 1_000 });
+  const nodes = ['b', 'c'] as const;
+  const nothing = await admin.split(nodes);
+  await admin.heal();
+  const types: [Same<typeof nothing, void>] = [true];
+  types.join();
+  // @ts-expect-error For how long?
+  await admin.pause('b');
+  // @ts-expect-error A split takes a list.
+  await admin.split('b');
+}
+
 export async function writes(bucket: Bucket<Cart>, signal: AbortSignal): Promise<void> {
   const cart: Cart = { items: [] };
   const { causalContext } = await bucket.get('k');

@@ -67,6 +67,11 @@ export function readPulse(words: Int32Array): number {
   return pulse;
 }
 
+/** False before a thread is ready, and once it is about to end. */
+export function hasPulse(memory: SharedArrayBuffer): boolean {
+  return Atomics.load(new Int32Array(memory), PULSE) !== NO_PULSE;
+}
+
 /** Lets a thread that stands still by order go on, and never stand still again: it is to end. */
 export function endStillness(memory: SharedArrayBuffer): void {
   const words = new Int32Array(memory);

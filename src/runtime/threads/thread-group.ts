@@ -9,29 +9,24 @@
  *
  * Every incarnation of a worker gets lanes of its own. A worker is never terminated but as the last resort of a
  * watchdog, and then only outside of a commit: inside one, LMDB's writer lock would be held for ever.
- *
- * A worker whose heap is exhausted within a transaction strands: it runs no JavaScript any more and never exits, since
- * lmdb's clean-up at its end waits for a lock that the thread itself holds. What tells is its ports, which close before
- * that. It counts as dead then; whoever takes its place is told that its files are locked; and the process, whose end
- * would wait for the thread, ends by SIGKILL.
  */
 
 import { writeSync } from 'node:fs';
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 
 import { assert } from '../../base/assert.js';
 import { DEFAULT_SUPERVISION, type SupervisionPolicy } from '../actor.js';
 import { Supervision } from '../supervision.js';
-import { ControlLine, type ErrorData, errorData, type Remote } from './control-plane.js';
-import { CutPairs } from './cut-pairs.js';
-import { condemn, createDoorbell, endStillness, transactionWord } from './doorbell.js';
-import { followLinkOrder, type GroupOrder, type LinkOrder, type ThreadNews, type ThreadReport } from './group-order.js';
+import { type ErrorData, errorData, type Remote } from './control-plane.js';
+import { deferred } from './deferred.js';
+import { condemn, createDoorbell } from './doorbell.js';
+import { followLinkOrder, type GroupOrder, type ThreadNews } from './group-order.js';
 import type { HostEvents } from './host-events.js';
 import { APPLICATION_POLLS, type ApplicationEnds } from './join-group.js';
-import { laneBytesFor } from './lane.js';
-import { createLinkEnds, type LinkEnds, type LinkSide } from './link.js';
+import { Mesh } from './mesh.js';
+import { ThreadStartError, ThreadStuckError } from './thread-errors.js';
 import { ThreadHost } from './thread-host.js';
-import type { WorkerStart } from './worker-thread.js';
+import { WorkerRun } from './worker-run.js';
 
 export type ThreadState = 'down' | 'starting' | 'up' | 'stopping' | 'stuck' | 'waiting' | 'given-up';
 
@@ -84,22 +79,6 @@ export interface Attachment {
   cut(): void;
 }
 
-/** A thread could not be started: its entry's setup failed, or it died before it was ready. */
-export class ThreadStartError extends Error {
-  override readonly name = 'ThreadStartError';
-  /** The setup's error. */
-  readonly data: ErrorData;
-  constructor(thread: number, data: ErrorData) {
-    super(`thread ${thread} could not be started: ${data.message}`);
-    this.data = data;
-  }
-}
-
-/** A thread did not end in time, and stands within a commit, where it cannot be ended safely, or in other native code. */
-export class ThreadStuckError extends Error {
-  override readonly name = 'ThreadStuckError';
-}
-
 /** A worker of the group, over all its incarnations. */
 interface Seat {
   readonly thread: number;
@@ -107,7 +86,7 @@ interface Seat {
   state: ThreadState;
   incarnation: number;
   data: unknown;
-  running: Running | undefined;
+  running: WorkerRun | undefined;
   /** Of a thread that is stopping: settles when it is down, or stuck. */
   ending: Promise<void> | undefined;
   restart: NodeJS.Timeout | undefined;
@@ -115,59 +94,18 @@ interface Seat {
   stranded: boolean;
 }
 
-/** One incarnation of a worker. */
-interface Running {
-  readonly worker: Worker;
-  readonly doorbell: SharedArrayBuffer;
-  readonly control: ControlLine<unknown>;
-  readonly exited: Promise<void>;
-  readonly ready: Promise<void>;
-  error: ErrorData | undefined;
-  /** Until when it stands still by order, by `performance.now()`; 0 if it does not. */
-  pausedUntil: number;
-  /** Resolves once it stands still. */
-  paused: Deferred<void> | undefined;
-  /** Resolves once it has carried out all orders so far, by the number of the order to say so. */
-  readonly following: Map<number, Deferred<void>>;
-  /** How many wait for a report of it. */
-  awaited: number;
-  /** True once it is to end: it holds the process until then. */
-  ending: boolean;
-}
-
-/** Whoever is linked to all others: the host here, a worker that runs, another application thread. */
-interface Member {
-  readonly thread: number;
-  readonly doorbell: SharedArrayBuffer;
-  order(order: LinkOrder, transfer: MessagePort[]): void;
-}
-
 /** How long the end of the process waits for commits, in milliseconds: several times the longest flush seen. */
 const EXIT_WAIT_MS = 2_000;
-
-/** How long a terminated thread may take to be gone, in milliseconds: longer only within native code that does not end. */
-const TERMINATE_MS = 5_000;
-
-/** How long a thread that has begun to end may take to exit, in milliseconds, if it did so within a transaction. */
-const STRANDED_AFTER_MS = 500;
-
-/** When what is cut off by a split counts as broken, in milliseconds; as in the simulator. */
-const CONNECTION_TIMEOUT_MS = 500;
 
 export class ThreadGroup {
   /** The host of the thread that made the group. */
   readonly host: ThreadHost;
   private readonly options: ThreadGroupOptions;
   private readonly seats: Seat[] = [];
-  private readonly laneBytes: number;
-  /** Of the lanes of the application threads that are attached. */
-  private readonly attachedLaneBytes: number;
-  private readonly members = new Map<number, Member>();
-  private readonly cuts = new CutPairs();
-  private nextFollow = 1;
+  private readonly mesh: Mesh;
   private closed = false;
   /** The incarnations that stranded, and will never exit. */
-  private readonly stranded = new Set<Running>();
+  private readonly stranded = new Set<WorkerRun>();
   /**
    * A process that ends while a worker stands within a commit would hang for ever: LMDB's cleanup waits for the lock
    * that the worker holds. So its end waits for the commits, and lets no other begin. A worker that does not leave its
@@ -188,15 +126,14 @@ export class ThreadGroup {
 
   constructor(options: ThreadGroupOptions) {
     this.options = options;
-    const { workers, applications = 1 } = options;
-    this.laneBytes = laneBytesFor(workers * (workers + 1));
-    this.attachedLaneBytes = laneBytesFor(2 * workers * (applications - 1));
+    this.mesh = new Mesh(options.workers, options.applications ?? 1);
     this.host = new ThreadHost({
       thread: options.workers,
       polls: options.polls ?? APPLICATION_POLLS,
       events: this.hostEvents(),
     });
-    this.enroll(this.host.thread, this.host.doorbell, (order) => void followLinkOrder(this.host, order));
+    const { thread, doorbell } = this.host;
+    this.mesh.enroll({ thread, doorbell, order: (order) => void followLinkOrder(this.host, order) });
     this.host.startPulse();
     process.on('exit', this.onProcessExit);
     for (let thread = 0; thread < options.workers; thread++) {
@@ -222,7 +159,7 @@ export class ThreadGroup {
   control<T>(thread: number): Remote<T> {
     const { running } = this.seat(thread);
     assert(running !== undefined, `thread ${thread} is down`);
-    return running.control.remote as Remote<T>;
+    return running.remote as Remote<T>;
   }
 
   /**
@@ -233,7 +170,9 @@ export class ThreadGroup {
    */
   async start(thread: number, data: unknown, options: StartOptions = {}): Promise<void> {
     const seat = this.seat(thread);
-    if (seat.state === 'stopping') await seat.ending;
+    while (seat.state === 'stopping') await seat.ending;
+    // What is started is what comes after it.
+    if (seat.state === 'up' && seat.running!.failing) await seat.running!.exited;
     if (seat.state === 'stuck') throw new ThreadStuckError(`thread ${thread} is stuck since it was to end`);
     // Nobody would end a thread that came after the others were ended.
     if (this.closed) throw new ThreadStartError(thread, errorData(new Error('the group is closed')));
@@ -267,17 +206,7 @@ export class ThreadGroup {
    */
   async pause(thread: number, ms: number): Promise<void> {
     const { state, running } = this.seat(thread);
-    if (state !== 'up' || running === undefined) return;
-    const now = performance.now();
-    const paused = running.pausedUntil > now;
-    // Pauses that overlap end with the last of them.
-    const more = now + ms - (paused ? running.pausedUntil : now);
-    if (!paused) running.paused = deferred();
-    if (more > 0) {
-      running.pausedUntil = now + ms;
-      running.worker.postMessage({ type: 'pause', ms: more } satisfies GroupOrder);
-    }
-    await this.hear(running, running.paused!.promise);
+    if (state === 'up') await running!.pause(ms);
   }
 
   /**
@@ -289,47 +218,20 @@ export class ThreadGroup {
     const cut = new Set(side);
     for (const thread of cut) this.seat(thread);
     const rest = Array.from({ length: workers + applications }, (_, thread) => thread).filter((each) => !cut.has(each));
-    this.cuts.cut([...cut], rest);
-    for (const { thread, order } of this.members.values()) {
-      const peers = cut.has(thread) ? rest : [...cut];
-      order({ type: 'cut-off', peers, timeoutMs: CONNECTION_TIMEOUT_MS }, []);
-    }
+    this.mesh.split([...cut], rest);
     // Every cut has one end in `side`, which neither sends nor takes any more.
-    await Promise.all([...cut].map((thread) => this.followed(thread)));
+    await this.followed(cut);
   }
 
   /** Ends all splits. What was under way is lost: requests across that had no outcome yet have failed with 'died'. */
   async heal(): Promise<void> {
-    const healed = this.cuts.heal();
-    for (const [low, high] of healed) {
-      const one = this.members.get(low);
-      const other = this.members.get(high);
-      // Whoever is down now is linked at its start.
-      if (one !== undefined && other !== undefined) this.link(one, other);
-    }
-    await Promise.all([...new Set(healed.flat())].map((thread) => this.followed(thread)));
+    await this.followed(this.mesh.heal());
   }
 
-  /** Resolves once a worker has carried out all orders so far, or is gone. One that is paused does so before its next turn. */
-  private async followed(thread: number): Promise<void> {
-    const running = this.seats[thread]?.running;
-    if (running === undefined) return;
-    if (running.pausedUntil > performance.now()) {
-      await this.hear(running, running.paused!.promise);
-      return;
-    }
-    const order = this.nextFollow++;
-    const done = deferred<void>();
-    running.following.set(order, done);
-    running.worker.postMessage({ type: 'follow', order } satisfies GroupOrder);
-    await this.hear(running, done.promise);
-  }
-
-  /** Waits for what a worker will report, or for its end. Meanwhile the worker holds the process. */
-  private async hear(running: Running, report: Promise<void>): Promise<void> {
-    if (running.awaited++ === 0) running.worker.ref();
-    await Promise.race([report, running.exited]);
-    if (--running.awaited === 0 && !running.ending) running.worker.unref();
+  /** Resolves once the workers among `threads` have carried out all orders so far. */
+  private async followed(threads: ReadonlySet<number>): Promise<void> {
+    const running = this.seats.filter(({ thread }) => threads.has(thread)).map((seat) => seat.running);
+    await Promise.all(running.filter((run) => run !== undefined).map((run) => run.followed()));
   }
 
   /**
@@ -339,9 +241,12 @@ export class ThreadGroup {
   async close(options: StopOptions = {}): Promise<void> {
     this.closed = true;
     const ends = await Promise.allSettled(this.seats.map((seat) => this.stop(seat.thread, options)));
-    this.leave(this.host.thread);
+    this.mesh.leave(this.host.thread);
     this.host.stop();
-    if (this.stranded.size === 0) process.off('exit', this.onProcessExit);
+    // With a stuck thread the process would not end by itself.
+    if (this.stranded.size === 0 && this.seats.every(({ running }) => running === undefined)) {
+      process.off('exit', this.onProcessExit);
+    }
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
   }
 
@@ -353,14 +258,14 @@ export class ThreadGroup {
   attach(thread: number): Attachment {
     const { workers, applications = 1 } = this.options;
     assert(thread > workers && thread < workers + applications, `thread ${thread} is not one of an application's`);
-    assert(!this.members.has(thread), `thread ${thread} is taken`);
+    assert(!this.mesh.has(thread), `thread ${thread} is taken`);
     const doorbell = createDoorbell();
-    const links = this.linkToAll(thread, doorbell);
+    const links = this.mesh.linksFor({ thread, doorbell });
     const { port1, port2 } = new MessageChannel();
-    this.enroll(thread, doorbell, (order, transfer) => port1.postMessage(order, transfer));
+    this.mesh.enroll({ thread, doorbell, order: (order, transfer) => port1.postMessage(order, transfer) });
     const left = deferred<void>();
     port1.on('close', () => {
-      this.leave(thread);
+      this.mesh.leave(thread);
       left.resolve();
     });
     port1.unref();
@@ -376,156 +281,44 @@ export class ThreadGroup {
     const { thread } = seat;
     seat.incarnation++;
     const doorbell = createDoorbell();
-    const links = this.linkToAll(thread, doorbell);
-    const control = new MessageChannel();
-    const start: WorkerStart = {
-      thread,
-      incarnation: seat.incarnation,
-      doorbell,
-      links,
-      control: control.port2,
-      stranded: seat.stranded,
-      data: seat.data,
-    };
-    const worker = new Worker(this.options.entry, {
-      workerData: start,
-      transferList: [...links.map(({ port }) => port), control.port2],
-      name: `thread ${thread}`,
-      ...(hasLoaders(process.execArgv) ? { execArgv: [] } : {}),
-      ...(this.options.heapMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: this.options.heapMb } }),
-    });
-    this.enroll(thread, doorbell, (order, transfer) => worker.postMessage(order, transfer));
-    this.watch(seat, worker, doorbell, control.port1, byRequest);
-  }
-
-  private link(one: Member, other: Member): void {
-    const [here, there] = this.endsOf(one, other);
-    one.order({ type: 'connect', ends: here }, [here.port]);
-    other.order({ type: 'connect', ends: there }, [there.port]);
-  }
-
-  private endsOf(one: LinkSide, other: LinkSide): [LinkEnds, LinkEnds] {
-    const attached = Math.max(one.thread, other.thread) > this.options.workers;
-    return createLinkEnds(one, other, attached ? this.attachedLaneBytes : this.laneBytes);
-  }
-
-  /** Links a new thread to every member that it may meet: gives them their ends, and returns the new thread's. */
-  private linkToAll(thread: number, doorbell: SharedArrayBuffer): LinkEnds[] {
-    const { workers } = this.options;
-    const links: LinkEnds[] = [];
-    for (const member of this.members.values()) {
-      // Application threads ask workers, and never one another.
-      if (Math.min(thread, member.thread) >= workers || this.cuts.isCut(thread, member.thread)) continue;
-      const [here, there] = this.endsOf({ thread, doorbell }, member);
-      links.push(here);
-      member.order({ type: 'connect', ends: there }, [there.port]);
-    }
-    return links;
-  }
-
-  private enroll(thread: number, doorbell: SharedArrayBuffer, order: Member['order']): void {
-    this.members.set(thread, { thread, doorbell, order });
-  }
-
-  /** Tells every other member that a thread is gone. */
-  private leave(thread: number): void {
-    if (!this.members.delete(thread)) return;
-    for (const member of this.members.values()) member.order({ type: 'disconnect', peer: thread }, []);
-  }
-
-  private watch(
-    seat: Seat,
-    worker: Worker,
-    doorbell: SharedArrayBuffer,
-    control: MessagePort,
-    byRequest: boolean,
-  ): void {
-    const ready = deferred<void>();
-    const exited = deferred<void>();
-    // A restarted thread has nobody who waits for it: its failures are told as events.
-    ready.promise.catch(() => {});
-    const running: Running = {
-      worker,
-      doorbell,
-      control: new ControlLine(control, hungUp),
-      ready: ready.promise,
-      exited: exited.promise,
-      error: undefined,
-      pausedUntil: 0,
-      paused: undefined,
-      following: new Map(),
-      awaited: 0,
-      ending: false,
-    };
-    seat.running = running;
-    let wasReady = false;
-    let over = false;
-    const ended = (error: ErrorData): void => {
-      over = true;
-      // A start by request that fails is the requester's to hear of and to repeat.
-      const stays = seat.state === 'stopping' || seat.state === 'stuck' || (byRequest && !wasReady);
-      this.exited(seat, running, stays, error);
-      if (!wasReady) ready.reject(new ThreadStartError(seat.thread, error));
-      exited.resolve();
-    };
-    const group = this;
-    /** The thread has begun to end; if it did so within a transaction, it never will have. */
-    function hungUp(): void {
-      if (Atomics.load(transactionWord(doorbell), 0) === 0) return;
-      setTimeout(() => {
-        if (over) return;
-        const error = errorData(new Error('its heap was exhausted within a transaction'));
-        group.strand(seat, running, error);
-        ended(error);
-      }, STRANDED_AFTER_MS).unref();
-    }
+    const links = this.mesh.linksFor({ thread, doorbell });
+    const { entry, heapMb, onEvent } = this.options;
+    const { incarnation, stranded, data } = seat;
+    const start = { thread, incarnation, doorbell, links, stranded, data };
+    const run = new WorkerRun(
+      { entry, heapMb, start },
+      {
+        ready: () => {
+          seat.stranded = false;
+          if (seat.state === 'starting') this.enter(seat, 'up');
+        },
+        news: (news) => onEvent?.({ ...news, thread }),
+        exited: (ended, error) => this.exited(seat, ended, error, byRequest),
+        stranded: (run, error) => this.strand(seat, run, error),
+        gone: (run) => this.stranded.delete(run),
+      },
+    );
+    this.mesh.enroll({ thread, doorbell, order: (order, transfer) => run.order(order, transfer) });
+    seat.running = run;
     this.enter(seat, 'starting');
-    worker.on('message', (report: ThreadReport) => {
-      if (report.type === 'ready') {
-        wasReady = true;
-        seat.stranded = false;
-        // From here on an idle thread does not keep the process alive.
-        worker.unref();
-        if (seat.state === 'starting') this.enter(seat, 'up');
-        ready.resolve();
-      } else if (report.type === 'start-failed') {
-        running.error = report.error;
-      } else if (report.type === 'paused') {
-        running.paused?.resolve();
-      } else if (report.type === 'followed') {
-        running.following.get(report.order)?.resolve();
-        running.following.delete(report.order);
-      } else {
-        this.options.onEvent?.({ ...report, thread: seat.thread });
-      }
-    });
-    worker.on('error', (error) => {
-      running.error ??= errorData(error);
-    });
-    worker.on('exit', (code) => {
-      // It was slow rather than stranded, and its end has been told.
-      if (this.stranded.delete(running)) return;
-      ended(running.error ?? errorData(new Error(`the thread exited with code ${code}`)));
-    });
   }
 
-  private strand(seat: Seat, running: Running, error: ErrorData): void {
-    this.stranded.add(running);
+  /** The thread will never exit by itself; `exited` follows. */
+  private strand(seat: Seat, run: WorkerRun, error: ErrorData): void {
+    this.stranded.add(run);
     seat.stranded = true;
-    // Nothing else would let the process end by itself.
-    running.worker.unref();
     // After the listeners that the application has by now: those behind it are not reached.
     process.off('exit', this.onProcessExit).on('exit', this.onProcessExit);
     this.options.onEvent?.({ type: 'stranded', thread: seat.thread, error });
   }
 
-  private exited(seat: Seat, running: Running, stays: boolean, error: ErrorData): void {
+  private exited(seat: Seat, run: WorkerRun, error: ErrorData, byRequest: boolean): void {
     seat.running = undefined;
-    this.leave(seat.thread);
-    running.control.close(`thread ${seat.thread} has ended`);
-    if (stays) {
+    this.mesh.leave(seat.thread);
+    // A start by request that fails is the requester's to hear of and to repeat.
+    if (seat.state === 'stopping' || seat.state === 'stuck' || (byRequest && !run.wasReady)) {
       // An error here was thrown on the way: a stop that was not clean.
-      this.enter(seat, 'down', running.error);
+      this.enter(seat, 'down', run.error);
       return;
     }
     const decision = seat.supervision.failed(performance.now());
@@ -551,27 +344,15 @@ export class ThreadGroup {
       return;
     }
     this.enter(seat, 'stopping');
-    running.ending = true;
-    running.worker.ref();
-    running.worker.postMessage(order);
-    endStillness(running.doorbell);
-    if (!(await inTime(running.exited, timeoutMs))) await this.lastResort(seat, running);
-  }
-
-  /** Ends a thread that does not end by itself, unless it stands within a commit. */
-  private async lastResort(seat: Seat, running: Running): Promise<void> {
-    const where = condemn(running.doorbell) ? 'in native code' : 'in a commit';
-    if (where === 'in native code') {
-      // Its promise is not waited for: it does not settle while native code runs.
-      void running.worker.terminate();
-      if (await inTime(running.exited, TERMINATE_MS)) return;
+    try {
+      await running.end(order, timeoutMs);
+    } catch (error) {
+      // It may have ended after all, just now.
+      if (seat.running !== running) return;
+      this.enter(seat, 'stuck');
+      this.mesh.abandon(seat.thread);
+      throw error;
     }
-    // It may have ended in between.
-    if (seat.running !== running) return;
-    this.enter(seat, 'stuck');
-    throw new ThreadStuckError(
-      `thread ${seat.thread} is stuck ${where}; only the end of the process is sure to end it`,
-    );
   }
 
   private enter(seat: Seat, state: ThreadState, error?: ErrorData): void {
@@ -601,42 +382,4 @@ export class ThreadGroup {
 function killProcess(why: string, code: number): void {
   writeSync(2, `${why}: the process kills itself, since it could not end otherwise (with code ${code})\n`);
   process.kill(process.pid, 'SIGKILL');
-}
-
-/**
- * True if Node was started with module loaders. Workers would inherit them, although the entry is compiled JavaScript,
- * and load them anew at every start (under tap, a start took seconds instead of 0.1). They get no options at all then:
- * a list that is given is checked, and options of the process, `--max-old-space-size` say, are refused in it.
- */
-function hasLoaders(options: readonly string[]): boolean {
-  const loaders = new Set(['--import', '--require', '-r', '--loader', '--experimental-loader']);
-  return options.some((option) => loaders.has(option.split('=', 1)[0]!));
-}
-
-/** True if `done` resolves within `timeoutMs`. */
-async function inTime(done: Promise<void>, timeoutMs: number): Promise<boolean> {
-  const late = deferred<boolean>();
-  const timer = setTimeout(() => late.resolve(false), timeoutMs);
-  try {
-    return await Promise.race([done.then(() => true), late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-interface Deferred<T> {
-  readonly promise: Promise<T>;
-  resolve(value: T): void;
-  reject(error: Error): void;
-}
-
-/** A promise with its ends in hand (`Promise.withResolvers` came with Node 22). */
-function deferred<T>(): Deferred<T> {
-  let resolve!: (value: T) => void;
-  let reject!: (error: Error) => void;
-  const promise = new Promise<T>((onValue, onError) => {
-    resolve = onValue;
-    reject = onError;
-  });
-  return { promise, resolve, reject };
 }

@@ -251,7 +251,7 @@ class Delivering {
     this.node = node;
     const { hints, counters } = node;
     const preferenceLists = [primaries, primaries].map((list) => ({ primaries: list, fallbacks: [1] }));
-    const arrears = new Arrears({ hintsMayWait: false });
+    const arrears = new Arrears({ hintsMayWait: false, refilling: new Set<number>() });
     this.deliverer = new HintDeliverer({ node: 1, preferenceLists, hints, arrears, counters });
     this.deliverer.start(node.context);
   }

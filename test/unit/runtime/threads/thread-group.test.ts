@@ -10,11 +10,11 @@ import { type Test, test } from 'tap';
 
 import { RemoteError, ThreadGoneError } from '../../../../src/runtime/threads/control-plane.js';
 import { joinGroup } from '../../../../src/runtime/threads/join-group.js';
+import { ThreadStartError } from '../../../../src/runtime/threads/thread-errors.js';
 import {
   type GroupEvent,
   ThreadGroup,
   type ThreadGroupOptions,
-  ThreadStartError,
   type ThreadState,
 } from '../../../../src/runtime/threads/thread-group.js';
 import { Asker, type Outcome, tally, told } from '../../../support/threads/asker.js';
@@ -271,6 +271,13 @@ test('another application thread joins the group, hears of its threads, and leav
   t.same(await ask(), { told: 500, unreachable: 500 });
   await group.start(1, {});
   t.same(await ask(), { told: 1_000 }, 'a thread that comes back is linked to it, too');
+  await group.split([1]);
+  t.same(await ask(), { told: 500, died: 500 }, 'a split cuts it off, too');
+  await group.heal();
+  let healed: unknown = await ask();
+  // It follows in its own time.
+  for (let tries = 0; tries < 100 && (healed as Record<string, number>).told !== 1_000; tries++) healed = await ask();
+  t.same(healed, { told: 1_000 });
   application.postMessage('leave');
   await once(application, 'exit');
   await left;
