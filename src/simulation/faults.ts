@@ -21,6 +21,7 @@ export const FAULT_KINDS = [
   'clock drift',
   'slow disk',
   'full disk',
+  'full hint disk',
   'failing disk',
   'rot',
   'pause',
@@ -158,9 +159,14 @@ export class FaultScript {
         cluster.fullDisk(name);
         this.after(lasting, () => cluster.healthyDisk(name));
         return true;
+      case 'full hint disk':
+        cluster.fullHintDisk(name);
+        this.after(lasting, () => cluster.healthyDisk(name));
+        return true;
       case 'failing disk':
-        if (unit(random) < 0.5) cluster.failNextCommit(name, pick(random, ['stored', 'lost']));
-        else {
+        if (unit(random) < 0.5) {
+          cluster.failNextCommit(name, pick(random, ['stored', 'lost']), pick(random, ['objects', 'hints']));
+        } else {
           cluster.failCommits(name, pick(random, [0.1, 0.5, 1]));
           this.after(lasting, () => cluster.healthyDisk(name));
         }
