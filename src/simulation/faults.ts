@@ -8,6 +8,7 @@ import type { SimulatedCluster } from './simulated-cluster.js';
 export const FAULT_KINDS = [
   'crash of an actor',
   'crash of a node',
+  'crash of several nodes',
   'stop of a node',
   'crash of the process',
   'power loss of a node',
@@ -97,6 +98,18 @@ export class FaultScript {
         cluster.crashNode(name, pick(random, ['now', 'mid-turn', 'before-commit', 'after-commit']));
         this.after(lasting, () => cluster.startNode(name));
         return true;
+      case 'crash of several nodes': {
+        // Enough are left for a quorum of stand-ins.
+        const most = names.length - cluster.w;
+        const struck = shuffled(random, names)
+          .slice(0, 1 + below(random, Math.max(1, most)))
+          .filter((one) => cluster.isUp(one));
+        for (const one of struck) cluster.crashNode(one);
+        this.after(lasting, () => {
+          for (const one of struck) cluster.startNode(one);
+        });
+        return struck.length > 0;
+      }
       case 'stop of a node':
         if (!cluster.isUp(name)) return false;
         cluster.stopNode(name);
