@@ -8,6 +8,7 @@
  * Lives once per node. Hears `HoldingRequest`; asks the owners' vnodes, and the other nodes' hint deliverers.
  * Source: Dynamo (SOSP 2007), §4.6 (hinted handoff).
  */
+import type { BackgroundBudget } from '../src/admission/background-budget.js';
 import { InFlight } from '../src/base/in-flight.js';
 import { Delivery, type HeldHint, MAX_BATCH_BYTES } from '../src/hinted-handoff/delivery.js';
 import { locatedKeyOf, partitionOfHint } from '../src/hinted-handoff/hint-key.js';
@@ -29,6 +30,8 @@ export interface HintDelivererOptions {
   readonly hints: HintStore;
   readonly arrears: Arrears;
   readonly counters: NodeCounters;
+  /** Of the node: a batch takes a slice. */
+  readonly budget: BackgroundBudget;
 }
 
 /** How often it looks for hints to deliver and nodes to ask, in milliseconds: while there are any, and else. */
@@ -49,6 +52,7 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
   private readonly hints: HintStore;
   private readonly arrears: Arrears;
   private readonly counters: NodeCounters;
+  private readonly budget: BackgroundBudget;
   private readonly deliveries = new Map<number, Delivery>();
   private readonly inquiry: Inquiry;
   /** Of `arrears`: the one that the inquiry is about. */
@@ -56,6 +60,8 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
   private readonly asked = new InFlight<Asked>(MAX_REQUESTS);
   private readonly nodes: number;
   private readonly detector: FailureDetector;
+  /** Which owner is first in the next tick. */
+  private first = 0;
   /** By node, as the last tick found it. */
   private readonly health: NodeHealth[] = [];
 
@@ -65,6 +71,7 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     this.hints = options.hints;
     this.arrears = options.arrears;
     this.counters = options.counters;
+    this.budget = options.budget;
     const others = othersIn(options);
     this.inquiry = new Inquiry(others);
     this.nodes = others.size + 1;
@@ -143,7 +150,10 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     if (!this.hints.gate.open) this.hints.probe(context.now());
     const { owners } = this.hints;
     if (owners.size > 0) this.lookAtNodes(context);
-    for (const owner of owners.keys()) this.deliver(owner, context);
+    // Another one is first each time: where slices are few, they go round.
+    const all = [...owners.keys()];
+    for (let i = 0; i < all.length; i++) this.deliver(all[(this.first + i) % all.length]!, context);
+    this.first++;
     const isBusy = owners.size > 0 || this.inquiry.isUnfinished;
     context.after(isBusy ? TICK_MS : IDLE_TICK_MS, TICK);
   }
@@ -178,6 +188,10 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     if (!hints.gate.open || !delivery.isReady(now)) return;
     // Who is down, stands still, or is on the other side of a split, would not take it.
     if (this.health[owner] === 'down' || this.health[owner] === 'suspect') return;
+    if (!this.budget.take(now)) {
+      delivery.rest(this.budget.nextMs);
+      return;
+    }
     const { after, limit } = delivery.next();
     const page = hints.page(owner, after, limit, MAX_BATCH_BYTES);
     const found: HeldHint[] = [];

@@ -1,4 +1,5 @@
 /** The actors of a node, by slot: what a worker thread hosts, and what the simulator hosts. */
+import { BackgroundBudget } from '../src/admission/background-budget.js';
 import { WriteGate } from '../src/admission/write-gate.js';
 import { StorageFullError } from '../src/base/errors.js';
 import { COORDINATOR_SLOT, HINT_DELIVERER_SLOT, HINT_KEEPER_SLOT, vnodeSlot } from '../src/messages/addresses.js';
@@ -51,6 +52,7 @@ export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
     else gate.commitEnded(failure.cause instanceof StorageFullError ? 'full' : 'failed');
   });
   host.addCommitter(hints.storage, (failure) => hints.commitEnded(failure));
+  const budget = new BackgroundBudget();
   const arrears = new Arrears({ hintsMayWait: !environment.isNew, refilling: environment.identity.refilling });
   preferenceLists.forEach(({ primaries }, partition) => {
     if (!primaries.includes(node)) return;
@@ -64,5 +66,9 @@ export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
   host.spawn(HINT_KEEPER_SLOT, hintConversation, (context) => new HintKeeper(environment, context), {
     mailbox: maxOperations,
   });
-  host.spawn(HINT_DELIVERER_SLOT, hintDeliveryConversation, () => new HintDeliverer({ ...environment, arrears }));
+  host.spawn(
+    HINT_DELIVERER_SLOT,
+    hintDeliveryConversation,
+    () => new HintDeliverer({ ...environment, arrears, budget }),
+  );
 }

@@ -8,6 +8,7 @@ import type { SimulatedCluster } from './simulated-cluster.js';
 export const FAULT_KINDS = [
   'crash of an actor',
   'crash of a node',
+  'crash of several nodes',
   'stop of a node',
   'crash of the process',
   'power loss of a node',
@@ -21,6 +22,7 @@ export const FAULT_KINDS = [
   'clock drift',
   'slow disk',
   'full disk',
+  'full hint disk',
   'failing disk',
   'rot',
   'pause',
@@ -96,6 +98,18 @@ export class FaultScript {
         cluster.crashNode(name, pick(random, ['now', 'mid-turn', 'before-commit', 'after-commit']));
         this.after(lasting, () => cluster.startNode(name));
         return true;
+      case 'crash of several nodes': {
+        // Enough are left for a quorum of stand-ins.
+        const most = names.length - cluster.w;
+        const struck = shuffled(random, names)
+          .slice(0, 1 + below(random, Math.max(1, most)))
+          .filter((one) => cluster.isUp(one));
+        for (const one of struck) cluster.crashNode(one);
+        this.after(lasting, () => {
+          for (const one of struck) cluster.startNode(one);
+        });
+        return struck.length > 0;
+      }
       case 'stop of a node':
         if (!cluster.isUp(name)) return false;
         cluster.stopNode(name);
@@ -158,9 +172,14 @@ export class FaultScript {
         cluster.fullDisk(name);
         this.after(lasting, () => cluster.healthyDisk(name));
         return true;
+      case 'full hint disk':
+        cluster.fullHintDisk(name);
+        this.after(lasting, () => cluster.healthyDisk(name));
+        return true;
       case 'failing disk':
-        if (unit(random) < 0.5) cluster.failNextCommit(name, pick(random, ['stored', 'lost']));
-        else {
+        if (unit(random) < 0.5) {
+          cluster.failNextCommit(name, pick(random, ['stored', 'lost']), pick(random, ['objects', 'hints']));
+        } else {
           cluster.failCommits(name, pick(random, [0.1, 0.5, 1]));
           this.after(lasting, () => cluster.healthyDisk(name));
         }

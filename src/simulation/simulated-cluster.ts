@@ -29,7 +29,7 @@ import { PlannedCrash, Simulator } from '../runtime/simulator/simulator.js';
 import type { CrashPoint, CrashReport, Downfall } from '../runtime/simulator/world.js';
 import type { Storage } from '../storage/storage.js';
 import type { ReceiptParts } from '../store/receipt.js';
-import { type GetOperation, History, type PutOperation } from './history.js';
+import { type AcknowledgedPut, type GetOperation, History, type PutOperation } from './history.js';
 import { MintTap } from './mint-tap.js';
 import { type HeldHint, heldHints, Replica } from './replica.js';
 import { type GetSettings, locate, type PutSettings, SimulatedClient } from './simulated-client.js';
@@ -271,7 +271,8 @@ export class SimulatedCluster {
     this.say(`the power of ${names === 'all' ? 'everything' : names.join(', ')} fails`);
     if (names === 'all') this.crashProcess();
     for (const node of nodes) this.keptDown.add(node);
-    this.destroy(nodes, () => this.simulator.powerFail(nodes));
+    // What somebody has acknowledged as durable is never excused: it must survive on its disk, or wherever it was handed to.
+    this.destroy(nodes, isVolatile, () => this.simulator.powerFail(nodes));
   }
 
   /** A record on a node's disk rots. False if there is none. */
@@ -279,9 +280,13 @@ export class SimulatedCluster {
     const node = this.nodeOf(name);
     const located = key === undefined ? undefined : locate(key, this.primaries.length);
     let rotten: Uint8Array | undefined;
-    this.destroy([node], () => {
-      rotten = this.disk(name).rot(located);
-    });
+    this.destroy(
+      [node],
+      () => true,
+      () => {
+        rotten = this.disk(name).rot(located);
+      },
+    );
     if (rotten !== undefined) this.say(`${key ?? 'a record'} rots on ${name}`);
     return rotten !== undefined;
   }
@@ -490,9 +495,12 @@ export class SimulatedCluster {
     this.failures.push(`at ${time.toFixed(1)} ms the actor in slot ${slot} of thread ${thread} failed: ${stack}`);
   }
 
-  /** Does what destroys data on `nodes`, and writes down which acknowledged puts have lost their last holder by it. */
-  private destroy(nodes: readonly number[], action: () => void): void {
-    const held = [...this.history.acknowledged()].filter((put) => this.isHeld(put.key, put.end.dot));
+  /**
+   * Does what destroys data on `nodes`, and writes down which acknowledged puts have lost their last holder by it.
+   * @param excuses - whether the loss of a put is excused by it
+   */
+  private destroy(nodes: readonly number[], excuses: (put: AcknowledgedPut) => boolean, action: () => void): void {
+    const held = [...this.history.acknowledged()].filter((put) => excuses(put) && this.isHeld(put.key, put.end.dot));
     action();
     this.history.destructions.push({ time: this.time, nodes });
     for (const put of held) if (!this.isHeld(put.key, put.end.dot)) this.history.destroyed.add(put.id);
@@ -507,4 +515,9 @@ export class SimulatedCluster {
       this.hintsOn(name).some((hint) => equalBytes(hint.located, located) && isHeldBy(hint.object)),
     );
   }
+}
+
+/** True if nobody has acknowledged the put as durable. */
+function isVolatile({ end }: AcknowledgedPut): boolean {
+  return !end.acks.some((ack) => ack.durable);
 }

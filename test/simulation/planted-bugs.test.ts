@@ -7,11 +7,12 @@ import { spawn } from '../../actors/simulated-node.js';
 import { runSeed } from '../../src/simulation/swarm.js';
 import { test } from '../support/test.js';
 import { ACKNOWLEDGEMENT_BUGS } from './planted/acknowledgements.js';
+import { HINT_BUGS } from './planted/hints.js';
 import { IDENTITY_BUGS } from './planted/identity.js';
 import type { PlantedBug } from './planted/plant.js';
 import { TOKEN_BUGS } from './planted/tokens.js';
 
-const BUGS: readonly PlantedBug[] = [...IDENTITY_BUGS, ...ACKNOWLEDGEMENT_BUGS, ...TOKEN_BUGS];
+const BUGS: readonly PlantedBug[] = [...IDENTITY_BUGS, ...ACKNOWLEDGEMENT_BUGS, ...TOKEN_BUGS, ...HINT_BUGS];
 const DURATION_MS = 600;
 
 test('without any of them, under the same faults, every promise is kept', () => {

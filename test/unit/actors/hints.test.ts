@@ -4,6 +4,7 @@ import { Arrears } from '../../../actors/arrears.js';
 import { HintDeliverer } from '../../../actors/hint-deliverer.js';
 import { HintKeeper } from '../../../actors/hint-keeper.js';
 import { HintStore } from '../../../actors/hint-store.js';
+import { BackgroundBudget } from '../../../src/admission/background-budget.js';
 import { utf8 } from '../../../src/base/bytes.js';
 import { StorageFailedError } from '../../../src/base/errors.js';
 import { SeededRandom } from '../../../src/base/random.js';
@@ -252,7 +253,8 @@ class Delivering {
     const { hints, counters } = node;
     const preferenceLists = [primaries, primaries].map((list) => ({ primaries: list, fallbacks: [1] }));
     const arrears = new Arrears({ hintsMayWait: false, refilling: new Set<number>() });
-    this.deliverer = new HintDeliverer({ node: 1, preferenceLists, hints, arrears, counters });
+    const budget = new BackgroundBudget();
+    this.deliverer = new HintDeliverer({ node: 1, preferenceLists, hints, arrears, counters, budget });
     this.deliverer.start(node.context);
   }
 

@@ -1,0 +1,115 @@
+/**
+ * How much background work a node does beside its clients' requests: slices of time, so many in each interval, shared by
+ * all of it. Pure: it is told how long requests took, and is asked for slices.
+ *
+ *     p99 of requests ≤ 1.5 × that of quiet times ──▶ one step more slices, up to MAX_SLICES
+ *                     > ─────────────────────────────▶ half as many, down to MIN_SLICES
+ *     hardly any requests ───────────────────────────▶ as many as there are
+ *
+ * What is normal is learnt from the intervals in which no slice was taken, and slowly from those with the fewest, since a
+ * preset latency would be wrong on any other disk. Background work never starves: a slice in each interval is its own, whatever clients feel; a system that
+ * cannot repair itself under load would have no good end.
+ * Source: Dynamo (SOSP 2007), §6.5 (the admission controller of background tasks); additive increase, multiplicative
+ * decrease: Chiu and Jain, 1989.
+ */
+
+/** The slices of an interval; how long that is. */
+const INTERVAL_MS = 100;
+const MIN_SLICES = 1;
+const MAX_SLICES = 64;
+const FIRST_SLICES = 16;
+const STEP = 4;
+/** So much slower requests may be than in quiet times; and below so many milliseconds nothing is slow. */
+const TOLERANCE = 1.5;
+const NEVER_SLOW_MS = 3;
+/** Fewer requests than these in an interval say nothing of latency, and leave room. */
+const FEW_REQUESTS = 20;
+/** How far a new quiet interval moves what is held for normal. */
+const LEARNING = 0.2;
+/** The same of an interval with the least background work there is. */
+const LEARNING_AT_LEAST = 0.02;
+/** So many quiet intervals at most count as such, one after the other. */
+const MOST_QUIET = 1_000;
+/** What is held for normal before any quiet interval, in milliseconds. */
+const FIRST_NORMAL_MS = 10;
+
+/** Latencies are counted in buckets, each a quarter of a doubling wide, from 1/64 ms up. */
+const BUCKETS_PER_DOUBLING = 4;
+const LOWEST_DOUBLING = -6;
+const BUCKETS = 26 * BUCKETS_PER_DOUBLING;
+
+export class BackgroundBudget {
+  private readonly counts = new Uint32Array(BUCKETS);
+  private requests = 0;
+  private intervalEndsMs = Number.NEGATIVE_INFINITY;
+  private slices = FIRST_SLICES;
+  private taken = 0;
+  private normalMs = FIRST_NORMAL_MS;
+
+  /** A client's request was answered after so many milliseconds. */
+  requestTook(ms: number): void {
+    this.counts[bucketOf(ms)]!++;
+    this.requests++;
+  }
+
+  /** Takes a slice: a piece of work of a few milliseconds. False if there is none left in this interval. */
+  take(nowMs: number): boolean {
+    this.advance(nowMs);
+    if (this.taken >= this.slices) return false;
+    this.taken++;
+    return true;
+  }
+
+  /** When there are slices again, if there are none now: monotonic milliseconds. */
+  get nextMs(): number {
+    return this.intervalEndsMs;
+  }
+
+  /** How many slices there are in an interval now. */
+  get perInterval(): number {
+    return this.slices;
+  }
+
+  private advance(nowMs: number): void {
+    if (nowMs < this.intervalEndsMs) return;
+    // Where nobody asked for a time, what was counted is of all of it, and known so much better.
+    this.decide(1 + Math.min(MOST_QUIET, Math.floor((nowMs - this.intervalEndsMs) / INTERVAL_MS)));
+    this.counts.fill(0);
+    this.requests = 0;
+    this.taken = 0;
+    this.intervalEndsMs = nowMs + INTERVAL_MS;
+  }
+
+  /** @param intervals - how long it was counted */
+  private decide(intervals: number): void {
+    if (this.requests < FEW_REQUESTS) {
+      this.slices = Math.min(MAX_SLICES, this.slices * 2);
+      return;
+    }
+    const p99 = this.percentile(0.99);
+    if (this.taken === 0) {
+      this.normalMs += (1 - (1 - LEARNING) ** intervals) * (p99 - this.normalMs);
+      return;
+    }
+    // It is slow without background work, too: less and less is that to blame for it.
+    if (this.taken <= MIN_SLICES) this.normalMs += LEARNING_AT_LEAST * (p99 - this.normalMs);
+    const isSlow = p99 > TOLERANCE * Math.max(this.normalMs, NEVER_SLOW_MS);
+    this.slices = isSlow ? Math.max(MIN_SLICES, this.slices >>> 1) : Math.min(MAX_SLICES, this.slices + STEP);
+  }
+
+  /** The upper bound of the bucket in which the percentile lies, in milliseconds. */
+  private percentile(share: number): number {
+    let left = Math.ceil(this.requests * share);
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      left -= this.counts[bucket]!;
+      if (left <= 0) return 2 ** ((bucket + 1) / BUCKETS_PER_DOUBLING + LOWEST_DOUBLING);
+    }
+    return Infinity;
+  }
+}
+
+function bucketOf(ms: number): number {
+  if (!(ms > 0)) return 0;
+  const bucket = Math.floor((Math.log2(ms) - LOWEST_DOUBLING) * BUCKETS_PER_DOUBLING);
+  return Math.max(0, Math.min(BUCKETS - 1, bucket));
+}

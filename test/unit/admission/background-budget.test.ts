@@ -1,0 +1,60 @@
+/** How many slices background work is given, as clients feel it or do not. */
+import assert from 'node:assert/strict';
+import { BackgroundBudget } from '../../../src/admission/background-budget.js';
+import { test } from '../../support/test.js';
+
+/** Runs intervals in which requests take `latencyMs`, and background work takes whatever it gets. Gives the last count. */
+class Node {
+  readonly budget = new BackgroundBudget();
+  private now = 0;
+
+  interval(latencyMs: number, requests = 1_000, wanted = Number.POSITIVE_INFINITY): number {
+    let taken = 0;
+    this.now += 100;
+    while (taken < wanted && this.budget.take(this.now)) taken++;
+    assert(taken === wanted || this.budget.nextMs === this.now + 100);
+    // One in 50 is the slow one, so that it is the 99th percentile that tells.
+    for (let i = 0; i < requests; i++) this.budget.requestTook(i % 50 === 0 ? latencyMs : 0.1);
+    return taken;
+  }
+
+  intervals(count: number, latencyMs: number, requests?: number, wanted?: number): number {
+    let taken = 0;
+    for (let i = 0; i < count; i++) taken = this.interval(latencyMs, requests, wanted);
+    return taken;
+  }
+}
+
+test('while clients feel nothing, background work is given more and more, up to a bound', () => {
+  const node = new Node();
+  const first = node.interval(2);
+  assert(node.intervals(5, 2) > first);
+  assert.equal(node.intervals(50, 2), 64);
+});
+
+test('clients that become slow halve it at once, but never end it', () => {
+  const node = new Node();
+  node.intervals(50, 2);
+  node.interval(200);
+  assert.equal(node.interval(200), 32);
+  assert.equal(node.intervals(20, 200), 1);
+  assert.equal(node.intervals(10, 200), 1, 'a slice is its own, whatever clients feel');
+  assert(node.intervals(3, 2) > 1, 'it recovers');
+  assert(node.intervals(200, 200) > 1, 'clients that are as slow without it are not slow because of it');
+});
+
+test('what is slow is learnt from times without background work', () => {
+  const slowDisk = new Node();
+  slowDisk.intervals(40, 40, 1_000, 0);
+  slowDisk.intervals(20, 50);
+  assert.equal(slowDisk.interval(50), 64, 'on this disk, 50 ms are no more than usual');
+  const fastDisk = new Node();
+  fastDisk.intervals(40, 4, 1_000, 0);
+  assert.equal(fastDisk.intervals(20, 50), 1, 'on this one they are slow');
+});
+
+test('with hardly a request there is room for all of it', () => {
+  const node = new Node();
+  node.intervals(20, 200);
+  assert.equal(node.intervals(8, 5_000, 10), 64);
+});
