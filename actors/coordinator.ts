@@ -14,8 +14,12 @@ import { GetOperation } from './coordinator/get-operation.js';
 import { PageOperation } from './coordinator/page-operation.js';
 import { PutOperation } from './coordinator/put-operation.js';
 
-/** How often deadlines are looked at, in milliseconds, while operations are under way. */
-const SWEEP_MS = 10;
+/** How often it is looked how the nodes are, and what takes too long, in milliseconds, while operations are under way. */
+const SWEEP_MS = 5;
+/** Every so many sweeps, deadlines are looked at: that costs something for every operation. */
+const DEADLINE_SWEEPS = 4;
+/** A sweep that comes so late shows that this thread stood still itself, in milliseconds: its mail is read first. */
+const LATE_MS = 8;
 const SWEEP = 'sweep';
 
 export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer, VnodeAnswer> {
@@ -23,6 +27,9 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
   /** The puts that came before. */
   private readonly attempts = new AttemptWindow();
   private sweeping = false;
+  private sweeps = 0;
+  private sweepDue = 0;
+  private deferred = false;
 
   constructor(options: DeskOptions) {
     this.desk = new Desk(options);
@@ -43,7 +50,8 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
     }
     if (!this.sweeping && desk.operations.size > 0) {
       this.sweeping = true;
-      context.after(SWEEP_MS, SWEEP);
+      desk.look(context);
+      this.sweepLater(context, SWEEP_MS);
     }
   }
 
@@ -59,12 +67,25 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
   }
 
   timer(_message: unknown, context: ActorContext): void {
-    const { operations } = this.desk;
+    const { desk } = this;
+    const { operations } = desk;
     const now = context.now();
-    operations.forEach((operation) => {
-      if (now >= operation.deadline) operation.expired(context);
-    });
+    desk.look(context);
+    // Only once in a row: a thread that is always late must hedge, too.
+    const late = now > this.sweepDue + LATE_MS && !this.deferred;
+    this.deferred = late;
+    if (!late) desk.hedge(context);
+    if (++this.sweeps % DEADLINE_SWEEPS === 0) {
+      operations.forEach((operation) => {
+        if (now >= operation.deadline) operation.expired(context);
+      });
+    }
     this.sweeping = operations.size > 0;
-    if (this.sweeping) context.after(SWEEP_MS, SWEEP);
+    if (this.sweeping) this.sweepLater(context, late ? 0 : SWEEP_MS);
+  }
+
+  private sweepLater(context: ActorContext, delayMs: number): void {
+    this.sweepDue = context.now() + delayMs;
+    context.after(delayMs, SWEEP);
   }
 }

@@ -2,12 +2,15 @@
  * What the operations of one coordinator share: the table of what is under way, the addresses of vnodes and hint keepers,
  * how the other nodes are, the counters; and what an operation is to the coordinator that keeps it.
  */
+import { DueQueue } from '../../src/base/due-queue.js';
 import { InFlight } from '../../src/base/in-flight.js';
+import { FailureDetector } from '../../src/membership/failure-detector.js';
 import { hintKeeperRef, vnodeRef } from '../../src/messages/addresses.js';
 import type { CoordinatorAnswer, OperationFailure } from '../../src/messages/coordinator-messages.js';
 import type { HintRequest } from '../../src/messages/hint-messages.js';
 import type { VnodeAnswer, VnodeRequest } from '../../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../../src/metrics/node-counters.js';
+import { Peers } from '../../src/quorum/peers.js';
 import type { Reach } from '../../src/quorum/reach.js';
 import { firstSlots, hasSlot, NO_SLOTS, withSlot } from '../../src/quorum/slots.js';
 import type { PreferenceList } from '../../src/ring/preference-list.js';
@@ -17,10 +20,20 @@ import type { ActorContext, ActorRef, Failure, Incoming } from '../../src/runtim
 export interface Operation {
   /** Monotonic milliseconds. */
   readonly deadline: number;
+  /** About how much memory it holds. */
+  readonly bytes: number;
   /** An answer came from `place` of the preference list. */
   answered(place: number, answer: VnodeAnswer, context: ActorContext): void;
   /** What was asked of `place` gets no answer. */
   failed(place: number, failure: Failure, context: ActorContext): void;
+  /** True if an answer of `place` is awaited, and nobody was asked in its stead. */
+  awaits(place: number): boolean;
+  /** True once the client has its reply: what is still awaited is not urgent. */
+  readonly isReplied: boolean;
+  /** `place` takes longer than it should: somebody else is to be asked. `standing`: its node does nothing at all. */
+  silent(place: number, standing: boolean, context: ActorContext): void;
+  /** What `place` had no room for is to be sent again. */
+  retry(place: number, context: ActorContext): void;
   /** The deadline has passed: the operation ends, or gives itself a later one. */
   expired(context: ActorContext): void;
 }
@@ -29,6 +42,29 @@ export interface Operation {
 const PLACES = 64;
 /** Of repairs, which belong to no operation any more. */
 const REPAIR = Number.MAX_SAFE_INTEGER;
+/** Kinds of requests, each of which takes its own time. */
+export const READ = 0;
+export const WRITE = 1;
+export const LIST = 2;
+const KINDS = 3;
+/**
+ * When a request is hedged, in milliseconds, by kind: after the 99th percentile of what its node takes, within these. The
+ * least is above what a busy thread takes for a turn; the most leaves room for a client that waits for a tenth of a second.
+ */
+const HEDGE_MS = [
+  { least: 3, most: 25 },
+  { least: 4, most: 30 },
+  { least: 20, most: 200 },
+];
+/**
+ * How long a replica may take once the client has its reply, in milliseconds, until somebody else keeps a hint for it. A
+ * pause that is over by then leaves no hints behind.
+ */
+const PATIENCE_MS = 500;
+/** Beyond so many that wait so, in number and in bytes, the oldest are not waited for any longer. */
+const MAX_PATIENT_BYTES = 32 * 2 ** 20;
+/** When a request that was refused for want of room is sent again, in milliseconds. */
+const RETRY_MS = 5;
 /** So many repairs are under way at a time; more are shed. The next read that finds the replica stale repairs it. */
 const MAX_REPAIRS = 64;
 
@@ -62,9 +98,17 @@ export class Desk {
   private readonly vnodes: ActorRef<VnodeRequest, VnodeAnswer>[][] = [];
   /** By node. */
   private readonly keepers: ActorRef<HintRequest, VnodeAnswer>[] = [];
+  private readonly nodes: number;
+  private readonly peers: Peers;
+  /** Replicas that have not acknowledged by the time of the reply, as correlations. */
+  private readonly patient = new DueQueue();
+  private readonly patientBytes = new DueQueue();
+  private bytesHeld = 0;
+  private readonly maxPatient: number;
+  private readonly retries = new DueQueue();
   /** Nodes that are up, or only suspected, as bit masks. */
   private up: number;
-  private suspect = 0;
+  private suspect = NO_SLOTS;
   /** By partition, as of the present health; made when asked for. */
   private reaches: (Reach | undefined)[] = [];
   private repairs = 0;
@@ -75,9 +119,16 @@ export class Desk {
     this.operations = new InFlight(maxOperations);
     this.orders = preferenceLists.map(({ primaries, fallbacks }) => [...ownFirst(primaries, node), ...fallbacks]);
     this.n = preferenceLists[0]!.primaries.length;
-    const nodes = this.orders[0]!.length;
-    this.up = nodes >= 32 ? -1 : (1 << nodes) - 1;
-    for (let other = 0; other < nodes; other++) {
+    this.nodes = this.orders[0]!.length;
+    this.maxPatient = Math.floor(maxOperations / 4);
+    this.peers = new Peers({
+      nodes: this.nodes,
+      own: node,
+      detector: new FailureDetector(this.nodes),
+      hedgeMs: HEDGE_MS,
+    });
+    this.up = this.peers.up;
+    for (let other = 0; other < this.nodes; other++) {
       this.keepers.push(hintKeeperRef(other));
       this.vnodes.push([]);
     }
@@ -86,12 +137,86 @@ export class Desk {
     });
   }
 
-  /** Tells which nodes are up and which are suspected, as bit masks; the others are down. */
-  setHealth(up: number, suspect: number): void {
-    if (up === this.up && suspect === this.suspect) return;
-    this.up = up;
-    this.suspect = suspect;
+  /** Looks how the other nodes are. */
+  look(context: ActorContext): void {
+    const { peers } = this;
+    peers.look(context, context.now());
+    if (peers.up === this.up && peers.suspect === this.suspect) return;
+    this.up = peers.up;
+    this.suspect = peers.suspect;
     this.reaches = [];
+  }
+
+  /** Backs up what takes too long, and sends again what was refused. */
+  hedge(context: ActorContext): void {
+    const now = context.now();
+    for (let node = 0; node < this.nodes; node++) {
+      if (node === this.node) continue;
+      for (let kind = 0; kind < KINDS; kind++) this.hedgeNode(kind, node, now, context);
+    }
+    this.hintForSilent(now, context);
+    while (this.retries.firstTime + RETRY_MS <= now) {
+      const correlation = this.retries.shift();
+      this.operations.get(ticketOf(correlation))?.retry(placeOf(correlation), context);
+    }
+  }
+
+  private hedgeNode(kind: number, node: number, now: number, context: ActorContext): void {
+    const { peers } = this;
+    for (;;) {
+      const correlation = peers.nextDue(kind, node, now);
+      if (correlation === -1) return;
+      const operation = this.operations.get(ticketOf(correlation));
+      const place = placeOf(correlation);
+      if (operation?.awaits(place) !== true) continue;
+      if (operation.isReplied) this.waitPatiently(correlation, operation.bytes, now);
+      else if (peers.mayHedge(kind, node, correlation, now)) {
+        this.counters.hedges++;
+        operation.silent(place, peers.standsStill(node), context);
+      }
+    }
+  }
+
+  private waitPatiently(correlation: number, bytes: number, now: number): void {
+    this.patient.push(correlation, now);
+    this.patientBytes.push(bytes, now);
+    this.bytesHeld += bytes;
+  }
+
+  /** Gives those up that have not acknowledged long after the reply. */
+  private hintForSilent(now: number, context: ActorContext): void {
+    const { patient } = this;
+    while (
+      patient.firstTime + PATIENCE_MS <= now ||
+      patient.size > this.maxPatient ||
+      this.bytesHeld > MAX_PATIENT_BYTES
+    ) {
+      const correlation = patient.shift();
+      this.bytesHeld -= this.patientBytes.shift();
+      const operation = this.operations.get(ticketOf(correlation));
+      const place = placeOf(correlation);
+      if (operation?.awaits(place) === true) operation.silent(place, false, context);
+    }
+  }
+
+  retryLater(ticket: number, place: number, context: ActorContext): void {
+    this.retries.push(ticket * PLACES + place, context.now());
+  }
+
+  /** `node` has answered. `sinceMs`: when it was asked, if it was the first to be asked; else −1. */
+  answered(kind: number, node: number, sinceMs: number, context: ActorContext): void {
+    if (node !== this.node) this.peers.answered(kind, node, sinceMs < 0 ? -1 : context.now() - sinceMs);
+  }
+
+  /** A request to `node` has failed. */
+  lost(node: number, failure: Failure, context: ActorContext): void {
+    if (failure === 'unreachable') this.peers.unreachable(node, context.now());
+    else if (failure === 'died') this.peers.unanswered(node, context.now());
+  }
+
+  /** `node` has not answered in time. */
+  unanswered(node: number, context: ActorContext): void {
+    this.peers.unanswered(node, context.now());
   }
 
   /** Whom an operation of this partition may ask. */
@@ -112,6 +237,7 @@ export class Desk {
   }
 
   askVnode(
+    kind: number,
     node: number,
     partition: number,
     message: VnodeRequest,
@@ -119,11 +245,22 @@ export class Desk {
     place: number,
     context: ActorContext,
   ): void {
-    context.request(this.vnodes[node]![partition]!, message, ticket * PLACES + place);
+    const correlation = ticket * PLACES + place;
+    if (node !== this.node) this.peers.asked(kind, node, correlation, context.now());
+    context.request(this.vnodes[node]![partition]!, message, correlation);
   }
 
-  askKeeper(node: number, message: HintRequest, ticket: number, place: number, context: ActorContext): void {
-    context.request(this.keepers[node]!, message, ticket * PLACES + place);
+  askKeeper(
+    kind: number,
+    node: number,
+    message: HintRequest,
+    ticket: number,
+    place: number,
+    context: ActorContext,
+  ): void {
+    const correlation = ticket * PLACES + place;
+    if (node !== this.node) this.peers.asked(kind, node, correlation, context.now());
+    context.request(this.keepers[node]!, message, correlation);
   }
 
   /** Sends a replica what it lacks, unless too much of that is under way. Nobody awaits the outcome. */

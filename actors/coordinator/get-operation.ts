@@ -15,7 +15,7 @@ import type { VnodeAnswer, VnodeRequest } from '../../src/messages/vnode-message
 import { GetQuorum, type GetVerdict } from '../../src/quorum/get-quorum.js';
 import { hasSlot, lowestSlot, NO_SLOTS, withoutSlot } from '../../src/quorum/slots.js';
 import type { ActorContext, Failure, Incoming } from '../../src/runtime/actor.js';
-import type { Desk, Operation } from './desk.js';
+import { type Desk, type Operation, READ } from './desk.js';
 import { readFailure } from './read-failure.js';
 
 type GetRequest = CoordinatorRequest & { readonly type: 'get' };
@@ -38,13 +38,17 @@ export class GetOperation implements Operation {
   /** The lowest tag of the objects that came. */
   private tag = Number.MAX_SAFE_INTEGER;
   private refusals = 0;
+  private readonly beganAt: number;
+  /** More than the first replicas were asked. */
+  private more = false;
   /** R replicas were read, and did not cover the session. */
   private isStale = false;
 
   private constructor(desk: Desk, message: GetRequest, incoming: Incoming<CoordinatorAnswer>, context: ActorContext) {
     this.desk = desk;
     this.incoming = incoming;
-    this.deadline = context.now() + message.timeoutMs;
+    this.beganAt = context.now();
+    this.deadline = this.beganAt + message.timeoutMs;
     this.partition = partitionOf(message.key);
     this.order = desk.orders[this.partition]!;
     this.key = message.key;
@@ -68,8 +72,22 @@ export class GetOperation implements Operation {
     }
   }
 
+  /** It ends with its reply. */
+  get isReplied(): boolean {
+    return false;
+  }
+
+  get bytes(): number {
+    return 0;
+  }
+
+  awaits(place: number): boolean {
+    return this.quorum.isAwaited(place);
+  }
+
   answered(place: number, answer: VnodeAnswer, context: ActorContext): void {
     const { quorum } = this;
+    this.desk.answered(READ, this.order[place]!, this.more || place >= this.desk.n ? -1 : this.beganAt, context);
     let verdict: GetVerdict;
     switch (answer.type) {
       case 'object':
@@ -96,10 +114,22 @@ export class GetOperation implements Operation {
 
   failed(place: number, failure: Failure, context: ActorContext): void {
     if (failure === 'refused') this.refusals++;
+    this.desk.lost(this.order[place]!, failure, context);
     this.act(this.quorum.onFailed(place), context);
   }
 
+  silent(place: number, _standing: boolean, context: ActorContext): void {
+    this.act(this.quorum.onSilent(place), context);
+  }
+
+  retry(): void {
+    throw new TypeError('a read that was refused is not sent again: another replica is asked');
+  }
+
   expired(context: ActorContext): void {
+    for (let place = 0; place < this.order.length; place++) {
+      if (this.awaits(place)) this.desk.unanswered(this.order[place]!, context);
+    }
     this.act(this.quorum.onDeadline(), context, true);
   }
 
@@ -108,6 +138,7 @@ export class GetOperation implements Operation {
       case 'pending':
         return;
       case 'fetch':
+        this.more = true;
         this.ask(this.quorum.placeToAsk, false, context);
         return;
       case 'succeeded':
@@ -150,8 +181,8 @@ export class GetOperation implements Operation {
   private ask(place: number, digestOnly: boolean, context: ActorContext): void {
     const { desk, order, key, ticket } = this;
     const message = { type: 'read', key, digestOnly } as const;
-    if (place < desk.n) desk.askVnode(order[place]!, this.partition, message, ticket, place, context);
-    else desk.askKeeper(order[place]!, message, ticket, place, context);
+    if (place < desk.n) desk.askVnode(READ, order[place]!, this.partition, message, ticket, place, context);
+    else desk.askKeeper(READ, order[place]!, message, ticket, place, context);
   }
 
   private end(answer: CoordinatorAnswer, context: ActorContext): void {

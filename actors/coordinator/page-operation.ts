@@ -10,7 +10,7 @@ import { GetQuorum, type GetVerdict } from '../../src/quorum/get-quorum.js';
 import { mergePages, type Page } from '../../src/quorum/page-merge.js';
 import { lowestSlot, NO_SLOTS, withoutSlot } from '../../src/quorum/slots.js';
 import type { ActorContext, Failure, Incoming } from '../../src/runtime/actor.js';
-import type { Desk, Operation } from './desk.js';
+import { type Desk, LIST, type Operation } from './desk.js';
 import { readFailure } from './read-failure.js';
 
 type PageRequest = CoordinatorRequest & { readonly type: 'page' };
@@ -27,12 +27,16 @@ export class PageOperation implements Operation {
   private ticket = -1;
   private readonly pages: Page[] = [];
   private refusals = 0;
+  private readonly beganAt: number;
+  /** More than the first replicas were asked. */
+  private more = false;
 
   private constructor(desk: Desk, message: PageRequest, incoming: Incoming<CoordinatorAnswer>, context: ActorContext) {
     const { partition, gte, lt, limit, limitBytes, r, timeoutMs } = message;
     this.desk = desk;
     this.incoming = incoming;
-    this.deadline = context.now() + timeoutMs;
+    this.beganAt = context.now();
+    this.deadline = this.beganAt + timeoutMs;
     this.partition = partition;
     this.order = desk.orders[partition]!;
     this.list = { type: 'list', gte, lt, limit, limitBytes };
@@ -54,8 +58,22 @@ export class PageOperation implements Operation {
     }
   }
 
+  /** It ends with its reply. */
+  get isReplied(): boolean {
+    return false;
+  }
+
+  get bytes(): number {
+    return 0;
+  }
+
+  awaits(place: number): boolean {
+    return this.quorum.isAwaited(place);
+  }
+
   answered(place: number, answer: VnodeAnswer, context: ActorContext): void {
     if (answer.type !== 'listed') throw new TypeError(`a listing was answered with '${answer.type}'`);
+    this.desk.answered(LIST, this.order[place]!, this.more ? -1 : this.beganAt, context);
     this.pages.push(answer);
     // Each counts as it comes. One that had to leave records out does not: it may lack what was acknowledged, and
     // another replica is asked too.
@@ -65,10 +83,22 @@ export class PageOperation implements Operation {
 
   failed(place: number, failure: Failure, context: ActorContext): void {
     if (failure === 'refused') this.refusals++;
+    this.desk.lost(this.order[place]!, failure, context);
     this.act(this.quorum.onFailed(place), context);
   }
 
+  silent(place: number, _standing: boolean, context: ActorContext): void {
+    this.act(this.quorum.onSilent(place), context);
+  }
+
+  retry(): void {
+    throw new TypeError('a read that was refused is not sent again: another replica is asked');
+  }
+
   expired(context: ActorContext): void {
+    for (let place = 0; place < this.order.length; place++) {
+      if (this.awaits(place)) this.desk.unanswered(this.order[place]!, context);
+    }
     this.act(this.quorum.onDeadline(), context, true);
   }
 
@@ -78,6 +108,7 @@ export class PageOperation implements Operation {
       case 'pending':
         return;
       case 'fetch':
+        this.more = true;
         this.ask(quorum.placeToAsk, context);
         return;
       case 'succeeded':
@@ -101,7 +132,7 @@ export class PageOperation implements Operation {
   }
 
   private ask(place: number, context: ActorContext): void {
-    this.desk.askVnode(this.order[place]!, this.partition, this.list, this.ticket, place, context);
+    this.desk.askVnode(LIST, this.order[place]!, this.partition, this.list, this.ticket, place, context);
   }
 
   private end(answer: CoordinatorAnswer, context: ActorContext): void {

@@ -16,16 +16,19 @@ import type { ObjectPut } from '../../src/messages/object-request.js';
 import type { MintedVersion, NotMinted, VnodeAnswer, VnodeRequest } from '../../src/messages/vnode-messages.js';
 import type { AttemptWindow } from '../../src/quorum/attempt-window.js';
 import { LAST_RESORT, PutQuorum } from '../../src/quorum/put-quorum.js';
-import { hasSlot, NO_SLOTS } from '../../src/quorum/slots.js';
+import { hasSlot, NO_SLOTS, type PlaceSet, withoutSlot, withSlot } from '../../src/quorum/slots.js';
 import { type ActorContext, type Failure, type Incoming, neverReceived } from '../../src/runtime/actor.js';
-import type { Desk, Operation } from './desk.js';
+import { type Desk, type Operation, WRITE } from './desk.js';
 
 type PutRequest = CoordinatorRequest & { readonly type: 'put' };
 
 const NO_HINTS: readonly HintPlace[] = [];
 
+/** How long after its deadline a put that succeeded goes on to place the hints that are missing, in milliseconds. */
+const GRACE_MS = 1_000;
+
 export class PutOperation implements Operation {
-  readonly deadline: number;
+  deadline: number;
   private readonly desk: Desk;
   private readonly incoming: Incoming<CoordinatorAnswer>;
   private readonly partition: number;
@@ -48,6 +51,11 @@ export class PutOperation implements Operation {
   /** Places that could not mint because their record of the key is unreadable. */
   private corrupt = 0;
   private late = false;
+  private inGrace = false;
+  /** When the minted object was known; −1 once more than the first holders were asked. */
+  private mintedAt = -1;
+  /** Places that had no room, and are to be asked again. */
+  private refused: PlaceSet = NO_SLOTS;
 
   private constructor(desk: Desk, message: PutRequest, incoming: Incoming<CoordinatorAnswer>, context: ActorContext) {
     this.desk = desk;
@@ -106,11 +114,27 @@ export class PutOperation implements Operation {
     context.reply(incoming, { type: 'failed', failure });
   }
 
+  get isReplied(): boolean {
+    return this.quorum.replied;
+  }
+
+  get bytes(): number {
+    return this.put.body.length + (this.minted?.record.length ?? 0);
+  }
+
+  awaits(place: number): boolean {
+    return !hasSlot(this.refused, place) && this.quorum.isHopedFor(place);
+  }
+
   answered(place: number, answer: VnodeAnswer, context: ActorContext): void {
     const { quorum } = this;
+    if (place < LAST_RESORT) {
+      this.desk.answered(WRITE, this.order[place]!, place < this.desk.n ? this.mintedAt : -1, context);
+    }
     switch (answer.type) {
       case 'minted':
         this.minted ??= answer;
+        if (!quorum.isMinted) this.mintedAt = context.now();
         quorum.onMinted();
         break;
       case 'wrote':
@@ -142,7 +166,16 @@ export class PutOperation implements Operation {
 
   failed(place: number, failure: Failure, context: ActorContext): void {
     const { quorum } = this;
-    if (failure === 'refused') this.refusals++;
+    if (place < LAST_RESORT) this.desk.lost(this.order[place]!, failure, context);
+    if (failure === 'refused') {
+      this.refusals++;
+      // Overload passes: the replica is to have the write itself, if there is time.
+      if (!this.isToMint(place) && place < LAST_RESORT && !this.inGrace) {
+        this.refused = withSlot(this.refused, place);
+        this.desk.retryLater(this.ticket, place, context);
+        return;
+      }
+    }
     if (failure === 'unreachable') quorum.onUnreachable(place);
     if (failure === 'commit-failed' || failure === 'commit-full') this.noteStorageFailure(failure === 'commit-full');
     if (!this.isToMint(place)) quorum.onFailed(place, !neverReceived(failure));
@@ -151,11 +184,45 @@ export class PutOperation implements Operation {
     this.act(context);
   }
 
+  silent(place: number, standing: boolean, context: ActorContext): void {
+    const { quorum, put } = this;
+    this.mintedAt = -1;
+    if (quorum.isMinted) quorum.onSilent(place);
+    // Nobody else may mint this attempt: its client is told, and makes another one that covers it.
+    else if (standing && put.condition === 'none') quorum.onMinterLost();
+    this.act(context);
+  }
+
+  retry(place: number, context: ActorContext): void {
+    if (!hasSlot(this.refused, place)) return;
+    this.refused = withoutSlot(this.refused, place);
+    if (this.quorum.isHopedFor(place)) this.askToStore(place, this.quorum.slotOf(place), context);
+  }
+
   expired(context: ActorContext): void {
+    this.noteSilence(context);
+    if (this.quorum.replied && !this.inGrace) {
+      // It has succeeded, and somebody has not acknowledged all the time: others are to keep hints for those.
+      this.inGrace = true;
+      this.deadline = context.now() + GRACE_MS;
+      this.mintedAt = -1;
+      for (let place = 0; place < this.order.length; place++) {
+        if (this.quorum.isHopedFor(place)) this.quorum.onSilent(place);
+      }
+      this.act(context);
+      return;
+    }
     this.late = true;
     this.quorum.onDeadline();
     this.act(context);
     this.desk.operations.remove(this.ticket);
+  }
+
+  /** Whoever has not answered in all that time counts as one who does not. */
+  private noteSilence(context: ActorContext): void {
+    for (let place = 0; place < this.order.length; place++) {
+      if (this.awaits(place)) this.desk.unanswered(this.order[place]!, context);
+    }
   }
 
   private isToMint(place: number): boolean {
@@ -218,9 +285,9 @@ export class PutOperation implements Operation {
   private askToMint(place: number, slot: number, context: ActorContext): void {
     const { desk, order, put, durable, ticket } = this;
     if (place < desk.n) {
-      desk.askVnode(order[place]!, this.partition, { type: 'mint', put, durable }, ticket, place, context);
+      desk.askVnode(WRITE, order[place]!, this.partition, { type: 'mint', put, durable }, ticket, place, context);
     } else {
-      desk.askKeeper(order[place]!, { type: 'mint', owner: order[slot]!, put, durable }, ticket, place, context);
+      desk.askKeeper(WRITE, order[place]!, { type: 'mint', owner: order[slot]!, put, durable }, ticket, place, context);
     }
   }
 
@@ -230,11 +297,12 @@ export class PutOperation implements Operation {
     const { record, tag } = this.minted!;
     if (place < desk.n) {
       this.write ??= { type: 'write', key, record, durable, tag };
-      desk.askVnode(order[place]!, this.partition, this.write, ticket, place, context);
+      desk.askVnode(WRITE, order[place]!, this.partition, this.write, ticket, place, context);
       return;
     }
     const isLastResort = place === LAST_RESORT;
     desk.askKeeper(
+      WRITE,
       isLastResort ? desk.node : order[place]!,
       { type: 'keep', owner: order[slot]!, key, record, durable, tag },
       ticket,

@@ -18,6 +18,8 @@ export interface NodeCounters {
   readRepairs: number;
   /** Repairs that were not made because enough were under way. */
   readRepairsShed: number;
+  /** Requests to replicas that were slower than usual, so that somebody else was asked, too. */
+  hedges: number;
   /** Digests that differed, so that a full object was fetched. */
   digestMismatches: number;
   /** Records that failed their checksum; never served. */
@@ -63,6 +65,7 @@ export function newNodeCounters(): NodeCounters {
     reads: 0,
     readRepairs: 0,
     readRepairsShed: 0,
+    hedges: 0,
     digestMismatches: 0,
     corruptRecords: 0,
     repeatedAttempts: 0,

@@ -1,0 +1,161 @@
+/**
+ * What one observer, a coordinator or a client, knows of the nodes: who is up, who is suspected, whose thread stands
+ * still at this moment, how long each usually takes, and so when a request to it is to be hedged.
+ *
+ * Two clocks of doubt run side by side. Suspicion grows slowly and keeps requests away from a node; a hedge comes at once
+ * and only backs up the requests that are under way. Those are few, by a budget, unless the thread's pulse stands still:
+ * then all that it has in hand is backed up.
+ *
+ * Pure: its owner reads the pulses and the time. The failure detector is handed in.
+ * Sources: Dynamo (SOSP 2007), §4.8.3 (local notion of failure); Dean and Barroso, "The Tail at Scale" (CACM 2013).
+ */
+import { DueQueue } from '../base/due-queue.js';
+import { HedgeBudget } from './hedge-budget.js';
+import { LatencyEstimate } from './latency-estimate.js';
+import { hasSlot, NO_SLOTS, type PlaceSet, withSlot } from './slots.js';
+
+/** What is wanted of a failure detector (`membership/failure-detector.ts`). */
+export interface Detector {
+  observe(node: number, pulse: number, nowMs: number): void;
+  answered(node: number): void;
+  unanswered(node: number, nowMs: number): void;
+  unreachable(node: number, nowMs: number): void;
+  state(node: number, nowMs: number): 'up' | 'suspect' | 'down';
+}
+
+export interface PeersOptions {
+  readonly nodes: number;
+  /** This node is up whatever its pulse says; −1: none of them is one's own. */
+  readonly own: number;
+  readonly detector: Detector;
+  /** The bounds of the time after which a request is hedged, in milliseconds, by kind of request. */
+  readonly hedgeMs: readonly { readonly least: number; readonly most: number }[];
+}
+
+/** A pulse that has not moved for so long stands still, in milliseconds: a running thread's does in less. */
+const STANDSTILL_MS = 40;
+/** Who has not looked for so long knows nothing of what was between, in milliseconds. */
+const BLIND_MS = 60;
+
+export class Peers {
+  /** Nodes, as bit masks, as of the last look. */
+  up: PlaceSet = NO_SLOTS;
+  suspect: PlaceSet = NO_SLOTS;
+  private readonly nodes: number;
+  private readonly own: number;
+  private readonly detector: Detector;
+  private readonly hedgeMs: PeersOptions['hedgeMs'];
+  private readonly budget = new HedgeBudget();
+  /** Of those that someone is certain of. */
+  private knownDown: PlaceSet = NO_SLOTS;
+  private readonly pulses: number[] = [];
+  private readonly movedMs: number[] = [];
+  private lookedMs = Number.NEGATIVE_INFINITY;
+  /** By kind and node. */
+  private readonly latencies: LatencyEstimate[] = [];
+  private readonly queues: DueQueue[] = [];
+
+  constructor({ nodes, own, detector, hedgeMs }: PeersOptions) {
+    this.nodes = nodes;
+    this.own = own;
+    this.detector = detector;
+    this.hedgeMs = hedgeMs;
+    for (let node = 0; node < nodes; node++) {
+      this.up = withSlot(this.up, node);
+      this.pulses.push(-1);
+      this.movedMs.push(0);
+    }
+    for (let i = 0; i < nodes * hedgeMs.length; i++) {
+      this.latencies.push(new LatencyEstimate());
+      this.queues.push(new DueQueue());
+    }
+  }
+
+  /** Somebody who is certain of it says that the node is down, or not any more. */
+  setDown(node: number, down: boolean): void {
+    const bit = withSlot(NO_SLOTS, node);
+    this.knownDown = down ? this.knownDown | bit : this.knownDown & ~bit;
+    if (down) {
+      this.up &= ~bit;
+      this.suspect &= ~bit;
+    } else this.up |= bit;
+  }
+
+  isKnownDown(node: number): boolean {
+    return hasSlot(this.knownDown, node);
+  }
+
+  /** Looks at everybody: every few milliseconds while something is under way. */
+  look(pulseOf: { pulse(node: number): number }, nowMs: number): void {
+    const blind = nowMs - this.lookedMs > BLIND_MS;
+    this.lookedMs = nowMs;
+    let up = NO_SLOTS;
+    let suspect = NO_SLOTS;
+    for (let node = 0; node < this.nodes; node++) {
+      if (node === this.own) {
+        up = withSlot(up, node);
+        continue;
+      }
+      const pulse = pulseOf.pulse(node);
+      if (blind || pulse !== this.pulses[node]) {
+        this.pulses[node] = pulse;
+        this.movedMs[node] = nowMs;
+      }
+      this.detector.observe(node, pulse, nowMs);
+      if (hasSlot(this.knownDown, node)) continue;
+      const state = this.detector.state(node, nowMs);
+      if (state === 'up') up = withSlot(up, node);
+      else if (state === 'suspect') suspect = withSlot(suspect, node);
+    }
+    this.up = up;
+    this.suspect = suspect;
+  }
+
+  /** A request of this kind was sent; `correlation` is given back when it is to be hedged. */
+  asked(kind: number, node: number, correlation: number, nowMs: number): void {
+    this.budget.earn();
+    this.queues[kind * this.nodes + node]!.push(correlation, nowMs);
+  }
+
+  /** A request was answered after so long; a negative `ms`: it is not known how long it took. */
+  answered(kind: number, node: number, ms: number): void {
+    this.detector.answered(node);
+    if (ms >= 0) this.latencies[kind * this.nodes + node]!.observe(ms);
+  }
+
+  unanswered(node: number, nowMs: number): void {
+    this.detector.unanswered(node, nowMs);
+  }
+
+  unreachable(node: number, nowMs: number): void {
+    this.detector.unreachable(node, nowMs);
+  }
+
+  /** True if the node's thread does nothing at this moment, as far as one can see. */
+  standsStill(node: number): boolean {
+    return this.lookedMs - this.movedMs[node]! >= STANDSTILL_MS;
+  }
+
+  /** The next request of this kind that the node has had for longer than it usually takes; −1 if there is none. */
+  nextDue(kind: number, node: number, nowMs: number): number {
+    const queue = this.queues[kind * this.nodes + node]!;
+    return queue.firstTime + this.hedgeAfterMs(kind, node) <= nowMs ? queue.shift() : -1;
+  }
+
+  /** True if a request that is due may be hedged now. If not, it is due once more after the same time. */
+  mayHedge(kind: number, node: number, correlation: number, nowMs: number): boolean {
+    if (this.standsStill(node)) return true;
+    if (!this.budget.spend()) {
+      this.queues[kind * this.nodes + node]!.push(correlation, nowMs);
+      return false;
+    }
+    // It takes at least so long, and who knows how much longer.
+    this.latencies[kind * this.nodes + node]!.observe(2 * this.hedgeAfterMs(kind, node));
+    return true;
+  }
+
+  private hedgeAfterMs(kind: number, node: number): number {
+    const { least, most } = this.hedgeMs[kind]!;
+    return Math.min(most, Math.max(least, this.latencies[kind * this.nodes + node]!.p99Ms));
+  }
+}
