@@ -146,18 +146,19 @@ export class EmbeddedStore extends ApplicationStore {
   private async countersOf(name: string, node: number): Promise<[string, Record<string, number>] | undefined> {
     if (this.group.state(node) !== 'up') return undefined;
     const control = this.group.control<NodeControl>(node);
-    const [counters, storage, hints] = await Promise.allSettled([
+    const [counters, storage, memory, hints] = await Promise.allSettled([
       control.counters(),
       control.storage(),
+      control.memory(),
       control.hints(),
     ]);
-    if (counters.status !== 'fulfilled' || storage.status !== 'fulfilled' || hints.status !== 'fulfilled') {
-      return undefined;
-    }
+    if (counters.status !== 'fulfilled' || storage.status !== 'fulfilled') return undefined;
+    if (memory.status !== 'fulfilled' || hints.status !== 'fulfilled') return undefined;
     return [
       name,
       {
         ...counters.value,
+        ...memory.value,
         storedEntries: storage.value.entries,
         storedBytes: storage.value.bytes,
         filesSetAside: storage.value.filesSetAside,
