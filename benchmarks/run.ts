@@ -1,5 +1,6 @@
 /** `npm run bench [-- NAME]`: runs one of the benchmarks; `full` without a name. */
 import { antiEntropy } from './anti-entropy.js';
+import { failover, pause } from './availability.js';
 import { full } from './full.js';
 import { quick } from './quick.js';
 
@@ -8,6 +9,8 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
   /** Shows in a minute that `full` works; its figures mean nothing. */
   rehearsal: () => full({ scale: 0.05 }),
   quick,
+  failover,
+  pause,
   'anti-entropy': antiEntropy,
 };
 
