@@ -47,6 +47,10 @@ await runWorkerThread<NodeStart>(async (start) => {
       partitionsToRefill: identity.refilling.size,
     }),
     hints: () => hints.status(),
+    memory: () => {
+      const { heapUsed, external } = process.memoryUsage();
+      return { heapUsedBytes: heapUsed, externalBytes: external };
+    },
   };
   return {
     control,

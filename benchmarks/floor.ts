@@ -65,27 +65,59 @@ export interface FloorWorkerData {
   readonly valueBytes: number;
 }
 
-/** Measures the floor; takes a little over two times `durationMs`. */
-export async function measureFloor(options: FloorOptions): Promise<Floor> {
-  const { sync, nodes = 5, n = 3, r = 2, keys = 10_000, valueBytes = 148, durationMs = 1_000 } = options;
-  const directory = mkdtempSync(join(options.directory ?? tmpdir(), 'quoral-floor-'));
-  const workers: Worker[] = [];
-  try {
-    for (let node = 0; node < nodes; node++) {
+/** Threads with their environments filled, to be measured as often as one likes. */
+export class FloorRig {
+  private readonly options: Required<Pick<FloorOptions, 'n' | 'r'>>;
+  private readonly directory: string;
+  private readonly workers: readonly Worker[];
+
+  private constructor(options: Required<Pick<FloorOptions, 'n' | 'r'>>, directory: string, workers: readonly Worker[]) {
+    this.options = options;
+    this.directory = directory;
+    this.workers = workers;
+  }
+
+  static async open(options: Omit<FloorOptions, 'durationMs'>): Promise<FloorRig> {
+    const { sync, nodes = 5, n = 3, r = 2, keys = 10_000, valueBytes = 148 } = options;
+    const directory = mkdtempSync(join(options.directory ?? tmpdir(), 'quoral-floor-'));
+    const workers = Array.from({ length: nodes }, (_, node) => {
       const workerData: FloorWorkerData = { path: join(directory, `${node}.mdb`), sync, keys, valueBytes };
       const worker = new Worker(new URL('./floor-worker.js', import.meta.url), { workerData });
       // Whoever waits for its next message gets the error; this keeps it from ending the process before the clean-up.
       worker.on('error', () => undefined);
-      workers.push(worker);
+      return worker;
+    });
+    const rig = new FloorRig({ n, r }, directory, workers);
+    try {
+      await Promise.all(workers.map((worker) => once(worker, 'message')));
+      return rig;
+    } catch (error) {
+      await rig.close();
+      throw error;
     }
-    await Promise.all(workers.map((worker) => once(worker, 'message')));
-    return {
-      put: await measure(workers, { work: 'put', durationMs }, n),
-      get: await measure(workers, { work: 'get', durationMs }, r),
-    };
+  }
+
+  put(durationMs: number): Promise<FloorFigure> {
+    return measure(this.workers, { work: 'put', durationMs }, this.options.n);
+  }
+
+  get(durationMs: number): Promise<FloorFigure> {
+    return measure(this.workers, { work: 'get', durationMs }, this.options.r);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.workers.map(ended));
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** Measures the floor; takes a little over two times `durationMs`. */
+export async function measureFloor({ durationMs = 1_000, ...options }: FloorOptions): Promise<Floor> {
+  const rig = await FloorRig.open(options);
+  try {
+    return { put: await rig.put(durationMs), get: await rig.get(durationMs) };
   } finally {
-    await Promise.all(workers.map(ended));
-    rmSync(directory, { recursive: true, force: true });
+    await rig.close();
   }
 }
 

@@ -2,7 +2,18 @@
  * A closed loop: so many operations are kept in flight, each starting as one ends, for a stretch of time.
  * Latencies are those that the application sees: from the call to the settled promise.
  */
-import { Histogram } from '../../src/metrics/histogram.js';
+import { Histogram, type HistogramData } from '../../src/metrics/histogram.js';
+
+export interface LoopOptions {
+  readonly inFlight: number;
+  readonly durationMs: number;
+}
+
+/** What one thread did. */
+export interface LoopRun {
+  readonly latencies: HistogramData;
+  readonly elapsedMs: number;
+}
 
 export interface LoopFigure {
   readonly perSecond: number;
@@ -14,12 +25,8 @@ export interface LoopFigure {
 }
 
 /** Runs `operation` with `inFlight` under way for about `durationMs`. An operation that rejects ends the run with its error. */
-export async function closedLoop(
-  operation: () => Promise<unknown>,
-  options: { readonly inFlight: number; readonly durationMs: number },
-): Promise<LoopFigure> {
+export async function runLoop(operation: () => Promise<unknown>, options: LoopOptions): Promise<LoopRun> {
   const latencies = new Histogram();
-  const cpu = process.cpuUsage();
   const start = performance.now();
   const end = start + options.durationMs;
   const lane = async (): Promise<void> => {
@@ -31,15 +38,28 @@ export async function closedLoop(
     }
   };
   await Promise.all(Array.from({ length: options.inFlight }, lane));
-  const seconds = (performance.now() - start) / 1_000;
-  const used = process.cpuUsage(cpu);
+  return { latencies: latencies.data(), elapsedMs: performance.now() - start };
+}
+
+/** Lets threads run their loops at the same time, and puts together what they and the process did. */
+export async function measureLoops(threads: readonly (() => Promise<LoopRun>)[]): Promise<LoopFigure> {
+  const cpu = process.cpuUsage();
+  const runs = await Promise.all(threads.map((run) => run()));
+  const { user, system } = process.cpuUsage(cpu);
+  const latencies = new Histogram();
+  for (const run of runs) latencies.add(run.latencies);
   return {
-    perSecond: latencies.count / seconds,
+    perSecond: runs.reduce((sum, run) => sum + (run.latencies.count * 1_000) / run.elapsedMs, 0),
     p50Ms: latencies.quantile(0.5),
     p99Ms: latencies.quantile(0.99),
     p999Ms: latencies.quantile(0.999),
-    cpuMicros: (used.user + used.system) / latencies.count,
+    cpuMicros: (user + system) / latencies.count,
   };
+}
+
+/** The loop of one thread, this one. */
+export function closedLoop(operation: () => Promise<unknown>, options: LoopOptions): Promise<LoopFigure> {
+  return measureLoops([() => runLoop(operation, options)]);
 }
 
 /** The figure with the median throughput. */

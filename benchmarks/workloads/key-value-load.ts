@@ -5,36 +5,57 @@
 import { below, SeededRandom, unit } from '../../src/base/random.js';
 import type { Bucket } from '../../src/index.js';
 
+export interface LoadOptions {
+  readonly keys: number;
+  readonly valueBytes: number;
+  /**
+   * Of how many threads this is which: each puts keys of its own, since only it knows their contexts; all get all keys.
+   * Default: the only one.
+   */
+  readonly share?: { readonly index: number; readonly of: number };
+}
+
+/** The mixes are named by their shares of gets and puts. */
+export type Operation = 'put' | 'get' | '95/5' | '50/50';
+
 export class KeyValueLoad {
   private readonly bucket: Bucket<Uint8Array>;
   private readonly keys: readonly string[];
+  private readonly index: number;
+  private readonly of: number;
+  /** Keys that this load puts. */
+  private readonly ownKeys: number;
   private readonly contexts: (string | undefined)[];
   /** Keys with a put under way: a second one would have no context to carry, and leave siblings. */
   private readonly busy: Uint8Array;
   private readonly value: Uint8Array;
-  private readonly random = new SeededRandom(1);
+  private readonly random: SeededRandom;
 
-  constructor(bucket: Bucket<Uint8Array>, options: { readonly keys: number; readonly valueBytes: number }) {
+  constructor(bucket: Bucket<Uint8Array>, { keys, valueBytes, share = { index: 0, of: 1 } }: LoadOptions) {
     this.bucket = bucket;
-    this.keys = Array.from({ length: options.keys }, (_, i) => `user${i}`);
-    this.contexts = new Array(options.keys).fill(undefined);
-    this.busy = new Uint8Array(options.keys);
-    this.value = new Uint8Array(options.valueBytes).fill(7);
+    this.keys = Array.from({ length: keys }, (_, i) => `user${i}`);
+    this.index = share.index;
+    this.of = share.of;
+    this.ownKeys = Math.floor((keys - share.index - 1) / share.of) + 1;
+    this.contexts = new Array(this.ownKeys).fill(undefined);
+    this.busy = new Uint8Array(this.ownKeys);
+    this.value = new Uint8Array(valueBytes).fill(7);
+    this.random = new SeededRandom(1 + share.index);
   }
 
-  /** Puts every key once. */
+  /** Puts every key of its own once. */
   async fill(): Promise<void> {
     let next = 0;
     const lane = async (): Promise<void> => {
-      while (next < this.keys.length) await this.putKey(next++);
+      while (next < this.ownKeys) await this.putOwn(next++);
     };
     await Promise.all(Array.from({ length: 128 }, lane));
   }
 
   readonly put = (): Promise<void> => {
-    let key = below(this.random, this.keys.length);
-    while (this.busy[key] === 1) key = (key + 1) % this.keys.length;
-    return this.putKey(key);
+    let own = below(this.random, this.ownKeys);
+    while (this.busy[own] === 1) own = (own + 1) % this.ownKeys;
+    return this.putOwn(own);
   };
 
   readonly get = async (): Promise<void> => {
@@ -42,16 +63,18 @@ export class KeyValueLoad {
     if (result.value?.length !== this.value.length) throw new Error('a get did not give the value that was put');
   };
 
-  /** `share` of the operations are puts. */
-  mix(share: number): () => Promise<void> {
-    return () => (unit(this.random) < share ? this.put() : this.get());
+  operation(name: Operation): () => Promise<void> {
+    if (name === 'put') return this.put;
+    if (name === 'get') return this.get;
+    const puts = name === '95/5' ? 0.05 : 0.5;
+    return () => (unit(this.random) < puts ? this.put() : this.get());
   }
 
-  private async putKey(key: number): Promise<void> {
-    this.busy[key] = 1;
-    const causalContext = this.contexts[key];
-    const receipt = await this.bucket.put(this.keys[key]!, this.value, { causalContext });
-    this.contexts[key] = receipt.causalContext;
-    this.busy[key] = 0;
+  private async putOwn(own: number): Promise<void> {
+    this.busy[own] = 1;
+    const causalContext = this.contexts[own];
+    const receipt = await this.bucket.put(this.keys[own * this.of + this.index]!, this.value, { causalContext });
+    this.contexts[own] = receipt.causalContext;
+    this.busy[own] = 0;
   }
 }

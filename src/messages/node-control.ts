@@ -48,9 +48,16 @@ export interface HintStatus {
   readonly owners: readonly HintedOwner[];
 }
 
+/** Of the thread's JavaScript, in bytes: what lies in its heap, garbage included, and what it holds outside of it. */
+export interface NodeMemory {
+  readonly heapUsedBytes: number;
+  readonly externalBytes: number;
+}
+
 /** What a node's thread serves. A type, not an interface: the control plane passes plain data only. */
 export interface NodeControl {
   counters(): NodeCounters;
   storage(): NodeStorageStats;
   hints(): HintStatus;
+  memory(): NodeMemory;
 }

@@ -17,6 +17,14 @@ export interface HistogramSummary {
   readonly maxMs: number;
 }
 
+/** What a histogram holds, for the way between threads. */
+export interface HistogramData {
+  readonly count: number;
+  readonly buckets: Float64Array;
+  readonly sumUs: number;
+  readonly maxUs: number;
+}
+
 export class Histogram {
   count = 0;
   private readonly buckets = new Float64Array(SUB_BUCKETS * POWERS);
@@ -52,6 +60,19 @@ export class Histogram {
       p999Ms: this.quantile(0.999),
       maxMs: this.maxUs / 1_000,
     };
+  }
+
+  data(): HistogramData {
+    const { count, buckets, sumUs, maxUs } = this;
+    return { count, buckets, sumUs, maxUs };
+  }
+
+  /** Adds what another has recorded. */
+  add({ count, buckets, sumUs, maxUs }: HistogramData): void {
+    this.count += count;
+    this.sumUs += sumUs;
+    this.maxUs = Math.max(this.maxUs, maxUs);
+    for (const [bucket, durations] of buckets.entries()) this.buckets[bucket]! += durations;
   }
 
   reset(): void {

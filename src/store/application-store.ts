@@ -2,13 +2,15 @@
  * The store as one of the application's threads has it: a client, what its handles share, and an end in good order.
  * `EmbeddedStore` is that of the thread which opened it, and has the nodes; `AttachedStore` that of any other.
  */
-import { InvalidArgumentError, type QuoralError } from '../base/errors.js';
+import type { QuoralError } from '../base/errors.js';
+import { FailureDetector } from '../membership/failure-detector.js';
 import { CLIENT_SLOT } from '../messages/addresses.js';
 import type { OperationFailure } from '../messages/coordinator-messages.js';
 import { Histogram } from '../metrics/histogram.js';
 import type { Ring } from '../ring/ring.js';
 import type { Conversation } from '../runtime/actor.js';
 import type { ThreadHost } from '../runtime/threads/thread-host.js';
+import type { Nodes } from './admin.js';
 import type {
   Admin,
   Bucket,
@@ -26,7 +28,7 @@ import { type BucketHome, closed } from './bucket-home.js';
 import { listBuckets } from './bucket-list.js';
 import { Client } from './client.js';
 import { errorOf } from './failures.js';
-import { type CheckedOptions, canBeDurable, show } from './options.js';
+import { type CheckedOptions, canBeDurable } from './options.js';
 
 /** The client is never asked anything: what it hears is nothing. */
 const silence: Conversation<never, never> = {
@@ -45,6 +47,8 @@ export interface ApplicationParts {
   /** This thread's. */
   readonly host: ThreadHost;
   readonly client: Client;
+  /** By node, kept by its thread: how many hints it holds, in 32 bits. */
+  readonly gauges: readonly SharedArrayBuffer[];
 }
 
 export abstract class ApplicationStore implements Store {
@@ -52,7 +56,12 @@ export abstract class ApplicationStore implements Store {
   protected readonly client: Client;
   /** Set by the first `close`: from then on nothing is begun. */
   protected closing: Promise<void> | undefined;
+  /** By node: see `ApplicationParts`. */
+  protected readonly gauges: readonly SharedArrayBuffer[];
   private readonly cluster: Ring;
+  private readonly host: ThreadHost;
+  /** For `nodes()`. */
+  private readonly health: FailureDetector;
   private readonly home: BucketHome;
   private readonly gets = new Histogram();
   private readonly puts = new Histogram();
@@ -60,9 +69,12 @@ export abstract class ApplicationStore implements Store {
   private compounds = 0;
   private onCompoundsEnded: (() => void) | undefined;
 
-  constructor({ options, ring, host, client }: ApplicationParts) {
+  constructor({ options, ring, host, client, gauges }: ApplicationParts) {
     this.client = client;
+    this.gauges = gauges;
     this.cluster = ring;
+    this.host = host;
+    this.health = new FailureDetector(ring.members.length);
     this.home = {
       partitions: ring.partitions,
       n: ring.n,
@@ -87,10 +99,8 @@ export abstract class ApplicationStore implements Store {
   }
 
   abstract share(): ShareTicket;
-  /** As far as this thread knows. */
-  protected abstract stateOf(node: number): NodeState;
-  /** How many hints it holds for others. */
-  protected abstract hintsOn(node: number): number;
+  /** True if its thread is known to run. */
+  protected abstract isUp(node: number): boolean;
   /** The counters of the nodes that are up, by name. */
   protected abstract nodeStats(): Promise<StoreStats['nodes']>;
   /** What is left to do when nothing is under way on this thread any more. */
@@ -145,14 +155,28 @@ export abstract class ApplicationStore implements Store {
     return errorOf(operation, failure);
   }
 
-  /** The node of that name. @throws {InvalidArgumentError} There is none. @throws {ClosedError} */
-  protected indexOf(name: string): number {
-    if (this.closing !== undefined) throw closed();
-    const { members } = this.cluster;
-    const node = members.findIndex((member) => member.name === name);
-    if (node !== -1) return node;
-    const names = members.map((member) => member.name).join(', ');
-    throw new InvalidArgumentError(`there is no node ${show(name)}; the nodes are ${names}`);
+  /** What the acts of `admin` are judged by. */
+  protected nodesHere(): Nodes {
+    return {
+      members: this.cluster.members,
+      refuseIfClosed: () => {
+        if (this.closing !== undefined) throw closed();
+      },
+      isUp: (node) => this.isUp(node),
+      hintsOn: (node) => this.hintsOn(node),
+    };
+  }
+
+  private hintsOn(node: number): number {
+    return Atomics.load(new Int32Array(this.gauges[node]!), 0);
+  }
+
+  private stateOf(node: number): NodeState {
+    if (!this.isUp(node)) return 'down';
+    const now = performance.now();
+    this.health.observe(node, this.host.pulse(node), now);
+    // Without a pulse it is about to end: 'down' is told once that is certain, and `start` would act.
+    return this.health.state(node, now) === 'up' ? 'up' : 'suspect';
   }
 
   private async compound<T>(work: () => Promise<T>): Promise<T> {

@@ -12,15 +12,15 @@ import {
   TimeoutError,
 } from '../base/errors.js';
 import type { OperationFailure } from '../messages/coordinator-messages.js';
-import { ControlLine, RemoteError, ThreadGoneError } from '../runtime/threads/control-plane.js';
+import { ControlLine, type Remote, RemoteError, ThreadGoneError } from '../runtime/threads/control-plane.js';
 import type { HostEvents } from '../runtime/threads/host-events.js';
 import { joinGroup } from '../runtime/threads/join-group.js';
+import { ThreadStuckError } from '../runtime/threads/thread-errors.js';
 import type { ThreadHost } from '../runtime/threads/thread-host.js';
-import type { Admin, CallOptions, NodeState, StoreStats } from './api.js';
+import { adminOf, type NodeActs } from './admin.js';
+import type { Admin, StoreStats } from './api.js';
 import { ApplicationStore, spawnClient } from './application-store.js';
 import type { Client } from './client.js';
-import { within } from './deadline.js';
-import { checkPause, show } from './options.js';
 import type { AttachedSays, Grant, Joined, OpenerControl, OpenerSays } from './ticket.js';
 
 /** Why an operation fails whose nodes are gone. */
@@ -30,29 +30,14 @@ interface AttachedParts extends Grant {
   readonly port: MessagePort;
   readonly host: ThreadHost;
   readonly client: Client;
+  readonly gauges: readonly SharedArrayBuffer[];
   readonly control: ControlLine<OpenerControl>;
-  /** By node; kept up to date. */
-  readonly states: NodeState[];
-  /** By node: how many hints it holds. */
-  readonly gauges: readonly Int32Array<SharedArrayBuffer>[];
+  /** By node: whether it is up; kept up to date. */
+  readonly up: boolean[];
 }
 
 export class AttachedStore extends ApplicationStore {
-  readonly admin: Admin = {
-    stop: (node, options) => this.administer('stop', [node], options, (opener) => opener.stop(node)),
-    start: (node, options) => this.administer('start', [node], options, (opener) => opener.start(node)),
-    crash: (node, options) => this.administer('crash', [node], options, (opener) => opener.crash(node)),
-    pause: (node, ms, options) =>
-      this.administer('pause', [node], options, (opener) => opener.pause(node, checkPause(ms))),
-    split: (nodes, options) => this.administer('split', nodes, options, (opener) => opener.split([...nodes])),
-    waitForHints: (options = {}) => {
-      const { timeoutMs } = options;
-      return this.administer('delivery of hints', [], options, (opener) =>
-        opener.waitForHints(timeoutMs === undefined ? {} : { timeoutMs }),
-      );
-    },
-    heal: (options) => this.administer('healing', [], options, (opener) => opener.heal()),
-  };
+  readonly admin: Admin;
   private readonly parts: AttachedParts;
   /** True once the nodes are out of reach for good: this store has ended, or was cut off from them. */
   private gone = false;
@@ -60,23 +45,24 @@ export class AttachedStore extends ApplicationStore {
   private constructor(parts: AttachedParts) {
     super(parts);
     this.parts = parts;
-    for (const [node, state] of parts.states.entries()) this.client.setUp(node, state === 'up');
+    for (const [node, up] of parts.up.entries()) this.client.setUp(node, up);
+    this.admin = adminOf(actsOf(parts.control.remote), this.nodesHere());
   }
 
   /** Joins the threads of the store that gave the ticket. @throws {ClosedError} It is closed, or closes meanwhile. */
   static async join(port: MessagePort, grant: Grant): Promise<AttachedStore> {
     let store: AttachedStore | undefined;
-    let states: NodeState[] = [];
+    let up: boolean[] = [];
     let ending: 'closing' | 'cut' | undefined;
     const joined = await new Promise<Joined>((resolve, reject) => {
       port.on('close', () => reject(new ClosedError('the store that gave this ticket is closed: open it again')));
       port.on('message', (message: OpenerSays) => {
         if (message.type === 'joined') {
-          states = [...message.states];
+          up = [...message.up];
           resolve(message);
-        } else if (message.type === 'state') {
-          states[message.node] = message.state;
-          store?.client.setUp(message.node, message.state === 'up');
+        } else if (message.type === 'node') {
+          up[message.node] = message.up;
+          store?.client.setUp(message.node, message.up);
         } else {
           ending = 'closing';
           void store?.close();
@@ -92,8 +78,7 @@ export class AttachedStore extends ApplicationStore {
     const host = joinGroup(joined.ends, { events: TROUBLES, onCut });
     const client = await spawnClient(host, grant.ring, grant.options);
     const control = new ControlLine<OpenerControl>(joined.control);
-    const gauges = joined.gauges.map((gauge) => new Int32Array(gauge));
-    store = new AttachedStore({ ...grant, port, host, client, control, states, gauges });
+    store = new AttachedStore({ ...grant, port, host, client, gauges: joined.gauges, control, up });
     if (ending === 'cut') store.cutOff();
     else if (ending === 'closing') void store.close();
     return store;
@@ -103,12 +88,8 @@ export class AttachedStore extends ApplicationStore {
     throw new InvalidArgumentError('share() is for the thread that opened the store: let it give out another ticket');
   }
 
-  protected stateOf(node: number): NodeState {
-    return this.gone ? 'down' : this.parts.states[node]!;
-  }
-
-  protected hintsOn(node: number): number {
-    return Atomics.load(this.parts.gauges[node]!, 0);
+  protected isUp(node: number): boolean {
+    return !this.gone && this.parts.up[node] === true;
   }
 
   protected async nodeStats(): Promise<StoreStats['nodes']> {
@@ -139,50 +120,46 @@ export class AttachedStore extends ApplicationStore {
   /** The store has ended, and nobody waited for this thread. */
   private cutOff(): void {
     this.gone = true;
-    for (const node of this.parts.states.keys()) this.client.setUp(node, false);
+    for (const node of this.parts.up.keys()) this.client.setUp(node, false);
     this.parts.control.close('the thread that opened the store has ended, or has closed it');
     void this.close();
   }
-
-  /** Has the opener do something to `nodes`. */
-  private administer(
-    act: string,
-    nodes: readonly string[],
-    options: CallOptions = {},
-    ask: (opener: AttachedParts['control']['remote']) => Promise<void>,
-  ): Promise<void> {
-    const what = nodes.length === 0 ? `the ${act}` : `the ${act} of ${nodes.map(show).join(', ')}`;
-    return within(options, what, async () => {
-      for (const node of nodes) this.indexOf(node);
-      try {
-        await ask(this.parts.control.remote);
-      } catch (error) {
-        throw errorOfOpener(error, what);
-      }
-    });
-  }
 }
 
-/** What the opener's error is here: of the same class. */
-function errorOfOpener(error: unknown, what: string): unknown {
+/** The acts as the opener does them for this thread. */
+function actsOf(opener: Remote<OpenerControl>): NodeActs {
+  return {
+    stop: (node) => opener.stop(node).catch(rethrow),
+    start: (node) => opener.start(node).catch(rethrow),
+    crash: (node) => opener.crash(node).catch(rethrow),
+    pause: (node, ms) => opener.pause(node, ms).catch(rethrow),
+    split: (nodes) => opener.split(nodes).catch(rethrow),
+    heal: () => opener.heal().catch(rethrow),
+    hints: (node) => opener.hints(node),
+  };
+}
+
+/** Throws what the opener threw, of the same class. */
+function rethrow(error: unknown): never {
   if (error instanceof ThreadGoneError) {
-    const message = `${what} may not have been done: ${error.message}; open the store again`;
-    return new ClosedError(message, { definite: false, cause: error });
+    const message = `it is not known whether that was done: ${error.message}; open the store again`;
+    throw new ClosedError(message, { definite: false, cause: error });
   }
-  if (!(error instanceof RemoteError)) return error;
+  if (!(error instanceof RemoteError)) throw error;
   const { message, definite = false } = error;
+  if (error.name === 'ThreadStuckError') throw new ThreadStuckError(message, { cause: error });
   const details = { definite, cause: error };
   switch (error.code) {
     case 'CLOSED':
-      return new ClosedError(message, details);
+      throw new ClosedError(message, details);
     case 'TIMEOUT':
-      return new TimeoutError(message, details);
+      throw new TimeoutError(message, details);
     case 'STORAGE_FULL':
-      return new StorageFullError(message, details);
+      throw new StorageFullError(message, details);
     case 'STORAGE_FAILED':
-      return new StorageFailedError(message, details);
+      throw new StorageFailedError(message, details);
     default:
-      return error;
+      throw error;
   }
 }
 

@@ -8,7 +8,6 @@ import { OverloadedError } from '../base/errors.js';
 import type { Ring } from '../ring/ring.js';
 import { serveControl } from '../runtime/threads/control-plane.js';
 import type { Attachment, ThreadGroup } from '../runtime/threads/thread-group.js';
-import type { NodeState } from './api.js';
 import type { CheckedOptions } from './options.js';
 import { type AttachedSays, type Grant, type OpenerControl, type OpenerSays, TICKET } from './ticket.js';
 
@@ -20,9 +19,8 @@ export interface SharesOptions {
   readonly ring: Ring;
   readonly options: CheckedOptions;
   readonly control: OpenerControl;
-  readonly stateOf: (node: number) => NodeState;
-  /** By node: how many hints it holds. */
   readonly gauges: readonly SharedArrayBuffer[];
+  readonly isUp: (node: number) => boolean;
 }
 
 interface Share {
@@ -67,9 +65,9 @@ export class Shares {
     return ticket;
   }
 
-  /** Lets the attached threads know of a node's state. */
-  tell(node: number, state: NodeState): void {
-    for (const share of this.shares) if (share?.attachment !== undefined) say(share, { type: 'state', node, state });
+  /** Lets the attached threads know that a node is up, or is not. */
+  tell(node: number, up: boolean): void {
+    for (const share of this.shares) if (share?.attachment !== undefined) say(share, { type: 'node', node, up });
   }
 
   /**
@@ -92,16 +90,14 @@ export class Shares {
   private join(place: number): void {
     const share = this.shares[place];
     if (share === undefined || share.attachment !== undefined) return;
-    const { group, ring, control, stateOf, gauges } = this.parts;
+    const { group, ring, control, gauges, isUp } = this.parts;
     const attachment = group.attach(ring.members.length + 1 + place);
     share.attachment = attachment;
+    const { ends, transfer } = attachment;
     const line = new MessageChannel();
     serveControl(control, line.port1);
-    const states = ring.members.map((_, node) => stateOf(node));
-    say(share, { type: 'joined', ends: attachment.ends, control: line.port2, states, gauges }, [
-      ...attachment.transfer,
-      line.port2,
-    ]);
+    const up = ring.members.map((_, node) => isUp(node));
+    say(share, { type: 'joined', ends, control: line.port2, up, gauges }, [...transfer, line.port2]);
   }
 
   private async finish(place: number): Promise<void> {

@@ -2,20 +2,19 @@
  * The open store: the nodes, each on a worker thread of its own (`ThreadGroup`), their administration, and the way down.
  * What else it does is what every thread's does that uses it: see `ApplicationStore`.
  */
-import { InvalidArgumentError, StorageFailedError, StorageFullError } from '../base/errors.js';
-import { FailureDetector } from '../membership/failure-detector.js';
+import { StorageFailedError, StorageFullError } from '../base/errors.js';
 import type { HintStatus, NodeControl, NodeStart } from '../messages/node-control.js';
 import type { Ring } from '../ring/ring.js';
 import { ThreadStartError } from '../runtime/threads/thread-errors.js';
 import { type GroupEvent, ThreadGroup } from '../runtime/threads/thread-group.js';
-import type { Admin, CallOptions, NodeState, ShareTicket, StoreStats } from './api.js';
+import { adminOf, type NodeActs } from './admin.js';
+import type { Admin, ShareTicket, StoreStats } from './api.js';
 import { ApplicationStore, spawnClient } from './application-store.js';
 import { BOOT } from './boot-id.js';
 import { closed } from './bucket-home.js';
 import type { Client } from './client.js';
-import { unlessStuck, within } from './deadline.js';
-import { HintWait } from './hint-wait.js';
-import { type CheckedOptions, checkPause, MAX_SIBLINGS, show } from './options.js';
+import { unlessStuck } from './deadline.js';
+import { type CheckedOptions, MAX_SIBLINGS } from './options.js';
 import { Shares } from './shares.js';
 
 /** Operations that one coordinator has under way at a time. */
@@ -57,50 +56,38 @@ export interface WorkerOptions {
 }
 
 export class EmbeddedStore extends ApplicationStore {
-  readonly admin: Admin = {
-    stop: (node, options = {}) => within(options, `the stop of node ${show(node)}`, () => this.stopNode(node)),
-    start: (node, options = {}) => within(options, `the start of node ${show(node)}`, () => this.startNode(node)),
-    crash: (node, options = {}) => within(options, `the crash of node ${show(node)}`, () => this.crashNode(node)),
-    pause: (node, ms, options = {}) =>
-      within(options, `the pause of node ${show(node)}`, () => this.pauseNode(node, ms)),
-    split: (nodes, options = {}) => within(options, `the split of nodes ${show(nodes)}`, () => this.splitNodes(nodes)),
-    heal: (options = {}) => within(options, 'the healing of splits', () => this.heal()),
-    waitForHints: (options = {}) => this.waitForHints(options),
-  };
+  readonly admin: Admin;
   private readonly parts: StoreParts;
   private readonly group: ThreadGroup;
-  /** For `nodes()`. */
-  private readonly health: FailureDetector;
   private readonly shares: Shares;
   /** Resolves when no attached thread is left. */
   private seeingOut: Promise<void> | undefined;
   private readonly lastErrors = new Map<number, string>();
   /** Nodes that were started before. */
   private readonly launched = new Set<number>();
-  /** By node, kept by its thread: how many hints it holds. */
-  private readonly gauges: readonly Int32Array<SharedArrayBuffer>[];
 
   private constructor(parts: StoreParts, group: ThreadGroup, client: Client) {
-    super({ ...parts, host: group.host, client });
+    // By node, kept by its thread: how many hints it holds.
+    const gauges = parts.ring.members.map(() => new SharedArrayBuffer(4));
+    super({ ...parts, host: group.host, client, gauges });
     this.parts = parts;
     this.group = group;
-    this.health = new FailureDetector(parts.ring.members.length);
-    this.gauges = parts.ring.members.map(() => new Int32Array(new SharedArrayBuffer(4)));
+    const acts: NodeActs = {
+      stop: (node) => this.stopNode(node),
+      start: (node) => this.launch(node),
+      crash: (node) => group.crash(node),
+      pause: (node, ms) => group.pause(node, ms),
+      split: (nodes) => group.split(nodes),
+      heal: () => group.heal(),
+      hints: async (node) => group.control<NodeControl>(node).hints(),
+    };
+    this.admin = adminOf(acts, this.nodesHere());
     this.shares = new Shares({
       ...parts,
       group,
-      control: {
-        stop: (node) => this.stopNode(node),
-        start: (node) => this.startNode(node),
-        crash: (node) => this.crashNode(node),
-        pause: (node, ms) => this.pauseNode(node, ms),
-        split: (nodes) => this.splitNodes(nodes),
-        heal: () => this.heal(),
-        waitForHints: (options) => this.admin.waitForHints(options),
-        nodeStats: () => this.nodeStats(),
-      },
-      stateOf: (node) => this.stateOf(node),
-      gauges: this.gauges.map(({ buffer }) => buffer),
+      gauges,
+      control: { ...acts, nodeStats: () => this.nodeStats() },
+      isUp: (node) => this.isUp(node),
     });
   }
 
@@ -146,18 +133,19 @@ export class EmbeddedStore extends ApplicationStore {
   private async countersOf(name: string, node: number): Promise<[string, Record<string, number>] | undefined> {
     if (this.group.state(node) !== 'up') return undefined;
     const control = this.group.control<NodeControl>(node);
-    const [counters, storage, hints] = await Promise.allSettled([
+    const [counters, storage, memory, hints] = await Promise.allSettled([
       control.counters(),
       control.storage(),
+      control.memory(),
       control.hints(),
     ]);
-    if (counters.status !== 'fulfilled' || storage.status !== 'fulfilled' || hints.status !== 'fulfilled') {
-      return undefined;
-    }
+    if (counters.status !== 'fulfilled' || storage.status !== 'fulfilled') return undefined;
+    if (memory.status !== 'fulfilled' || hints.status !== 'fulfilled') return undefined;
     return [
       name,
       {
         ...counters.value,
+        ...memory.value,
         storedEntries: storage.value.entries,
         storedBytes: storage.value.bytes,
         filesSetAside: storage.value.filesSetAside,
@@ -183,7 +171,7 @@ export class EmbeddedStore extends ApplicationStore {
       sync: options.sync,
       boot: this.parts.workers?.boot ?? BOOT,
       isNew: this.parts.isNew && !this.launched.has(node),
-      gauges: this.gauges[node]!.buffer,
+      gauges: this.gauges[node]!,
       maxHintBytes: options.maxHintBytes,
       preferenceLists: ring.preferenceLists,
       maxOperations: MAX_OPERATIONS,
@@ -202,81 +190,19 @@ export class EmbeddedStore extends ApplicationStore {
     });
   }
 
-  private async startNode(name: string): Promise<void> {
-    await this.launch(this.indexOf(name));
-  }
-
-  private async waitForHints(options: CallOptions): Promise<void> {
-    const { ring } = this.parts;
-    const wait = new HintWait({
-      nodes: ring.members.length,
-      isUp: (node) => {
-        if (this.closing !== undefined) throw closed();
-        return this.group.state(node) === 'up';
-      },
-      hintsOn: (node) => this.hintsOn(node),
-      ask: async (node) => this.group.control<NodeControl>(node).hints(),
-    });
-    const names = (nodes: readonly number[]) => nodes.map((node) => ring.members[node]?.name ?? `#${node}`).join(', ');
-    const what = () => {
-      const { holders, owners } = wait.awaited;
-      return `the delivery of the hints that ${names(holders)} may keep${owners.length > 0 ? ` for ${names(owners)}` : ''}`;
-    };
-    try {
-      await within(options, what, () => wait.done());
-    } finally {
-      wait.stop();
-    }
-  }
-
-  private async stopNode(name: string): Promise<void> {
-    const node = this.indexOf(name);
+  private async stopNode(node: number): Promise<void> {
     this.client.setUp(node, false);
     await this.group.stop(node);
   }
 
-  private async crashNode(name: string): Promise<void> {
-    await this.group.crash(this.indexOf(name));
-  }
-
-  private async pauseNode(name: string, ms: number): Promise<void> {
-    await this.group.pause(this.indexOf(name), checkPause(ms));
-  }
-
-  private async splitNodes(names: readonly string[]): Promise<void> {
-    if (!Array.isArray(names)) throw new InvalidArgumentError(`a split takes a list of nodes, not ${show(names)}`);
-    const side = new Set(names.map((name: string) => this.indexOf(name)));
-    if (side.size === 0 || side.size === this.parts.ring.members.length) {
-      throw new InvalidArgumentError(`a split cuts some nodes off from others, not ${show(names)}`);
-    }
-    await this.group.split([...side]);
-  }
-
-  private async heal(): Promise<void> {
-    this.refuseIfClosed();
-    await this.group.heal();
-  }
-
-  private refuseIfClosed(): void {
-    if (this.closing !== undefined) throw closed();
-  }
-
-  protected stateOf(node: number): NodeState {
-    if (this.group.state(node) !== 'up') return 'down';
-    const now = performance.now();
-    this.health.observe(node, this.group.host.pulse(node), now);
-    // Without a pulse it is about to end: 'down' is told once that is certain, and `start` would act.
-    return this.health.state(node, now) === 'up' ? 'up' : 'suspect';
-  }
-
-  protected hintsOn(node: number): number {
-    return Atomics.load(this.gauges[node]!, 0);
+  protected isUp(node: number): boolean {
+    return this.group.state(node) === 'up';
   }
 
   private onEvent(event: GroupEvent): void {
     if (event.type === 'state') {
       this.client.setUp(event.thread, event.state === 'up');
-      this.shares.tell(event.thread, this.stateOf(event.thread));
+      this.shares.tell(event.thread, this.isUp(event.thread));
       if (event.state === 'up') STRANDED.delete(this.parts.paths[event.thread] ?? '');
       if (event.state === 'given-up') {
         this.tell(event.thread, `died again and again and is left down: ${event.error?.message}; start it by hand`);

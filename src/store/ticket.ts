@@ -5,15 +5,16 @@
  *     opener                                      attached thread
  *     share(): grant, waiting in the ticket ────▶ attach()
  *                                          ◀───── join
- *     joined: lanes, control, nodes' states ────▶ a store
- *     state, whenever a node's changes ─────────▶
+ *     joined: lanes, control, which nodes are up ▶ a store
+ *     node, whenever one comes up or goes down ─▶
  *     closing ──────────────────────────────────▶ finishes what is under way
  *                                          ◀───── (closed)
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { Ring } from '../ring/ring.js';
 import type { ApplicationEnds } from '../runtime/threads/join-group.js';
-import type { NodeState, StoreStats } from './api.js';
+import type { NodeActs } from './admin.js';
+import type { StoreStats } from './api.js';
 import type { CheckedOptions } from './options.js';
 
 /** Tells a ticket from other ports, and from those of other versions. */
@@ -31,27 +32,18 @@ export interface Joined {
   readonly ends: ApplicationEnds;
   /** Serves `OpenerControl`. */
   readonly control: MessagePort;
-  /** By node. */
-  readonly states: readonly NodeState[];
-  /** By node: how many hints it holds, kept by its thread. */
+  /** By node: whether it is up. */
+  readonly up: readonly boolean[];
+  /** By node: see `ApplicationParts`. */
   readonly gauges: readonly SharedArrayBuffer[];
 }
 
 export type OpenerSays =
   | Joined
-  | { readonly type: 'state'; readonly node: number; readonly state: NodeState }
+  | { readonly type: 'node'; readonly node: number; readonly up: boolean }
   | { readonly type: 'closing' };
 
 export type AttachedSays = { readonly type: 'join' };
 
 /** What the opener does for attached threads: what only the thread with the nodes can do. */
-export type OpenerControl = {
-  stop(node: string): Promise<void>;
-  start(node: string): Promise<void>;
-  crash(node: string): Promise<void>;
-  pause(node: string, ms: number): Promise<void>;
-  split(nodes: readonly string[]): Promise<void>;
-  heal(): Promise<void>;
-  waitForHints(options: { readonly timeoutMs?: number }): Promise<void>;
-  nodeStats(): Promise<StoreStats['nodes']>;
-};
+export type OpenerControl = NodeActs & { nodeStats(): Promise<StoreStats['nodes']> };

@@ -3,7 +3,7 @@
  * Started and asked by `AttachedThread` of `attached-threads.ts`.
  */
 import { type MessagePort, workerData } from 'node:worker_threads';
-import { attach, QuoralError, type Store } from '../../src/index.js';
+import { type Admin, attach, QuoralError, type Store } from '../../src/index.js';
 import { serveControl } from '../../src/runtime/threads/control-plane.js';
 
 export interface AttachedData {
@@ -22,7 +22,7 @@ export type AttachedControl = {
   scan(options: object): Promise<unknown[]>;
   buckets(): Promise<string[]>;
   about(): Promise<{ nodes: ReturnType<Store['nodes']>; ring: ReturnType<Store['ring']>; stats: object }>;
-  administer(act: 'stop' | 'start' | 'crash', node: string, options?: object): Promise<void>;
+  administer(act: keyof Admin, ...args: unknown[]): Promise<void>;
   share(): void;
   /** Puts keys of its own with so many in flight, until `endLoad` or until the store is closed. */
   beginLoad(name: string, inFlight: number): void;
@@ -74,7 +74,7 @@ const served: { [name in keyof AttachedControl]: (...args: Parameters<AttachedCo
     return names;
   },
   about: async () => ({ nodes: store.nodes(), ring: store.ring(), stats: await store.stats() }),
-  administer: (act, node, options) => store.admin[act](node, options as object),
+  administer: (act, ...args) => (store.admin[act] as (...args: unknown[]) => Promise<void>)(...args),
   share: () => {
     store.share();
   },

@@ -6,6 +6,13 @@ import type { AttachedControl, AttachedData } from './attached-thread.js';
 
 const ENTRY = new URL('./attached-thread.js', import.meta.url);
 
+const running = new Set<AttachedThread>();
+
+/** Ends all threads that a test has left behind: it failed. */
+export async function endAttachedThreads(): Promise<void> {
+  await Promise.all([...running].map((thread) => thread.terminate()));
+}
+
 export class AttachedThread {
   readonly ask: Remote<AttachedControl>;
   readonly exited: Promise<number>;
@@ -16,9 +23,11 @@ export class AttachedThread {
     const workerData: AttachedData = { ticket, control: port2 };
     this.worker = new Worker(ENTRY, { workerData, transferList: [ticket, port2], execArgv: [] });
     const line = new ControlLine<AttachedControl>(port1);
+    running.add(this);
     this.ask = line.remote;
     this.exited = new Promise((resolve) => {
       this.worker.once('exit', (code) => {
+        running.delete(this);
         line.close('the thread has ended');
         resolve(code);
       });

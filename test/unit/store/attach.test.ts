@@ -7,7 +7,7 @@ import { MessageChannel } from 'node:worker_threads';
 import { attach, type OpenOptions, open, type Store } from '../../../src/index.js';
 import { openWith } from '../../../src/store/open.js';
 import type { LoadOutcomes } from '../../support/attached-thread.js';
-import { AttachedThread, outcomeOf } from '../../support/attached-threads.js';
+import { AttachedThread, endAttachedThreads, outcomeOf } from '../../support/attached-threads.js';
 import { FAULTY_WORKER, Faults } from '../../support/faults.js';
 import { fails } from '../../support/rejection.js';
 import { test } from '../../support/test.js';
@@ -26,6 +26,7 @@ async function using(options: OpenOptions, story: (store: Store) => Promise<void
   try {
     await story(store);
   } finally {
+    await endAttachedThreads();
     await store.close();
     process.off('warning', hear);
   }
@@ -37,6 +38,7 @@ async function inDirectory(story: (path: string) => Promise<void>): Promise<void
   try {
     await story(join(directory, 'data'));
   } finally {
+    await endAttachedThreads();
     rmSync(directory, { recursive: true, force: true });
   }
 }
@@ -134,6 +136,15 @@ test('nodes are stopped, crashed and started from any thread, and every thread h
     assert.equal(await late, 'TIMEOUT indefinite');
     await store.admin.stop('b');
     await store.admin.start('b');
+    // Faults, too: a thread that is cut off from a node hears nothing of it, until the split is healed.
+    assert.equal(await outcomeOf(ask.administer('split', ['a', 'b', 'c'])), 'INVALID_ARGUMENT definite');
+    assert.equal(await outcomeOf(ask.administer('pause', 'a', 0)), 'INVALID_ARGUMENT definite');
+    await ask.administer('split', ['a']);
+    assert.match(await outcomeOf(ask.put('cut', 'v', { w: 'all', timeoutMs: 100 })), / indefinite$/);
+    await ask.administer('heal');
+    assert.equal(await outcomeOf(ask.put('cut', 'v', { w: 'all' })), 'done');
+    await ask.administer('pause', 'a', 1);
+    assert.equal(await outcomeOf(ask.administer('waitForHints', { timeoutMs: 20_000 })), 'done');
     // Under load: one node after another crashes and comes back; two of three always hold the quorum.
     await ask.beginLoad('load', 32);
     for (const node of ['a', 'b', 'c']) {
@@ -256,7 +267,7 @@ test('a thread that does not end in time is cut off: its writes fail as CLOSED, 
     );
     await closing;
   } finally {
-    await Promise.all([waiting!.terminate(), standing!.terminate()]);
+    await endAttachedThreads();
     await store.close();
     faults.close();
   }

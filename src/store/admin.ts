@@ -1,0 +1,89 @@
+/**
+ * Acts of administration: what they are given is checked here, and how long they may take. Who carries them out differs:
+ * the thread that has the nodes, or that thread for another which has attached.
+ */
+import { InvalidArgumentError } from '../base/errors.js';
+import type { HintStatus } from '../messages/node-control.js';
+import type { Member } from '../ring/ring.js';
+import type { Admin } from './api.js';
+import { within } from './deadline.js';
+import { HintWait } from './hint-wait.js';
+import { checkPause, show } from './options.js';
+
+/** What is done to nodes, which are given by their indexes. A type, not an interface: the control plane passes it. */
+export type NodeActs = {
+  stop(node: number): Promise<void>;
+  start(node: number): Promise<void>;
+  crash(node: number): Promise<void>;
+  pause(node: number, ms: number): Promise<void>;
+  split(nodes: number[]): Promise<void>;
+  heal(): Promise<void>;
+  /** Rejects if the node dies meanwhile. */
+  hints(node: number): Promise<HintStatus>;
+};
+
+/** What is known of the nodes where the acts are asked for. */
+export interface Nodes {
+  readonly members: readonly Member[];
+  /** @throws {ClosedError} */
+  refuseIfClosed(): void;
+  isUp(node: number): boolean;
+  /** How many hints the node keeps; of one that is down, how many it kept. */
+  hintsOn(node: number): number;
+}
+
+export function adminOf(acts: NodeActs, nodes: Nodes): Admin {
+  const { members } = nodes;
+  const indexOf = (name: string): number => {
+    nodes.refuseIfClosed();
+    const node = members.findIndex((member) => member.name === name);
+    if (node !== -1) return node;
+    const names = members.map((member) => member.name).join(', ');
+    throw new InvalidArgumentError(`there is no node ${show(name)}; the nodes are ${names}`);
+  };
+  const sideOf = (names: readonly string[]): number[] => {
+    if (!Array.isArray(names)) throw new InvalidArgumentError(`a split takes a list of nodes, not ${show(names)}`);
+    const side = new Set(names.map(indexOf));
+    if (side.size > 0 && side.size < members.length) return [...side];
+    throw new InvalidArgumentError(`a split cuts some nodes off from others, not ${show(names)}`);
+  };
+  return {
+    stop: (node, options = {}) =>
+      within(options, `the stop of node ${show(node)}`, async () => acts.stop(indexOf(node))),
+    start: (node, options = {}) =>
+      within(options, `the start of node ${show(node)}`, async () => acts.start(indexOf(node))),
+    crash: (node, options = {}) =>
+      within(options, `the crash of node ${show(node)}`, async () => acts.crash(indexOf(node))),
+    pause: (node, ms, options = {}) =>
+      within(options, `the pause of node ${show(node)}`, async () => acts.pause(indexOf(node), checkPause(ms))),
+    split: (names, options = {}) =>
+      within(options, `the split of nodes ${show(names)}`, async () => acts.split(sideOf(names))),
+    heal: (options = {}) =>
+      within(options, 'the healing of splits', async () => {
+        nodes.refuseIfClosed();
+        await acts.heal();
+      }),
+    waitForHints: async (options = {}) => {
+      const wait = new HintWait({
+        nodes: members.length,
+        isUp: (node) => {
+          nodes.refuseIfClosed();
+          return nodes.isUp(node);
+        },
+        hintsOn: (node) => nodes.hintsOn(node),
+        ask: (node) => acts.hints(node),
+      });
+      const names = (some: readonly number[]) => some.map((node) => members[node]?.name ?? `#${node}`).join(', ');
+      const what = () => {
+        const { holders, owners } = wait.awaited;
+        const whose = owners.length > 0 ? ` for ${names(owners)}` : '';
+        return `the delivery of the hints that ${names(holders)} may keep${whose}`;
+      };
+      try {
+        await within(options, what, () => wait.done());
+      } finally {
+        wait.stop();
+      }
+    },
+  };
+}
