@@ -166,8 +166,11 @@ export class StaleReadError extends QuoralError {
 /** An argument or option is of the wrong kind or out of its range. Definite. */
 export class InvalidArgumentError extends QuoralError {
   readonly code = 'INVALID_ARGUMENT';
-  constructor(message: string) {
+  /** Where a bucket type that does not exist is what is wrong: its name. */
+  readonly bucketType?: string;
+  constructor(message: string, details: { readonly bucketType?: string } = {}) {
     super(message, DEFINITE);
+    if (details.bucketType !== undefined) this.bucketType = details.bucketType;
   }
 }
 

@@ -240,9 +240,12 @@ export type Resolution<V> =
       readonly merge: MergeFunction<V>;
     };
 
-/** What calls through a handle do unless they say otherwise. */
+/**
+ * What calls through a handle do unless they say otherwise. What the handle leaves out, the bucket's stored properties
+ * say, or else those of its type (`Store.setBucketProperties`), or else the options of `open`.
+ */
 export interface BucketDefaults {
-  /** The bucket type. Default 'default'. */
+  /** The bucket type. Default 'default'. Others need to be created: `Store.setBucketType`. */
   readonly type?: string;
   /** How long a put's value lives, in milliseconds. Default: for ever. */
   readonly ttlMs?: number | undefined;
@@ -265,6 +268,42 @@ export type BucketOptions<V> = BucketDefaults &
      */
     readonly codec?: CodecName | Codec<V>;
   };
+
+/** What holds for a bucket where neither call nor handle says otherwise. */
+export interface BucketProperties {
+  /** Replicas of each key: the store's, for every bucket type. */
+  readonly n: number;
+  readonly r: Quorum;
+  readonly w: Quorum;
+  readonly pr: Quorum;
+  readonly pw: Quorum;
+  readonly dw: Quorum;
+  readonly notfoundOk: boolean;
+  readonly basicQuorum: boolean;
+  /** How long a put's value lives, in milliseconds; undefined: for ever. */
+  readonly ttlMs: number | undefined;
+  /** A put that would leave more siblings is refused with TOO_MANY_SIBLINGS. */
+  readonly maxSiblings: number;
+  /** How concurrent writes are resolved. A merge function belongs to a handle: it cannot be stored. */
+  readonly resolution: 'siblings' | 'last-write-wins';
+}
+
+/** Properties to store; those left out stay as they are, `null` takes a stored one back. */
+export type BucketPropertyChanges = {
+  readonly [P in Exclude<keyof BucketProperties, 'n'>]?: Exclude<BucketProperties[P], undefined> | null;
+};
+
+/** Properties of a bucket type to store. */
+export interface BucketTypeChanges extends BucketPropertyChanges {
+  /** Replicas of each key. Fixed when the type is created, and for now the store's own n. */
+  readonly n?: number;
+}
+
+/** Of a call on the properties of a bucket. */
+export interface BucketPropertiesOptions extends CallOptions {
+  /** The bucket type. Default 'default'. */
+  readonly type?: string;
+}
 
 export interface Bucket<V> {
   readonly name: string;
@@ -418,6 +457,24 @@ export interface Store extends AsyncDisposable {
    * @throws {QuorumUnavailableError} A partition has fewer than R replicas that can be reached.
    */
   buckets(options?: ListBucketsOptions): AsyncIterableIterator<string>;
+  /**
+   * Keeps properties of a bucket with the cluster: they hold for every handle that does not say otherwise, and for what
+   * comes over the network. Of two changes of one property at the same time, the later one holds. This store's handles
+   * follow at once; others (of another thread) within 10 seconds, while a majority of the properties' replicas answers.
+   * Not for reading and writing in turns: two changes of one property, each made after a read, may both succeed.
+   * @throws {InvalidArgumentError} A property is unknown or out of its range, or the bucket type does not exist.
+   * @throws {QuorumNotMetError} A majority of replicas did not answer in time. The change may take effect all the same.
+   */
+  setBucketProperties(bucket: string, changes: BucketPropertyChanges, options?: BucketPropertiesOptions): Promise<void>;
+  /** What holds for a bucket now where neither call nor handle says otherwise: read anew, from a majority of replicas. */
+  bucketProperties(bucket: string, options?: BucketPropertiesOptions): Promise<BucketProperties>;
+  /**
+   * Creates a bucket type, or changes its properties, which hold for each of its buckets that has none of its own. The
+   * type 'default' is always there, and can be changed. Otherwise as `setBucketProperties`.
+   */
+  setBucketType(type: string, changes?: BucketTypeChanges, options?: CallOptions): Promise<void>;
+  /** What holds for the buckets of a type that have no properties of their own. @throws {InvalidArgumentError} It does not exist. */
+  bucketType(type: string, options?: CallOptions): Promise<BucketProperties>;
   nodes(): NodeStatus[];
   ring(): PartitionStatus[];
   stats(): Promise<StoreStats>;

@@ -232,6 +232,8 @@ test('errors of the store come as one line with their code, and say if the write
 test('a remote bucket keeps bytes, metadata and the kinds of errors', async (t) => {
   const { store, url } = await startService(t);
   const remote = new RemoteBucket(`${url}/`, 'b/ü', 'my type');
+  await t.rejects(remote.get('k'), { code: 'INVALID_ARGUMENT', message: /Unknown bucket type: my type/ });
+  await store.setBucketType('my type');
   const local = store.bucket('b/ü', { type: 'my type' });
   const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
   for (const key of ['a/b?c#d', Uint8Array.of(0, 0xff), '%41']) {
