@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-const EXAMPLES = ['cities', 'words', 'backup'];
+const EXAMPLES = ['shopping-cart', 'web-sessions', 'counters', 'bulk-load', 'words', 'backup'];
 
 let passed = 0;
 for (const name of EXAMPLES) {

@@ -4,6 +4,7 @@
  * Source: the table of errors in the store's semantics; "definite" as Maelstrom and Jepsen use the word.
  */
 
+/** What an error is, for programs: `error.code`. Each has a class of its own, named after it. */
 export type ErrorCode =
   | 'QUORUM_UNAVAILABLE'
   | 'QUORUM_NOT_MET'
@@ -25,16 +26,19 @@ export type ErrorCode =
   | 'CONFLICT'
   | 'CORRUPT';
 
+/** What the makers of errors say beside the message. */
 export interface ErrorDetails {
   /** True only if it is certain that nothing was stored. */
   readonly definite: boolean;
   /** Of a scan: the partitions that could not be read. */
   readonly partitions?: readonly number[];
+  /** What it was caused by: an error of the file system, the reason of a signal. */
   readonly cause?: unknown;
 }
 
 /** The base of every error of this package; `instanceof QuoralError` tells them from others. */
 export abstract class QuoralError extends Error {
+  /** What it is, for programs. */
   abstract readonly code: ErrorCode;
   /** True only if it is certain that nothing was stored; a read's error is always definite. */
   readonly definite: boolean;
@@ -63,7 +67,9 @@ export class QuorumUnavailableError extends QuoralError {
 /** Replies did not suffice in time. Indefinite for a write: it may be, or become, visible. */
 export class QuorumNotMetError extends QuoralError {
   readonly code = 'QUORUM_NOT_MET';
+  /** Replicas that did what was asked. */
   readonly got: number;
+  /** Replicas that were asked for. */
   readonly wanted: number;
   constructor(message: string, details: ErrorDetails & { got: number; wanted: number }) {
     super(message, details);
@@ -166,8 +172,11 @@ export class StaleReadError extends QuoralError {
 /** An argument or option is of the wrong kind or out of its range. Definite. */
 export class InvalidArgumentError extends QuoralError {
   readonly code = 'INVALID_ARGUMENT';
-  constructor(message: string) {
+  /** Where a bucket type that does not exist is what is wrong: its name. */
+  readonly bucketType?: string;
+  constructor(message: string, details: { readonly bucketType?: string } = {}) {
     super(message, DEFINITE);
+    if (details.bucketType !== undefined) this.bucketType = details.bucketType;
   }
 }
 

@@ -2,6 +2,7 @@
  * The command line: which commands there are, and what their ends mean for the exit code:
  * 0 done, 1 it failed, 2 it was called wrongly.
  */
+import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import pc from 'picocolors';
 import { QuoralError } from '../base/errors.js';
@@ -16,6 +17,9 @@ import { addSimulate } from './simulate.js';
 import { addStatus } from './status.js';
 import { type Terminal, UsageError } from './terminal.js';
 import { addVerify } from './verify.js';
+
+/** By the package's own name, which works from wherever this file runs. */
+const { version: VERSION }: { version: string } = createRequire(import.meta.url)('quoral/package.json');
 
 /** Runs one command line (without the program's name); returns the exit code. Never throws. */
 export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
@@ -36,6 +40,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
 function createProgram(terminal: Terminal): Command {
   const program = new Command('quoral')
     .description('An always-writeable, replicated key-value store that lives inside a Node process')
+    .version(VERSION, '--version', 'print the version')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void terminal.stdout.write(text),

@@ -133,7 +133,8 @@ export class RemoteBucket {
     const url = `${this.path}${segment(key)}?${query}`;
     const response = await request(url, { ...init, method, headers, signal });
     const expected = method === 'GET' ? [200, 300, 404] : [204];
-    if (!expected.includes(response.status)) throw await failureOf(response);
+    const failed = response.headers.has('x-quoral-error') || !expected.includes(response.status);
+    if (failed) throw await failureOf(response);
     return response;
   }
 }

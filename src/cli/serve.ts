@@ -1,12 +1,14 @@
 /** `quoral serve`: opens a store and serves it over HTTP until asked to stop. */
 import type { Command } from 'commander';
 import pc from 'picocolors';
-import { serveHttp } from '../service/http/server.js';
-import type { Store } from '../store/api.js';
+import { type HttpOptions, serveHttp } from '../service/http/server.js';
+import type { OpenOptions, Store } from '../store/api.js';
 import { addJson, addStoreOptions, integer, type StoreFlags, storeOptions } from './options.js';
+import { readServeConfig, type ServeConfig } from './serve-config.js';
 import { print, type Terminal } from './terminal.js';
 
 interface Flags extends StoreFlags {
+  readonly config?: string;
   readonly data: string;
   readonly http: number;
   readonly host: string;
@@ -18,16 +20,54 @@ export function addServe(program: Command, terminal: Terminal): void {
   const command = program
     .command('serve')
     .description('open a store and serve it over HTTP, until SIGTERM or SIGINT')
+    .option('--config <file>', 'JSON: the options of open, and http, host, insecure; what is given here goes before it')
     .option('--data <dir>', 'where the store keeps its data; created if missing', './data')
     .option('--http <port>', 'port; 0 takes a free one', integer(0, 65_535), 8098)
     .option('--host <address>', 'address to bind to', '127.0.0.1')
     .option('--insecure', 'allow an address that other hosts can reach: nothing authenticates them');
   addJson(addStoreOptions(command))
-    .addHelpText('after', '\nExample:\n  $ quoral serve --data ./data --nodes 5 --http 8098')
-    .action((flags: Flags) => serve(terminal, flags));
+    .addHelpText(
+      'after',
+      `
+A configuration file:
+  { "path": "/var/lib/quoral", "nodes": 5, "n": 3, "w": 2, "maxValueBytes": 16777216, "http": 8098 }
+
+Example:
+  $ quoral serve --data ./data --nodes 5 --http 8098
+  $ quoral serve --config quoral.json`,
+    )
+    .action((flags: Flags, invoked: Command) => serve(terminal, flags, invoked));
 }
 
-async function serve(terminal: Terminal, flags: Flags): Promise<void> {
+interface Plan {
+  readonly open: OpenOptions & { readonly path: string };
+  readonly http: HttpOptions;
+}
+
+/** What is to be opened and served: by the flags that were given, or else by the configuration, or by the defaults. */
+async function planOf(flags: Flags, invoked: Command): Promise<Plan> {
+  const config: ServeConfig = flags.config === undefined ? { open: {} } : await readServeConfig(flags.config);
+  const given = (name: string) => invoked.getOptionValueSource(name) === 'cli';
+  const { sync, ...fixed } = storeOptions(flags);
+  const { maxValueBytes } = config.open;
+  return {
+    open: {
+      sync: 'full',
+      ...config.open,
+      ...fixed,
+      ...(given('sync') && sync !== undefined && { sync }),
+      path: given('data') ? flags.data : (config.open.path ?? flags.data),
+    },
+    http: {
+      port: given('http') ? flags.http : (config.http ?? flags.http),
+      host: given('host') ? flags.host : (config.host ?? flags.host),
+      insecure: flags.insecure ?? config.insecure ?? false,
+      ...(maxValueBytes !== undefined && { maxValueBytes }),
+    },
+  };
+}
+
+async function serve(terminal: Terminal, flags: Flags, invoked: Command): Promise<void> {
   // Listens for signals before it opens anything, so that none is lost.
   let stop = () => {};
   const stopped = new Promise<void>((resolve) => {
@@ -35,16 +75,13 @@ async function serve(terminal: Terminal, flags: Flags): Promise<void> {
   });
   const unsubscribe = terminal.onStopSignal(stop);
   try {
-    await using store = await terminal.openStore({ ...storeOptions(flags), path: flags.data });
-    const service = await serveHttp(store, {
-      port: flags.http,
-      host: flags.host,
-      insecure: flags.insecure === true,
-    });
+    const { open, http } = await planOf(flags, invoked);
+    await using store = await terminal.openStore(open);
+    const service = await serveHttp(store, http);
     try {
       await print(
         terminal.stdout,
-        flags.json ? jsonGreeting(service.url, flags.data, store) : greeting(terminal, service.url, flags.data, store),
+        flags.json ? jsonGreeting(service.url, open.path, store) : greeting(terminal, service.url, open.path, store),
       );
       await stopped;
       if (!flags.json) await print(terminal.stdout, 'stopping: finishing what is in flight\n');

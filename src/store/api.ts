@@ -11,6 +11,7 @@ export type Quorum = number | 'one' | 'quorum' | 'all';
 /** A key: text, or bytes. Type, bucket and key are together at most 1,900 bytes. */
 export type Key = string | Uint8Array;
 
+/** One node of a new store. */
 export interface NodeOptions {
   /** The node's name, unique in the store: letters, digits, `-`, `_` and `.`, at most 64. */
   readonly name: string;
@@ -22,6 +23,7 @@ export interface NodeOptions {
   readonly weight?: number;
 }
 
+/** What `open` takes. What is fixed at creation may be left out when a store is opened again. */
 export interface OpenOptions {
   /** The data directory; created if missing. Omitted: memory only. */
   readonly path?: string;
@@ -61,17 +63,23 @@ export interface OpenOptions {
   readonly maxShares?: number;
 }
 
-/** Turns values into bytes and back. */
+/** Turns values into bytes and back. What it throws, the call rejects with. */
 export interface Codec<V> {
+  /** The bytes to store. Called once for a put, before anything is sent. */
   encode(value: V): Uint8Array;
+  /** The value of stored bytes, which are to be left as they are. Called when a result is looked at. */
   decode(bytes: Uint8Array): V;
   /** The media type that is stored with values of this codec. */
   readonly contentType: string;
 }
 
+/** One of the values of a key: what one put has stored, and no later one has replaced. */
 export interface Sibling<V> {
+  /** Decoded by the handle's codec. */
   readonly value: V;
+  /** Of the put, or of the codec that it was put with. */
   readonly contentType: string;
+  /** As it was put. */
   readonly metadata: Readonly<Record<string, string>>;
   /** When it was written, in milliseconds since 1970. */
   readonly timestampMs: number;
@@ -82,11 +90,30 @@ export interface Receipt {
   /** Covers what the put was given and this write: pass it to this client's next put of the key. */
   readonly causalContext: string;
   /** The replicas that had stored the write. */
-  readonly acks: readonly { readonly node: string; readonly role: 'primary' | 'fallback'; readonly durable: boolean }[];
+  readonly acks: readonly Acknowledgement[];
   /** Replicas for which a stand-in keeps the write. */
-  readonly hints: readonly { readonly owner: string; readonly holder: string }[];
+  readonly hints: readonly HintNotice[];
 }
 
+/** Says that a node has stored a write. */
+export interface Acknowledgement {
+  /** The node's name. */
+  readonly node: string;
+  /** Whether it keeps the key itself, or stands in for a node that does. */
+  readonly role: 'primary' | 'fallback';
+  /** True if the write is flushed to its disk: it survives a loss of power. */
+  readonly durable: boolean;
+}
+
+/** Says that a node keeps a write for another one, and hands it over when that is back. */
+export interface HintNotice {
+  /** The node that is to have it. */
+  readonly owner: string;
+  /** The node that has it. */
+  readonly holder: string;
+}
+
+/** What a get resolves with. Everything is decoded when it is looked at. */
 export interface ReadResult<V> {
   /** True if there is at least one value. */
   readonly found: boolean;
@@ -106,15 +133,19 @@ export interface ReadResult<V> {
   readonly mayMissHints: boolean;
 }
 
+/** What every call takes. */
 export interface CallOptions {
-  /** How long to wait for the quorum, in milliseconds: 1 to 3,600,000. */
+  /** How long to wait for the quorum, in milliseconds: 1 to 3,600,000. Default: that of `open`, 5,000. */
   readonly timeoutMs?: number;
   /** Gives up waiting: ABORTED. What was sent may still take effect. */
   readonly signal?: AbortSignal;
 }
 
-export interface ReadOptions extends CallOptions {
+/** How many replicas a read asks. What is left out is as the handle, the bucket, its type or `open` has it. */
+export interface ReadQuorums {
+  /** Replicas that must have answered: 1 … n. Default 2. */
   readonly r?: Quorum;
+  /** How many of them must be the key's own primaries: 0 … n. Default 0. */
   readonly pr?: Quorum;
   /** True: a replica that has nothing counts towards R. False: R replicas must have something, or none of them all. Default true. */
   readonly notfoundOk?: boolean;
@@ -122,6 +153,30 @@ export interface ReadOptions extends CallOptions {
   readonly basicQuorum?: boolean;
 }
 
+/** How many replicas a write waits for. What is left out is as the handle, the bucket, its type or `open` has it. */
+export interface WriteQuorums {
+  /** Replicas that must have stored the write: 1 … n. Default 2. */
+  readonly w?: Quorum;
+  /** How many of them must be the key's own primaries: 0 … n. Default 0. */
+  readonly pw?: Quorum;
+  /** Replicas that must have flushed the write to disk: 0 … n. Default 0. Above 0 it needs a path and `sync: 'full'`. */
+  readonly dw?: Quorum;
+}
+
+/** What is stored with a value. */
+export interface ContentOptions {
+  /** Texts of your own, by name; with the content type at most 64 KiB. They replace those of the value before. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** The media type of the value. Default: the codec's. */
+  readonly contentType?: string;
+  /** How long the value lives from the moment of writing, in milliseconds; then it is as if deleted. */
+  readonly ttlMs?: number | undefined;
+}
+
+/** Of a read of many keys. */
+export interface ReadOptions extends CallOptions, ReadQuorums {}
+
+/** Of a get. */
 export interface GetOptions extends ReadOptions {
   /**
    * The causalContext of a read or receipt of this key. The read shows at least what that one saw: if the R replicas do
@@ -131,28 +186,12 @@ export interface GetOptions extends ReadOptions {
 }
 
 /** Of an update: of its read, and of the write that may follow. */
-export interface UpdateOptions extends ReadOptions {
-  readonly w?: Quorum;
-  readonly pw?: Quorum;
-  readonly dw?: Quorum;
-  readonly metadata?: Readonly<Record<string, string>>;
-  /** Default: the codec's. */
-  readonly contentType?: string;
-  /** From the moment of writing; then the value is as if deleted. */
-  readonly ttlMs?: number | undefined;
-}
+export interface UpdateOptions extends ReadOptions, WriteQuorums, ContentOptions {}
 
-export interface PutOptions extends CallOptions {
+/** Of a put. */
+export interface PutOptions extends CallOptions, WriteQuorums, ContentOptions {
   /** Of the read or receipt that this write answers: it replaces the siblings that those saw. Without one, it stands beside them. */
   readonly causalContext?: string | undefined;
-  readonly w?: Quorum;
-  readonly pw?: Quorum;
-  readonly dw?: Quorum;
-  readonly metadata?: Readonly<Record<string, string>>;
-  /** Default: the codec's. */
-  readonly contentType?: string;
-  /** From the moment of writing; then the value is as if deleted. */
-  readonly ttlMs?: number | undefined;
   /**
    * Puts only if no value is there, else PRECONDITION_FAILED. Checked at the one vnode that coordinates the put, so not
    * atomic: across a network split, or while a node is down, another vnode checks what it knows, and both puts may
@@ -168,30 +207,36 @@ export interface PutOptions extends CallOptions {
 
 /** One put of `putMany`. */
 export interface PutEntry<V> extends PutOptions {
+  /** Each key once. */
   readonly key: Key;
+  /** What to store under it. */
   readonly value: V;
 }
 
 /** What stands for every put of `putMany` that does not say otherwise. */
 export type PutManyOptions = Omit<PutOptions, 'causalContext' | 'ifMatch'>;
 
-export interface DeleteOptions extends CallOptions {
+/** Of a delete. */
+export interface DeleteOptions extends CallOptions, WriteQuorums {
   /** Without one, the delete reads first and uses that context. */
   readonly causalContext?: string | undefined;
+  /** Replicas that must have answered the read of a delete without a context: 1 … n. Default 2. */
   readonly r?: Quorum;
-  readonly w?: Quorum;
-  readonly pw?: Quorum;
-  readonly dw?: Quorum;
 }
 
+/** Of a scan. All bounds that are given hold. `timeoutMs` is for each page, of which a scan asks for many. */
 export interface ScanOptions extends CallOptions {
   /** Keys that start with it. */
   readonly prefix?: Key;
+  /** Keys from this one on. */
   readonly gte?: Key;
+  /** Keys after this one. */
   readonly gt?: Key;
+  /** Keys before this one. */
   readonly lt?: Key;
+  /** Keys up to and with this one. */
   readonly lte?: Key;
-  /** At most so many entries. */
+  /** At most so many entries: 0 or more. Default: all. */
   readonly limit?: number;
   /** With `true`, entries carry every field of `ReadResult`. */
   readonly values?: boolean;
@@ -199,6 +244,7 @@ export interface ScanOptions extends CallOptions {
   readonly after?: string;
   /** Goes on without the partitions that cannot be read, and names them in the scan's `unreachable`. Default false. */
   readonly partial?: boolean;
+  /** Replicas of each partition that must have answered: 1 … n. Default 2. */
   readonly r?: Quorum;
 }
 
@@ -208,6 +254,7 @@ export interface Scan<V> extends AsyncIterableIterator<ScanEntry<V>> {
   readonly unreachable: readonly number[];
 }
 
+/** A key of a bucket; with `values: true` also what a get of it would give. */
 export interface ScanEntry<V> extends Partial<ReadResult<V>> {
   /** Text, or bytes if the key is not UTF-8. */
   readonly key: Key;
@@ -215,9 +262,11 @@ export interface ScanEntry<V> extends Partial<ReadResult<V>> {
   readonly cursor: string;
 }
 
+/** Of a list of buckets. */
 export interface ListBucketsOptions extends CallOptions {
   /** The bucket type whose buckets are wanted. Default 'default'. */
   readonly type?: string;
+  /** Replicas of each partition that must have answered: 1 … n. Default 2. */
   readonly r?: Quorum;
 }
 
@@ -232,31 +281,30 @@ export type Resolution<V> =
   | {
       /** 'siblings' (default): all are kept and returned. 'last-write-wins': the latest replaces the others. */
       readonly resolution?: 'siblings' | 'last-write-wins';
+      /** Goes with `resolution: 'merge'`. */
       readonly merge?: never;
     }
   | {
       /** All are kept; a read's `value` is what `merge` makes of them, and `update` writes it back. */
       readonly resolution: 'merge';
+      /** Makes one value of several. */
       readonly merge: MergeFunction<V>;
     };
 
-/** What calls through a handle do unless they say otherwise. */
-export interface BucketDefaults {
-  /** The bucket type. Default 'default'. */
+/**
+ * What calls through a handle do unless they say otherwise. What the handle leaves out, the bucket's stored properties
+ * say, or else those of its type (`Store.setBucketProperties`), or else the options of `open`.
+ */
+export interface BucketDefaults extends ReadQuorums, WriteQuorums {
+  /** The bucket type. Default 'default'. Others need to be created: `Store.setBucketType`. */
   readonly type?: string;
   /** How long a put's value lives, in milliseconds. Default: for ever. */
   readonly ttlMs?: number | undefined;
   /** A put that would leave more siblings is refused with TOO_MANY_SIBLINGS: 1 to 100. Default 100. */
   readonly maxSiblings?: number;
-  readonly r?: Quorum;
-  readonly w?: Quorum;
-  readonly pr?: Quorum;
-  readonly pw?: Quorum;
-  readonly dw?: Quorum;
-  readonly notfoundOk?: boolean;
-  readonly basicQuorum?: boolean;
 }
 
+/** What `Store.bucket` takes. */
 export type BucketOptions<V> = BucketDefaults &
   Resolution<V> & {
     /**
@@ -266,8 +314,54 @@ export type BucketOptions<V> = BucketDefaults &
     readonly codec?: CodecName | Codec<V>;
   };
 
+/** What holds for a bucket where neither call nor handle says otherwise. */
+export interface BucketProperties {
+  /** Replicas of each key: the store's, for every bucket type. */
+  readonly n: number;
+  /** Replicas that a read waits for. */
+  readonly r: Quorum;
+  /** Replicas that a write waits for. */
+  readonly w: Quorum;
+  /** Primaries among the replicas that a read waits for. */
+  readonly pr: Quorum;
+  /** Primaries among the replicas that a write waits for. */
+  readonly pw: Quorum;
+  /** Replicas that must have flushed a write to disk. */
+  readonly dw: Quorum;
+  /** Whether a replica that has nothing counts towards R. */
+  readonly notfoundOk: boolean;
+  /** Without `notfoundOk`: whether a majority that has nothing is enough for not found. */
+  readonly basicQuorum: boolean;
+  /** How long a put's value lives, in milliseconds; undefined: for ever. */
+  readonly ttlMs: number | undefined;
+  /** A put that would leave more siblings is refused with TOO_MANY_SIBLINGS. */
+  readonly maxSiblings: number;
+  /** How concurrent writes are resolved. A merge function belongs to a handle: it cannot be stored. */
+  readonly resolution: 'siblings' | 'last-write-wins';
+}
+
+/** Properties to store; those left out stay as they are, `null` takes a stored one back. */
+export type BucketPropertyChanges = {
+  readonly [P in Exclude<keyof BucketProperties, 'n'>]?: Exclude<BucketProperties[P], undefined> | null;
+};
+
+/** Properties of a bucket type to store. */
+export type BucketTypeChanges = BucketPropertyChanges & {
+  /** Replicas of each key: the store's own n, and no other. */
+  readonly n?: number;
+};
+
+/** Of a call on the properties of a bucket. */
+export interface BucketPropertiesOptions extends CallOptions {
+  /** The bucket type. Default 'default'. */
+  readonly type?: string;
+}
+
+/** A handle on a bucket. It holds nothing that must be given back, and may be made anew for every call. */
 export interface Bucket<V> {
+  /** The bucket's name. */
   readonly name: string;
+  /** The bucket's type. */
   readonly type: string;
   /**
    * Reads `key` from R replicas and merges what they hold. Never rejects because nothing is there.
@@ -326,10 +420,15 @@ export interface Bucket<V> {
  */
 export type NodeState = 'up' | 'suspect' | 'down' | 'joining' | 'leaving';
 
+/** One node, as `Store.nodes` tells of it. */
 export interface NodeStatus {
+  /** Its name. */
   readonly name: string;
+  /** Whether it answers, as far as this thread knows. */
   readonly state: NodeState;
+  /** What fails together with it. */
   readonly zone: string;
+  /** Its share of the ring, relative to the others. */
   readonly weight: number;
   /** Partitions of which it is the owner. */
   readonly partitions: number;
@@ -337,27 +436,39 @@ export interface NodeStatus {
   readonly hints: number;
 }
 
+/** Who keeps the keys of a partition of the ring. */
 export interface PartitionStatus {
+  /** Its number, from 0. */
   readonly partition: number;
-  /** Node names, in the order in which they are asked. */
+  /** The nodes that keep its keys, by name, in the order in which they are asked. */
   readonly primaries: readonly string[];
+  /** The other nodes, in the order in which they stand in for primaries that are down. */
   readonly fallbacks: readonly string[];
 }
 
 /** A latency histogram's summary, in milliseconds. */
 export interface LatencySummary {
+  /** Calls that succeeded. */
   readonly count: number;
+  /** The mean. */
   readonly meanMs: number;
+  /** Half of the calls took no longer. */
   readonly p50Ms: number;
+  /** 99 % of the calls took no longer. */
   readonly p99Ms: number;
+  /** 99.9 % of the calls took no longer. */
   readonly p999Ms: number;
+  /** The longest. */
   readonly maxMs: number;
 }
 
+/** Counters and latencies, since the store was opened. */
 export interface StoreStats {
-  /** As seen by this handle's callers, since it was opened. */
+  /** Gets, as this thread's callers have seen them. */
   readonly gets: LatencySummary;
+  /** Puts and deletes, as this thread's callers have seen them. */
   readonly puts: LatencySummary;
+  /** Operations of this thread that are under way. */
   readonly inFlight: number;
   /**
    * Counters by node; a node that is down is absent. Of hints: `hints` and `hintBytes` that it keeps for others now, and
@@ -402,6 +513,7 @@ export interface Admin {
 /** Lets one other thread of the application use the store: a port, to be transferred to it and given to `attach`. */
 export type ShareTicket = MessagePort;
 
+/** An open store. `await using store = await open(…)` closes it at the end of the block. */
 export interface Store extends AsyncDisposable {
   /** A handle on a bucket; buckets need no creation. Without a codec, values are Uint8Array. */
   bucket<V extends Uint8Array = Uint8Array>(
@@ -418,9 +530,31 @@ export interface Store extends AsyncDisposable {
    * @throws {QuorumUnavailableError} A partition has fewer than R replicas that can be reached.
    */
   buckets(options?: ListBucketsOptions): AsyncIterableIterator<string>;
+  /**
+   * Keeps properties of a bucket with the cluster: they hold for every handle that does not say otherwise, and for what
+   * comes over the network. Of two changes of one property at the same time, the later one holds. This store's handles
+   * follow at once; others (of another thread) within 10 seconds, while a majority of the properties' replicas answers.
+   * Not for reading and writing in turns: two changes of one property, each made after a read, may both succeed.
+   * @throws {InvalidArgumentError} A property is unknown or out of its range, or the bucket type does not exist.
+   * @throws {QuorumNotMetError} A majority of replicas did not answer in time. The change may take effect all the same.
+   */
+  setBucketProperties(bucket: string, changes: BucketPropertyChanges, options?: BucketPropertiesOptions): Promise<void>;
+  /** What holds for a bucket now where neither call nor handle says otherwise: read anew, from a majority of replicas. */
+  bucketProperties(bucket: string, options?: BucketPropertiesOptions): Promise<BucketProperties>;
+  /**
+   * Creates a bucket type, or changes its properties, which hold for each of its buckets that has none of its own. The
+   * type 'default' is always there, and can be changed. Otherwise as `setBucketProperties`.
+   */
+  setBucketType(type: string, changes?: BucketTypeChanges, options?: CallOptions): Promise<void>;
+  /** What holds for the buckets of a type that have no properties of their own. @throws {InvalidArgumentError} It does not exist. */
+  bucketType(type: string, options?: CallOptions): Promise<BucketProperties>;
+  /** The nodes and how they are, in the order in which they were named. */
   nodes(): NodeStatus[];
+  /** Who keeps what: the partitions of the ring, in order. */
   ring(): PartitionStatus[];
+  /** Counters and latencies. Asks every node that is up. */
   stats(): Promise<StoreStats>;
+  /** Acts on nodes. */
   readonly admin: Admin;
   /**
    * A ticket that lets one other thread of the application use this store, without going through this thread:

@@ -15,6 +15,11 @@ import type {
   Admin,
   Bucket,
   BucketOptions,
+  BucketProperties,
+  BucketPropertiesOptions,
+  BucketPropertyChanges,
+  BucketTypeChanges,
+  CallOptions,
   ListBucketsOptions,
   NodeState,
   NodeStatus,
@@ -24,11 +29,13 @@ import type {
   StoreStats,
 } from './api.js';
 import { BucketHandle } from './bucket.js';
-import { type BucketHome, closed } from './bucket-home.js';
+import { type BucketHome, closed, type StoreHome } from './bucket-home.js';
 import { listBuckets } from './bucket-list.js';
 import { Client } from './client.js';
 import { errorOf } from './failures.js';
 import { type CheckedOptions, canBeDurable } from './options.js';
+import { PropertyCache } from './property-cache.js';
+import { bucketProperties, bucketType, setBucketProperties, setBucketType } from './property-calls.js';
 
 /** The client is never asked anything: what it hears is nothing. */
 const silence: Conversation<never, never> = {
@@ -75,7 +82,7 @@ export abstract class ApplicationStore implements Store {
     this.cluster = ring;
     this.host = host;
     this.health = new FailureDetector(ring.members.length);
-    this.home = {
+    const home: StoreHome = {
       partitions: ring.partitions,
       n: ring.n,
       nodeNames: ring.members.map(({ name }) => name),
@@ -93,9 +100,10 @@ export abstract class ApplicationStore implements Store {
         if (this.closing !== undefined && !ofCompound) throw closed();
         return host.outside(() => act(client));
       },
-      compound: (work) => this.compound(work),
+      compound: (work, ofCompound = false) => this.compound(work, ofCompound),
       errorOf: (operation, failure) => this.errorOf(operation, failure),
     };
+    this.home = { ...home, properties: new PropertyCache(home) };
   }
 
   abstract share(): ShareTicket;
@@ -112,6 +120,26 @@ export abstract class ApplicationStore implements Store {
 
   buckets(options: ListBucketsOptions = {}): AsyncIterableIterator<string> {
     return listBuckets(this.home, options);
+  }
+
+  setBucketProperties(
+    bucket: string,
+    changes: BucketPropertyChanges,
+    options: BucketPropertiesOptions = {},
+  ): Promise<void> {
+    return setBucketProperties(this.home, bucket, changes, options);
+  }
+
+  bucketProperties(bucket: string, options: BucketPropertiesOptions = {}): Promise<BucketProperties> {
+    return bucketProperties(this.home, bucket, options);
+  }
+
+  setBucketType(type: string, changes: BucketTypeChanges = {}, options: CallOptions = {}): Promise<void> {
+    return setBucketType(this.home, type, changes, options);
+  }
+
+  bucketType(type: string, options: CallOptions = {}): Promise<BucketProperties> {
+    return bucketType(this.home, type, options);
   }
 
   nodes(): NodeStatus[] {
@@ -179,8 +207,8 @@ export abstract class ApplicationStore implements Store {
     return this.health.state(node, now) === 'up' ? 'up' : 'suspect';
   }
 
-  private async compound<T>(work: () => Promise<T>): Promise<T> {
-    if (this.closing !== undefined) throw closed();
+  private async compound<T>(work: () => Promise<T>, ofCompound: boolean): Promise<T> {
+    if (this.closing !== undefined && !ofCompound) throw closed();
     this.compounds++;
     try {
       return await work();

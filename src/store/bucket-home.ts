@@ -5,9 +5,10 @@ import type { Histogram } from '../metrics/histogram.js';
 import type { Quorum } from './api.js';
 import type { Client } from './client.js';
 import type { Quorums } from './options.js';
+import type { PropertyCache } from './property-cache.js';
 
-/** What every handle of a store shares. */
-export interface BucketHome {
+/** What every call on a store's data needs. */
+export interface StoreHome {
   readonly partitions: number;
   readonly n: number;
   readonly nodeNames: readonly string[];
@@ -31,10 +32,19 @@ export interface BucketHome {
    * @throws {ClosedError}
    */
   run<T>(act: (client: Client) => T, ofCompound: boolean): T;
-  /** Does a call that consists of several operations: the store does not close in between. @throws {ClosedError} */
-  compound<T>(work: () => Promise<T>): Promise<T>;
+  /**
+   * Does a call that consists of several operations: the store does not close in between.
+   * @param ofCompound - as of `run`. Default false
+   * @throws {ClosedError}
+   */
+  compound<T>(work: () => Promise<T>, ofCompound?: boolean): Promise<T>;
   /** What the failure of an operation is to its caller. */
   errorOf(operation: 'get' | 'put' | 'scan', failure: OperationFailure): QuoralError;
+}
+
+/** What every handle of a store shares. */
+export interface BucketHome extends StoreHome {
+  readonly properties: PropertyCache;
 }
 
 /** What a closed store answers. */

@@ -8,14 +8,14 @@
  */
 import { assert } from '../base/assert.js';
 import { compareBytes, textOf, utf8 } from '../base/bytes.js';
-import { InvalidArgumentError } from '../base/errors.js';
 import { Heap } from '../base/heap.js';
 import { bucketPrefix, decodeLocatedKey, type KeyRange, successorOf, typeRange } from '../codec/key.js';
 import { decodeSoundRecord } from '../codec/record.js';
 import { visibleSiblings } from '../objects/resolution.js';
 import type { ListBucketsOptions } from './api.js';
 import type { BucketHome } from './bucket-home.js';
-import { checkNames, checkSignal, checkTimeout, defaultQuorum, quorumOf, show } from './options.js';
+import { checkNames, checkSignal, checkTimeout, defaultQuorum, quorumOf } from './options.js';
+import { checkTypeName } from './property-calls.js';
 import { askForPage, justAfter, type PageOptions } from './scan.js';
 
 const LIST_OPTIONS = new Set(['type', 'r', 'timeoutMs', 'signal']);
@@ -35,20 +35,20 @@ interface Walk {
 export function listBuckets(home: BucketHome, options: ListBucketsOptions): AsyncIterableIterator<string> {
   checkNames('buckets', options, LIST_OPTIONS);
   const { type = 'default', signal } = options;
-  if (typeof type !== 'string' || type === '') {
-    throw new InvalidArgumentError(`a bucket's type must be a text that is not empty, not ${show(type)}`);
-  }
+  checkTypeName(type);
   checkSignal(signal);
   const r = quorumOf('r', options.r ?? home.quorums.r ?? defaultQuorum('r', home.n), home.n);
   const timeoutMs = checkTimeout(options.timeoutMs) ?? home.timeoutMs;
-  return namesOf(home, utf8(type), { r, timeoutMs, signal });
+  return namesOf(home, type, { r, timeoutMs, signal });
 }
 
 async function* namesOf(
   home: BucketHome,
-  type: Uint8Array,
+  typeName: string,
   options: PageOptions,
 ): AsyncGenerator<string, void, undefined> {
+  await home.properties.requireType(typeName, options);
+  const type = utf8(typeName);
   const heap = new Heap<Walk>((a, b) => compareNames(a.bucket, b.bucket));
   const step = async (walks: readonly Walk[]) => {
     for (let first = 0; first < walks.length; first += CONCURRENCY) {

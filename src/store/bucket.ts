@@ -3,19 +3,19 @@
  * results and errors. What each call promises stands in `api.ts`.
  */
 
-import { EMPTY } from '../base/bytes.js';
+import { EMPTY, utf8 } from '../base/bytes.js';
 import { InvalidArgumentError, ValueTooLargeError } from '../base/errors.js';
 import { EMPTY_CONTEXT } from '../clocks/causal-context.js';
 import { ZERO_TIMESTAMP } from '../clocks/timestamp.js';
 import { encodeBody } from '../codec/body.js';
 import { encodeContext, type SeenContext } from '../codec/context.js';
-import { bucketPrefix, type KeyHash, keyHash, locateKey, setPartition } from '../codec/key.js';
+import { locateKey } from '../codec/key.js';
 import { decodeToken } from '../codec/token.js';
 import type { PutCondition } from '../messages/object-request.js';
-import { partitionOf } from '../ring/token.js';
 import type {
   Bucket,
   BucketOptions,
+  CallOptions,
   Codec,
   DeleteOptions,
   GetOptions,
@@ -32,43 +32,28 @@ import type {
   UpdateOptions,
 } from './api.js';
 import type { BucketHome } from './bucket-home.js';
+import { type BucketProfile, ProfileMaker } from './bucket-profile.js';
+import type { GivenProperties } from './bucket-properties.js';
 import { GetCaller, PutCaller } from './callers.js';
 import { begin } from './calls.js';
 import { answerEach, entriesByKey, type KeyedCall, keysOnce } from './many.js';
 import {
   checkDurable,
-  checkMaxSiblings,
   checkNames,
   checkSignal,
   checkTimeout,
   checkTtl,
-  defaultQuorum,
   flag,
   type Quorums,
   quorumOf,
   show,
-  textBytes,
 } from './options.js';
-import type { Reading } from './read-result.js';
+import { type PlacedKey, placeKey } from './placed-key.js';
+import { KnownProperties } from './property-cache.js';
+import { checkBucketName } from './property-calls.js';
 import { scanBucket } from './scan.js';
 import { readAndWrite } from './update.js';
-import { codecOf } from './value-codecs.js';
 
-const BUCKET_OPTIONS = new Set([
-  'type',
-  'codec',
-  'resolution',
-  'merge',
-  'notfoundOk',
-  'basicQuorum',
-  'maxSiblings',
-  'ttlMs',
-  'r',
-  'w',
-  'pr',
-  'pw',
-  'dw',
-]);
 const READ_OPTIONS = new Set(['r', 'pr', 'notfoundOk', 'basicQuorum', 'timeoutMs', 'signal']);
 const GET_OPTIONS = new Set([...READ_OPTIONS, 'session']);
 const PUT_OPTIONS = new Set([
@@ -92,6 +77,7 @@ const MAX_HEADER_BYTES = 65_536;
 const NOTHING_SEEN: SeenContext = { context: EMPTY_CONTEXT, highestTimestamp: ZERO_TIMESTAMP };
 const NO_OPTIONS = {};
 const NO_METADATA: Readonly<Record<string, string>> = {};
+const NOTHING_KNOWN: GivenProperties = {};
 
 /** What a put stores, and on what condition. */
 interface Content {
@@ -99,73 +85,34 @@ interface Content {
   readonly ifMatch: Uint8Array;
   readonly body: Uint8Array;
   readonly tombstone: boolean;
-  readonly ttlMs: number;
+  /** Milliseconds; 0: for ever; undefined: as the bucket has it. */
+  readonly ttlMs: number | undefined;
 }
 
 const TOMBSTONE: Content = { condition: 'none', ifMatch: EMPTY, body: EMPTY, tombstone: true, ttlMs: 0 };
-
-/** A key in the form in which it travels, and its hash. */
-export interface PlacedKey {
-  readonly located: Uint8Array;
-  readonly hash: KeyHash;
-}
 
 export class BucketHandle<V> implements Bucket<V> {
   readonly name: string;
   readonly type: string;
   private readonly home: BucketHome;
   private readonly codec: Codec<V>;
-  private readonly reading: Reading<V>;
-  private readonly lastWriteWins: boolean;
-  private readonly ttlMs: number;
-  /** 0: the nodes' own limit. */
-  private readonly maxSiblings: number;
-  private readonly quorums: Quorums;
-  private readonly notfoundOk: boolean;
-  private readonly basicQuorum: boolean;
-  private readonly typeBytes: Uint8Array;
-  private readonly bucketBytes: Uint8Array;
+  private readonly profiles: ProfileMaker<V>;
+  /** By what was known of the bucket's stored properties at last. */
+  private profile: BucketProfile<V>;
+  private known: KnownProperties;
   /** What every located key of the bucket begins with. */
   private readonly prefix: Uint8Array;
 
   constructor(home: BucketHome, name: string, options: BucketOptions<V>) {
-    checkNames('bucket', options, BUCKET_OPTIONS);
-    const { type = 'default', resolution = 'siblings' } = options;
-    if (typeof name !== 'string' || name === '') {
-      throw new InvalidArgumentError(`a bucket's name must be a text that is not empty, not ${show(name)}`);
-    }
-    if (typeof type !== 'string' || type === '') {
-      throw new InvalidArgumentError(`a bucket's type must be a text that is not empty, not ${show(type)}`);
-    }
-    if (resolution !== 'siblings' && resolution !== 'last-write-wins' && resolution !== 'merge') {
-      throw new InvalidArgumentError(
-        `resolution must be 'siblings', 'merge' or 'last-write-wins', not ${show(resolution)}`,
-      );
-    }
-    if ((resolution === 'merge') !== (typeof options.merge === 'function')) {
-      throw new InvalidArgumentError("resolution: 'merge' and a function as merge go together: give both, or neither");
-    }
+    const { type = 'default' } = options ?? {};
+    this.profiles = new ProfileMaker(home, options);
+    this.prefix = checkBucketName(name, type);
     this.home = home;
     this.name = name;
     this.type = type;
-    this.codec = codecOf(options.codec);
-    this.lastWriteWins = resolution === 'last-write-wins';
-    this.reading = { codec: this.codec, lastWriteWins: this.lastWriteWins, merge: options.merge };
-    this.ttlMs = checkTtl(options.ttlMs);
-    this.maxSiblings = checkMaxSiblings(options.maxSiblings);
-    this.notfoundOk = flag('notfoundOk', options.notfoundOk) ?? true;
-    this.basicQuorum = flag('basicQuorum', options.basicQuorum) ?? false;
-    this.typeBytes = textBytes("a bucket's type", type);
-    this.bucketBytes = textBytes("a bucket's name", name);
-    const of = (which: keyof Quorums) => {
-      const asked = options[which] === undefined ? home.quorums[which] : options[which];
-      return quorumOf(which, asked === undefined ? defaultQuorum(which, home.n) : asked, home.n);
-    };
-    this.quorums = { r: of('r'), w: of('w'), pr: of('pr'), pw: of('pw'), dw: of('dw') };
-    checkDurable(this.quorums.dw, home.canBeDurable);
-    this.prefix = bucketPrefix(0, this.typeBytes, this.bucketBytes);
-    // Finds a name that is too long now, not at the first call.
-    locateKey(this.prefix, 'k');
+    this.codec = this.profiles.codec;
+    this.profile = this.profiles.make(NOTHING_KNOWN);
+    this.known = new KnownProperties(type, name);
   }
 
   get(key: Key, options: GetOptions = NO_OPTIONS): Promise<ReadResult<V>> {
@@ -180,10 +127,10 @@ export class BucketHandle<V> implements Bucket<V> {
     // One promise a call: an async function would add two, and the client's thread is the first to be full.
     return new Promise((resolve, reject) => {
       if (options !== NO_OPTIONS) checkNames('get', options, GET_OPTIONS);
-      const { located, hash } = this.place(key);
+      const placed = this.place(key);
       const { session } = options;
-      const seen = session === undefined ? EMPTY : contextBytes(decodeToken(session, hash));
-      this.read(located, options, new GetCaller(this.home, hash, this.reading, resolve, reject), ofCompound, seen);
+      const seen = session === undefined ? EMPTY : contextBytes(decodeToken(session, placed.hash));
+      this.getPlaced(placed, seen, options, ofCompound, resolve, reject);
     });
   }
 
@@ -194,14 +141,13 @@ export class BucketHandle<V> implements Bucket<V> {
       const { contentType = this.codec.contentType, metadata = NO_METADATA } = options;
       checkHeaders(contentType, metadata);
       const body = this.body(contentType, metadata, this.codec.encode(value));
-      const ttlMs = options.ttlMs === undefined ? this.ttlMs : checkTtl(options.ttlMs);
+      const ttlMs = options.ttlMs === undefined ? undefined : checkTtl(options.ttlMs);
       const { ifMatch, ifNoneMatch, causalContext = ifMatch } = options;
       const given = causalContext === undefined ? NOTHING_SEEN : decodeToken(causalContext, placed.hash);
       const condition = conditionOf(ifNoneMatch, ifMatch);
       const matched = ifMatch === undefined ? EMPTY : contextBytes(decodeToken(ifMatch, placed.hash));
-      const caller = new PutCaller(this.home, placed.hash, given, resolve, reject);
       const content = { body, tombstone: false, ttlMs, condition, ifMatch: matched };
-      this.write(placed, given, content, options, caller, ofCompound);
+      this.putContent(placed, given, content, options, ofCompound, resolve, reject);
     });
   }
 
@@ -261,7 +207,11 @@ export class BucketHandle<V> implements Bucket<V> {
   private async readAndDelete(placed: PlacedKey, options: DeleteOptions): Promise<Receipt> {
     this.checkWrite(options);
     const deadline = this.home.now() + (checkTimeout(options.timeoutMs) ?? this.home.timeoutMs);
-    const seen = (await this.readFor(placed, options)).causalContext;
+    const read = await new Promise<ReadResult<V>>((resolve, reject) => {
+      const { r, timeoutMs, signal } = options;
+      this.getPlaced(placed, EMPTY, pick({ r, timeoutMs, signal }), true, resolve, reject);
+    });
+    const seen = read.causalContext;
     const given = seen === undefined ? NOTHING_SEEN : decodeToken(seen, placed.hash);
     // What the read took is gone from the time of the whole.
     const left = Math.max(1, deadline - this.home.now());
@@ -275,19 +225,98 @@ export class BucketHandle<V> implements Bucket<V> {
     ofCompound: boolean,
   ): Promise<Receipt> {
     return new Promise((resolve, reject) => {
-      const caller = new PutCaller(this.home, placed.hash, given, resolve, reject);
-      this.write(placed, given, TOMBSTONE, options, caller, ofCompound);
+      this.putContent(placed, given, TOMBSTONE, options, ofCompound, resolve, reject);
     });
   }
 
   scan(options: ScanOptions = NO_OPTIONS): Scan<V> {
     return scanBucket(this.home, {
-      type: this.typeBytes,
-      bucket: this.bucketBytes,
-      r: this.quorums.r,
-      reading: this.reading,
+      type: utf8(this.type),
+      bucket: utf8(this.name),
+      profile: async (waiting) =>
+        this.profileAt(this.home.now()) ?? this.onceKnown(waiting, false, (profile) => Promise.resolve(profile)),
       options,
     });
+  }
+
+  /** What holds now, or null if that is to be waited for. Nearly every call ends at the first comparison. */
+  private profileAt(now: number): BucketProfile<V> | null {
+    if (now < this.known.dueAt && this.known.given === this.profile.given) return this.profile;
+    this.known = this.home.properties.entryOf(this.type, this.name);
+    const { given, lateAt } = this.known;
+    return given === undefined || now >= lateAt ? null : this.profileOf(given);
+  }
+
+  private profileOf(given: GivenProperties): BucketProfile<V> {
+    if (given !== this.profile.given) this.profile = this.profiles.make(given);
+    return this.profile;
+  }
+
+  /** Does `act` with what holds for the bucket, once that is known, in what is left of the time. */
+  private onceKnown<T, O extends CallOptions>(
+    options: O,
+    ofCompound: boolean,
+    act: (profile: BucketProfile<V>, options: O) => Promise<T>,
+  ): Promise<T> {
+    checkSignal(options.signal);
+    const timeoutMs = checkTimeout(options.timeoutMs) ?? this.home.timeoutMs;
+    const { home, known } = this;
+    return home.compound(async () => {
+      const startedAt = home.now();
+      const given = await home.properties.known(known, { timeoutMs, signal: options.signal }, ofCompound);
+      const leftMs = Math.max(1, timeoutMs - (home.now() - startedAt));
+      return await act(this.profileOf(given), { ...options, timeoutMs: leftMs });
+    }, ofCompound);
+  }
+
+  private getPlaced(
+    { located, hash }: PlacedKey,
+    session: Uint8Array,
+    options: ReadOptions,
+    ofCompound: boolean,
+    resolve: (result: ReadResult<V> | Promise<ReadResult<V>>) => void,
+    reject: (error: unknown) => void,
+  ): void {
+    const now = this.home.now();
+    const profile = this.profileAt(now);
+    if (profile !== null) {
+      const caller = new GetCaller(this.home, hash, profile.reading, resolve, reject, now);
+      this.read(profile, located, session, options, caller, ofCompound);
+      return;
+    }
+    this.checkRead(options);
+    const act = (known: BucketProfile<V>, left: ReadOptions) =>
+      new Promise<ReadResult<V>>((done, failed) => {
+        const caller = new GetCaller(this.home, hash, known.reading, done, failed, this.home.now());
+        this.read(known, located, session, left, caller, true);
+      });
+    resolve(this.onceKnown(options, ofCompound, act));
+  }
+
+  /** Puts what is encoded; what is wrong with it was found before. */
+  private putContent(
+    placed: PlacedKey,
+    given: SeenContext,
+    content: Content,
+    options: Omit<PutOptions, 'causalContext'>,
+    ofCompound: boolean,
+    resolve: (receipt: Receipt | Promise<Receipt>) => void,
+    reject: (error: unknown) => void,
+  ): void {
+    const now = this.home.now();
+    const profile = this.profileAt(now);
+    if (profile !== null) {
+      const caller = new PutCaller(this.home, placed.hash, given, resolve, reject, now);
+      this.write(profile, placed, given, content, options, caller, ofCompound);
+      return;
+    }
+    this.checkWrite(options);
+    const act = (known: BucketProfile<V>, left: Omit<PutOptions, 'causalContext'>) =>
+      new Promise<Receipt>((done, failed) => {
+        const caller = new PutCaller(this.home, placed.hash, given, done, failed, this.home.now());
+        this.write(known, placed, given, content, left, caller, true);
+      });
+    resolve(this.onceKnown(options, ofCompound, act));
   }
 
   private body(contentType: string, metadata: Readonly<Record<string, string>>, value: Uint8Array): Uint8Array {
@@ -308,16 +337,10 @@ export class BucketHandle<V> implements Bucket<V> {
     );
   }
 
-  private readFor({ located, hash }: PlacedKey, options: GetOptions): Promise<ReadResult<V>> {
-    return new Promise((resolve, reject) => {
-      this.read(located, options, new GetCaller(this.home, hash, this.reading, resolve, reject));
-    });
-  }
-
   /** What is wrong with a read is found before any of it is done. */
   private checkRead(options: GetOptions): void {
-    this.quorum('r', options.r);
-    this.quorum('pr', options.pr);
+    this.checkQuorum('r', options.r);
+    this.checkQuorum('pr', options.pr);
     flag('notfoundOk', options.notfoundOk);
     flag('basicQuorum', options.basicQuorum);
     checkTimeout(options.timeoutMs);
@@ -326,9 +349,9 @@ export class BucketHandle<V> implements Bucket<V> {
 
   /** What is wrong with a write must not show only after the read, or when half of its kind are done. */
   private checkWrite(options: Omit<PutOptions, 'causalContext'>): void {
-    this.quorum('w', options.w);
-    this.quorum('pw', options.pw);
-    checkDurable(this.quorum('dw', options.dw), this.home.canBeDurable);
+    this.checkQuorum('w', options.w);
+    this.checkQuorum('pw', options.pw);
+    this.checkQuorum('dw', options.dw);
     checkTtl(options.ttlMs);
     checkTimeout(options.timeoutMs);
     checkSignal(options.signal);
@@ -338,19 +361,20 @@ export class BucketHandle<V> implements Bucket<V> {
   }
 
   private read(
+    profile: BucketProfile<V>,
     located: Uint8Array,
+    session: Uint8Array,
     options: ReadOptions,
     caller: GetCaller<V>,
-    ofCompound = false,
-    session: Uint8Array = EMPTY,
+    ofCompound: boolean,
   ): void {
     const request = {
       type: 'get' as const,
       key: located,
-      r: this.quorum('r', options.r),
-      pr: this.quorum('pr', options.pr),
-      notfoundOk: flag('notfoundOk', options.notfoundOk) ?? this.notfoundOk,
-      basicQuorum: flag('basicQuorum', options.basicQuorum) ?? this.basicQuorum,
+      r: this.quorum(profile, 'r', options.r),
+      pr: this.quorum(profile, 'pr', options.pr),
+      notfoundOk: flag('notfoundOk', options.notfoundOk) ?? profile.notfoundOk,
+      basicQuorum: flag('basicQuorum', options.basicQuorum) ?? profile.basicQuorum,
       session,
       timeoutMs: checkTimeout(options.timeoutMs) ?? this.home.timeoutMs,
     };
@@ -358,45 +382,49 @@ export class BucketHandle<V> implements Bucket<V> {
   }
 
   private write(
+    profile: BucketProfile<V>,
     placed: PlacedKey,
     given: SeenContext,
     content: Content,
     options: Omit<PutOptions, 'causalContext'>,
     caller: PutCaller,
-    ofCompound = false,
+    ofCompound: boolean,
   ): void {
-    const dw = this.quorum('dw', options.dw);
+    const dw = this.quorum(profile, 'dw', options.dw);
     checkDurable(dw, this.home.canBeDurable);
     const request = {
-      w: this.quorum('w', options.w),
-      pw: this.quorum('pw', options.pw),
+      w: this.quorum(profile, 'w', options.w),
+      pw: this.quorum(profile, 'pw', options.pw),
       dw,
       timeoutMs: checkTimeout(options.timeoutMs) ?? this.home.timeoutMs,
       key: placed.located,
       causalContext: given === NOTHING_SEEN ? EMPTY : contextBytes(given),
-      minting: this.lastWriteWins ? ('last-write-wins' as const) : ('siblings' as const),
+      minting: profile.lastWriteWins ? ('last-write-wins' as const) : ('siblings' as const),
       tombstone: content.tombstone,
-      ttlMs: content.ttlMs,
+      ttlMs: content.ttlMs ?? profile.ttlMs,
       condition: content.condition,
       ifMatch: content.ifMatch,
-      maxSiblings: this.maxSiblings,
+      maxSiblings: profile.maxSiblings,
       body: content.body,
     };
     begin(this.home, options.signal, caller, (client) => client.put(request, caller), ofCompound);
   }
 
-  private quorum(which: keyof Quorums, asked: Quorum | undefined): number {
-    return asked === undefined ? this.quorums[which] : quorumOf(which, asked, this.home.n);
+  private quorum({ quorums }: BucketProfile<V>, which: keyof Quorums, asked: Quorum | undefined): number {
+    return asked === undefined ? quorums[which] : quorumOf(which, asked, this.home.n);
+  }
+
+  private checkQuorum(which: keyof Quorums, asked: Quorum | undefined): void {
+    if (asked === undefined) return;
+    const replicas = quorumOf(which, asked, this.home.n);
+    if (which === 'dw') checkDurable(replicas, this.home.canBeDurable);
   }
 
   private place(key: Key): PlacedKey {
     if (typeof key !== 'string' && !(key instanceof Uint8Array)) {
       throw new InvalidArgumentError(`a key must be a string or a Uint8Array, not ${show(key)}`);
     }
-    const located = locateKey(this.prefix, key);
-    const hash = keyHash(located);
-    setPartition(located, partitionOf(hash.high, this.home.partitions));
-    return { located, hash };
+    return placeKey(locateKey(this.prefix, key), this.home.partitions);
   }
 }
 

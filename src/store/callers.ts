@@ -5,7 +5,7 @@ import type { KeyHash } from '../codec/key.js';
 import type { OperationFailure } from '../messages/coordinator-messages.js';
 import type { Histogram } from '../metrics/histogram.js';
 import type { ReadResult, Receipt } from './api.js';
-import type { BucketHome } from './bucket-home.js';
+import type { StoreHome } from './bucket-home.js';
 import type { Call } from './calls.js';
 import type { GetOutcome, PutOutcome, Settle } from './client.js';
 import { ObjectRead, type Reading } from './read-result.js';
@@ -17,15 +17,21 @@ const SHARES_MEMORY_BELOW = 16_384;
 /** Settles the promise of one operation. */
 abstract class Caller<Outcome> implements Settle<Outcome>, Call {
   onSettled: (() => void) | null = null;
-  protected readonly home: BucketHome;
+  protected readonly home: StoreHome;
   protected readonly reject: (error: unknown) => void;
   private readonly startedAt: number;
+  private readonly latencies: Histogram | null;
   protected abstract readonly operation: 'get' | 'put';
 
-  constructor(home: BucketHome, reject: (error: unknown) => void) {
+  /**
+   * @param startedAt - by the home's clock
+   * @param latencies - where its own goes, if it succeeds; null: nowhere
+   */
+  constructor(home: StoreHome, reject: (error: unknown) => void, startedAt: number, latencies: Histogram | null) {
     this.home = home;
     this.reject = reject;
-    this.startedAt = home.now();
+    this.startedAt = startedAt;
+    this.latencies = latencies;
   }
 
   abstract settle(outcome: Outcome): void;
@@ -42,8 +48,8 @@ abstract class Caller<Outcome> implements Settle<Outcome>, Call {
     this.reject(new AbortedError(`the ${this.operation} was aborted by its signal${end}`, { definite, cause: reason }));
   }
 
-  protected finished(latencies: Histogram): void {
-    latencies.record(this.home.now() - this.startedAt);
+  protected finished(): void {
+    this.latencies?.record(this.home.now() - this.startedAt);
     this.onSettled?.();
   }
 }
@@ -55,13 +61,15 @@ export class GetCaller<V> extends Caller<GetOutcome> {
   private readonly resolve: (result: ReadResult<V>) => void;
 
   constructor(
-    home: BucketHome,
+    home: StoreHome,
     key: KeyHash,
     reading: Reading<V>,
     resolve: (result: ReadResult<V>) => void,
     reject: (error: unknown) => void,
+    startedAt: number,
+    latencies: Histogram | null = home.gets,
   ) {
-    super(home, reject);
+    super(home, reject, startedAt, latencies);
     this.key = key;
     this.reading = reading;
     this.resolve = resolve;
@@ -72,7 +80,7 @@ export class GetCaller<V> extends Caller<GetOutcome> {
       this.fail(outcome.failure);
       return;
     }
-    this.finished(this.home.gets);
+    this.finished();
     const { record, mayMissHints } = outcome;
     this.resolve(new ObjectRead(kept(record), this.key, this.reading, this.home.wallClock(), mayMissHints));
   }
@@ -85,13 +93,15 @@ export class PutCaller extends Caller<PutOutcome> {
   private readonly resolve: (receipt: Receipt) => void;
 
   constructor(
-    home: BucketHome,
+    home: StoreHome,
     key: KeyHash,
     given: SeenContext,
     resolve: (receipt: Receipt) => void,
     reject: (error: unknown) => void,
+    startedAt: number,
+    latencies: Histogram | null = home.puts,
   ) {
-    super(home, reject);
+    super(home, reject, startedAt, latencies);
     this.key = key;
     this.given = given;
     this.resolve = resolve;
@@ -102,7 +112,7 @@ export class PutCaller extends Caller<PutOutcome> {
       this.fail(outcome.failure);
       return;
     }
-    this.finished(this.home.puts);
+    this.finished();
     this.resolve(new PutReceipt({ key: this.key, given: this.given, outcome, nodeNames: this.home.nodeNames }));
   }
 }

@@ -1,7 +1,7 @@
 /** How every call of a bucket handle begins, and how it is given up. */
 import { setMaxListeners } from 'node:events';
 import type { OperationFailure } from '../messages/coordinator-messages.js';
-import type { BucketHome } from './bucket-home.js';
+import type { StoreHome } from './bucket-home.js';
 import type { Client } from './client.js';
 import { checkSignal } from './options.js';
 
@@ -19,7 +19,7 @@ export interface Call {
  * known gives it up.
  */
 export function begin(
-  home: BucketHome,
+  home: StoreHome,
   signal: AbortSignal | undefined,
   call: Call,
   start: (client: Client) => number | OperationFailure,

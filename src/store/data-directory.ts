@@ -88,6 +88,7 @@ export async function openDataDirectory(
     const content = stored ?? create();
     const nodePath = (node: NodeEntry): string => resolve(directory, node.path);
     requireDistinct([directory, ...content.nodes.map(nodePath)]);
+    for (const node of content.nodes) requireFree(directory, node, nodePath(node));
     for (const node of content.nodes) {
       const path = nodePath(node);
       if (isWithin(directory, path)) continue;
@@ -219,6 +220,15 @@ function writeManifest(directory: string, content: FixedOptions & { readonly rin
 
 function writeWhole(file: number, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+}
+
+/** @throws {InvalidArgumentError} The node's data would lie where the store keeps files of its own. */
+function requireFree(directory: string, { name }: NodeEntry, path: string): void {
+  const [first = ''] = relative(directory, path).split(sep);
+  if (first !== MANIFEST && first !== UNFINISHED && !first.startsWith('LOCK')) return;
+  throw new InvalidArgumentError(
+    `node "${name}" cannot keep its data in ${path}: the store keeps files of such names there; give it another name or path`,
+  );
 }
 
 function requireDistinct(paths: readonly string[]): void {

@@ -1,4 +1,4 @@
-/** Deadlines of acts of administration. What is not done in time goes on all the same: nobody can take it back. */
+/** Deadlines of what nobody can take back: what is not done in time goes on all the same. */
 import { AbortedError, TimeoutError } from '../base/errors.js';
 import { ThreadStuckError } from '../runtime/threads/thread-errors.js';
 import type { CallOptions } from './api.js';
@@ -25,19 +25,29 @@ export async function within<T>(
   const aborted = (definite: boolean) =>
     new AbortedError(`${name()} was aborted by its signal`, { definite, cause: signal?.reason });
   if (signal?.aborted) throw aborted(true);
+  return await waitFor(unlessStuck(name, work()), timeoutMs, signal, {
+    late: () => new TimeoutError(`${name()} was not done within ${timeoutMs} ms; it goes on`),
+    aborted: () => aborted(false),
+  });
+}
+
+/** What `work` gives, if it does so in time and before the signal fires; else it goes on, and this rejects. */
+export async function waitFor<T>(
+  work: Promise<T>,
+  timeoutMs: number | undefined,
+  signal: AbortSignal | undefined,
+  errors: { late(): Error; aborted(): Error },
+): Promise<T> {
+  if (signal?.aborted) throw errors.aborted();
   let timer: NodeJS.Timeout | undefined;
   let onAbort = () => {};
   const cutOff = new Promise<never>((_, reject) => {
-    onAbort = () => reject(aborted(false));
+    onAbort = () => reject(errors.aborted());
     signal?.addEventListener('abort', onAbort, { once: true });
-    if (timeoutMs === undefined) return;
-    timer = setTimeout(
-      () => reject(new TimeoutError(`${name()} was not done within ${timeoutMs} ms; it goes on`)),
-      timeoutMs,
-    );
+    if (timeoutMs !== undefined) timer = setTimeout(() => reject(errors.late()), timeoutMs);
   });
   try {
-    return await Promise.race([unlessStuck(name, work()), cutOff]);
+    return await Promise.race([work, cutOff]);
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);

@@ -19,7 +19,8 @@ import {
   type Quorums,
   quorumOf,
 } from './options.js';
-import { EmbeddedStore, type WorkerOptions } from './store.js';
+import { EmbeddedStore } from './store.js';
+import type { WorkerOptions } from './worker-options.js';
 
 /**
  * Opens the store at `options.path`, or one in memory without a path, and starts its nodes, each on a worker thread.

@@ -14,7 +14,7 @@ import { Heap } from '../base/heap.js';
 import { bucketRange, decodeLocatedKey, type KeyRange, keyHash } from '../codec/key.js';
 import type { OperationFailure } from '../messages/coordinator-messages.js';
 import type { ListedEntry } from '../messages/vnode-messages.js';
-import type { Key, Scan, ScanEntry, ScanOptions } from './api.js';
+import type { CallOptions, Key, Scan, ScanEntry, ScanOptions } from './api.js';
 import type { BucketHome } from './bucket-home.js';
 import { begin, type Call } from './calls.js';
 import type { PageOutcome, Settle } from './client.js';
@@ -24,9 +24,9 @@ import { ObjectRead, type Reading } from './read-result.js';
 export interface ScanRequest<V> {
   readonly type: Uint8Array;
   readonly bucket: Uint8Array;
-  readonly r: number;
-  readonly reading: Reading<V>;
   readonly options: ScanOptions;
+  /** What holds for the bucket, as soon as it is known. */
+  profile(waiting: CallOptions): Promise<{ readonly quorums: { readonly r: number }; readonly reading: Reading<V> }>;
 }
 
 const SCAN_OPTIONS = new Set([
@@ -92,7 +92,7 @@ export function scanBucket<V>(home: BucketHome, request: ScanRequest<V>): Scan<V
     const rest = compareBytes(range.gte, range.lt) < 0 ? range : null;
     if (rest !== null) streams.push({ partition, entries: [], at: 0, rest });
   }
-  const r = options.r === undefined ? request.r : quorumOf('r', options.r, home.n);
+  const r = options.r === undefined ? undefined : quorumOf('r', options.r, home.n);
   const timeoutMs = checkTimeout(options.timeoutMs) ?? home.timeoutMs;
   const missed = new Map<number, OutOfReach>();
   return new RunningScan(
@@ -136,10 +136,13 @@ async function* entriesOf<V>(
   request: ScanRequest<V>,
   streams: readonly Stream[],
   limit: number,
-  page: PageOptions,
+  asked: Omit<PageOptions, 'r'> & { readonly r: number | undefined },
   missed: Map<number, OutOfReach>,
 ): AsyncGenerator<ScanEntry<V>, void, undefined> {
   if (limit === 0) return;
+  const { timeoutMs, signal } = asked;
+  const { quorums, reading } = await request.profile({ timeoutMs, ...(signal !== undefined && { signal }) });
+  const page: PageOptions = { ...asked, r: asked.r ?? quorums.r };
   const entriesPerPage = Math.min(PAGE_ENTRIES, limit);
   const fetch = async (stream: Stream) => {
     try {
@@ -167,7 +170,7 @@ async function* entriesOf<V>(
   for (let stream = heap.pop(); stream !== undefined; stream = heap.pop()) {
     if (page.signal?.aborted) throw aborted(page.signal.reason);
     const entry = stream.entries[stream.at++]!;
-    const result = entryOf(home, request, entry);
+    const result = entryOf(home, request, reading, entry);
     if (result !== null) {
       yield result;
       if (++given === limit) return;
@@ -263,8 +266,13 @@ function aborted(reason: unknown): AbortedError {
 }
 
 /** The entry, or null if a read of the key would find nothing. */
-function entryOf<V>(home: BucketHome, request: ScanRequest<V>, entry: ListedEntry): ScanEntry<V> | null {
-  const read = new ObjectRead(entry.record, keyHash(entry.key), request.reading, home.wallClock());
+function entryOf<V>(
+  home: BucketHome,
+  request: ScanRequest<V>,
+  reading: Reading<V>,
+  entry: ListedEntry,
+): ScanEntry<V> | null {
+  const read = new ObjectRead(entry.record, keyHash(entry.key), reading, home.wallClock());
   if (!read.found) return null;
   const { key: bytes } = decodeLocatedKey(entry.key);
   const key = textOf(bytes) ?? new Uint8Array(bytes);

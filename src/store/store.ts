@@ -16,6 +16,7 @@ import type { Client } from './client.js';
 import { unlessStuck } from './deadline.js';
 import { type CheckedOptions, MAX_SIBLINGS } from './options.js';
 import { Shares } from './shares.js';
+import type { WorkerOptions } from './worker-options.js';
 
 /** Operations that one coordinator has under way at a time. */
 const MAX_OPERATIONS = 10_000;
@@ -43,16 +44,6 @@ export interface StoreParts {
   /** Called last, when every node is down: gives the data directory back. */
   readonly release: () => Promise<void> | void;
   readonly workers?: WorkerOptions;
-}
-
-/** How the nodes' threads are made; for tests that make them fail. */
-export interface WorkerOptions {
-  /** What they run. Default: `actors/worker`. */
-  readonly entry?: URL;
-  /** What the JavaScript heap of each may take, in MiB. Default: what Node gives it. */
-  readonly heapMb?: number;
-  /** What the system was booted as. Default: what it says. */
-  readonly boot?: string;
 }
 
 export class EmbeddedStore extends ApplicationStore {

@@ -35,7 +35,7 @@ const path = fc.oneof(
   fc.tuple(fc.constant('buckets'), name, fc.constant('keys'), name),
   fc.tuple(fc.constant('types'), name, fc.constant('buckets'), name, fc.constant('keys'), name),
   fc.tuple(fc.constant('riak'), name, name),
-  fc.tuple(fc.constantFrom('buckets', 'types'), name, fc.constantFrom('keys', 'buckets')),
+  fc.tuple(fc.constantFrom('buckets', 'types'), name, fc.constantFrom('keys', 'buckets', 'props')),
   fc.constantFrom(['buckets'], ['riak', '']),
 );
 const parameters = fc.oneof(
@@ -70,7 +70,7 @@ const head: fc.Arbitrary<RequestHead> = fc.record({
 });
 
 const STATUSES = new Set([200, 400, 404, 405, 415, 501]);
-const KINDS = new Set(['read', 'write', 'delete', 'list']);
+const KINDS = new Set(['read', 'write', 'delete', 'list', 'properties']);
 
 test('any head is a request, or refused with a status, a type and no broken header', () => {
   const seen = new Set<string>();

@@ -1,17 +1,28 @@
 /**
  * Stores for tests of what stands on a store: real ones, in memory, that count their calls and can be told to fail or
- * to wait. All of a test file share one set of threads; each has bucket types of its own, so they do not meet.
+ * to wait. All of a test file share one set of threads; each has bucket types of its own, so they do not meet: a type
+ * that a test names, `default` included, is another one of the real store.
  */
 import { t } from 'tap';
-import { ClosedError } from '../../src/base/errors.js';
+import { ClosedError, InvalidArgumentError } from '../../src/base/errors.js';
 import { open } from '../../src/index.js';
-import type { Bucket, BucketOptions, ListBucketsOptions, Store } from '../../src/store/api.js';
+import type {
+  Bucket,
+  BucketOptions,
+  BucketProperties,
+  BucketPropertiesOptions,
+  BucketPropertyChanges,
+  BucketTypeChanges,
+  CallOptions,
+  ListBucketsOptions,
+  Store,
+} from '../../src/store/api.js';
 
 const shared = await open();
 t.teardown(() => shared.close());
 let stores = 0;
 
-type Operation = 'get' | 'put' | 'delete' | 'scan' | 'buckets';
+type Operation = 'get' | 'put' | 'delete' | 'scan' | 'buckets' | 'properties';
 
 export class WatchedStore implements Store {
   /**
@@ -26,12 +37,21 @@ export class WatchedStore implements Store {
   /** Awaited before each entry of a scan or listing. */
   entryGate: Promise<void> = Promise.resolve();
   /** Calls so far. */
-  readonly calls: Record<Operation, number> = { get: 0, put: 0, delete: 0, scan: 0, buckets: 0 };
+  readonly calls: Record<Operation, number> = {
+    get: 0,
+    put: 0,
+    delete: 0,
+    scan: 0,
+    buckets: 0,
+    properties: 0,
+  };
   /** Awaited by every call before it does anything. */
   gate: Promise<void> = Promise.resolve();
   /** Set by `close`; may be set back, as if the store had been opened again. */
   closed = false;
   private readonly mark = `#${++stores}`;
+  /** The stand-in for the type 'default', which needs no creation. */
+  private readonly created = shared.setBucketType(this.marked());
 
   readonly admin = shared.admin;
 
@@ -44,27 +64,27 @@ export class WatchedStore implements Store {
       type: options.type ?? 'default',
       get: async (...args) => {
         await begin('get');
-        return real.get(...args);
+        return this.unmarked(real.get(...args));
       },
       put: async (...args) => {
         await begin('put');
-        return real.put(...args);
+        return this.unmarked(real.put(...args));
       },
       delete: async (...args) => {
         await begin('delete');
-        return real.delete(...args);
+        return this.unmarked(real.delete(...args));
       },
       update: async (...args) => {
         await begin('put');
-        return real.update(...args);
+        return this.unmarked(real.update(...args));
       },
       getMany: async (...args) => {
         await begin('get');
-        return real.getMany(...args);
+        return this.unmarked(real.getMany(...args));
       },
       putMany: async (...args) => {
         await begin('put');
-        return real.putMany(...args);
+        return this.unmarked(real.putMany(...args));
       },
       scan: (...args) => Object.assign(this.watched(real.scan(...args), 'scan'), { unreachable: [] }),
     };
@@ -72,6 +92,26 @@ export class WatchedStore implements Store {
 
   buckets(options: ListBucketsOptions = {}): AsyncIterableIterator<string> {
     return this.watched(shared.buckets({ ...options, type: this.marked(options.type) }), 'buckets');
+  }
+
+  async setBucketProperties(bucket: string, changes: BucketPropertyChanges, options: BucketPropertiesOptions = {}) {
+    await this.begin('properties');
+    await this.unmarked(shared.setBucketProperties(bucket, changes, { ...options, type: this.marked(options.type) }));
+  }
+
+  async bucketProperties(bucket: string, options: BucketPropertiesOptions = {}): Promise<BucketProperties> {
+    await this.begin('properties');
+    return this.unmarked(shared.bucketProperties(bucket, { ...options, type: this.marked(options.type) }));
+  }
+
+  async setBucketType(type: string, changes?: BucketTypeChanges, options?: CallOptions) {
+    await this.begin('properties');
+    await shared.setBucketType(this.marked(type), changes, options);
+  }
+
+  async bucketType(type: string, options?: CallOptions): Promise<BucketProperties> {
+    await this.begin('properties');
+    return this.unmarked(shared.bucketType(this.marked(type), options));
   }
 
   nodes() {
@@ -102,6 +142,22 @@ export class WatchedStore implements Store {
     return `${type}${this.mark}`;
   }
 
+  /** What `call` gives; an error about a type is about the type that the test named. */
+  private async unmarked<T>(call: Promise<T>): Promise<T> {
+    try {
+      return await call;
+    } catch (error) {
+      throw this.unmarkedError(error);
+    }
+  }
+
+  private unmarkedError(error: unknown): unknown {
+    const type = error instanceof InvalidArgumentError ? error.bucketType : undefined;
+    if (type === undefined) return error;
+    const named = type.slice(0, -this.mark.length);
+    return new InvalidArgumentError((error as Error).message.replace(type, named), { bucketType: named });
+  }
+
   private async *watched<T>(
     entries: AsyncIterable<T>,
     operation: 'scan' | 'buckets',
@@ -116,6 +172,8 @@ export class WatchedStore implements Store {
         if (failure >= 0) throw this.failures.splice(failure, 1)[0]!.error;
         yield entry;
       }
+    } catch (error) {
+      throw this.unmarkedError(error);
     } finally {
       this.open--;
     }
@@ -125,6 +183,7 @@ export class WatchedStore implements Store {
     if (this.closed) throw new ClosedError('the store is closed');
     this.calls[operation]++;
     await this.gate;
+    await this.created;
     const index = this.failures.findIndex((failure) => failure.operation === operation && failure.after === undefined);
     if (index >= 0) throw this.failures.splice(index, 1)[0]!.error;
   }

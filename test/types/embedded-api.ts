@@ -6,6 +6,7 @@ import { Worker } from 'node:worker_threads';
 import {
   attach,
   type Bucket,
+  type BucketProperties,
   type Key,
   open,
   type ReadResult,
@@ -188,4 +189,34 @@ export async function writes(bucket: Bucket<Cart>, signal: AbortSignal): Promise
   await bucket.putMany([{ key: 'a', value: cart }], { causalContext: receipt.causalContext });
   // @ts-expect-error An entry needs a value.
   await bucket.putMany([{ key: 'a' }]);
+}
+
+export async function properties(store: Store): Promise<void> {
+  await store.setBucketProperties('b', { r: 1, w: 'all', ttlMs: 5, resolution: 'last-write-wins', maxSiblings: null });
+  await store.setBucketProperties('b', { notfoundOk: false, basicQuorum: true }, { type: 't', timeoutMs: 5 });
+  await store.setBucketType('t', { n: 3, pr: 'one', pw: 1, dw: 0 });
+  await store.setBucketType('t');
+  const ofBucket = await store.bucketProperties('b', { type: 't' });
+  const ofType = await store.bucketType('t');
+  const types: [
+    Same<typeof ofBucket, BucketProperties>,
+    Same<typeof ofType, BucketProperties>,
+    Same<typeof ofBucket.resolution, 'siblings' | 'last-write-wins'>,
+  ] = [true, true, true];
+  types.join();
+
+  // @ts-expect-error Fixed by the type.
+  await store.setBucketProperties('b', { n: 3 });
+  // @ts-expect-error A word that is no quorum.
+  await store.setBucketProperties('b', { w: 'most' });
+  // @ts-expect-error A merge function cannot be stored.
+  await store.setBucketProperties('b', { resolution: 'merge' });
+  // @ts-expect-error Of handles.
+  await store.setBucketProperties('b', { codec: 'json' });
+  // @ts-expect-error The type is no property.
+  await store.setBucketProperties('b', { type: 't' });
+  // @ts-expect-error Of buckets.
+  await store.setBucketType('t', {}, { type: 'u' });
+  // @ts-expect-error Nothing to give back.
+  ofBucket.r = 2;
 }

@@ -84,6 +84,33 @@ export function parseBucketsAddress(segments: readonly string[]): { readonly typ
   return 'problem' in type ? type.problem : { type: type.text };
 }
 
+/** Whose properties a path names. */
+export interface PropertiesAddress {
+  readonly type: string;
+  /** Undefined: those of the type. */
+  readonly bucket: string | undefined;
+  /** The methods that are allowed there. */
+  readonly allow: string;
+}
+
+/**
+ * Whose properties path segments name: `…/buckets/B/props` or `/types/T/props`; undefined if they name none, a message
+ * if one of them is malformed.
+ */
+export function parsePropertiesAddress(segments: readonly string[]): PropertiesAddress | string | undefined {
+  const typed = segments[0] === 'types';
+  const rest = typed ? segments.slice(2) : segments;
+  const ofType = typed && rest.length === 1 && rest[0] === 'props';
+  const ofBucket = rest.length === 3 && rest[0] === 'buckets' && rest[2] === 'props';
+  if (!ofType && !ofBucket) return undefined;
+  const type = typed ? textSegment(segments[1]!, 'Type') : { text: 'default' };
+  if ('problem' in type) return type.problem;
+  if (ofType) return { type: type.text, bucket: undefined, allow: 'GET, HEAD, PUT' };
+  const bucket = textSegment(rest[1]!, 'Bucket');
+  if ('problem' in bucket) return bucket.problem;
+  return { type: type.text, bucket: bucket.text, allow: 'GET, HEAD, PUT, DELETE' };
+}
+
 interface FamilySplit {
   readonly type: string;
   readonly bucket: string;

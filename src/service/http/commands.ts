@@ -7,6 +7,7 @@ import { isAny, mayWrite, needRead } from './conditions.js';
 import { failureReply, listFailureText } from './failures.js';
 import { listPieces } from './listing.js';
 import { notFound, objectReply, preconditionFailed, UNCONDITIONAL, versionOf } from './object-reply.js';
+import { changesOf, NO_PROPERTIES, type PropertiesRequest, propertiesJson, propertiesReply } from './properties.js';
 import {
   type DeleteRequest,
   type HttpRequest,
@@ -34,12 +35,15 @@ export class Commands {
    * @param signal - ends a list, before or within its reply
    */
   async execute(request: HttpRequest, body: Uint8Array, signal?: AbortSignal): Promise<Reply> {
-    const violation = request.kind === 'list' ? undefined : this.quorumViolation(request);
+    const ofObject = request.kind !== 'list' && request.kind !== 'properties';
+    const violation = !ofObject ? undefined : this.quorumViolation(request);
     if (violation !== undefined) return violation;
     try {
       switch (request.kind) {
         case 'list':
           return await this.list(request, signal);
+        case 'properties':
+          return await this.properties(request, body);
         case 'read':
           return await this.read(request);
         case 'write':
@@ -48,7 +52,7 @@ export class Commands {
           return await this.delete(request);
       }
     } catch (error) {
-      const reply = failureReply(error, request.kind);
+      const reply = failureReply(error, changesSomething(request) ? 'write' : 'read');
       if (reply === undefined) throw error;
       // Riak tells a context that is not the present one from the conditions of HTTP itself.
       const ofContext = request.kind === 'write' && request.options.ifMatch !== undefined;
@@ -145,9 +149,30 @@ export class Commands {
     return { status: 204, headers: { 'X-Riak-Vclock': receipt.causalContext }, body: '' };
   }
 
+  private async properties({ act, type, bucket, options }: PropertiesRequest, body: Uint8Array): Promise<Reply> {
+    if (act === 'get') {
+      const properties =
+        bucket === undefined
+          ? await this.store.bucketType(type, options)
+          : await this.store.bucketProperties(bucket, { ...options, type });
+      return propertiesReply(properties, bucket);
+    }
+    const changes = act === 'reset' ? NO_PROPERTIES : changesOf(body, bucket, this.n);
+    if (typeof changes === 'string') return textReply(400, `${changes}\n`);
+    if (bucket === undefined) await this.store.setBucketType(type, changes, options);
+    else await this.store.setBucketProperties(bucket, changes, { ...options, type });
+    return { status: 204, headers: {}, body: '' };
+  }
+
   private async list(request: ListRequest, signal: AbortSignal | undefined): Promise<Reply> {
     const { listed, mode } = request;
-    const pieces = listPieces(listed, mode, () => this.names(request, signal), listFailureText);
+    const { type, bucket, withProperties, options } = request;
+    const { timeoutMs } = options;
+    const wait = timeoutMs === undefined ? {} : { timeoutMs };
+    const before = withProperties
+      ? { props: propertiesJson(await this.store.bucketProperties(bucket, { ...wait, type }), bucket) }
+      : {};
+    const pieces = listPieces(listed, mode, () => this.names(request, signal), listFailureText, before);
     // What fails before anything is sent is told by the status.
     const first = await pieces.next();
     return { status: 200, headers: LIST_HEADERS, body: resumed(first, pieces) };
@@ -179,6 +204,11 @@ export class Commands {
     const names = request.kind === 'read' ? 'r/pr' : 'w/dw/pw/node_confirms';
     return textReply(400, `Specified ${names} values invalid for bucket n value of ${this.n}\n`);
   }
+}
+
+function changesSomething(request: HttpRequest): boolean {
+  if (request.kind === 'properties') return request.act !== 'get';
+  return request.kind === 'write' || request.kind === 'delete';
 }
 
 async function* keysOf(entries: AsyncIterable<{ readonly key: Key }>): AsyncGenerator<Key, void, undefined> {

@@ -2,8 +2,13 @@
  * Failures of the store as HTTP replies. The body is Riak's text where Riak has one; `X-Quoral-Error` and
  * `X-Quoral-Definite` carry the code, and whether it is certain that nothing was stored. Pure.
  */
-import { type ErrorCode, OverloadedError, QuoralError, QuorumNotMetError } from '../../base/errors.js';
-import type { HttpRequest } from './protocol.js';
+import {
+  type ErrorCode,
+  InvalidArgumentError,
+  OverloadedError,
+  QuoralError,
+  QuorumNotMetError,
+} from '../../base/errors.js';
 import { type Reply, textReply } from './reply.js';
 
 const STATUS: Readonly<Record<ErrorCode, number>> = {
@@ -28,8 +33,11 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   CORRUPT: 500,
 };
 
-/** The reply to a request that the store failed; undefined if `error` is none of the store's. */
-export function failureReply(error: unknown, kind: HttpRequest['kind']): Reply | undefined {
+/**
+ * The reply to a request that the store failed; undefined if `error` is none of the store's.
+ * @param kind - whether the request was to change anything
+ */
+export function failureReply(error: unknown, kind: 'read' | 'write'): Reply | undefined {
   if (!(error instanceof QuoralError)) return undefined;
   const headers: Record<string, string> = {
     'X-Quoral-Error': error.code,
@@ -37,17 +45,20 @@ export function failureReply(error: unknown, kind: HttpRequest['kind']): Reply |
   };
   if (error instanceof OverloadedError)
     headers['Retry-After'] = String(Math.max(1, Math.ceil(error.retryAfterMs / 1000)));
+  if (error instanceof InvalidArgumentError && error.bucketType !== undefined) {
+    return textReply(404, `Unknown bucket type: ${error.bucketType}\n`, headers);
+  }
   return textReply(STATUS[error.code], textOf(error, kind), headers);
 }
 
 /** What a stream of a list says of the error that ends it. */
 export function listFailureText(error: QuoralError): string {
-  return error.code === 'TIMEOUT' ? 'timeout' : textOf(error, 'list').trimEnd();
+  return error.code === 'TIMEOUT' ? 'timeout' : textOf(error, 'read').trimEnd();
 }
 
-function textOf(error: QuoralError, kind: HttpRequest['kind']): string {
+function textOf(error: QuoralError, kind: 'read' | 'write'): string {
   if (error instanceof QuorumNotMetError) {
-    return `${kind === 'read' || kind === 'list' ? 'R' : 'W'}-value unsatisfied: ${error.got}/${error.wanted}\n`;
+    return `${kind === 'read' ? 'R' : 'W'}-value unsatisfied: ${error.got}/${error.wanted}\n`;
   }
   return error.code === 'TIMEOUT' ? 'request timed out\n' : `${error.message}\n`;
 }

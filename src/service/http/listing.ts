@@ -24,22 +24,27 @@ const BINARY: Readonly<Record<Listed, string>> = { keys: 'binaryKeys', buckets: 
  * The pieces of a list.
  * @param names - begins a pass over what is listed; a second one is begun, for `all`, only if there are binary names
  * @param textOfFailure - what a stream says of an error of the store
+ * @param before - members of the object that is the list; of a stream, an object of its own before it
  */
 export function listPieces(
   listed: Listed,
   mode: ListMode,
   names: () => AsyncIterable<Key>,
   textOfFailure: (error: QuoralError) => string,
+  before: object = {},
 ): AsyncGenerator<string, void, undefined> {
-  return mode === 'all' ? onePieceByPiece(listed, names) : streamed(listed, names(), textOfFailure);
+  const opening = JSON.stringify(before);
+  if (mode === 'all') return onePieceByPiece(listed, names, opening === '{}' ? '{' : `${opening.slice(0, -1)},`);
+  return streamed(listed, names(), textOfFailure, opening === '{}' ? '' : opening);
 }
 
 async function* onePieceByPiece(
   listed: Listed,
   names: () => AsyncIterable<Key>,
+  opening: string,
 ): AsyncGenerator<string, void, undefined> {
   const binary = { seen: false };
-  yield* members(`{"${listed}":[`, jsonTexts(names(), binary));
+  yield* members(`${opening}"${listed}":[`, jsonTexts(names(), binary));
   // Two arrays cannot be written at once, and the keys of one may be too many to hold.
   if (binary.seen) yield* members(`],"${BINARY[listed]}":[`, base64Texts(names()));
   yield ']}';
@@ -73,15 +78,17 @@ async function* streamed(
   listed: Listed,
   names: AsyncIterable<Key>,
   textOfFailure: (error: QuoralError) => string,
+  opening: string,
 ): AsyncGenerator<string, void, undefined> {
   let begun = false;
+  let before = opening;
   let texts: string[] = [];
   let binaries: string[] = [];
   let length = 0;
   const take = (): string => {
     const binary = binaries.length === 0 ? {} : { [BINARY[listed]]: binaries };
-    const piece = JSON.stringify({ [listed]: texts, ...binary });
-    [texts, binaries, length, begun] = [[], [], 0, true];
+    const piece = before + JSON.stringify({ [listed]: texts, ...binary });
+    [texts, binaries, length, begun, before] = [[], [], 0, true, ''];
     return piece;
   };
   try {

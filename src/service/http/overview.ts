@@ -13,6 +13,7 @@ const RESOURCES = {
   riak_kv_wm_buckets: '/buckets',
   riak_kv_wm_bucket_type: '/types',
   riak_kv_wm_keylist: '/buckets',
+  riak_kv_wm_props: '/buckets',
   riak_kv_wm_object: '/buckets',
   riak_kv_wm_raw: '/riak',
   riak_kv_wm_ping: '/ping',

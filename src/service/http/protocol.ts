@@ -1,14 +1,15 @@
 /**
- * Riak KV's HTTP interface, objects and lists: from a request's head to what it asks of the store. Pure: bytes and
+ * Riak KV's HTTP interface, objects, lists and properties: from a request's head to what it asks of the store. Pure: bytes and
  * headers in, a request or a refusal out. `commands.ts` carries requests out, `server.ts` talks to sockets.
  * Source: Riak KV's HTTP API (its behaviour, parameters and error texts).
  */
 import type { DeleteOptions, GetOptions, Key, PutOptions, Quorum } from '../../store/api.js';
-import { type Address, parseAddress, parseBucketsAddress, parseTarget } from './address.js';
+import { type Address, parseAddress, parseBucketsAddress, parsePropertiesAddress, parseTarget } from './address.js';
 import { type Conditions, conditionsOf, needRead } from './conditions.js';
 import { header, metadataOf, type RequestHeaders } from './headers.js';
 import type { Listed, ListMode } from './listing.js';
 import { essenceOf } from './media-type.js';
+import { type PropertiesRequest, parseProperties } from './properties.js';
 import { type Reply, textReply } from './reply.js';
 
 export interface RequestHead {
@@ -59,6 +60,8 @@ export interface ListRequest {
   /** Whose keys are listed; empty for a list of buckets. */
   readonly bucket: string;
   readonly mode: ListMode;
+  /** The oldest URLs give the bucket's properties before its keys. */
+  readonly withProperties: boolean;
   readonly options: ListOptions;
 }
 
@@ -71,7 +74,7 @@ export interface ListOptions {
   readonly limit?: number;
 }
 
-export type HttpRequest = ObjectRequest | ListRequest;
+export type HttpRequest = ObjectRequest | ListRequest | PropertiesRequest;
 
 /** A request that is answered without asking the store: mostly, but not only, because something is wrong with it. */
 export interface Refusal {
@@ -84,16 +87,28 @@ export function parseRequest(head: RequestHead): HttpRequest | Refusal {
   const { segments, query } = parseTarget(head.url);
   const buckets = parseBucketsAddress(segments);
   if (typeof buckets === 'string') return refused(400, `${buckets}\n`);
-  if (buckets !== undefined) return parseList(head, { listed: 'buckets', type: buckets.type, bucket: '' }, query);
+  if (buckets !== undefined) {
+    return parseList(head, { listed: 'buckets', type: buckets.type, bucket: '', withProperties: false }, query);
+  }
+  const properties = parsePropertiesAddress(segments);
+  if (typeof properties === 'string') return refused(400, `${properties}\n`);
+  if (properties !== undefined) return refusedIfReply(parseProperties(head.method, head.headers, properties, query));
   const address = parseAddress(segments);
   if (address === undefined) return refused(404, 'not found\n');
   if (typeof address === 'string') return refused(400, `${address}\n`);
+  const isOld = segments[0] === 'riak';
   if (!hasKey(address) && (head.method === 'GET' || head.method === 'HEAD')) {
-    // The oldest URLs give a bucket's properties, too, unless told not to.
-    if (segments[0] === 'riak' && query.get('props') !== 'false') {
-      return refused(501, 'Bucket properties are not supported: add props=false\n');
+    const { type, bucket } = address;
+    const withProperties = isOld && query.get('props') !== 'false';
+    const listed = query.get('keys');
+    if (!withProperties || listed === 'true' || listed === 'stream') {
+      return parseList(head, { listed: 'keys', type, bucket, withProperties }, query);
     }
-    return parseList(head, { listed: 'keys', type: address.type, bucket: address.bucket }, query);
+  }
+  if (isOld && !hasKey(address) && head.method !== 'POST') {
+    const { type, bucket } = address;
+    const old = { type, bucket, allow: 'GET, HEAD, PUT, POST' };
+    return refusedIfReply(parseProperties(head.method, head.headers, old, query));
   }
   const options = parseParameters(query);
   if ('kind' in options) return options;
@@ -143,7 +158,7 @@ function parseRead(
 
 function parseList(
   head: RequestHead,
-  what: Pick<ListRequest, 'listed' | 'type' | 'bucket'>,
+  what: Pick<ListRequest, 'listed' | 'type' | 'bucket' | 'withProperties'>,
   query: URLSearchParams,
 ): ListRequest | Refusal {
   const { listed } = what;
@@ -309,6 +324,10 @@ function unsupportedIndex(headers: RequestHeaders): Refusal | undefined {
 function methodNotAllowed(address: Address): Refusal {
   const allow = hasKey(address) ? 'GET, HEAD, PUT, POST, DELETE' : 'GET, HEAD, POST';
   return { kind: 'refused', reply: textReply(405, `Allowed here: ${allow}\n`, { Allow: allow }) };
+}
+
+function refusedIfReply(parsed: PropertiesRequest | Reply): PropertiesRequest | Refusal {
+  return 'kind' in parsed ? parsed : { kind: 'refused', reply: parsed };
 }
 
 function refused(status: number, text: string): Refusal {

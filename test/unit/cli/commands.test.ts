@@ -197,6 +197,7 @@ test('wrong use ends with 2 and says what is wrong, failure with 1, help with 0 
     code: 1,
     err: /^quoral: Cannot reach [^\n]*the write may still take effect[^\n]*\n$/,
   });
+  t.match(await terminal.run('--version'), { code: 0, out: /^\d+\.\d+\.\d+\n$/ });
   for (const name of ['serve', 'get', 'put', 'delete', 'scan', 'import', 'export', 'status']) {
     t.match(await terminal.run(name, '--help'), {
       code: 0,
@@ -232,6 +233,8 @@ test('errors of the store come as one line with their code, and say if the write
 test('a remote bucket keeps bytes, metadata and the kinds of errors', async (t) => {
   const { store, url } = await startService(t);
   const remote = new RemoteBucket(`${url}/`, 'b/ü', 'my type');
+  await t.rejects(remote.get('k'), { code: 'INVALID_ARGUMENT', message: /Unknown bucket type: my type/ });
+  await store.setBucketType('my type');
   const local = store.bucket('b/ü', { type: 'my type' });
   const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
   for (const key of ['a/b?c#d', Uint8Array.of(0, 0xff), '%41']) {
@@ -301,5 +304,46 @@ test('serve says what to try, serves, and closes all in order when asked to stop
     t.equal(terminal.stores.get(data)!.closed, true);
     t.equal(terminal.listens, false);
     await t.rejects(fetch(`${url}/ping`));
+  }
+});
+
+test('serve takes its options from a file, the command line before it', async (t) => {
+  const terminal = new FakeTerminal();
+  const directory = t.testdir({
+    'quoral.json': JSON.stringify({
+      path: 'x',
+      nodes: [{ name: 'one' }],
+      n: 1,
+      maxValueBytes: 10,
+      http: 1,
+      sync: 'none',
+    }),
+    'text.json': 'nodes: 5',
+    'list.json': '[]',
+    'port.json': '{ "http": 70000 }',
+    'host.json': '{ "host": 5 }',
+    'insecure.json': '{ "insecure": "yes" }',
+  });
+  const data = `${directory}/data`;
+  const config = `${directory}/quoral.json`;
+  const running = terminal.run('serve', '--config', config, '--data', data, '--http', '0', '--json');
+  while (!/http:\/\/127\.0\.0\.1:\d+/.test(terminal.printed)) await new Promise((resolve) => setImmediate(resolve));
+  const url = /http:\/\/127\.0\.0\.1:\d+/.exec(terminal.printed)![0];
+  const open = { path: data, nodes: [{ name: 'one' }], n: 1, maxValueBytes: 10, sync: 'none' };
+  t.strictSame(terminal.openings, [open]);
+  const init = { method: 'PUT', headers: { 'Content-Type': 'a/b' }, body: 'x'.repeat(11) };
+  t.equal((await fetch(`${url}/buckets/b/keys/k`, init)).status, 413);
+  terminal.signal();
+  t.equal((await running).code, 0);
+
+  for (const [name, err] of [
+    ['none.json', /cannot be read: ENOENT/],
+    ['text.json', /is not JSON/],
+    ['list.json', /must be a JSON object/],
+    ['port.json', /http must be a port/],
+    ['host.json', /host must be/],
+    ['insecure.json', /insecure must be/],
+  ] as const) {
+    t.match(await terminal.run('serve', '--config', `${directory}/${name}`), { code: 2, err });
   }
 });

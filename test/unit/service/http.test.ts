@@ -36,7 +36,8 @@ const textOf = async (url: string, init?: RequestInit) => {
 };
 
 test('an object is put, read, headed, replaced and deleted in each URL family', async (t) => {
-  const { url } = await start(t);
+  const { url, store } = await start(t);
+  await store.setBucketType('maps');
   const families = [
     ['/buckets/carts/keys/alice', '</buckets/carts>; rel="up"'],
     ['/riak/old/alice', '</riak/old>; rel="up"'],
@@ -309,7 +310,8 @@ test('conditional writes and deletes happen only if their condition holds', asyn
 });
 
 test('POST without a key makes one and says where', async (t) => {
-  const { url } = await start(t);
+  const { url, store } = await start(t);
+  await store.setBucketType('t t');
   for (const [path, pattern] of [
     ['/buckets/b/keys', /^\/buckets\/b\/keys\/[0-9A-Za-z]{15,22}$/],
     ['/buckets/b/keys/', /^\/buckets\/b\/keys\/[0-9A-Za-z]{15,22}$/],
@@ -406,7 +408,9 @@ test('bad heads and bodies: a 4xx that says what to do, and nothing stored', asy
   for (const [method, path, allow] of [
     ['PATCH', '/buckets/b/keys/k', 'GET, HEAD, PUT, POST, DELETE'],
     ['PUT', '/buckets/b/keys', 'GET, HEAD, POST'],
-    ['DELETE', '/riak/b', 'GET, HEAD, POST'],
+    ['DELETE', '/riak/b', 'GET, HEAD, PUT, POST'],
+    ['POST', '/buckets/b/props', 'GET, HEAD, PUT, DELETE'],
+    ['DELETE', '/types/t/props', 'GET, HEAD, PUT'],
     ['POST', '/buckets', 'GET, HEAD'],
     ['DELETE', '/types/t/buckets', 'GET, HEAD'],
   ] as const) {
@@ -458,6 +462,7 @@ test('what the store refuses becomes the status, text and headers of its code', 
 test('keys and buckets are listed in each URL family, whole or streamed, and not unasked', async (t) => {
   const { url, store } = await start(t);
   const keys = ['a', 'a"b', 'é', '\\', '0'];
+  await store.setBucketType('my type');
   for (const type of ['default', 'my type']) {
     for (const key of keys) await store.bucket('b/1', { type }).put(key, Uint8Array.of(1));
     await store.bucket('gone', { type }).put('k', Uint8Array.of(1));
@@ -490,9 +495,19 @@ test('keys and buckets are listed in each URL family, whole or streamed, and not
   }
   t.match(await textOf(`${url}/buckets/b/keys?keys=true&timeout=soon`), /^400 Bad timeout/);
   t.match(await textOf(`${url}/buckets/b/keys?keys=true&limit=-1`), /^400 Bad limit/);
-  t.match(await textOf(`${url}/riak/b?keys=true`), /^501 .*props=false/);
   t.equal(store.calls.scan + store.calls.buckets, begun);
   t.match(await textOf(`${url}/buckets/b/keys?keys=true&timeout=0`), /^400 timeoutMs/);
+
+  // The oldest URLs give the bucket's properties first.
+  const withProps = await (await fetch(`${url}/riak/b%2F1?keys=true`)).json();
+  t.match(withProps, { props: { name: 'b/1', n_val: 3 }, keys: JSON.parse(list).keys });
+  t.match(
+    await textOf(`${url}/riak/b%2F1?keys=stream`),
+    /^200 \{"props":\{"name":"b\/1",.*\}\}\{"keys":\["0".*\{"keys":\[\]\}$/,
+  );
+  for (const path of ['/riak/b%2F1', '/riak/b%2F1?keys=false']) {
+    t.match(await (await fetch(url + path)).json(), { props: { name: 'b/1' } });
+  }
 
   // JSON has no text for these.
   await store.bucket('b/1').put(Uint8Array.of(0xff), Uint8Array.of(1));
@@ -500,6 +515,118 @@ test('keys and buckets are listed in each URL family, whole or streamed, and not
   const both = JSON.stringify({ keys: JSON.parse(list).keys, binaryKeys: ['gA==', '/w=='] });
   t.equal(await json('/buckets/b%2F1/keys?keys=true'), `200 ${both}`);
   t.equal(await json('/buckets/b%2F1/keys?keys=stream'), `200 ${both}{"keys":[]}`);
+});
+
+const setProps = (url: string, props: unknown, type = 'application/json') =>
+  textOf(url, { method: 'PUT', body: JSON.stringify({ props }), headers: { 'Content-Type': type } });
+
+const propsOf = async (url: string): Promise<Record<string, unknown>> => {
+  const response = await fetch(url);
+  return response.ok
+    ? ((await response.json()) as { props: Record<string, unknown> }).props
+    : { status: response.status };
+};
+
+test('properties of buckets and types are read, set and reset under the names of Riak', async (t) => {
+  const { url } = await start(t);
+  const ofBucket = `${url}/buckets/b%2F1/props`;
+  const defaults = await propsOf(ofBucket);
+  t.match(defaults, {
+    ...{ name: 'b/1', n_val: 3, r: 2, w: 2, pr: 0, pw: 0, dw: 0, rw: 'quorum', max_siblings: 100 },
+    ...{ allow_mult: true, last_write_wins: false, notfound_ok: true, basic_quorum: false },
+    ...{ precommit: [], chash_keyfun: { mod: 'riak_core_util', fun: 'chash_std_keyfun' } },
+  });
+  t.notOk('ttl_ms' in defaults);
+  const head = await exchange(url, 'HEAD /buckets/b%2F1/props HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+  t.match(head, /^HTTP\/1\.1 200 OK\r\n[\s\S]*content-type: application\/json\r\n[\s\S]*\r\n\r\n$/i);
+
+  t.equal(await setProps(ofBucket, { w: 'all', r: 1, notfound_ok: false, ttl_ms: 60_000, max_siblings: 5 }), '204 ');
+  t.match(await propsOf(ofBucket), { w: 'all', r: 1, notfound_ok: false, ttl_ms: 60_000, max_siblings: 5 });
+  t.match(await propsOf(`${url}/types/default/buckets/b%2F1/props`), { w: 'all' });
+  t.match(await propsOf(`${url}/buckets/other/props`), { w: 2, r: 2 });
+  // A client may put back what it got, changed or not.
+  t.equal(await setProps(ofBucket, { ...(await propsOf(ofBucket)), r: 'one' }), '204 ');
+  t.match(await propsOf(ofBucket), { w: 'all', r: 'one' });
+  t.equal(await setProps(`${url}/riak/b%2F1`, { r: 'default', ttl_ms: null }), '204 ');
+  t.match(await propsOf(`${url}/riak/b%2F1`), { w: 'all', r: 2 });
+  t.equal(await textOf(ofBucket, { method: 'DELETE' }), '204 ');
+  t.strictSame(await propsOf(ofBucket), defaults);
+
+  // A type is created by its properties, which its buckets have where they have none.
+  const ofType = `${url}/types/my%20type/props`;
+  const typed = `${url}/types/my%20type/buckets/b/props`;
+  t.match(await textOf(ofType), /^404 Unknown bucket type: my type\n$/);
+  t.match(await textOf(typed), /^404 Unknown bucket type: my type\n$/);
+  t.match(await setProps(typed, { r: 1 }), /^404 Unknown bucket type: my type\n$/);
+  t.equal(await setProps(ofType, { n_val: 3, dw: 0, pw: 'one' }), '204 ');
+  t.match(await propsOf(ofType), { n_val: 3, pw: 'one' });
+  t.notOk('name' in (await propsOf(ofType)));
+  t.equal(await setProps(typed, { pw: 'quorum' }), '204 ');
+  t.match(await propsOf(typed), { name: 'b', pw: 'quorum' });
+  t.match(await propsOf(`${url}/types/my%20type/buckets/c/props`), { name: 'c', pw: 'one' });
+});
+
+test('what is no property, or no value of one, is refused and changes nothing', async (t) => {
+  const { url, store } = await start(t);
+  const path = `${url}/buckets/b/props`;
+  const before = await propsOf(path);
+  for (const props of [
+    ...[{ r: 4 }, { r: 0 }, { w: 'most' }, { dw: true }, { pr: -1 }, { dw: 1 }],
+    ...[{ notfound_ok: 'yes' }, { allow_mult: 1 }, { allow_mult: true, last_write_wins: true }],
+    ...[{ n_val: 2 }, { n_val: 3, name: 'c' }, { search: true }, { __proto__: null, constructor: 1 }],
+    ...[{ precommit: [{ mod: 'm', fun: 'f' }] }, { old_vclock: 1 }, { rw: 'all' }, { ttl_ms: '5' }, { ttl_ms: 0 }],
+    ...[{ max_siblings: 0 }, null, [], 'r=1'],
+  ]) {
+    t.match(await setProps(path, props), /^400 \w.*\n$/, JSON.stringify(props));
+  }
+  t.match(await setProps(`${url}/types/default/props`, { n_val: 2 }), /^400 n_val is 3 /);
+  const json = { 'Content-Type': 'application/json' };
+  t.match(await textOf(path, { method: 'PUT', body: '{', headers: json }), /^400 The body is not JSON/);
+  t.match(await textOf(path, { method: 'PUT', body: Uint8Array.of(0xff), headers: json }), /^400 The body is not JSON/);
+  t.match(await setProps(path, { r: 1 }, 'text/plain'), /^415 /);
+  t.match(await setProps(`${path}?timeout=soon`, { r: 1 }), /^400 Bad timeout/);
+  t.match(await setProps(`${path}?timeout=0`, { r: 1 }), /^400 timeoutMs/);
+  t.match(await textOf(`${url}/types//props`), /^400 Type cannot be zero-length/);
+  t.match(await textOf(`${url}/buckets//props`), /^400 Bucket cannot be zero-length/);
+  t.match(await textOf(`${url}/buckets/%ff/props`), /^400 Bucket is not UTF-8/);
+  t.strictSame(await propsOf(path), before);
+  store.failures.push({
+    operation: 'properties',
+    error: new QuorumNotMetError('m', { definite: false, got: 1, wanted: 2 }),
+  });
+  t.equal(await setProps(path, { r: 1 }), '503 W-value unsatisfied: 1/2\n');
+});
+
+test('stored properties hold for objects over HTTP', async (t) => {
+  const { url, store } = await start(t);
+  const object = `${url}/buckets/b/keys/k`;
+  await put(object, 'one');
+  await put(object, 'two');
+  t.match(await textOf(object), /^300 Siblings:/);
+  t.equal(await setProps(`${url}/buckets/b/props`, { allow_mult: false }), '204 ');
+  t.equal(await textOf(object), '200 two');
+  t.match(await propsOf(`${url}/buckets/b/props`), { allow_mult: false, last_write_wins: true });
+  await put(object, 'three');
+  t.equal(await setProps(`${url}/buckets/b/props`, { last_write_wins: false }), '204 ');
+  t.equal(await textOf(object), '200 three', 'the last put left no siblings');
+
+  t.equal(await setProps(`${url}/types/short/props`, { ttl_ms: 1, max_siblings: 1 }), '204 ');
+  const brief = `${url}/types/short/buckets/b/keys/k`;
+  t.equal((await put(brief, 'x')).status, 204);
+  t.equal((await put(brief, 'y')).status, 409);
+  const nowMs = Date.now();
+  while (Date.now() <= nowMs + 1) await fetch(brief);
+  t.match(await textOf(brief), /^404 not found/);
+  t.equal((await store.bucket('b', { type: 'short' }).get('k')).found, false);
+
+  const unknown = '404 Unknown bucket type: no\n';
+  const text = { 'Content-Type': 'text/plain' };
+  t.equal(await textOf(`${url}/types/no/buckets/b/keys/k`), unknown);
+  t.equal(await textOf(`${url}/types/no/buckets/b/keys/k`, { method: 'PUT', body: 'x', headers: text }), unknown);
+  t.equal(await textOf(`${url}/types/no/buckets/b/keys`, { method: 'POST', body: 'x', headers: text }), unknown);
+  t.equal(await textOf(`${url}/types/no/buckets/b/keys/k`, { method: 'DELETE' }), unknown);
+  t.equal(await textOf(`${url}/types/no/buckets/b/keys?keys=true`), unknown);
+  t.equal(await textOf(`${url}/types/no/buckets?buckets=stream`), unknown);
 });
 
 test('a long list comes in pieces; an error is told by the status, or in the stream, or breaks the list off', async (t) => {

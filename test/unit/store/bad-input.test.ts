@@ -81,6 +81,7 @@ test('handles and calls: options, keys, values, tokens', async () => {
   const store = await open({ nodes: 3, maxValueBytes: 1_000 });
   try {
     await handles(store);
+    await properties(store);
     const bucket = store.bucket<string>('b', { codec: 'text' });
     await calls(bucket);
     await keys(store, bucket);
@@ -112,6 +113,37 @@ async function handles(store: Store): Promise<void> {
     { dw: 1 },
   ];
   await refuseAll('bucket', wrong, (options) => store.bucket('b', options as never));
+}
+
+async function properties(store: Store): Promise<void> {
+  const wrong: unknown[] = [
+    ...[null, 'w', 5],
+    ...[{ W: 2 }, { codec: 'json' }, { merge: () => 'v' }, { type: 'other' }],
+    ...[0, 4, 'few'].flatMap((quorum) => [{ r: quorum }, { w: quorum }]),
+    ...[-1, 4].flatMap((quorum) => [{ pr: quorum }, { pw: quorum }, { dw: quorum }]),
+    ...[{ dw: 1 }, { notfoundOk: 'yes' }, { basicQuorum: 1 }, { ttlMs: 0 }, { maxSiblings: 0 }, { maxSiblings: 101 }],
+    ...[{ resolution: 'merge' }, { resolution: 'newest' }],
+  ];
+  await refuseAll('setBucketProperties', [...wrong, { n: 3 }], (changes) =>
+    store.setBucketProperties('b', changes as never),
+  );
+  await refuseAll('setBucketType', [...wrong, { n: 2 }, { n: 4 }], (changes) =>
+    store.setBucketType('t', changes as never),
+  );
+  const options: unknown[] = [null, 5, { r: 1 }, { timeoutMs: 0 }, { signal: 5 }];
+  await refuseAll('bucketProperties', [...options, { type: '' }], (o) => store.bucketProperties('b', o as never));
+  await refuseAll('setBucketProperties', [...options, { type: '' }], (o) =>
+    store.setBucketProperties('b', {}, o as never),
+  );
+  await refuseAll('bucketType', [...options, { type: 't' }], (o) => store.bucketType('default', o as never));
+  await refuseAll('setBucketType', [...options, { type: 't' }], (o) => store.setBucketType('t', {}, o as never));
+  for (const name of ['', 5, undefined, 'half \ud800'] as never[]) {
+    await fails(() => store.setBucketProperties(name, {}), 'INVALID_ARGUMENT');
+    await fails(() => store.bucketProperties(name), 'INVALID_ARGUMENT');
+    await fails(() => store.setBucketType(name), 'INVALID_ARGUMENT');
+    await fails(() => store.bucketType(name), 'INVALID_ARGUMENT');
+  }
+  await store.setBucketType('t', { n: 3 });
 }
 
 async function calls(bucket: Bucket<string>): Promise<void> {
@@ -232,7 +264,7 @@ async function tokens(store: Store, bucket: Bucket<string>): Promise<void> {
   const foreign = { code: 'INVALID_ARGUMENT', message: /another key/ } as const;
   await fails(() => bucket.put('nothing', 'w', { causalContext: token }), foreign);
   await fails(() => store.bucket('nothing').put('token', Uint8Array.of(1), { causalContext: token }), foreign);
-  const otherType = store.bucket<string>('b', { type: 'other', codec: 'text' });
+  const otherType = store.bucket<string>('b', { type: 't', codec: 'text' });
   await fails(() => otherType.delete('token', { causalContext: token }), foreign);
   assert.deepEqual(
     (await bucket.get('token')).siblings.map(({ value }) => value),

@@ -70,6 +70,7 @@ test('keys and values are bytes: what went in comes out', async () => {
   await raw.put('part', Buffer.from('abcdef').subarray(2, 4));
   assert.deepEqual((await raw.get('part')).value, Uint8Array.of(99, 100));
   // Bucket and type keep keys apart.
+  await store.setBucketType('other');
   await store.bucket('bytes', { type: 'other' }).put('part', Uint8Array.of(5));
   assert.deepEqual((await raw.get('part')).value, Uint8Array.of(99, 100));
   // Concatenations of type, bucket and key are not confused.

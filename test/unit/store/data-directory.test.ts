@@ -196,6 +196,21 @@ test('a manifest that is damaged or of another version is refused and kept', asy
   (await openDataDirectory(path, {}, mustNotCreate)).close();
 });
 
+test('no node keeps its data where the store keeps files of its own', async (t) => {
+  for (const name of ['quoral.json', 'quoral.json.new', 'LOCK.1.2.x.y.0', 'LOCKER']) {
+    const path = emptyPlace();
+    const nodes = [node(name), node('b'), node('c')];
+    const refused = { code: 'INVALID_ARGUMENT', message: /another name or path/ };
+    await t.rejects(
+      openDataDirectory(path, {}, () => ({ ...options, nodes, ring })),
+      refused,
+    );
+    t.same(readdirSync(path), [], 'nothing was created');
+    const elsewhere = [node(name, `data/${name}`), node('b'), node('c')];
+    (await openDataDirectory(path, {}, () => ({ ...options, nodes: elsewhere, ring }))).close();
+  }
+});
+
 test('a node elsewhere is locked, too', async (t) => {
   const disk = place();
   const nodes = [node('a'), node('b', disk)];

@@ -1,0 +1,9 @@
+/** How the nodes' threads are made; for tests that make them fail. */
+export interface WorkerOptions {
+  /** What they run. Default: `actors/worker`. */
+  readonly entry?: URL;
+  /** What the JavaScript heap of each may take, in MiB. Default: what Node gives it. */
+  readonly heapMb?: number;
+  /** What the system was booted as. Default: what it says. */
+  readonly boot?: string;
+}
