@@ -1,7 +1,7 @@
 /**
  * One owner for a data directory at a time, among processes and within one.
  *
- * Who wants it first puts down a claim, an empty file that says everything in its name, and only then looks around:
+ * Who wants it first puts down a claim, which says everything in its name, and only then looks around:
  *
  *     LOCK.<pid>.<start of the process>.<boot>.<pid namespace>.<random>
  *
@@ -13,11 +13,19 @@
  * - Two who come at once may both give up; hence the tries, a random time apart.
  * - A name is there or not: no claim is ever half written, or empty after power loss.
  *
- * A process is known by its id and the time of its start (Linux), since ids are used again. A claim of another boot is
- * dead. One of another pid namespace (a container) cannot be looked up from here and counts as alive.
+ * A claim is a Unix socket that its owner listens on, but never reads from: the kernel itself tells whether somebody does,
+ * also of a process that stands still, or that lives in another container. Between the making of the name and the
+ * listening it is taken for dead: then whoever removed it had put down its own before, and is seen by this one, which
+ * looks around only after it listens.
+ *
+ * Where a file system or a platform has no sockets the claim is an empty file. Then a process is known by its id and the
+ * time of its start (Linux), since ids are used again; one of another pid namespace cannot be looked up, and counts as
+ * alive. A claim of another boot is dead, whatever it is: a directory that two machines share over a network is not
+ * protected (nor is LMDB made for that).
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, unlinkSync } from 'node:fs';
+import { closeSync, lstatSync, openSync, readdirSync, readFileSync, readlinkSync, unlinkSync } from 'node:fs';
+import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LockedError } from '../base/errors.js';
@@ -44,7 +52,7 @@ const LONGEST_WAIT_MS = 20;
  */
 export async function lockDirectory(path: string): Promise<DirectoryLock> {
   for (let tries = 1; ; tries++) {
-    const outcome = claim(path);
+    const outcome = await claim(path);
     if (!('owner' in outcome)) return outcome;
     if (tries === TRIES) throw new LockedError(lockedMessage(path, outcome.owner));
     await delay(Math.random() * LONGEST_WAIT_MS);
@@ -61,25 +69,79 @@ interface Claim {
   readonly namespace: string;
 }
 
-function claim(path: string): DirectoryLock | { owner: Claim } {
+async function claim(path: string): Promise<DirectoryLock | { owner: Claim }> {
   const { pid } = process;
   const own = `LOCK.${pid}.${startOf(pid) ?? '-'}.${BOOT}.${NAMESPACE}.${randomBytes(6).toString('hex')}`;
-  closeSync(openSync(join(path, own), 'wx'));
+  const server = await listenAt(path, own);
+  if (server === undefined) closeSync(openSync(join(path, own), 'wx'));
+  const release = (): void => {
+    server?.close();
+    remove(path, own);
+  };
   try {
     for (const name of readdirSync(path)) {
       const other = parseClaim(name);
       if (other === undefined || name === own) continue;
-      if (isAlive(other)) {
-        remove(path, own);
+      if (await isAlive(path, other)) {
+        release();
         return { owner: other };
       }
       remove(path, name);
     }
   } catch (error) {
-    remove(path, own);
+    release();
     throw error;
   }
-  return { release: () => remove(path, own) };
+  return { release };
+}
+
+/** Makes the socket `name` in the directory, and listens on it; undefined where that cannot be. */
+async function listenAt(path: string, name: string): Promise<Server | undefined> {
+  const server = createServer((caller) => caller.destroy());
+  return withAddress(path, name, (address) => {
+    return new Promise((resolve) => {
+      server.on('error', () => resolve(undefined));
+      // `exclusive`: in a worker of `node:cluster`, too, it is this process that listens.
+      server.listen({ path: address, exclusive: true }, () => resolve(server.unref()));
+    });
+  });
+}
+
+/** Whether somebody listens on the claim; undefined if that cannot be found out, or it is no socket. */
+async function isListenedTo(path: string, name: string): Promise<boolean | undefined> {
+  if (lstatSync(join(path, name), { throwIfNoEntry: false })?.isSocket() !== true) return undefined;
+  return withAddress(path, name, (address) => {
+    return new Promise((resolve) => {
+      const caller = connect(address, () => {
+        caller.destroy();
+        resolve(true);
+      });
+      caller.once('error', (error: NodeJS.ErrnoException) => {
+        resolve(error.code === 'ECONNREFUSED' ? false : undefined);
+      });
+    });
+  });
+}
+
+/** The longest address of a socket on all platforms, in bytes. */
+const MAX_ADDRESS_BYTES = 103;
+
+/** Calls `use` with an address for the socket `name` in the directory; undefined if there is none that is short enough. */
+async function withAddress<T>(
+  path: string,
+  name: string,
+  use: (address: string) => Promise<T | undefined>,
+): Promise<T | undefined> {
+  if (process.platform === 'win32') return undefined;
+  const address = join(path, name);
+  if (Buffer.byteLength(address) <= MAX_ADDRESS_BYTES) return use(address);
+  if (process.platform !== 'linux') return undefined;
+  const directory = openSync(path, 'r');
+  try {
+    return await use(`/proc/self/fd/${directory}/${name}`);
+  } finally {
+    closeSync(directory);
+  }
 }
 
 function parseClaim(name: string): Claim | undefined {
@@ -88,8 +150,10 @@ function parseClaim(name: string): Claim | undefined {
   return { name, pid: Number(parts[1]), start: parts[2]!, boot: parts[3]!, namespace: parts[4]! };
 }
 
-function isAlive(other: Claim): boolean {
+async function isAlive(path: string, other: Claim): Promise<boolean> {
   if (other.boot !== BOOT) return false;
+  const isHeard = await isListenedTo(path, other.name);
+  if (isHeard !== undefined) return isHeard;
   if (other.namespace !== NAMESPACE) return true;
   try {
     process.kill(other.pid, 0);

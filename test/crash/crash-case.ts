@@ -10,9 +10,11 @@ import { SeededRandom } from '../../src/base/random.js';
 import { type OpenOptions, open, type Store } from '../../src/index.js';
 import { CrashLedger } from '../support/crash-ledger.js';
 import { CRASH_BUCKET } from '../support/crash-load.js';
-import { readReplicas } from '../support/replica-files.js';
+import { readHints, readReplicas } from '../support/replica-files.js';
 
 const READS_AT_A_TIME = 256;
+/** In which all hints are delivered to nodes that are up, in milliseconds. */
+const HINTS_MS = 30_000;
 
 export class CrashCase {
   readonly ledger = new CrashLedger();
@@ -49,9 +51,14 @@ export class CrashCase {
 
   /** Looks at the files as an end has left them: each node has what it acknowledged, and every dot names one write. */
   checkLeft(): void {
-    const left = readReplicas(this.path);
-    this.ledger.checkDots(left);
-    this.ledger.checkStored(left);
+    this.checkStored(readReplicas(this.path));
+  }
+
+  private checkStored(replicas: ReturnType<typeof readReplicas>): void {
+    const hints = readHints(this.path);
+    this.ledger.checkDots(replicas);
+    this.ledger.checkDots(hints);
+    this.ledger.checkStored(replicas, hints);
   }
 
   /** Opens the store in this process, makes its replicas agree, closes it, and holds what they have against the books. */
@@ -66,8 +73,9 @@ export class CrashCase {
     this.checkConverged();
   }
 
-  /** Reads every key strictly: once, and its replicas agree. */
+  /** Has all hints delivered, and reads every key strictly: once, and its replicas agree. */
   async converge(store: Store): Promise<void> {
+    await store.admin.waitForHints({ timeoutMs: HINTS_MS });
     this.primaries = store.ring().map((partition) => [...partition.primaries]);
     await readStrictly(store, this.ledger.keyNames);
     const mismatches = await digestMismatches(store);
@@ -78,17 +86,16 @@ export class CrashCase {
   /** After `converge` and the store's close: nothing acknowledged is lost, nothing came back. */
   checkConverged(): void {
     const replicas = readReplicas(this.path);
-    this.ledger.checkDots(replicas);
-    this.ledger.checkStored(replicas);
+    this.checkStored(replicas);
     this.ledger.check(this.ledger.checkReplicas(replicas, this.primaries));
   }
 }
 
-/** Reads each key from all its replicas: what differs is repaired. */
+/** Reads each key from all its primaries, not from stand-ins for some: what differs is repaired. */
 async function readStrictly(store: Store, keys: readonly string[]): Promise<void> {
   const bucket = store.bucket<string>(CRASH_BUCKET, { codec: 'text' });
   for (let at = 0; at < keys.length; at += READS_AT_A_TIME) {
-    await Promise.all(keys.slice(at, at + READS_AT_A_TIME).map((key) => bucket.get(key, { r: 'all' })));
+    await Promise.all(keys.slice(at, at + READS_AT_A_TIME).map((key) => bucket.get(key, { r: 'all', pr: 'all' })));
   }
 }
 

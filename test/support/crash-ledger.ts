@@ -2,7 +2,7 @@
  * Keeps the books of a crash test: every write that was begun, what came of it, every dot that was ever seen. Then says
  * whether what a store holds after a crash can be explained by them.
  *
- * - Each node that acknowledged a write has stored it.
+ * - Each node that acknowledged a write has stored it; or, as a stand-in, keeps it or has delivered it to its owner.
  * - An acknowledged write is there, or an *effective* write was given a token that covers it. Effective is a write that
  *   was acknowledged, or was once seen.
  * - What is there was written; never twice; not by a write that failed for certain; and nothing that an acknowledged
@@ -25,7 +25,7 @@ import { encodeLocatedKey, type KeyHash, keyHash } from '../../src/codec/key.js'
 import { decodeToken } from '../../src/codec/token.js';
 import type { Sibling, StoredObject } from '../../src/objects/stored-object.js';
 import { CRASH_BUCKET, idOf, type LogEntry } from './crash-load.js';
-import type { Replica } from './replica-files.js';
+import type { KeptHint, Replica } from './replica-files.js';
 
 interface Write {
   readonly id: string;
@@ -60,7 +60,7 @@ export class CrashLedger {
   private readonly byId = new Map<string, Write>();
   private readonly dots = new Map<string, string>();
   /** Acknowledged writes since the last `checkStored`, and who had stored them. */
-  private unchecked: { readonly write: Write; readonly nodes: readonly string[] }[] = [];
+  private unchecked: { readonly write: Write; readonly entry: LogEntry & { readonly type: 'acked' } }[] = [];
 
   get keyNames(): string[] {
     return [...this.keys.keys()];
@@ -88,7 +88,7 @@ export class CrashLedger {
         this.begin(entry);
         return;
       case 'acked':
-        this.acknowledge(this.writeOf(entry.id), entry.token, entry.nodes);
+        this.acknowledge(this.writeOf(entry.id), entry);
         return;
       case 'failed': {
         const write = this.writeOf(entry.id);
@@ -126,13 +126,13 @@ export class CrashLedger {
     key.writes.push(write);
   }
 
-  private acknowledge(write: Write, token: string, nodes: readonly string[]): void {
+  private acknowledge(write: Write, entry: LogEntry & { type: 'acked' }): void {
     assert.equal(write.outcome, 'open', `${write.id} has two outcomes`);
     write.outcome = 'acked';
     write.effective = true;
     this.acked++;
     this.open--;
-    write.receipt = decodeToken(token, this.keyOf(write.key).hash).context;
+    write.receipt = decodeToken(entry.token, this.keyOf(write.key).hash).context;
     const { given } = write;
     const fresh = newDots(given ?? EMPTY_CONTEXT, write.receipt);
     if (given === null && fresh.length > 1) {
@@ -142,7 +142,7 @@ export class CrashLedger {
     assert.equal(fresh.length, 1, `the receipt of ${write.id} names ${fresh.length} new dots`);
     write.dot = fresh[0]!;
     this.register(write.dot, `${write.key} ${write.kind === 'put' ? write.id : 'tombstone'}`);
-    this.unchecked.push({ write, nodes });
+    this.unchecked.push({ write, entry });
   }
 
   /** Takes note of every dot in the records; an old dot must still name what it named. */
@@ -160,12 +160,20 @@ export class CrashLedger {
    * A node that a receipt names had stored the write: it has it still, or something that has seen it. To be asked of
    * what a crash left, before replicas heal one another.
    */
-  checkStored(replicas: ReadonlyMap<string, readonly Replica[]>): void {
-    for (const { write, nodes } of this.unchecked) {
-      for (const node of nodes) {
-        const object = replicas.get(write.key)?.find((replica) => replica.node === node)?.object;
-        const isThere = object !== undefined && coversDot(object.context, write.dot!);
-        assert(isThere, `node ${node} acknowledged ${write.id}, and has lost it`);
+  checkStored(
+    replicas: ReadonlyMap<string, readonly Replica[]>,
+    hints: ReadonlyMap<string, readonly KeptHint[]> = new Map(),
+  ): void {
+    for (const { write, entry } of this.unchecked) {
+      const isIn = (copy: Replica | undefined): boolean =>
+        copy !== undefined && coversDot(copy.object.context, write.dot!);
+      const hasStored = (node: string): boolean => isIn(replicas.get(write.key)?.find((copy) => copy.node === node));
+      for (const node of entry.nodes) {
+        assert(hasStored(node), `node ${node} acknowledged ${write.id}, and has lost it`);
+      }
+      for (const { owner, holder } of entry.hints) {
+        const kept = hints.get(write.key)?.find((hint) => hint.node === holder && hint.owner === owner);
+        assert(isIn(kept) || hasStored(owner), `node ${holder} acknowledged ${write.id} for ${owner}, and has lost it`);
       }
     }
     this.unchecked = [];

@@ -12,8 +12,8 @@ export const CRASH_BUCKET = 'crash';
 /** `token` is what the write was given. A delete that reads by itself (`unread`) has one that nobody outside knows. */
 export type LogEntry =
   | { type: 'begun'; id: string; key: string; kind: 'put' | 'delete'; token?: string | undefined; unread?: boolean }
-  /** `nodes` had stored it. */
-  | { type: 'acked'; id: string; token: string; nodes: string[] }
+  /** `nodes` had stored it as primaries, and a holder of each hint for its owner. */
+  | { type: 'acked'; id: string; token: string; nodes: string[]; hints: Receipt['hints'] }
   | { type: 'failed'; id: string; code: string; definite: boolean }
   /** A read saw the values of these writes. */
   | { type: 'saw'; key: string; ids: string[] };
@@ -63,8 +63,9 @@ export function idOf(value: string): string {
   return id;
 }
 
-export function ackedEntry(id: string, { causalContext, acks }: Receipt): LogEntry {
-  return { type: 'acked', id, token: causalContext, nodes: acks.map(({ node }) => node) };
+export function ackedEntry(id: string, { causalContext, acks, hints }: Receipt): LogEntry {
+  const nodes = acks.filter(({ role }) => role === 'primary').map(({ node }) => node);
+  return { type: 'acked', id, token: causalContext, nodes, hints };
 }
 
 class LoadClient {

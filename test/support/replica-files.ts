@@ -4,6 +4,8 @@ import { join, resolve } from 'node:path';
 import { textOf } from '../../src/base/bytes.js';
 import { decodeLocatedKey } from '../../src/codec/key.js';
 import { decodeRecord } from '../../src/codec/record.js';
+import { locatedKeyOf, ownerOf, ownerRange } from '../../src/hinted-handoff/hint-key.js';
+import { decodeHint } from '../../src/hinted-handoff/hint-record.js';
 import type { StoredObject } from '../../src/objects/stored-object.js';
 import { openLmdbStorage } from '../../src/storage/lmdb-storage.js';
 
@@ -12,6 +14,11 @@ export interface Replica {
   readonly partition: number;
   readonly record: Uint8Array;
   readonly object: StoredObject;
+}
+
+/** What a stand-in keeps for another node. */
+export interface KeptHint extends Replica {
+  readonly owner: string;
 }
 
 /** Keys from here on are the node's own, not of a partition. */
@@ -41,6 +48,33 @@ export function readReplicas(path: string): Map<string, Replica[]> {
   return replicas;
 }
 
+/** By key, what stand-ins keep for their owners; as `readReplicas`. */
+export function readHints(path: string): Map<string, KeptHint[]> {
+  const hints = new Map<string, KeptHint[]>();
+  const nodes = nodesOf(path);
+  for (const { name, path: directory } of nodes) {
+    const storage = openLmdbStorage({ path: join(resolve(path, directory), 'hints.mdb'), sync: 'full' });
+    try {
+      for (const { key, value } of nodes.flatMap((_, owner) =>
+        storage.range({ ...ownerRange(owner), limit: Infinity }),
+      )) {
+        const located = decodeLocatedKey(locatedKeyOf(key));
+        const text = textOf(located.key)!;
+        const { record } = decodeHint(value);
+        const owner = nodes[ownerOf(key)]!.name;
+        const hint = { node: name, owner, partition: located.partition, record, object: decodeRecord(record) };
+        const others = hints.get(text);
+        if (others === undefined) hints.set(text, [hint]);
+        else others.push(hint);
+      }
+    } finally {
+      storage.close();
+    }
+  }
+  return hints;
+}
+
+/** In the order of their numbers. */
 function nodesOf(path: string): { name: string; path: string }[] {
   return JSON.parse(readFileSync(join(path, 'quoral.json'), 'utf8')).nodes;
 }

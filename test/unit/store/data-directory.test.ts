@@ -1,7 +1,16 @@
 /** Who may open a data directory, and as what. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -98,6 +107,29 @@ test('claims of another boot, of an id used again, or of nobody are dead; of ano
   await t.rejects(lockDirectory(path), { code: 'LOCKED', message: /another container.*remove .*LOCK\./ });
   rmSync(join(path, foreign));
   (await lockDirectory(path)).release();
+});
+
+// Goal: containers that share a volume need no help. Method: a claim is renamed as if it were of another pid namespace, in
+// which nobody can be looked up.
+test('an owner in another container is told from one that is gone', {
+  skip: process.platform !== 'linux',
+}, async (t) => {
+  for (const path of [emptyPlace(), join(emptyPlace(), 'a'.repeat(120))]) {
+    mkdirSync(path, { recursive: true });
+    const other = await holder(path);
+    const name = readdirSync(path)[0]!;
+    const parts = name.split('.');
+    parts[4] = '1';
+    renameSync(join(path, name), join(path, parts.join('.')));
+    await t.rejects(lockDirectory(path), { code: 'LOCKED', message: /of another container/ });
+    other.kill('SIGSTOP');
+    await t.rejects(lockDirectory(path), { code: 'LOCKED' }, 'one that stands still is alive');
+    other.kill('SIGKILL');
+    await once(other, 'exit');
+    const lock = await lockDirectory(path);
+    t.equal(readdirSync(path).length, 1);
+    lock.release();
+  }
 });
 
 // Goal: never two owners, however many come at once and however they end. Method: processes that contend, each failing

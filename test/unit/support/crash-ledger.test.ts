@@ -31,7 +31,13 @@ class Story {
   }
 
   acked(id: string, own: EventId, given: EventId[] = [], kind: 'put' | 'delete' = 'put'): this {
-    this.begun(id, given, kind).ledger.apply({ type: 'acked', id, token: token(seen(...given, own)), nodes: ['a'] });
+    this.begun(id, given, kind).ledger.apply({
+      type: 'acked',
+      id,
+      token: token(seen(...given, own)),
+      nodes: ['a'],
+      hints: [],
+    });
     return this;
   }
 
@@ -181,7 +187,7 @@ test('replicas that are missing, too many or different are found', () => {
 test('a delete that reads by itself leaves a tombstone of its own, whichever of its dots that is', () => {
   const story = new Story().acked('a', dot(1));
   story.ledger.apply({ type: 'begun', id: 'd', key: 'k', kind: 'delete', unread: true });
-  story.ledger.apply({ type: 'acked', id: 'd', token: token(seen(dot(1), dot(1, 2))), nodes: ['a'] });
+  story.ledger.apply({ type: 'acked', id: 'd', token: token(seen(dot(1), dot(1, 2))), nodes: ['a'], hints: [] });
   story.holds([null, dot(1, 2)]);
   assert.throws(() => story.holds(['a', dot(1)], [null, dot(1, 2)]), /shows a, which d \(acked\) has replaced/);
 });
