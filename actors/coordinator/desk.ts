@@ -30,8 +30,8 @@ export interface Operation {
   awaits(place: number): boolean;
   /** True once the client has its reply: what is still awaited is not urgent. */
   readonly isReplied: boolean;
-  /** `place` takes longer than it should: somebody else is to be asked. `standing`: its node does nothing at all. */
-  silent(place: number, standing: boolean, context: ActorContext): void;
+  /** `place` takes longer than it should: somebody else is to be asked, if somebody can be. */
+  silent(place: number, context: ActorContext): void;
   /** What `place` had no room for is to be sent again. */
   retry(place: number, context: ActorContext): void;
   /** The deadline has passed: the operation ends, or gives itself a later one. */
@@ -172,7 +172,7 @@ export class Desk {
       if (operation.isReplied) this.waitPatiently(correlation, operation.bytes, now);
       else if (peers.mayHedge(kind, node, correlation, now)) {
         this.counters.hedges++;
-        operation.silent(place, peers.standsStill(node), context);
+        operation.silent(place, context);
       }
     }
   }
@@ -195,7 +195,7 @@ export class Desk {
       this.bytesHeld -= this.patientBytes.shift();
       const operation = this.operations.get(ticketOf(correlation));
       const place = placeOf(correlation);
-      if (operation?.awaits(place) === true) operation.silent(place, false, context);
+      if (operation?.awaits(place) === true) operation.silent(place, context);
     }
   }
 

@@ -118,7 +118,7 @@ export class GetOperation implements Operation {
     this.act(this.quorum.onFailed(place), context);
   }
 
-  silent(place: number, _standing: boolean, context: ActorContext): void {
+  silent(place: number, context: ActorContext): void {
     this.act(this.quorum.onSilent(place), context);
   }
 

@@ -184,12 +184,11 @@ export class PutOperation implements Operation {
     this.act(context);
   }
 
-  silent(place: number, standing: boolean, context: ActorContext): void {
-    const { quorum, put } = this;
+  /** While nothing is minted nobody can be asked instead: only the client can make another attempt that covers this one. */
+  silent(place: number, context: ActorContext): void {
+    if (!this.quorum.isMinted) return;
     this.mintedAt = -1;
-    if (quorum.isMinted) quorum.onSilent(place);
-    // Nobody else may mint this attempt: its client is told, and makes another one that covers it.
-    else if (standing && put.condition === 'none') quorum.onMinterLost();
+    this.quorum.onSilent(place);
     this.act(context);
   }
 

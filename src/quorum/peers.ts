@@ -12,7 +12,7 @@
 import { DueQueue } from '../base/due-queue.js';
 import { HedgeBudget } from './hedge-budget.js';
 import { LatencyEstimate } from './latency-estimate.js';
-import { hasSlot, NO_SLOTS, type PlaceSet, withSlot } from './slots.js';
+import { firstSlots, hasSlot, NO_SLOTS, type PlaceSet, withSlot } from './slots.js';
 
 /** What is wanted of a failure detector (`membership/failure-detector.ts`). */
 export interface Detector {
@@ -83,6 +83,11 @@ export class Peers {
 
   isKnownDown(node: number): boolean {
     return hasSlot(this.knownDown, node);
+  }
+
+  /** Every node of which nobody is certain that it is down. */
+  get reachable(): PlaceSet {
+    return firstSlots(this.nodes) & ~this.knownDown;
   }
 
   /** Looks at everybody: every few milliseconds while something is under way. */

@@ -18,7 +18,7 @@ import type { PreferenceList } from '../ring/preference-list.js';
 import { partitionOf } from '../ring/token.js';
 import type { ActorContext, ActorHost, ActorRef, Conversation, MessageCodec } from '../runtime/actor.js';
 import type { Simulator } from '../runtime/simulator/simulator.js';
-import { Client, type GetOutcome, type PutOutcome } from '../store/client.js';
+import { Client, type GetOutcome, type PutOutcome, ticketOf } from '../store/client.js';
 import { PutReceipt, type ReceiptParts } from '../store/receipt.js';
 import type { GetOperation, History, PutOperation, ReadSibling, Token } from './history.js';
 import { TappedContext } from './tapped-host.js';
@@ -97,7 +97,7 @@ export class SimulatedClient {
   setup(host: ActorHost, isUp: (node: number) => boolean): void {
     const { nodes, preferenceLists, tap } = this.options;
     host.spawn<never, never, never>(CLIENT_SLOT, clientConversation, (own) => {
-      const context = new AttemptTap(own, (ticket, request) => this.noteAttempt(ticket, request));
+      const context = new AttemptTap(own, (correlation, request) => this.noteAttempt(ticketOf(correlation), request));
       this.client = new Client({ preferenceLists, nodes, maxInFlight: 1_000 }, tap?.(context) ?? context);
       for (let node = 0; node < nodes; node++) this.client.setUp(node, isUp(node));
       return this.client;
@@ -289,9 +289,9 @@ export class SimulatedClient {
 
 /** Hears under which attempts the client tries its puts. */
 class AttemptTap extends TappedContext {
-  private readonly hear: (ticket: number, request: CoordinatorRequest) => void;
+  private readonly hear: (correlation: number, request: CoordinatorRequest) => void;
 
-  constructor(inner: ActorContext, hear: (ticket: number, request: CoordinatorRequest) => void) {
+  constructor(inner: ActorContext, hear: (correlation: number, request: CoordinatorRequest) => void) {
     super(inner);
     this.hear = hear;
   }

@@ -2,16 +2,21 @@
  * The client: knows the ring, sends each request to a primary's node, keeps requests in flight, and settles each
  * exactly once. An actor like the others, so that it runs on the application's thread and, unchanged, in the simulator.
  *
- *     put ─▶ first primary that is up ─ no room, not there ─▶ the next one, same attempt (it was never received)
- *                                     └ died with it in hand ─▶ the next one, a new attempt that covers the earlier ones
+ *     put ─▶ first node that is up ─ no room, not there ─▶ the next one, same attempt (it was never received)
+ *            of the preference list  └ died with it in hand, or is silent ─▶ the next one, a new attempt that covers the
+ *                                                       earlier ones, whose answers are ignored from then on
+ *     get ─▶ the same ───────────────┴ is silent ─▶ the next one as well; the first answer counts
  *
- * Source: Dynamo §6.4 (client-driven coordination).
+ * A put with a condition is not tried again after an outcome that is not definite: whoever minted it may have been built
+ * upon since.
+ * Sources: Dynamo §6.4 (client-driven coordination); Dean and Barroso, "The Tail at Scale" (CACM 2013; hedged requests).
  */
 
 import { InFlight } from '../base/in-flight.js';
 import type { Attempt, WriterId } from '../clocks/event-id.js';
 import type { Timestamp } from '../clocks/timestamp.js';
 import { partitionOf } from '../codec/key.js';
+import { FailureDetector } from '../membership/failure-detector.js';
 import { coordinatorRef } from '../messages/addresses.js';
 import type {
   Ack,
@@ -23,6 +28,8 @@ import type {
 import type { ObjectPut } from '../messages/object-request.js';
 import type { ListedEntry } from '../messages/vnode-messages.js';
 import type { MintedDot } from '../objects/mint.js';
+import { Peers } from '../quorum/peers.js';
+import { countSlots, hasSlot, lowestSlot, NO_SLOTS, type PlaceSet, withoutSlot, withSlot } from '../quorum/slots.js';
 import type { PreferenceList } from '../ring/preference-list.js';
 import { type Actor, type ActorContext, type ActorRef, type Failure, neverReceived } from '../runtime/actor.js';
 
@@ -69,10 +76,14 @@ interface Pending {
   readonly partition: number;
   readonly deadline: number;
   readonly caller: Settle<PutOutcome> | Settle<GetOutcome> | Settle<PageOutcome>;
-  /** Primaries that this request was sent to, as a bit mask of their places in the preference list. */
-  tried: number;
-  /** The place that it was sent to last. */
-  place: number;
+  /** Places of the preference list to which this request was sent. */
+  tried: PlaceSet;
+  /** Those of them whose answer is awaited and would count. */
+  open: PlaceSet;
+  /** When it was sent, in monotonic milliseconds; −1 once it was sent more than once. */
+  sentAt: number;
+  /** How often it was sent elsewhere because of silence. */
+  hedges: number;
   askedAgain: boolean;
   /** Of a put: an earlier attempt may have been minted. */
   indefinite: boolean;
@@ -82,34 +93,71 @@ interface Pending {
 
 const NONE: readonly Attempt[] = [];
 const SWEEP = 'sweep';
-const SWEEP_MS = 20;
+/** How often it is looked how the nodes are, and what takes too long, in milliseconds, while something is in flight. */
+const SWEEP_MS = 5;
+/** Every so many sweeps, deadlines are looked at: that costs something for every request. */
+const DEADLINE_SWEEPS = 4;
+/** A sweep that comes so late shows that the application held the thread, in milliseconds: answers are heard first. */
+const LATE_MS = 8;
+/** So often a request is sent elsewhere because of silence. */
+const MAX_HEDGES = 2;
+/** A correlation is a ticket and a place below this. */
+const PLACES = 32;
+/** Kinds of requests, each of which takes its own time. */
+const GET = 0;
+const PUT = 1;
+const PAGE = 2;
+const KINDS = 3;
+/**
+ * When a request is sent elsewhere, too, in milliseconds, by kind: after the 99th percentile of what its coordinator takes,
+ * within these. A coordinator backs up its replicas sooner than that.
+ */
+const HEDGE_MS = [
+  { least: 6, most: 50 },
+  { least: 8, most: 55 },
+  { least: 50, most: 400 },
+];
 /** The coordinator's own deadline comes first; only its silence makes the client's count. In milliseconds. */
 const SLACK_MS = 250;
 /** How far clocks may be apart before an attempt is taken for late, in milliseconds. */
 const CLOCK_ALLOWANCE_MS = 10_000;
 
+/** The ticket of the request of which this correlation names one sending. */
+export function ticketOf(correlation: number): number {
+  return Math.floor(correlation / PLACES);
+}
+
 export class Client implements Actor<never, never, CoordinatorAnswer> {
-  /** By partition. */
-  private readonly primaries: readonly (readonly number[])[];
+  /** By partition: by place, its node; the primaries first. */
+  private readonly orders: readonly (readonly number[])[];
+  /** How many primaries a partition has; and by partition which nodes they are, as a bit mask. */
+  private readonly n: number;
+  private readonly primaryNodes: readonly PlaceSet[];
+  private readonly nodes: number;
+  private readonly peers: Peers;
   private readonly coordinators: ActorRef<CoordinatorRequest, CoordinatorAnswer>[] = [];
   private readonly pending: InFlight<Pending>;
-  private readonly up: boolean[] = [];
   private readonly context: ActorContext;
   private readonly id: WriterId;
   private sequence = 0;
   private sweeping = false;
   private sweepDue = 0;
+  private sweeps = 0;
+  private deferred = false;
+  private lenientUntil = Number.NEGATIVE_INFINITY;
   private onIdle: (() => void) | null = null;
 
   constructor(options: ClientOptions, context: ActorContext) {
-    this.primaries = options.preferenceLists.map((list) => list.primaries);
+    const { preferenceLists, nodes } = options;
+    this.orders = preferenceLists.map(({ primaries, fallbacks }) => [...primaries, ...fallbacks]);
+    this.n = preferenceLists[0]!.primaries.length;
+    this.primaryNodes = preferenceLists.map(({ primaries }) => primaries.reduce(withSlot, NO_SLOTS));
+    this.nodes = nodes;
+    this.peers = new Peers({ nodes, own: -1, detector: new FailureDetector(nodes), hedgeMs: HEDGE_MS });
     this.pending = new InFlight(options.maxInFlight);
     this.context = context;
     this.id = { high: context.random.uint32(), low: context.random.uint32() };
-    for (let node = 0; node < options.nodes; node++) {
-      this.coordinators.push(coordinatorRef(node));
-      this.up.push(true);
-    }
+    for (let node = 0; node < nodes; node++) this.coordinators.push(coordinatorRef(node));
   }
 
   /** Requests in flight. */
@@ -117,13 +165,19 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     return this.pending.size;
   }
 
-  /** Whoever watches the nodes tells which are up; requests avoid the others. */
+  /** Whoever watches the nodes' threads tells which are up; requests avoid the others. */
   setUp(node: number, up: boolean): void {
-    this.up[node] = up;
+    this.peers.setDown(node, !up);
   }
 
   isUp(node: number): boolean {
-    return this.up[node] === true;
+    return !this.peers.isKnownDown(node);
+  }
+
+  /** How the node looks to this client: 'suspect' is avoided. Only as fresh as its last request. */
+  healthOf(node: number): 'up' | 'suspect' | 'down' {
+    const { up, suspect } = this.peers;
+    return hasSlot(up, node) ? 'up' : hasSlot(suspect, node) ? 'suspect' : 'down';
   }
 
   /** Calls `then` once nothing is in flight. */
@@ -151,27 +205,38 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
       body: request.body,
     };
     const message: CoordinatorRequest = { type: 'put', put, w, pw, dw, timeoutMs };
-    return this.begin(message, partitionOf(put.key), Math.max(w, pw, dw), caller);
+    return this.begin(message, partitionOf(put.key), Math.max(w, pw, dw), pw, caller);
   }
 
   /** Begins a get. @returns as `put` does. */
   get(request: CoordinatorRequest & { type: 'get' }, caller: Settle<GetOutcome>): number | OperationFailure {
-    return this.begin(request, partitionOf(request.key), Math.max(request.r, request.pr), caller);
+    return this.begin(request, partitionOf(request.key), Math.max(request.r, request.pr), request.pr, caller);
   }
 
   /** Begins a page of a scan. @returns as `put` does. */
   page(request: CoordinatorRequest & { type: 'page' }, caller: Settle<PageOutcome>): number | OperationFailure {
-    return this.begin(request, request.partition, request.r, caller);
+    return this.begin(request, request.partition, request.r, request.r, caller);
   }
 
   receive(): never {
     throw new TypeError('a client is never asked anything');
   }
 
-  answered(ticket: number, answer: CoordinatorAnswer): void {
+  answered(correlation: number, answer: CoordinatorAnswer): void {
+    const ticket = ticketOf(correlation);
     const pending = this.pending.get(ticket);
-    // Settled by its deadline before.
+    // Settled before.
     if (pending === undefined) return;
+    const place = correlation % PLACES;
+    const { sentAt } = pending;
+    this.peers.answered(
+      kindOf(pending.request),
+      this.orders[pending.partition]![place]!,
+      sentAt < 0 ? -1 : this.context.now() - sentAt,
+    );
+    // To an earlier attempt, which the present one covers: whatever became of it is undone.
+    if (!hasSlot(pending.open, place)) return;
+    pending.open = withoutSlot(pending.open, place);
     switch (answer.type) {
       case 'put-done': {
         const { put } = pending.request as CoordinatorRequest & { type: 'put' };
@@ -199,14 +264,23 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     }
   }
 
-  failed(ticket: number, failure: Failure): void {
+  failed(correlation: number, failure: Failure): void {
+    const ticket = ticketOf(correlation);
     const pending = this.pending.get(ticket);
     if (pending === undefined) return;
+    const place = correlation % PLACES;
+    const node = this.orders[pending.partition]![place]!;
+    if (failure === 'unreachable') this.peers.unreachable(node, this.context.now());
+    else if (failure === 'died') this.peers.unanswered(node, this.context.now());
+    if (!hasSlot(pending.open, place)) return;
+    pending.open = withoutSlot(pending.open, place);
+    // Another coordinator has it, too.
+    if (pending.open !== NO_SLOTS) return;
     pending.refused = failure === 'refused';
     // Its coordinator was restarted, and is known under its new incarnation now: once, it is asked again.
     if (failure === 'stale' && !pending.askedAgain) {
       pending.askedAgain = true;
-      pending.tried &= ~(1 << pending.place);
+      pending.tried = withoutSlot(pending.tried, place);
     }
     if (pending.request.type === 'put' && !neverReceived(failure)) {
       pending.indefinite = true;
@@ -223,15 +297,61 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   timer(): void {
     const now = this.context.now();
     // Much too late: the application has held the thread. What was answered meanwhile is heard first.
-    if (now > this.sweepDue + SLACK_MS) {
-      this.sweepAfter(SLACK_MS);
-      return;
+    if (now > this.sweepDue + SLACK_MS) this.lenientUntil = now + SLACK_MS;
+    this.peers.look(this.context, now);
+    // Only once in a row: where the thread is always late, requests are to be hedged, too.
+    const late = now > this.sweepDue + LATE_MS && !this.deferred;
+    this.deferred = late;
+    if (!late) this.hedge(now);
+    if (++this.sweeps % DEADLINE_SWEEPS === 0 && now >= this.lenientUntil) {
+      this.pending.forEach((pending, ticket) => {
+        if (now < pending.deadline) return;
+        this.noteSilence(pending, now);
+        this.fail(ticket, pending, 'timeout', pending.request.type !== 'put');
+      });
     }
-    this.pending.forEach((pending, ticket) => {
-      if (now >= pending.deadline) this.fail(ticket, pending, 'timeout', pending.request.type !== 'put');
-    });
     this.sweeping = this.pending.size > 0;
-    if (this.sweeping) this.sweepAfter(SWEEP_MS);
+    if (this.sweeping) this.sweepAfter(late ? 0 : SWEEP_MS);
+  }
+
+  /** Sends elsewhere what takes too long. */
+  private hedge(now: number): void {
+    for (let node = 0; node < this.nodes; node++) {
+      for (let kind = 0; kind < KINDS; kind++) {
+        for (let due = this.peers.nextDue(kind, node, now); due !== -1; due = this.peers.nextDue(kind, node, now)) {
+          this.hedgeOne(due, kind, node, now);
+        }
+      }
+    }
+  }
+
+  private hedgeOne(correlation: number, kind: number, node: number, now: number): void {
+    const ticket = ticketOf(correlation);
+    const pending = this.pending.get(ticket);
+    if (pending === undefined || !hasSlot(pending.open, correlation % PLACES)) return;
+    const { request } = pending;
+    if (request.type === 'put' && request.put.condition !== 'none') return;
+    // Each new attempt gives up what has come of the one before: where everybody is slow, that would end nowhere.
+    if (pending.hedges >= MAX_HEDGES) return;
+    // Nobody who is only suspected: better wait.
+    const next = this.nextPlace(pending, this.peers.up);
+    if (next === -1 || !this.peers.mayHedge(kind, node, correlation, now)) return;
+    pending.hedges++;
+    if (request.type === 'put') {
+      pending.indefinite = true;
+      this.renewAttempt(pending);
+    }
+    this.sendTo(next, ticket, pending);
+  }
+
+  /** Whoever has not answered in all that time counts as one who does not. */
+  private noteSilence(pending: Pending, now: number): void {
+    const order = this.orders[pending.partition]!;
+    for (let left = pending.open; left !== NO_SLOTS; ) {
+      const place = lowestSlot(left);
+      left = withoutSlot(left, place);
+      this.peers.unanswered(order[place]!, now);
+    }
   }
 
   /** Gives up a request, as its caller wished. @returns false if it had been settled. */
@@ -245,28 +365,39 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     request: CoordinatorRequest,
     partition: number,
     wanted: number,
+    wantedPrimaries: number,
     caller: Pending['caller'],
   ): number | OperationFailure {
-    const reachable = this.reachable(partition);
-    if (reachable < wanted) return { why: 'unavailable', got: reachable, wanted, definite: true };
+    // Only what is certain is held against a request: a node that seems to be down may have come back.
+    const { reachable } = this.peers;
+    if (countSlots(reachable) < wanted) {
+      return { why: 'unavailable', got: countSlots(reachable), wanted, definite: true };
+    }
+    if (wantedPrimaries > 0) {
+      const primaries = countSlots(reachable & this.primaryNodes[partition]!);
+      if (primaries < wantedPrimaries) return { why: 'unavailable', got: primaries, wanted, definite: true };
+    }
     const pending: Pending = {
       request,
       partition,
       deadline: this.context.now() + request.timeoutMs + SLACK_MS,
       caller,
-      tried: 0,
-      place: 0,
+      tried: NO_SLOTS,
+      open: NO_SLOTS,
+      sentAt: this.context.now(),
+      hedges: 0,
       askedAgain: false,
       indefinite: false,
       refused: false,
     };
     const ticket = this.pending.add(pending);
     if (ticket === -1) return { why: 'overloaded', got: 0, wanted, definite: true };
-    this.send(ticket, pending);
     if (!this.sweeping) {
       this.sweeping = true;
+      this.peers.look(this.context, this.context.now());
       this.sweepAfter(SWEEP_MS);
     }
+    this.send(ticket, pending);
     return ticket;
   }
 
@@ -275,29 +406,42 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     this.context.after(delayMs, SWEEP);
   }
 
-  private reachable(partition: number): number {
-    let count = 0;
-    for (const node of this.primaries[partition]!) if (this.up[node]) count++;
-    return count;
+  /** Sends to the next node that was not tried; without one, the request has failed. */
+  private send(ticket: number, pending: Pending): void {
+    let place = this.nextPlace(pending, this.peers.up);
+    if (place === -1) place = this.nextPlace(pending, this.peers.suspect);
+    if (place === -1) place = this.nextPlace(pending, this.peers.reachable);
+    if (place !== -1) this.sendTo(place, ticket, pending);
+    else this.fail(ticket, pending, pending.refused ? 'overloaded' : 'unavailable', !pending.indefinite);
   }
 
-  /** Sends to the first primary that is up and was not tried; without one, the request has failed. */
-  private send(ticket: number, pending: Pending): void {
-    const primaries = this.primaries[pending.partition]!;
-    for (let place = 0; place < primaries.length; place++) {
-      const node = primaries[place]!;
-      if ((pending.tried & (1 << place)) !== 0 || !this.up[node]) continue;
-      pending.tried |= 1 << place;
-      pending.place = place;
-      this.context.request(this.coordinators[node]!, pending.request, ticket);
-      return;
+  private sendTo(place: number, ticket: number, pending: Pending): void {
+    const { request } = pending;
+    const node = this.orders[pending.partition]![place]!;
+    const now = this.context.now();
+    if (pending.tried !== NO_SLOTS) pending.sentAt = -1;
+    pending.tried = withSlot(pending.tried, place);
+    pending.open = withSlot(pending.open, place);
+    const correlation = ticket * PLACES + place;
+    this.peers.asked(kindOf(request), node, correlation, now);
+    this.context.request(this.coordinators[node]!, request, correlation);
+  }
+
+  /** The first place whose node is in `among` and was not tried; −1 if there is none. */
+  private nextPlace(pending: Pending, among: PlaceSet): number {
+    const order = this.orders[pending.partition]!;
+    // Where primaries are overloaded, the work is not shifted onto the others.
+    const places = pending.refused ? this.n : order.length;
+    for (let place = 0; place < places; place++) {
+      if (!hasSlot(pending.tried, place) && hasSlot(among, order[place]!)) return place;
     }
-    const definite = !pending.indefinite;
-    this.fail(ticket, pending, pending.refused ? 'overloaded' : 'unavailable', definite);
+    return -1;
   }
 
   /** A coordinator's failure is final, unless it is certain that nothing happened and another may do better. */
   private failOrGoOn(ticket: number, pending: Pending, failure: OperationFailure): void {
+    // Another coordinator has it, too, and may do better.
+    if (pending.open !== NO_SLOTS) return;
     const elsewhere = failure.definite && (failure.why === 'unavailable' || failure.why === 'overloaded');
     // The vnode that was to mint is gone with the put in hand: only a new attempt can void what may have come of it.
     // Not where a condition was to hold: see `failed`.
@@ -321,9 +465,11 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     });
   }
 
+  /** From now on only what comes of the new attempt counts. */
   private renewAttempt(pending: Pending): void {
     const request = pending.request as CoordinatorRequest & { type: 'put' };
     const { put } = request;
+    pending.open = NO_SLOTS;
     pending.request = {
       ...request,
       put: { ...put, attempt: this.nextAttempt(), earlier: [...put.earlier, put.attempt] },
@@ -352,6 +498,10 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     this.onIdle = null;
     then();
   }
+}
+
+function kindOf(request: CoordinatorRequest): number {
+  return request.type === 'get' ? GET : request.type === 'put' ? PUT : PAGE;
 }
 
 function wantedOf(request: CoordinatorRequest): number {
