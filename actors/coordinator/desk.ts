@@ -28,6 +28,8 @@ export interface Operation {
   failed(place: number, failure: Failure, context: ActorContext): void;
   /** True if an answer of `place` is awaited, and nobody was asked in its stead. */
   awaits(place: number): boolean;
+  /** The node of a place. */
+  nodeAt(place: number): number;
   /** True once the client has its reply: what is still awaited is not urgent. */
   readonly isReplied: boolean;
   /** `place` takes longer than it should: somebody else is to be asked, if somebody can be. */
@@ -57,11 +59,12 @@ const HEDGE_MS = [
   { least: 20, most: 200 },
 ];
 /**
- * How long a replica may take once the client has its reply, in milliseconds, until somebody else keeps a hint for it. A
- * pause that is over by then leaves no hints behind.
+ * How long a replica that does nothing may take once the client has its reply, in milliseconds, until somebody else keeps a
+ * hint for it. A pause that is over by then leaves no hints behind. A replica that is merely slow has until the deadline:
+ * where all are slow, hints would make them slower.
  */
 const PATIENCE_MS = 500;
-/** Beyond so many that wait so, in number and in bytes, the oldest are not waited for any longer. */
+/** When objects of so many bytes wait so, the oldest are not waited for any longer; nor beyond a part of all operations. */
 const MAX_PATIENT_BYTES = 32 * 2 ** 20;
 /** When a request that was refused for want of room is sent again, in milliseconds. */
 const RETRY_MS = 5;
@@ -120,7 +123,7 @@ export class Desk {
     this.orders = preferenceLists.map(({ primaries, fallbacks }) => [...ownFirst(primaries, node), ...fallbacks]);
     this.n = preferenceLists[0]!.primaries.length;
     this.nodes = this.orders[0]!.length;
-    this.maxPatient = Math.floor(maxOperations / 4);
+    this.maxPatient = Math.floor(maxOperations / 2);
     this.peers = new Peers({
       nodes: this.nodes,
       own: node,
@@ -186,17 +189,22 @@ export class Desk {
   /** Gives those up that have not acknowledged long after the reply. */
   private hintForSilent(now: number, context: ActorContext): void {
     const { patient } = this;
-    while (
-      patient.firstTime + PATIENCE_MS <= now ||
-      patient.size > this.maxPatient ||
-      this.bytesHeld > MAX_PATIENT_BYTES
-    ) {
+    for (;;) {
+      const isTooMuch = patient.size > this.maxPatient || this.bytesHeld > MAX_PATIENT_BYTES;
+      if (!isTooMuch && patient.firstTime + PATIENCE_MS > now) return;
       const correlation = patient.shift();
-      this.bytesHeld -= this.patientBytes.shift();
+      const bytes = this.patientBytes.shift();
+      this.bytesHeld -= bytes;
       const operation = this.operations.get(ticketOf(correlation));
       const place = placeOf(correlation);
-      if (operation?.awaits(place) === true) operation.silent(place, context);
+      if (operation?.awaits(place) !== true) continue;
+      if (isTooMuch || !this.isAtWork(operation.nodeAt(place))) operation.silent(place, context);
+      else this.waitPatiently(correlation, bytes, now);
     }
+  }
+
+  private isAtWork(node: number): boolean {
+    return hasSlot(this.peers.up, node) && !this.peers.standsStill(node);
   }
 
   retryLater(ticket: number, place: number, context: ActorContext): void {

@@ -81,6 +81,10 @@ export class GetOperation implements Operation {
     return 0;
   }
 
+  nodeAt(place: number): number {
+    return this.order[place]!;
+  }
+
   awaits(place: number): boolean {
     return this.quorum.isAwaited(place);
   }

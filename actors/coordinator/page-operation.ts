@@ -67,6 +67,10 @@ export class PageOperation implements Operation {
     return 0;
   }
 
+  nodeAt(place: number): number {
+    return this.order[place]!;
+  }
+
   awaits(place: number): boolean {
     return this.quorum.isAwaited(place);
   }

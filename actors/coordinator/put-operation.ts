@@ -122,6 +122,10 @@ export class PutOperation implements Operation {
     return this.put.body.length + (this.minted?.record.length ?? 0);
   }
 
+  nodeAt(place: number): number {
+    return this.order[place]!;
+  }
+
   awaits(place: number): boolean {
     return !hasSlot(this.refused, place) && this.quorum.isHopedFor(place);
   }

@@ -4,9 +4,9 @@
  * Source: Dean and Barroso, "The Tail at Scale" (CACM 2013): hedged requests; the share that they add.
  */
 /** Hedges for each request. */
-const SHARE = 0.05;
+const SHARE = 0.02;
 /** So many hedges may be saved up. */
-const MOST = 20;
+const MOST = 10;
 
 export class HedgeBudget {
   private saved = MOST;

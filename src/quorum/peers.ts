@@ -3,8 +3,9 @@
  * still at this moment, how long each usually takes, and so when a request to it is to be hedged.
  *
  * Two clocks of doubt run side by side. Suspicion grows slowly and keeps requests away from a node; a hedge comes at once
- * and only backs up the requests that are under way. Those are few, by a budget, unless the thread's pulse stands still:
- * then all that it has in hand is backed up.
+ * and only backs up the requests that are under way. Those are few, by a budget, unless the thread's pulse stands still
+ * while the others' go on: then all that it has in hand is backed up. Where many stand still there is not enough of the
+ * machine for all of them, and more work would not help.
  *
  * Pure: its owner reads the pulses and the time. The failure detector is handed in.
  * Sources: Dynamo (SOSP 2007), §4.8.3 (local notion of failure); Dean and Barroso, "The Tail at Scale" (CACM 2013).
@@ -12,7 +13,7 @@
 import { DueQueue } from '../base/due-queue.js';
 import { HedgeBudget } from './hedge-budget.js';
 import { LatencyEstimate } from './latency-estimate.js';
-import { firstSlots, hasSlot, NO_SLOTS, type PlaceSet, withSlot } from './slots.js';
+import { countSlots, firstSlots, hasSlot, NO_SLOTS, type PlaceSet, withSlot } from './slots.js';
 
 /** What is wanted of a failure detector (`membership/failure-detector.ts`). */
 export interface Detector {
@@ -34,6 +35,8 @@ export interface PeersOptions {
 
 /** A pulse that has not moved for so long stands still, in milliseconds: a running thread's does in less. */
 const STANDSTILL_MS = 40;
+/** One node may stand still, and one more for each so many, before it is the machine that is overloaded. */
+const STILL_SHARE = 8;
 /** Who has not looked for so long knows nothing of what was between, in milliseconds. */
 const BLIND_MS = 60;
 
@@ -51,6 +54,9 @@ export class Peers {
   private readonly pulses: number[] = [];
   private readonly movedMs: number[] = [];
   private lookedMs = Number.NEGATIVE_INFINITY;
+  /** Nodes whose threads stand still, as of the last look. */
+  private still: PlaceSet = NO_SLOTS;
+  private readonly mostStill: number;
   /** By kind and node. */
   private readonly latencies: LatencyEstimate[] = [];
   private readonly queues: DueQueue[] = [];
@@ -60,6 +66,7 @@ export class Peers {
     this.own = own;
     this.detector = detector;
     this.hedgeMs = hedgeMs;
+    this.mostStill = 1 + Math.floor(nodes / STILL_SHARE);
     for (let node = 0; node < nodes; node++) {
       this.up = withSlot(this.up, node);
       this.pulses.push(-1);
@@ -96,6 +103,7 @@ export class Peers {
     this.lookedMs = nowMs;
     let up = NO_SLOTS;
     let suspect = NO_SLOTS;
+    let still = NO_SLOTS;
     for (let node = 0; node < this.nodes; node++) {
       if (node === this.own) {
         up = withSlot(up, node);
@@ -106,6 +114,7 @@ export class Peers {
         this.pulses[node] = pulse;
         this.movedMs[node] = nowMs;
       }
+      if (nowMs - this.movedMs[node]! >= STANDSTILL_MS) still = withSlot(still, node);
       this.detector.observe(node, pulse, nowMs);
       if (hasSlot(this.knownDown, node)) continue;
       const state = this.detector.state(node, nowMs);
@@ -114,6 +123,7 @@ export class Peers {
     }
     this.up = up;
     this.suspect = suspect;
+    this.still = countSlots(still) <= this.mostStill ? still : NO_SLOTS;
   }
 
   /** A request of this kind was sent; `correlation` is given back when it is to be hedged. */
@@ -136,9 +146,9 @@ export class Peers {
     this.detector.unreachable(node, nowMs);
   }
 
-  /** True if the node's thread does nothing at this moment, as far as one can see. */
+  /** True if the node's thread does nothing at this moment, as far as one can see, while the others go on. */
   standsStill(node: number): boolean {
-    return this.lookedMs - this.movedMs[node]! >= STANDSTILL_MS;
+    return hasSlot(this.still, node);
   }
 
   /** The next request of this kind that the node has had for longer than it usually takes; −1 if there is none. */
