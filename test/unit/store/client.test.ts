@@ -1,5 +1,6 @@
 /** The client alone: when it gives a request up. */
 import assert from 'node:assert/strict';
+import type { CoordinatorAnswer } from '../../../src/messages/coordinator-messages.js';
 import { Client, type ClientPut, type GetOutcome, type PutOutcome } from '../../../src/store/client.js';
 import { LoneContext } from '../../support/lone-actor.js';
 import { test } from '../../support/test.js';
@@ -70,4 +71,76 @@ test('a conditional put whose outcome is not known is not tried again; another o
     assert.equal(context.requests.length, condition === 'none' ? 2 : 1, condition);
     assert.deepEqual(outcomes, condition === 'none' ? [] : [{ ok: false, failure }], condition);
   }
+});
+
+// ---- Silence: a request is sent elsewhere, too.
+
+function twoNodes(context: LoneContext): Client {
+  return new Client({ preferenceLists: [{ primaries: [0, 1], fallbacks: [] }], nodes: 2, maxInFlight: 10 }, context);
+}
+
+function putOf(condition: ClientPut['condition']): ClientPut {
+  const empty = new Uint8Array(0);
+  return {
+    ...{ key: Uint8Array.of(0, 0, 1), causalContext: empty, minting: 'siblings', condition, ifMatch: empty },
+    ...{ maxSiblings: 0, tombstone: false, ttlMs: 0, body: empty, w: 1, pw: 0, dw: 0, timeoutMs: 1_000 },
+  };
+}
+
+/** Lets so much time pass, with a sweep as often as it is asked for. */
+function pass(client: Client, context: LoneContext, ms: number): void {
+  for (const until = context.nowMs + ms; context.nowMs < until; ) {
+    context.nowMs += context.delays.at(-1)!;
+    client.timer();
+  }
+}
+
+function done(counter: number): CoordinatorAnswer & { type: 'put-done' } {
+  return {
+    ...{ type: 'put-done', dot: { high: 1, low: 1, counter, alone: true }, timestamp: { ms: 1, logical: 0 } },
+    ...{ acks: [], hints: [] },
+  };
+}
+
+test('a silent coordinator: a get is asked elsewhere within 60 ms, and the first answer counts', () => {
+  for (const first of [0, 1]) {
+    const context = new LoneContext();
+    const client = twoNodes(context);
+    const outcomes: GetOutcome[] = [];
+    client.get(get, { settle: (outcome) => void outcomes.push(outcome) });
+    pass(client, context, 60);
+    assert.equal(context.requests.length, 2);
+    const record = Uint8Array.of(first);
+    // One of them has failed: the other may do better.
+    if (first === 1) client.failed(context.requests[0]!, 'died');
+    client.answered(context.requests[first]!, { type: 'got', record, mayMissHints: false });
+    client.answered(context.requests[1 - first]!, { type: 'got', record: new Uint8Array(0), mayMissHints: false });
+    assert.deepEqual(outcomes, [{ ok: true, record, mayMissHints: false }]);
+    assert.equal(client.inFlight, 0);
+  }
+});
+
+test('a put gets a second attempt, which covers the first; what the first is answered then is ignored', () => {
+  for (const late of [done(1), { type: 'failed', failure: { why: 'not-met', got: 1, wanted: 2, definite: false } }]) {
+    const context = new LoneContext();
+    const client = twoNodes(context);
+    const outcomes: PutOutcome[] = [];
+    client.put(putOf('none'), { settle: (outcome) => void outcomes.push(outcome) });
+    pass(client, context, 60);
+    assert.equal(context.requests.length, 2);
+    client.answered(context.requests[0]!, late as CoordinatorAnswer);
+    assert.equal(outcomes.length, 0, 'it may be voided');
+    client.answered(context.requests[1]!, done(2));
+    const [outcome] = outcomes;
+    assert(outcome?.ok === true && outcome.dot.counter === 2);
+    assert.equal(outcome.attempts.length, 2, 'the receipt covers both');
+  }
+});
+
+test('a conditional put waits for its coordinator, however silent', () => {
+  const context = new LoneContext();
+  const client = twoNodes(context);
+  client.put(putOf('if-none-match'), { settle: () => undefined });
+  pass(client, context, 500);
+  assert.equal(context.requests.length, 1);
 });

@@ -1,0 +1,137 @@
+/** What an observer knows of the nodes, and when it lets a request be hedged. */
+import { test } from 'tap';
+import { DueQueue } from '../../../src/base/due-queue.js';
+import { SeededRandom } from '../../../src/base/random.js';
+import { HedgeBudget } from '../../../src/quorum/hedge-budget.js';
+import { LatencyEstimate } from '../../../src/quorum/latency-estimate.js';
+import { type Detector, Peers } from '../../../src/quorum/peers.js';
+
+const TRUSTING: Detector = {
+  observe: () => undefined,
+  answered: () => undefined,
+  unanswered: () => undefined,
+  unreachable: () => undefined,
+  state: () => 'up',
+};
+
+/** Nodes whose pulses go on, but for those that are told to stand still. */
+class World {
+  readonly standing = new Set<number>();
+  readonly peers: Peers;
+  nowMs = 1_000;
+  private readonly pulses: number[];
+
+  constructor(nodes: number) {
+    this.pulses = new Array<number>(nodes).fill(0);
+    this.peers = new Peers({ nodes, own: 0, detector: TRUSTING, hedgeMs: [{ least: 3, most: 25 }] });
+  }
+
+  pulse(node: number): number {
+    return this.pulses[node]!;
+  }
+
+  run(ms: number): void {
+    for (const until = this.nowMs + ms; this.nowMs < until; ) {
+      this.nowMs += 5;
+      for (let node = 0; node < this.pulses.length; node++) if (!this.standing.has(node)) this.pulses[node]!++;
+      this.peers.look(this, this.nowMs);
+    }
+  }
+}
+
+test('the estimate is the 99th percentile of what was observed lately, a quarter too high at most', async (t) => {
+  const random = new SeededRandom(3n);
+  const estimate = new LatencyEstimate();
+  t.equal(estimate.p99Ms, Number.POSITIVE_INFINITY, 'nothing is known');
+  for (const scale of [0.02, 1, 30, 2]) {
+    const observed: number[] = [];
+    for (let i = 0; i < 30_000; i++) {
+      const ms = -scale * Math.log(1 - random.uint32() / 2 ** 32);
+      observed.push(ms);
+      estimate.observe(ms);
+    }
+    const exact = observed.slice(-4_096).sort((a, b) => a - b)[Math.floor(0.99 * 4_096)]!;
+    const ratio = estimate.p99Ms / exact;
+    t.ok(ratio > 0.75 && ratio < 1.6, `${estimate.p99Ms} for ${exact}`);
+  }
+  for (const ms of [0, 1e-9, 1e7, Number.MAX_VALUE]) estimate.observe(ms);
+});
+
+test('a queue gives back what was put in, in order, however it grows and shrinks', async (t) => {
+  const random = new SeededRandom(5n);
+  const queue = new DueQueue();
+  const model: [number, number][] = [];
+  for (let i = 0; i < 20_000; i++) {
+    if (random.uint32() % 100 < (i < 10_000 ? 55 : 45) || model.length === 0) {
+      queue.push(i, i / 2);
+      model.push([i, i / 2]);
+    } else {
+      const [entry, time] = model.shift()!;
+      if (queue.firstTime !== time || queue.shift() !== entry) t.fail(`at ${i}`);
+    }
+    if (queue.size !== model.length) t.fail(`size at ${i}`);
+  }
+  while (queue.size > 0) queue.shift();
+  t.equal(queue.firstTime, Number.POSITIVE_INFINITY);
+  t.throws(() => queue.shift(), /only what was pushed/);
+});
+
+test('a small share may be hedged, and what is saved up is little', async (t) => {
+  const budget = new HedgeBudget();
+  let saved = 0;
+  while (budget.spend()) saved++;
+  t.ok(saved >= 5 && saved <= 20, `${saved} at first`);
+  let hedges = 0;
+  for (let i = 0; i < 10_000; i++) {
+    budget.earn();
+    if (budget.spend()) hedges++;
+  }
+  t.ok(hedges > 100 && hedges <= 500, `${hedges} of 10,000`);
+});
+
+test('a request is due after what its node takes, and never for its own sake hedged without end', async (t) => {
+  const world = new World(3);
+  const { peers } = world;
+  world.run(50);
+  for (let i = 0; i < 200; i++) peers.answered(0, 1, 8);
+  peers.asked(0, 1, 77, world.nowMs);
+  t.equal(peers.nextDue(0, 1, world.nowMs + 5), -1);
+  t.equal(peers.nextDue(0, 1, world.nowMs + 11), 77);
+  let granted = 0;
+  for (let i = 0; i < 100; i++) if (peers.mayHedge(0, 1, 77, world.nowMs)) granted++;
+  t.ok(granted > 0 && granted <= 20, `${granted} of 100 at once`);
+  // What was not granted is due again.
+  t.equal(peers.nextDue(0, 1, world.nowMs + 26), 77);
+});
+
+test('all of a thread that stands still is backed up; not where many do', async (t) => {
+  const world = new World(5);
+  world.run(100);
+  world.standing.add(3);
+  world.run(30);
+  t.equal(world.peers.standsStill(3), false, 'a pulse may rest for so long');
+  world.run(20);
+  t.equal(world.peers.standsStill(3), true);
+  for (let i = 0; i < 200; i++) if (!world.peers.mayHedge(0, 3, 1, world.nowMs)) t.fail('is not hedged freely');
+  world.standing.add(2).add(4);
+  world.run(60);
+  t.equal(world.peers.standsStill(3), false, 'the machine is overloaded');
+  world.standing.clear();
+  world.run(10);
+  t.equal(world.peers.standsStill(3), false);
+  // Whoever did not look knows nothing of the time between.
+  world.nowMs += 10_000;
+  world.peers.look(world, world.nowMs);
+  t.equal(world.peers.standsStill(1), false);
+});
+
+test('what somebody is certain of stands above suspicion', async (t) => {
+  const world = new World(3);
+  world.run(10);
+  world.peers.setDown(1, true);
+  world.run(10);
+  t.equal(world.peers.up, 0b101);
+  t.equal(world.peers.reachable, 0b101);
+  world.peers.setDown(1, false);
+  t.equal(world.peers.up, 0b111);
+});
