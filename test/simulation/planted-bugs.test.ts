@@ -4,15 +4,16 @@
  */
 import assert from 'node:assert/strict';
 import { spawn } from '../../actors/simulated-node.js';
+import { SimulatedCluster } from '../../src/simulation/simulated-cluster.js';
 import { runSeed } from '../../src/simulation/swarm.js';
 import { test } from '../support/test.js';
 import { ACKNOWLEDGEMENT_BUGS } from './planted/acknowledgements.js';
-import { HINT_BUGS } from './planted/hints.js';
+import { HINT_STORIES } from './planted/hints.js';
 import { IDENTITY_BUGS } from './planted/identity.js';
 import type { PlantedBug } from './planted/plant.js';
 import { TOKEN_BUGS } from './planted/tokens.js';
 
-const BUGS: readonly PlantedBug[] = [...IDENTITY_BUGS, ...ACKNOWLEDGEMENT_BUGS, ...TOKEN_BUGS, ...HINT_BUGS];
+const BUGS: readonly PlantedBug[] = [...IDENTITY_BUGS, ...ACKNOWLEDGEMENT_BUGS, ...TOKEN_BUGS];
 const DURATION_MS = 600;
 
 test('without any of them, under the same faults, every promise is kept', () => {
@@ -38,4 +39,18 @@ function noticedAt(bug: PlantedBug): number | undefined {
     if (violations.some((violation) => noticed.test(violation))) return seed;
   }
   return undefined;
+}
+
+const STORY_SEEDS = 12;
+
+for (const { planted, sync, tell } of HINT_STORIES) {
+  test(`noticed: ${planted.name}`, () => {
+    let noticed = 0;
+    for (let seed = 1; seed <= STORY_SEEDS; seed++) {
+      assert(tell(new SimulatedCluster({ seed, spawn, sync })), `without it, seed ${seed} keeps what was promised`);
+      if (!tell(new SimulatedCluster({ seed, spawn, sync, planted }))) noticed++;
+    }
+    assert(noticed > 0, `${STORY_SEEDS} seeds passed in spite of it`);
+    if (process.env.QUORAL_VERBOSE !== undefined) console.log(`  # noticed in ${noticed} of ${STORY_SEEDS} seeds`);
+  });
 }
