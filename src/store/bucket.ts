@@ -263,7 +263,7 @@ export class BucketHandle<V> implements Bucket<V> {
     const { home, known } = this;
     return home.compound(async () => {
       const startedAt = home.now();
-      const given = await home.properties.known(known, { timeoutMs, signal: options.signal }, ofCompound);
+      const given = await home.properties.known(known, { timeoutMs, signal: options.signal });
       const leftMs = Math.max(1, timeoutMs - (home.now() - startedAt));
       return await act(this.profileOf(given), { ...options, timeoutMs: leftMs });
     }, ofCompound);

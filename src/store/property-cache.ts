@@ -98,17 +98,13 @@ export class PropertyCache {
   }
 
   /**
-   * Waits until something is known of a bucket; for something that is not late only a little.
-   * @param ofCompound - the caller is a compound call, which keeps the store open
+   * Waits until something is known of a bucket; for something that is not late only a little. Part of a compound call,
+   * which keeps the store open.
    * @returns what holds for it
    * @throws {InvalidArgumentError} Its type does not exist. @throws {OverloadedError} Too many calls wait already.
    * @throws {QuorumUnavailableError} {QuorumNotMetError} {TimeoutError} Nothing is known. All are definite.
    */
-  async known(
-    entry: KnownProperties,
-    { timeoutMs, signal }: WaitOptions,
-    ofCompound: boolean,
-  ): Promise<GivenProperties> {
+  async known(entry: KnownProperties, { timeoutMs, signal }: WaitOptions): Promise<GivenProperties> {
     if (this.waiting >= this.home.maxInFlight) {
       const message = 'too many calls wait for the properties of their buckets; wait 100 ms, or keep fewer in flight';
       throw new OverloadedError(message, { definite: true, retryAfterMs: RETRY_AFTER_MS });
@@ -117,7 +113,7 @@ export class PropertyCache {
     const patienceMs = had === undefined ? timeoutMs : Math.min(timeoutMs, PATIENCE_MS);
     this.waiting++;
     try {
-      await waitFor(this.lookUp(entry, ofCompound), patienceMs, signal, {
+      await waitFor(this.lookUpUntil(entry, this.home.now() + timeoutMs), patienceMs, signal, {
         late: () =>
           new TimeoutError(`the properties of ${nameOf(entry)} could not be read in time`, { definite: true }),
         aborted: () => abortedUnsent(signal),
@@ -180,6 +176,18 @@ export class PropertyCache {
         entry.lookup = undefined;
       });
     return entry.lookup;
+  }
+
+  /** A call that waits longer than a read does asks again. */
+  private async lookUpUntil(entry: KnownProperties, deadline: number): Promise<void> {
+    for (;;) {
+      try {
+        await this.lookUp(entry, true);
+        return;
+      } catch (error) {
+        if (!(error instanceof TimeoutError) || this.home.now() >= deadline) throw error;
+      }
+    }
   }
 
   private async read(entry: KnownProperties): Promise<void> {

@@ -241,7 +241,7 @@ test('another cache sees a change after 10 seconds at the most, and reads only w
     const wait = { timeoutMs: 5_000, signal: undefined };
     const known = cache.entryOf('default', 'b');
     assert.equal(known.given, undefined);
-    assert.deepEqual(await cache.known(known, wait, false), {});
+    assert.deepEqual(await cache.known(known, wait), {});
     assert.equal(reads, 2, 'of the type and of the bucket');
     assert.equal(cache.entryOf('default', 'b'), known);
     assert(now < known.dueAt && reads === 2);
@@ -260,13 +260,13 @@ test('another cache sees a change after 10 seconds at the most, and reads only w
     await store.setBucketType('default', { w: 1 });
     now += 9_000;
     assert(now >= known.lateAt);
-    assert.deepEqual(await cache.known(known, wait, false), { r: 1, w: 1 });
+    assert.deepEqual(await cache.known(known, wait), { r: 1, w: 1 });
     await store.setBucketType('default', { w: null });
     now += 9_000;
-    assert.deepEqual(await cache.known(known, wait, false), same);
+    assert.deepEqual(await cache.known(known, wait), same);
 
     // No more entries than allowed: the one used longest ago goes, and is not trusted any more.
-    for (const bucket of ['c', 'd', 'e']) await cache.known(cache.entryOf('default', bucket), wait, false);
+    for (const bucket of ['c', 'd', 'e']) await cache.known(cache.entryOf('default', bucket), wait);
     assert(now >= known.dueAt);
     assert.notEqual(cache.entryOf('default', 'b'), known);
 
@@ -274,6 +274,6 @@ test('another cache sees a change after 10 seconds at the most, and reads only w
     for (const node of ['a', 'b', 'c']) await store.admin.stop(node);
     const last = cache.entryOf('default', 'e');
     now += 9_000;
-    assert.deepEqual(await cache.known(last, wait, false), {});
+    assert.deepEqual(await cache.known(last, wait), {});
     assert(now < last.dueAt && last.dueAt <= now + 1_000);
   }));
