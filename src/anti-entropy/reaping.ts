@@ -101,6 +101,8 @@ export class ReapRound {
   private floor = 0;
   private exchanges = 0;
   private candidates: readonly ReapCandidate[] = [];
+  /** Where each of them stood in the vote. */
+  private places: readonly number[] = [];
   private reaped = 0;
   private number = 0;
   /** Who has not answered the question that was put. */
@@ -172,9 +174,6 @@ export class ReapRound {
     if (this.phase !== 'commit') this.end('abandoned');
     else if (this.awaited.size === 0) this.proceed();
   }
-
-  /** Where each of `candidates` stood in the vote. */
-  private places: readonly number[] = [];
 
   private question(phase: ReapAsk['type']): ReapAsk {
     const { g, candidates } = this;
