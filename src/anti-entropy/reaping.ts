@@ -1,0 +1,248 @@
+/**
+ * Reaping: forgetting a deletion only when nothing in the system can bring the deleted value back. One round, as its
+ * initiator leads it, any primary of the partition:
+ *
+ *     ask ──all ready, one ring──▶ exchange ×2 ──▶ collect ──▶ vote ──some held by all──▶ census ──all clear──▶ commit
+ *      │ g = the highest tag       with each other  tombstones   flushed; tags rise        hints delivered;      floors rise,
+ *      │                           primary          past grace   above g                   older ones refused    then removed
+ *      └── an answer is missing, at any step: abandoned, harmlessly
+ *
+ * What makes it safe are the tags (`fence.ts`): after the vote no primary sends anything above g that was read without the
+ * tombstones, and after the commit none takes anything that is not above g. What the census adds is that no hint which
+ * was acknowledged to a client is refused for ever.
+ * A commit that is missed lets a tombstone come back, and another round takes it. Rounds may overlap, and their messages
+ * come late or twice: tags and floors only rise, and a record goes only if it is still the one that was voted for.
+ *
+ * Pure: `next` says what to do; answers come by their question's number. Model-checked in `test/property/anti-entropy`.
+ */
+import { digestHigh, digestLow } from '../codec/record.js';
+import type { StoredObject } from '../objects/stored-object.js';
+
+/** A tombstone that may go: the key, and the digest of the record that is there. */
+export interface ReapCandidate {
+  readonly key: Uint8Array;
+  readonly high: number;
+  readonly low: number;
+}
+
+export type ReapAsk =
+  /** To every member: how the ring and the fence stand. */
+  | { readonly type: 'ask' }
+  /**
+   * To every primary: flush these, and raise the tag above `g`. `floor`: the highest of all primaries. One whose tag is
+   * below it was taken back to an older state, and must not vote: its tag would speak for data that it has not seen.
+   */
+  | {
+      readonly type: 'vote';
+      readonly g: number;
+      readonly floor: number;
+      readonly candidates: readonly ReapCandidate[];
+    }
+  /** To every member: deliver the partition's hints with a tag up to `g`, and take no more of them. */
+  | { readonly type: 'census'; readonly g: number }
+  /** To every primary: raise the floor above `g`, then remove these. */
+  | { readonly type: 'commit'; readonly g: number; readonly candidates: readonly ReapCandidate[] };
+
+export type ReapAnswer =
+  /** `tag`, `floor`: of the node's vnode of the partition; 0 if it has none. */
+  | {
+      readonly type: 'ready';
+      readonly ringVersion: number;
+      readonly pendingOwner: boolean;
+      readonly tag: number;
+      readonly floor: number;
+    }
+  /** For each candidate 1 if the very record is held, and flushed; else 0. */
+  | { readonly type: 'voted'; readonly held: Uint8Array }
+  | { readonly type: 'clear' }
+  /** Some hints could not be delivered. */
+  | { readonly type: 'not-clear' }
+  /** To a vote: another round has had this vnode vote meanwhile. */
+  | { readonly type: 'late' }
+  /** To a vote or a commit: this vnode was taken back to an older state, and sets its data aside. */
+  | { readonly type: 'behind' }
+  | { readonly type: 'reaped'; readonly count: number };
+
+export type ReapStep =
+  /** Put this question to these nodes, under this number. */
+  | { readonly type: 'ask'; readonly number: number; readonly to: readonly number[]; readonly ask: ReapAsk }
+  /** Exchange with these primaries, one after another; then call `exchanged`. */
+  | { readonly type: 'exchange'; readonly with: readonly number[] }
+  /** Look for what may be reaped, and give it to `collected`. */
+  | { readonly type: 'collect' }
+  /** Nothing until an answer comes. */
+  | { readonly type: 'none' }
+  | { readonly type: 'done'; readonly outcome: ReapOutcome; readonly reaped: number };
+
+export type ReapOutcome =
+  | 'reaped'
+  /** There was nothing that all primaries agree on. */
+  | 'nothing'
+  /** A node did not answer, said no, or the ring is about to change: nothing was removed by this round. */
+  | 'abandoned';
+
+export interface ReapOptions {
+  readonly self: number;
+  readonly primaries: readonly number[];
+  /** All nodes, primaries included: any may hold hints. */
+  readonly members: readonly number[];
+}
+
+type Phase = ReapAsk['type'] | 'exchange' | 'collect' | 'done';
+
+const EXCHANGES = 2;
+const NONE: ReapStep = { type: 'none' };
+
+export class ReapRound {
+  private readonly options: ReapOptions;
+  private phase: Phase = 'ask';
+  private outcome: ReapOutcome = 'reaped';
+  private g = 0;
+  private floor = 0;
+  private exchanges = 0;
+  private candidates: readonly ReapCandidate[] = [];
+  /** Where each of them stood in the vote. */
+  private places: readonly number[] = [];
+  private reaped = 0;
+  private number = 0;
+  /** Who has not answered the question that was put. */
+  private readonly awaited = new Set<number>();
+  private asked = false;
+  private ringVersion: number | undefined;
+
+  constructor(options: ReapOptions) {
+    this.options = options;
+  }
+
+  /** What to do now. Asking again before it is done gives 'none', but for an exchange or a collection. */
+  next(): ReapStep {
+    const { phase, options } = this;
+    if (phase === 'done') return { type: 'done', outcome: this.outcome, reaped: this.reaped };
+    if (phase === 'collect') return { type: 'collect' };
+    if (phase === 'exchange')
+      return { type: 'exchange', with: options.primaries.filter((node) => node !== options.self) };
+    if (this.asked) return NONE;
+    this.asked = true;
+    const to = phase === 'ask' || phase === 'census' ? options.members : options.primaries;
+    for (const node of to) this.awaited.add(node);
+    return { type: 'ask', number: ++this.number, to, ask: this.question(phase) };
+  }
+
+  /** An exchange with every other primary is through; `complete` if all that differed was merged on both sides. */
+  exchanged(complete: boolean): void {
+    if (this.phase !== 'exchange') return;
+    if (!complete) this.end('abandoned');
+    else if (++this.exchanges === EXCHANGES) this.phase = 'collect';
+  }
+
+  /** What may be reaped (`mayBeReaped`), as it stands at the initiator. */
+  collected(candidates: readonly ReapCandidate[]): void {
+    if (this.phase !== 'collect') return;
+    this.candidates = candidates;
+    if (candidates.length === 0) this.end('nothing');
+    else this.begin('vote');
+  }
+
+  answered(number: number, node: number, answer: ReapAnswer): void {
+    if (number !== this.number || !this.awaited.delete(node)) return;
+    switch (answer.type) {
+      case 'ready':
+        this.ready(answer);
+        break;
+      case 'voted':
+        this.candidates = this.candidates.filter((_, i) => answer.held[this.places[i]!] === 1);
+        this.places = this.places.filter((place) => answer.held[place] === 1);
+        break;
+      case 'not-clear':
+      case 'behind':
+      case 'late':
+        if (this.phase !== 'commit') this.end('abandoned');
+        break;
+      case 'reaped':
+        this.reaped += answer.count;
+        break;
+      case 'clear':
+        break;
+    }
+    if (this.awaited.size === 0 && this.phase !== 'done') this.proceed();
+  }
+
+  /** A node will not answer the question of that number. */
+  failed(number: number, node: number): void {
+    if (number !== this.number || !this.awaited.delete(node)) return;
+    // What a commit says is for the statistics: who missed it gets the tombstone back by an exchange, or keeps it.
+    if (this.phase !== 'commit') this.end('abandoned');
+    else if (this.awaited.size === 0) this.proceed();
+  }
+
+  private question(phase: ReapAsk['type']): ReapAsk {
+    const { g, candidates } = this;
+    switch (phase) {
+      case 'ask':
+      case 'census':
+        return phase === 'ask' ? { type: 'ask' } : { type: 'census', g };
+      case 'vote':
+        this.places = candidates.map((_, i) => i);
+        return { type: 'vote', g, floor: this.floor, candidates };
+      case 'commit':
+        return { type: 'commit', g, candidates };
+    }
+  }
+
+  private ready(answer: ReapAnswer & { type: 'ready' }): void {
+    this.ringVersion ??= answer.ringVersion;
+    this.g = Math.max(this.g, answer.tag);
+    this.floor = Math.max(this.floor, answer.floor);
+    if (answer.pendingOwner || answer.ringVersion !== this.ringVersion) this.end('abandoned');
+  }
+
+  /** Everyone has answered. */
+  private proceed(): void {
+    switch (this.phase) {
+      case 'ask':
+        this.phase = 'exchange';
+        return;
+      case 'vote':
+        if (this.candidates.length === 0) this.end('nothing');
+        else this.begin('census');
+        return;
+      case 'census':
+        this.begin('commit');
+        return;
+      default:
+        this.end('reaped');
+    }
+  }
+
+  private begin(phase: ReapAsk['type']): void {
+    this.phase = phase;
+    this.asked = false;
+  }
+
+  private end(outcome: ReapOutcome): void {
+    this.phase = 'done';
+    this.outcome = outcome;
+    this.awaited.clear();
+  }
+}
+
+/**
+ * True if nothing of the object is alive, and has not been for the grace time: only tombstones, and values that expired.
+ * @param graceMs - how long deletions are kept at least, in milliseconds
+ */
+export function mayBeReaped(object: StoredObject, wallMs: number, graceMs: number): boolean {
+  return object.siblings.every(({ tombstone, timestamp, expiresAtMs }) => {
+    if (tombstone) return timestamp.ms + graceMs <= wallMs;
+    return expiresAtMs !== 0 && Math.max(expiresAtMs, timestamp.ms) + graceMs <= wallMs;
+  });
+}
+
+/** The record under `key` as a candidate; copies nothing. */
+export function candidateOf(key: Uint8Array, record: Uint8Array): ReapCandidate {
+  return { key, high: digestHigh(record), low: digestLow(record) };
+}
+
+/** True if the record is the very one that the candidate names. */
+export function isCandidate(candidate: ReapCandidate, record: Uint8Array | undefined): boolean {
+  return record !== undefined && digestHigh(record) === candidate.high && digestLow(record) === candidate.low;
+}

@@ -1,0 +1,183 @@
+/**
+ * What the initiator of a round of reaping asks of the other nodes, and what they answer: `src/anti-entropy/reaping.ts`,
+ * on its way between threads.
+ */
+import type { ReapAnswer, ReapAsk, ReapCandidate } from '../anti-entropy/reaping.js';
+import {
+  type Conversation,
+  FrameError,
+  type FrameReader,
+  type FrameWriter,
+  type MessageCodec,
+} from '../runtime/actor.js';
+
+export interface ReapRequest {
+  readonly type: 'reap';
+  readonly partition: number;
+  readonly ask: ReapAsk;
+}
+
+const ASK = 1;
+const VOTE = 2;
+const CENSUS = 3;
+const COMMIT = 4;
+
+const request: MessageCodec<ReapRequest> = {
+  size({ ask }) {
+    switch (ask.type) {
+      case 'ask':
+        return 5;
+      case 'vote':
+        return 5 + 16 + candidatesSize(ask.candidates);
+      case 'census':
+        return 5 + 8;
+      case 'commit':
+        return 5 + 8 + candidatesSize(ask.candidates);
+    }
+  },
+  write({ partition, ask }, out) {
+    out.u32(partition);
+    switch (ask.type) {
+      case 'ask':
+        out.u8(ASK);
+        return;
+      case 'vote':
+        out.u8(VOTE);
+        out.f64(ask.g);
+        out.f64(ask.floor);
+        writeCandidates(ask.candidates, out);
+        return;
+      case 'census':
+        out.u8(CENSUS);
+        out.f64(ask.g);
+        return;
+      case 'commit':
+        out.u8(COMMIT);
+        out.f64(ask.g);
+        writeCandidates(ask.candidates, out);
+        return;
+    }
+  },
+  read(from) {
+    return { type: 'reap', partition: from.u32(), ask: readAsk(from) };
+  },
+};
+
+function readAsk(from: FrameReader): ReapAsk {
+  const type = from.u8();
+  switch (type) {
+    case ASK:
+      return { type: 'ask' };
+    case VOTE:
+      return { type: 'vote', g: from.f64(), floor: from.f64(), candidates: readCandidates(from) };
+    case CENSUS:
+      return { type: 'census', g: from.f64() };
+    case COMMIT:
+      return { type: 'commit', g: from.f64(), candidates: readCandidates(from) };
+    default:
+      throw new FrameError(`no question of a round of reaping has type ${type}`);
+  }
+}
+
+const READY = 1;
+const VOTED = 2;
+const CLEAR = 3;
+const NOT_CLEAR = 4;
+const LATE = 5;
+const BEHIND = 6;
+const REAPED = 7;
+
+const answer: MessageCodec<ReapAnswer> = {
+  size(message) {
+    switch (message.type) {
+      case 'ready':
+        return 22;
+      case 'voted':
+        return 5 + message.held.length;
+      case 'reaped':
+        return 5;
+      default:
+        return 1;
+    }
+  },
+  write(message, out) {
+    switch (message.type) {
+      case 'ready':
+        out.u8(READY);
+        out.u32(message.ringVersion);
+        out.u8(message.pendingOwner ? 1 : 0);
+        out.f64(message.tag);
+        out.f64(message.floor);
+        return;
+      case 'voted':
+        out.u8(VOTED);
+        out.bytes(message.held);
+        return;
+      case 'clear':
+        out.u8(CLEAR);
+        return;
+      case 'not-clear':
+        out.u8(NOT_CLEAR);
+        return;
+      case 'late':
+        out.u8(LATE);
+        return;
+      case 'behind':
+        out.u8(BEHIND);
+        return;
+      case 'reaped':
+        out.u8(REAPED);
+        out.u32(message.count);
+        return;
+    }
+  },
+  read(from) {
+    const type = from.u8();
+    switch (type) {
+      case READY: {
+        const ringVersion = from.u32();
+        const pendingOwner = from.u8() === 1;
+        return { type: 'ready', ringVersion, pendingOwner, tag: from.f64(), floor: from.f64() };
+      }
+      case VOTED:
+        return { type: 'voted', held: from.bytes() };
+      case CLEAR:
+        return { type: 'clear' };
+      case NOT_CLEAR:
+        return { type: 'not-clear' };
+      case LATE:
+        return { type: 'late' };
+      case BEHIND:
+        return { type: 'behind' };
+      case REAPED:
+        return { type: 'reaped', count: from.u32() };
+      default:
+        throw new FrameError(`no answer of a round of reaping has type ${type}`);
+    }
+  },
+};
+
+function candidatesSize(candidates: readonly ReapCandidate[]): number {
+  let size = 4;
+  for (const { key } of candidates) size += 12 + key.length;
+  return size;
+}
+
+function writeCandidates(candidates: readonly ReapCandidate[], out: FrameWriter): void {
+  out.u32(candidates.length);
+  for (const { key, high, low } of candidates) {
+    out.bytes(key);
+    out.u32(high);
+    out.u32(low);
+  }
+}
+
+function readCandidates(from: FrameReader): ReapCandidate[] {
+  const count = from.u32();
+  const candidates: ReapCandidate[] = [];
+  // A malformed count ends at the frame's end, where the reader throws.
+  for (let i = 0; i < count; i++) candidates.push({ key: from.bytes(), high: from.u32(), low: from.u32() });
+  return candidates;
+}
+
+export const reapConversation: Conversation<ReapRequest, ReapAnswer> = { name: 'reap', request, answer };

@@ -1,0 +1,103 @@
+// Goal: every message of exchanges and of reaping survives its binary form, and `size` never announces too little.
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import type { ExchangeAnswer } from '../../../src/anti-entropy/exchange-asks.js';
+import type { ReapAnswer } from '../../../src/anti-entropy/reaping.js';
+import { type ExchangeRequest, exchangeConversation } from '../../../src/messages/exchange-messages.js';
+import { type ReapRequest, reapConversation } from '../../../src/messages/reap-messages.js';
+import { FrameError, type MessageCodec } from '../../../src/runtime/actor.js';
+import { ArrayFrame, throughFrame } from '../../support/array-frame.js';
+import { holds } from '../../support/property.js';
+import { test } from '../../support/test.js';
+
+const u32 = fc.nat({ max: 0xffff_ffff });
+const height = fc.nat({ max: Number.MAX_SAFE_INTEGER });
+const bytes = fc.uint8Array({ maxLength: 40 });
+const words = fc.uint32Array({ maxLength: 20 });
+const level = fc.nat({ max: 6 });
+const partition = fc.nat({ max: 1_023 });
+const candidates = fc.array(fc.record({ key: bytes, high: u32, low: u32 }), { maxLength: 5 });
+const just = <T extends string>(type: T) => fc.record({ type: fc.constant(type) });
+
+const exchangeRequest: fc.Arbitrary<ExchangeRequest> = fc.record({
+  type: fc.constant('exchange' as const),
+  partition,
+  leader: fc.nat({ max: 63 }),
+  ask: fc.oneof(
+    just('root'),
+    fc.record({ type: fc.constant('branches' as const), level, parents: words }),
+    fc.record({ type: fc.constant('sums' as const), level, nodes: words }),
+    fc.record({ type: fc.constant('keys' as const), level, segments: words, from: bytes }),
+    fc.record({ type: fc.constant('leaves' as const), keys: fc.array(bytes, { maxLength: 5 }) }),
+  ),
+});
+
+const exchangeAnswer: fc.Arbitrary<ExchangeAnswer> = fc.oneof(
+  fc.record({ type: fc.constant('root' as const), depth: level, keys: height, high: u32, low: u32 }),
+  fc.record({ type: fc.constant('sums' as const), sums: words }),
+  fc.record({ type: fc.constant('keys' as const), leaves: bytes, next: bytes }),
+  fc.record({ type: fc.constant('leaves' as const), leaves: words }),
+  just('resized'),
+  just('not-ready'),
+  just('busy'),
+);
+
+const reapRequest: fc.Arbitrary<ReapRequest> = fc.record({
+  type: fc.constant('reap' as const),
+  partition,
+  ask: fc.oneof(
+    just('ask'),
+    fc.record({ type: fc.constant('vote' as const), g: height, floor: height, candidates }),
+    fc.record({ type: fc.constant('census' as const), g: height }),
+    fc.record({ type: fc.constant('commit' as const), g: height, candidates }),
+  ),
+});
+
+const reapAnswer: fc.Arbitrary<ReapAnswer> = fc.oneof(
+  fc.record({
+    type: fc.constant('ready' as const),
+    ringVersion: u32,
+    pendingOwner: fc.boolean(),
+    tag: height,
+    floor: height,
+  }),
+  fc.record({ type: fc.constant('voted' as const), held: bytes }),
+  fc.record({ type: fc.constant('reaped' as const), count: u32 }),
+  just('clear'),
+  just('not-clear'),
+  just('late'),
+  just('behind'),
+);
+
+/** Whatever kind of array bytes and words come in. */
+function plain(message: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(message, (_, value) => (ArrayBuffer.isView(value) ? [...(value as Uint8Array)] : value)),
+  );
+}
+
+/** @param header - how many u32 stand before the type */
+function survives<M>(codec: MessageCodec<M>, messages: fc.Arbitrary<M>, header: number): void {
+  holds(
+    fc.property(messages, (message) => assert.deepEqual(plain(throughFrame(codec, message)), plain(message))),
+    300,
+  );
+  const unknown = new ArrayFrame();
+  for (let i = 0; i < header; i++) unknown.u32(1);
+  unknown.u8(99);
+  assert.throws(() => codec.read(unknown.reader()), /has type 99/);
+}
+
+test('exchanges and rounds of reaping survive their binary form', () => {
+  survives(exchangeConversation.request, exchangeRequest, 2);
+  survives(exchangeConversation.answer, exchangeAnswer, 0);
+  survives(reapConversation.request, reapRequest, 1);
+  survives(reapConversation.answer, reapAnswer, 0);
+});
+
+test('words that are cut off are refused', () => {
+  const frame = new ArrayFrame();
+  frame.u8(3);
+  frame.bytes(new Uint8Array(7));
+  assert.throws(() => exchangeConversation.answer.read(frame.reader()), FrameError);
+});
