@@ -1,5 +1,5 @@
 /** How benchmarks print what they measured, and judge it by the targets. */
-import { cpus, release, totalmem } from 'node:os';
+import { cpus, release, totalmem, type } from 'node:os';
 import type { Store } from '../src/index.js';
 import type { FloorFigure } from './floor.js';
 import type { LoopFigure } from './workloads/closed-loop.js';
@@ -39,7 +39,7 @@ export function medianFloor(figures: readonly FloorFigure[]): FloorFigure {
 export function machine(): string {
   const [first] = cpus();
   const memory = Math.round(totalmem() / 2 ** 30);
-  return `Node ${process.version}, ${cpus().length} × ${first?.model.trim()}, ${memory} GiB, Linux ${release()}`;
+  return `Node ${process.version}, ${cpus().length} × ${first?.model.trim()}, ${memory} GiB, ${type()} ${release()}`;
 }
 
 /** What all nodes together have in their files. */
