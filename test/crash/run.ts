@@ -1,11 +1,12 @@
 /**
- * The crash tests at full length: `npm run crash [-- --seed N --kills N --deaths N --disk-faults N --strandings N]`, and
+ * The crash tests at full length: `npm run crash [-- --seed N --kills N --deaths N --disk-faults N --strandings N --seconds N]`, and
  * `--only TEXT` for the stories with that in their name. Shows how far each is; ends with `N passed, N failed`.
  */
 import { parseArgs } from 'node:util';
 import { failDisks } from './disk-faults.js';
 import { giveUpOnNode, killNodes } from './dying-nodes.js';
 import { killWriters } from './killed-process.js';
+import { addUnderFaults } from './set-under-faults.js';
 import type { Progress, Story } from './story.js';
 import { strandNodes } from './stranded-nodes.js';
 
@@ -15,6 +16,7 @@ const { values } = parseArgs({
     kills: { type: 'string' },
     deaths: { type: 'string' },
     strandings: { type: 'string' },
+    seconds: { type: 'string' },
     'disk-faults': { type: 'string' },
     only: { type: 'string' },
   },
@@ -25,6 +27,7 @@ const kills = Number(values.kills ?? 30);
 const diskFaults = Number(values['disk-faults'] ?? 50);
 const deaths = Number(values.deaths ?? 10);
 const strandings = Number(values.strandings ?? 3);
+const seconds = Number(values.seconds ?? 60);
 const DEATHS = { crash: 'by request', throw: 'of an error that nobody catches', exhaust: 'of an exhausted heap' };
 
 const all: Story[] = [
@@ -45,6 +48,10 @@ const all: Story[] = [
   {
     name: `nodes die within a transaction, in ${strandings} processes`,
     run: (progress) => strandNodes({ processes: strandings, deaths: 3, seed }, progress),
+  },
+  {
+    name: `elements are added to sets for ${seconds} s while nodes crash, stand still and are split apart`,
+    run: (progress) => addUnderFaults({ seconds, seed }, progress),
   },
   {
     name: 'a node that dies again and again is given up, until it is started by hand',
