@@ -62,7 +62,9 @@ export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
       (context) => new Vnode({ ...environment, partition, gate, arrears }, context),
     );
   });
-  host.spawn(COORDINATOR_SLOT, coordinatorConversation, () => new Coordinator(environment), { mailbox: maxOperations });
+  host.spawn(COORDINATOR_SLOT, coordinatorConversation, () => new Coordinator({ ...environment, budget }), {
+    mailbox: maxOperations,
+  });
   host.spawn(HINT_KEEPER_SLOT, hintConversation, (context) => new HintKeeper(environment, context), {
     mailbox: maxOperations,
   });

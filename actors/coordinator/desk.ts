@@ -2,6 +2,7 @@
  * What the operations of one coordinator share: the table of what is under way, the addresses of vnodes and hint keepers,
  * how the other nodes are, the counters; and what an operation is to the coordinator that keeps it.
  */
+import type { BackgroundBudget } from '../../src/admission/background-budget.js';
 import { DueQueue } from '../../src/base/due-queue.js';
 import { InFlight } from '../../src/base/in-flight.js';
 import { FailureDetector } from '../../src/membership/failure-detector.js';
@@ -87,11 +88,14 @@ export interface DeskOptions {
   /** Operations under way at a time; more are refused. */
   readonly maxOperations: number;
   readonly counters: NodeCounters;
+  /** Of the node: told how long clients wait. */
+  readonly budget: BackgroundBudget;
 }
 
 export class Desk {
   readonly node: number;
   readonly counters: NodeCounters;
+  readonly budget: BackgroundBudget;
   readonly operations: InFlight<Operation>;
   /** By partition: by place, its node. The primaries come first, before them all this node, if it is one. */
   readonly orders: readonly (readonly number[])[];
@@ -116,9 +120,10 @@ export class Desk {
   private reaches: (Reach | undefined)[] = [];
   private repairs = 0;
 
-  constructor({ node, preferenceLists, maxOperations, counters }: DeskOptions) {
+  constructor({ node, preferenceLists, maxOperations, counters, budget }: DeskOptions) {
     this.node = node;
     this.counters = counters;
+    this.budget = budget;
     this.operations = new InFlight(maxOperations);
     this.orders = preferenceLists.map(({ primaries, fallbacks }) => [...ownFirst(primaries, node), ...fallbacks]);
     this.n = preferenceLists[0]!.primaries.length;

@@ -191,6 +191,7 @@ export class GetOperation implements Operation {
 
   private end(answer: CoordinatorAnswer, context: ActorContext): void {
     context.reply(this.incoming, answer);
+    this.desk.budget.requestTook(context.now() - this.beganAt);
     this.desk.operations.remove(this.ticket);
   }
 

@@ -29,6 +29,7 @@ const GRACE_MS = 1_000;
 
 export class PutOperation implements Operation {
   deadline: number;
+  private readonly beganAt: number;
   private readonly desk: Desk;
   private readonly incoming: Incoming<CoordinatorAnswer>;
   private readonly partition: number;
@@ -60,7 +61,8 @@ export class PutOperation implements Operation {
   private constructor(desk: Desk, message: PutRequest, incoming: Incoming<CoordinatorAnswer>, context: ActorContext) {
     this.desk = desk;
     this.incoming = incoming;
-    this.deadline = context.now() + message.timeoutMs;
+    this.beganAt = context.now();
+    this.deadline = this.beganAt + message.timeoutMs;
     this.partition = partitionOf(message.put.key);
     this.order = desk.orders[this.partition]!;
     this.put = message.put;
@@ -328,6 +330,7 @@ export class PutOperation implements Operation {
 
   private reply(answer: CoordinatorAnswer, context: ActorContext): void {
     context.reply(this.incoming, answer);
+    this.desk.budget.requestTook(context.now() - this.beganAt);
     if (this.copies === null) return;
     for (const copy of this.copies) context.reply(copy, answer);
     this.copies = null;
