@@ -230,6 +230,9 @@ async function failureOf(response: Response): Promise<Error> {
     const retryAfterMs = Number(response.headers.get('retry-after') ?? 1) * 1_000;
     return new OverloadedError(text, { definite, retryAfterMs });
   }
+  if (code === 'INVALID_ARGUMENT' && response.status === 404) {
+    return new RemoteError(code, `${text}: create it with PUT /types/TYPE/props, or leave --type out`, definite);
+  }
   if (code !== null) return new RemoteError(code, text, definite);
   if (response.status === 400) return new InvalidArgumentError(text);
   if (response.status === 413) return new RemoteError('VALUE_TOO_LARGE', text, true);

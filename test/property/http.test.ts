@@ -4,12 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { utf8 } from '../../src/base/bytes.js';
 import { TimeoutError } from '../../src/base/errors.js';
 import { jsonObjectsOf } from '../../src/cli/json-objects.js';
 import { encodeSegment } from '../../src/service/http/address.js';
 import { listPieces } from '../../src/service/http/listing.js';
+import { changesOf, propertiesJson } from '../../src/service/http/properties.js';
 import { parseRequest, type RequestHead } from '../../src/service/http/protocol.js';
-import type { Key } from '../../src/store/api.js';
+import type { BucketProperties, Key } from '../../src/store/api.js';
 import { holds } from '../support/property.js';
 import { test } from '../support/test.js';
 
@@ -181,3 +183,26 @@ async function* cut(text: string, size: number): AsyncGenerator<Uint8Array> {
   const bytes = Buffer.from(text);
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
+
+test('properties that a client puts back are those that it got; any other JSON is changes or a text', () => {
+  const quorum = fc.oneof(fc.constantFrom('one', 'quorum', 'all'), fc.integer({ min: 1, max: 3 }));
+  const properties: fc.Arbitrary<BucketProperties> = fc.record({
+    n: fc.constant(3),
+    ...{ r: quorum, w: quorum, pr: quorum, pw: quorum, dw: quorum },
+    ...{ notfoundOk: fc.boolean(), basicQuorum: fc.boolean() },
+    ttlMs: fc.option(fc.integer({ min: 1, max: 1_000_000 }), { nil: undefined }),
+    maxSiblings: fc.integer({ min: 1, max: 100 }),
+    resolution: fc.constantFrom('siblings', 'last-write-wins'),
+  });
+  const backAgain = fc.property(properties, fc.option(fc.string(), { nil: undefined }), (all, bucket) => {
+    const body = utf8(JSON.stringify({ props: propertiesJson(all, bucket) }));
+    const { n, ttlMs, ...others } = all;
+    assert.deepEqual(changesOf(body, bucket, n), { ...others, ...(ttlMs !== undefined && { ttlMs }) });
+  });
+  holds(backAgain, 500);
+  const anything = fc.property(fc.jsonValue(), (props) => {
+    const changes = changesOf(utf8(JSON.stringify({ props })), 'b', 3);
+    assert(typeof changes === 'string' ? changes.length > 0 : Object.keys(changes).length <= 10);
+  });
+  holds(anything, 500);
+});
