@@ -95,7 +95,7 @@ export class ChangeLog {
 
 /** What the changes of a batch do to a tree. */
 export function foldChanges(batch: ChangeBatch, depth: number): TreeDelta {
-  const delta = new DeltaBuilder(depth);
+  const delta = new DeltaBuilder(depth, batch.changes);
   const { bytes } = batch;
   for (let at = 0; at < bytes.length; ) {
     const keyHigh = hashKey(keyAt(bytes, at));

@@ -102,7 +102,7 @@ function hashSlice(task: SliceTask, snapshot: Snapshot): Slice | { readonly type
   const value = snapshot.get(buildMarkKey(task.partition));
   const found = value === undefined ? undefined : decodeBuildMark(value);
   if (found === undefined || found.build !== mark.build || found.noted < mark.noted) return { type: 'early' };
-  const delta = new DeltaBuilder(task.depth);
+  const delta = new DeltaBuilder(task.depth, task.limit);
   let records = 0;
   let bytes = 0;
   let corrupt = 0;

@@ -2,7 +2,7 @@
  * What changes in a Merkle tree: for each segment that is touched, the sum of the leaves that come less the sum of those
  * that go, and how many keys more it has. Deltas add up in any order: a worker makes them, a tree takes them.
  */
-import { nodeOf } from './merkle-tree.js';
+import { nodeOf, nodesAt } from './merkle-tree.js';
 
 export interface TreeDelta {
   /** Of the tree whose segments it names; a shallower tree can take it, too. */
@@ -13,17 +13,25 @@ export interface TreeDelta {
 
 /** Numbers for one segment in a delta. */
 const STRIDE = 4;
+/** A table is worth it up to so many segments for each leaf: clearing one costs a fiftieth of an entry in a map. */
+const TABLE_PER_LEAF = 32;
 
 /** Collects leaves into a delta. */
 export class DeltaBuilder {
   readonly depth: number;
-  private words = new Uint32Array(256 * STRIDE);
+  private words: Uint32Array;
   private length = 0;
-  /** Where a segment's numbers begin. */
-  private readonly places = new Map<number, number>();
+  /** Where a segment's numbers begin: in a table of all segments, if enough of them are expected to be touched. */
+  private readonly places: Map<number, number> | undefined;
+  private readonly table: Int32Array | undefined;
 
-  constructor(depth: number) {
+  /** @param expected - about how many leaves will be given */
+  constructor(depth: number, expected = 256) {
     this.depth = depth;
+    const segments = nodesAt(depth);
+    this.words = new Uint32Array(STRIDE * Math.min(segments, expected));
+    if (segments <= TABLE_PER_LEAF * expected) this.table = new Int32Array(segments).fill(-1);
+    else this.places = new Map();
   }
 
   /** A leaf comes, of the key whose hash has the low half `keyLow`. */
@@ -46,12 +54,13 @@ export class DeltaBuilder {
 
   private sum(keyLow: number, high: number, low: number, keys: number): void {
     const segment = nodeOf(keyLow, this.depth);
-    let at = this.places.get(segment);
-    if (at === undefined) {
+    let at = this.table === undefined ? (this.places!.get(segment) ?? -1) : this.table[segment]!;
+    if (at === -1) {
       at = this.length;
       this.length += STRIDE;
       if (this.length > this.words.length) this.enlarge();
-      this.places.set(segment, at);
+      if (this.table === undefined) this.places!.set(segment, at);
+      else this.table[segment] = at;
       this.words[at] = segment;
     }
     const { words } = this;

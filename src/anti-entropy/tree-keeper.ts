@@ -30,7 +30,7 @@ export interface TreeKeeperOptions {
   readonly foldChanges?: number;
   /** Bytes of changes that may wait (default 4 MiB). */
   readonly maxLogBytes?: number;
-  /** Records in a slice (default 4,096), and their bytes (default 4 MiB). */
+  /** Records in a slice (default 8,192), and their bytes (default 4 MiB). */
   readonly sliceRecords?: number;
   readonly sliceBytes?: number;
 }
@@ -78,7 +78,7 @@ export class TreeKeeper {
       partition: options.partition,
       foldChanges: options.foldChanges ?? 512,
       maxLogBytes: options.maxLogBytes ?? 4 * 2 ** 20,
-      sliceRecords: options.sliceRecords ?? 4_096,
+      sliceRecords: options.sliceRecords ?? 8_192,
       sliceBytes: options.sliceBytes ?? 4 * 2 ** 20,
     };
     this.current = options.saved === undefined ? undefined : new FoldingTree(options.saved);

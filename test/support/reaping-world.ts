@@ -171,8 +171,9 @@ export class ReapingWorld {
     const tombstone = below(random, 5) > 1;
     // A client has just read one replica, or all of them; or long ago, or never.
     let token = pick(random, this.tokens);
-    if (below(random, 3) > 0) token = primary.memory?.context ?? token;
-    else if (below(random, 3) > 0) {
+    const reading = below(random, 9);
+    if (reading < 6) token = primary.memory?.context ?? token;
+    else if (reading < 8) {
       for (const { memory } of this.primaries) token = joinContexts(token, memory?.context ?? EMPTY_CONTEXT);
     }
     if (below(random, 4) > 0) {

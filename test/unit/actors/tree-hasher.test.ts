@@ -34,7 +34,7 @@ class Node {
   readonly keeper: TreeKeeper;
   private counter = 0;
 
-  constructor(sliceRecords = 4_096) {
+  constructor(sliceRecords = 8_192) {
     this.keeper = new TreeKeeper({ partition: PARTITION, sliceRecords });
     this.opening.opened();
   }
@@ -171,7 +171,7 @@ test('writes during a build, and threads that die in it, cost the tree nothing',
     node.storage.commit();
   }
   const before = statSync(node.path).size;
-  for (let i = 0; i < 300; i++) {
+  for (let i = 0; i < 100; i++) {
     for (let j = 0; j < 500; j++) node.put(j);
     node.storage.commit();
   }
