@@ -11,7 +11,7 @@ import type { CoordinatorAnswer, OperationFailure } from '../../src/messages/coo
 import type { HintRequest } from '../../src/messages/hint-messages.js';
 import type { VnodeAnswer, VnodeRequest } from '../../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../../src/metrics/node-counters.js';
-import { Peers } from '../../src/quorum/peers.js';
+import { type Hedging, Peers } from '../../src/quorum/peers.js';
 import type { Reach } from '../../src/quorum/reach.js';
 import { firstSlots, hasSlot, NO_SLOTS, withSlot } from '../../src/quorum/slots.js';
 import type { PreferenceList } from '../../src/ring/preference-list.js';
@@ -53,11 +53,12 @@ const KINDS = 3;
 /**
  * When a request is hedged, in milliseconds, by kind: after the 99th percentile of what its node takes, within these. The
  * least is above what a busy thread takes for a turn; the most leaves room for a client that waits for a tenth of a second.
+ * A write that is hedged becomes a hint: a commit that is always flushed, and a delivery later.
  */
-const HEDGE_MS = [
-  { least: 3, most: 25 },
-  { least: 4, most: 30 },
-  { least: 20, most: 200 },
+const HEDGING: readonly Hedging[] = [
+  { leastMs: 3, mostMs: 25, cost: 1 },
+  { leastMs: 4, mostMs: 30, cost: 8 },
+  { leastMs: 20, mostMs: 200, cost: 1 },
 ];
 /**
  * How long a replica that does nothing may take once the client has its reply, in milliseconds, until somebody else keeps a
@@ -133,7 +134,7 @@ export class Desk {
       nodes: this.nodes,
       own: node,
       detector: new FailureDetector(this.nodes),
-      hedgeMs: HEDGE_MS,
+      hedging: HEDGING,
     });
     this.up = this.peers.up;
     for (let other = 0; other < this.nodes; other++) {

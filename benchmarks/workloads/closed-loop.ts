@@ -7,6 +7,8 @@ import { Histogram, type HistogramData } from '../../src/metrics/histogram.js';
 export interface LoopOptions {
   readonly inFlight: number;
   readonly durationMs: number;
+  /** Goes on until there were so many operations (default 0). */
+  readonly atLeast?: number;
 }
 
 /** What one thread did. */
@@ -24,13 +26,17 @@ export interface LoopFigure {
   readonly cpuMicros: number;
 }
 
-/** Runs `operation` with `inFlight` under way for about `durationMs`. An operation that rejects ends the run with its error. */
+/**
+ * Runs `operation` with `inFlight` under way for about `durationMs`. An operation that rejects ends the run with its
+ * error.
+ */
 export async function runLoop(operation: () => Promise<unknown>, options: LoopOptions): Promise<LoopRun> {
   const latencies = new Histogram();
   const start = performance.now();
   const end = start + options.durationMs;
+  const { atLeast = 0 } = options;
   const lane = async (): Promise<void> => {
-    for (let now = performance.now(); now < end; ) {
+    for (let now = performance.now(); now < end || latencies.count < atLeast; ) {
       await operation();
       const done = performance.now();
       latencies.record(done - now);

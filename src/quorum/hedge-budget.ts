@@ -16,10 +16,10 @@ export class HedgeBudget {
     this.saved = Math.min(MOST, this.saved + SHARE);
   }
 
-  /** True if a request may be hedged; it counts as hedged then. */
-  spend(): boolean {
-    if (this.saved < 1) return false;
-    this.saved--;
+  /** True if a request may be hedged; it counts as hedged then. @param cost - so many ordinary hedges, 1 to 10 */
+  spend(cost: number): boolean {
+    if (this.saved < cost) return false;
+    this.saved -= cost;
     return true;
   }
 }

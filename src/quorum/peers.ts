@@ -29,8 +29,17 @@ export interface PeersOptions {
   /** This node is up whatever its pulse says; −1: none of them is one's own. */
   readonly own: number;
   readonly detector: Detector;
-  /** The bounds of the time after which a request is hedged, in milliseconds, by kind of request. */
-  readonly hedgeMs: readonly { readonly least: number; readonly most: number }[];
+  /** By kind of request. */
+  readonly hedging: readonly Hedging[];
+}
+
+/** When requests of a kind are hedged, and what that costs. */
+export interface Hedging {
+  /** Not sooner than after so many milliseconds, and not later. */
+  readonly leastMs: number;
+  readonly mostMs: number;
+  /** What a hedge takes from the budget: 1 if it costs what the request does. */
+  readonly cost: number;
 }
 
 /** A pulse that has not moved for so long stands still, in milliseconds: a running thread's does in less. */
@@ -47,7 +56,7 @@ export class Peers {
   private readonly nodes: number;
   private readonly own: number;
   private readonly detector: Detector;
-  private readonly hedgeMs: PeersOptions['hedgeMs'];
+  private readonly hedging: readonly Hedging[];
   private readonly budget = new HedgeBudget();
   /** Of those that someone is certain of. */
   private knownDown: PlaceSet = NO_SLOTS;
@@ -61,18 +70,18 @@ export class Peers {
   private readonly latencies: LatencyEstimate[] = [];
   private readonly queues: DueQueue[] = [];
 
-  constructor({ nodes, own, detector, hedgeMs }: PeersOptions) {
+  constructor({ nodes, own, detector, hedging }: PeersOptions) {
     this.nodes = nodes;
     this.own = own;
     this.detector = detector;
-    this.hedgeMs = hedgeMs;
+    this.hedging = hedging;
     this.mostStill = 1 + Math.floor(nodes / STILL_SHARE);
     for (let node = 0; node < nodes; node++) {
       this.up = withSlot(this.up, node);
       this.pulses.push(-1);
       this.movedMs.push(0);
     }
-    for (let i = 0; i < nodes * hedgeMs.length; i++) {
+    for (let i = 0; i < nodes * hedging.length; i++) {
       this.latencies.push(new LatencyEstimate());
       this.queues.push(new DueQueue());
     }
@@ -160,7 +169,7 @@ export class Peers {
   /** True if a request that is due may be hedged now. If not, it is due once more after the same time. */
   mayHedge(kind: number, node: number, correlation: number, nowMs: number): boolean {
     if (this.standsStill(node)) return true;
-    if (!this.budget.spend()) {
+    if (!this.budget.spend(this.hedging[kind]!.cost)) {
       this.queues[kind * this.nodes + node]!.push(correlation, nowMs);
       return false;
     }
@@ -170,7 +179,7 @@ export class Peers {
   }
 
   private hedgeAfterMs(kind: number, node: number): number {
-    const { least, most } = this.hedgeMs[kind]!;
-    return Math.min(most, Math.max(least, this.latencies[kind * this.nodes + node]!.p99Ms));
+    const { leastMs, mostMs } = this.hedging[kind]!;
+    return Math.min(mostMs, Math.max(leastMs, this.latencies[kind * this.nodes + node]!.p99Ms));
   }
 }

@@ -93,8 +93,8 @@ export abstract class ApplicationStore implements Store {
       canBeDurable: canBeDurable(options),
       gets: this.gets,
       puts: this.puts,
-      now: () => performance.now(),
-      wallClock: () => Date.now(),
+      now: () => host.now(),
+      wallClock: () => host.wallClock(),
       client: () => client,
       run: (act, ofCompound) => {
         if (this.closing !== undefined && !ofCompound) throw closed();

@@ -21,8 +21,9 @@ export interface StoreHome {
   readonly canBeDurable: boolean;
   readonly gets: Histogram;
   readonly puts: Histogram;
-  /** Monotonic milliseconds. */
+  /** Monotonic milliseconds; while outcomes are told, and within `run`, of the moment when that began. */
   now(): number;
+  /** Milliseconds since 1970, likewise. */
   wallClock(): number;
   /** The client; what sends something is to be called within `run`. */
   client(): Client;

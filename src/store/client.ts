@@ -28,7 +28,7 @@ import type {
 import type { ObjectPut } from '../messages/object-request.js';
 import type { ListedEntry } from '../messages/vnode-messages.js';
 import type { MintedDot } from '../objects/mint.js';
-import { Peers } from '../quorum/peers.js';
+import { type Hedging, Peers } from '../quorum/peers.js';
 import { countSlots, hasSlot, lowestSlot, NO_SLOTS, type PlaceSet, withoutSlot, withSlot } from '../quorum/slots.js';
 import type { PreferenceList } from '../ring/preference-list.js';
 import { type Actor, type ActorContext, type ActorRef, type Failure, neverReceived } from '../runtime/actor.js';
@@ -110,12 +110,12 @@ const PAGE = 2;
 const KINDS = 3;
 /**
  * When a request is sent elsewhere, too, in milliseconds, by kind: after the 99th percentile of what its coordinator takes,
- * within these. A coordinator backs up its replicas sooner than that.
+ * within these. A coordinator backs up its replicas sooner than that. A second put costs all the replicas a write more.
  */
-const HEDGE_MS = [
-  { least: 6, most: 50 },
-  { least: 8, most: 55 },
-  { least: 50, most: 400 },
+const HEDGING: readonly Hedging[] = [
+  { leastMs: 6, mostMs: 50, cost: 1 },
+  { leastMs: 8, mostMs: 55, cost: 4 },
+  { leastMs: 50, mostMs: 400, cost: 1 },
 ];
 /** The coordinator's own deadline comes first; only its silence makes the client's count. In milliseconds. */
 const SLACK_MS = 250;
@@ -153,7 +153,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     this.n = preferenceLists[0]!.primaries.length;
     this.primaryNodes = preferenceLists.map(({ primaries }) => primaries.reduce(withSlot, NO_SLOTS));
     this.nodes = nodes;
-    this.peers = new Peers({ nodes, own: -1, detector: new FailureDetector(nodes), hedgeMs: HEDGE_MS });
+    this.peers = new Peers({ nodes, own: -1, detector: new FailureDetector(nodes), hedging: HEDGING });
     this.pending = new InFlight(options.maxInFlight);
     this.context = context;
     this.id = { high: context.random.uint32(), low: context.random.uint32() };

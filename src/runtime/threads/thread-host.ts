@@ -171,6 +171,16 @@ export class ThreadHost implements ActorHost, ActorTableHost, HeldOutlet, TurnTa
     }
   }
 
+  /** Monotonic milliseconds; within a turn, or `outside`, of its beginning: reading them costs 70 ns, the day's 50. */
+  now(): number {
+    return this.entered ? this.nowMs : performance.now();
+  }
+
+  /** Milliseconds since 1970, likewise. */
+  wallClock(): number {
+    return this.entered ? this.wallClockMs : Date.now();
+  }
+
   /** From now on every request from another thread fails with 'unreachable': the thread is about to stop. */
   refuseRequests(): void {
     this.links.refusing = true;

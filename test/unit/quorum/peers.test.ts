@@ -23,7 +23,7 @@ class World {
 
   constructor(nodes: number) {
     this.pulses = new Array<number>(nodes).fill(0);
-    this.peers = new Peers({ nodes, own: 0, detector: TRUSTING, hedgeMs: [{ least: 3, most: 25 }] });
+    this.peers = new Peers({ nodes, own: 0, detector: TRUSTING, hedging: [{ leastMs: 3, mostMs: 25, cost: 1 }] });
   }
 
   pulse(node: number): number {
@@ -79,14 +79,20 @@ test('a queue gives back what was put in, in order, however it grows and shrinks
 test('a small share may be hedged, and what is saved up is little', async (t) => {
   const budget = new HedgeBudget();
   let saved = 0;
-  while (budget.spend()) saved++;
+  while (budget.spend(1)) saved++;
   t.ok(saved >= 5 && saved <= 20, `${saved} at first`);
   let hedges = 0;
   for (let i = 0; i < 10_000; i++) {
     budget.earn();
-    if (budget.spend()) hedges++;
+    if (budget.spend(1)) hedges++;
   }
   t.ok(hedges > 100 && hedges <= 500, `${hedges} of 10,000`);
+  let dear = 0;
+  for (let i = 0; i < 10_000; i++) {
+    budget.earn();
+    if (budget.spend(8)) dear++;
+  }
+  t.ok(dear > hedges / 10 && dear <= hedges / 7, `${dear} that cost as much as eight`);
 });
 
 test('a request is due after what its node takes, and never for its own sake hedged without end', async (t) => {
