@@ -19,7 +19,7 @@ import type { HoldingAnswer, HoldingRequest } from '../src/messages/hint-deliver
 import type { VnodeAnswer } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
 import type { PreferenceList } from '../src/ring/preference-list.js';
-import type { Actor, ActorContext, Failure, Incoming } from '../src/runtime/actor.js';
+import type { Actor, ActorContext, Failure, Incoming, TimerId } from '../src/runtime/actor.js';
 import type { Arrears } from './arrears.js';
 import type { HintStore } from './hint-store.js';
 
@@ -34,9 +34,13 @@ export interface HintDelivererOptions {
   readonly budget: BackgroundBudget;
 }
 
-/** How often it looks for hints to deliver and nodes to ask, in milliseconds: while there are any, and else. */
+/**
+ * How often it looks for hints to deliver, in milliseconds: while there is somebody to take them; while all who should are
+ * out of reach; and else. A look wakes this thread, and those it looks at: on one that is idle that is nearly all it costs.
+ */
 const TICK_MS = 20;
-const IDLE_TICK_MS = 250;
+const WATCH_MS = 100;
+const IDLE_TICK_MS = 1_000;
 const TICK = 'tick';
 /** Requests under way: a batch for each owner, to each of its recipients, and a question to each node. */
 const MAX_REQUESTS = 65_536;
@@ -62,8 +66,11 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
   private readonly detector: FailureDetector;
   /** Which owner is first in the next tick. */
   private first = 0;
-  /** By node, as the last tick found it. */
+  /** By owner, as the last tick found it. */
   private readonly health: NodeHealth[] = [];
+  /** The next tick, and when it is. */
+  private nextTick: TimerId | undefined = undefined;
+  private tickAtMs = Number.POSITIVE_INFINITY;
 
   constructor(options: HintDelivererOptions) {
     this.node = options.node;
@@ -91,11 +98,13 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     const count = this.hints.owners.get(from)?.count ?? 0;
     context.reply(incoming, { type: 'holding', count, session: this.hints.session, begun, clean });
     if (holds > 0) this.ask(context);
-    if (count === 0) return;
-    // Whoever asks is there.
-    this.health[from] = 'up';
-    this.deliveryTo(from).kick();
-    this.deliver(from, context);
+    if (count > 0) {
+      // Whoever asks is there.
+      this.health[from] = 'up';
+      this.deliveryTo(from).kick();
+      this.deliver(from, context);
+    }
+    this.tickInTime(context);
   }
 
   answered(correlation: number, answer: VnodeAnswer | HoldingAnswer, _interim: boolean, context: ActorContext): void {
@@ -106,6 +115,7 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
       if (answer.type !== 'holding') throw new TypeError(`a hint deliverer was answered with '${answer.type}'`);
       if (asked.question === this.question) this.inquiry.onAnswer(asked.node, answer, context.now());
       this.ask(context);
+      this.tickInTime(context);
       return;
     }
     const { owner, delivery } = asked;
@@ -123,6 +133,7 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
         throw new TypeError(`a delivery of hints was answered with '${answer.type}'`);
     }
     this.deliver(owner, context);
+    this.tickInTime(context);
   }
 
   failed(correlation: number, failure: Failure, context: ActorContext): void {
@@ -135,9 +146,12 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
       if (asked.question === this.question) this.inquiry.onFailed(asked.node, context.now());
       this.ask(context);
     }
+    this.tickInTime(context);
   }
 
   timer(_message: unknown, context: ActorContext): void {
+    this.nextTick = undefined;
+    this.tickAtMs = Number.POSITIVE_INFINITY;
     this.tick(context);
   }
 
@@ -149,13 +163,26 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     this.ask(context);
     if (!this.hints.gate.open) this.hints.probe(context.now());
     const { owners } = this.hints;
-    if (owners.size > 0) this.lookAtNodes(context);
+    this.lookAtOwners(context);
     // Another one is first each time: where slices are few, they go round.
     const all = [...owners.keys()];
     for (let i = 0; i < all.length; i++) this.deliver(all[(this.first + i) % all.length]!, context);
     this.first++;
-    const isBusy = owners.size > 0 || this.inquiry.isUnfinished;
-    context.after(isBusy ? TICK_MS : IDLE_TICK_MS, TICK);
+    this.tickInTime(context);
+  }
+
+  /** Sees to it that the next tick is not too late for anything. */
+  private tickInTime(context: ActorContext): void {
+    const now = context.now();
+    let atMs = Math.min(now + IDLE_TICK_MS, Math.max(now + 1, this.inquiry.nextMs));
+    if (!this.hints.gate.open) atMs = Math.min(atMs, now + TICK_MS);
+    for (const owner of this.hints.owners.keys()) {
+      atMs = Math.min(atMs, now + (this.isOutOfReach(owner) ? WATCH_MS : TICK_MS));
+    }
+    if (atMs >= this.tickAtMs) return;
+    if (this.nextTick !== undefined) context.cancel(this.nextTick);
+    this.nextTick = context.after(atMs - now, TICK);
+    this.tickAtMs = atMs;
   }
 
   /** Asks whoever is due, and notes whether anything is left to be known. */
@@ -169,15 +196,21 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
   }
 
   /** Who is back gets its hints now, whatever was tried before. */
-  private lookAtNodes(context: ActorContext): void {
+  private lookAtOwners(context: ActorContext): void {
     const now = context.now();
-    for (let node = 0; node < this.nodes; node++) {
-      if (node === this.node) continue;
+    for (const node of this.hints.owners.keys()) {
+      // A node that has left has no thread.
+      if (node === this.node || node >= this.nodes) continue;
       this.detector.observe(node, context.pulse(node), now);
       const health = this.detector.state(node, now);
       if (health === 'up' && this.health[node] !== 'up') this.deliveries.get(node)?.kick();
       this.health[node] = health;
     }
+  }
+
+  /** Who is down, stands still, or is on the other side of a split, would not take anything. */
+  private isOutOfReach(owner: number): boolean {
+    return this.health[owner] === 'down' || this.health[owner] === 'suspect';
   }
 
   /** Sends the owner's next batch, if it is time for it and there is one. */
@@ -186,8 +219,7 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     const delivery = this.deliveryTo(owner);
     const now = context.now();
     if (!hints.gate.open || !delivery.isReady(now)) return;
-    // Who is down, stands still, or is on the other side of a split, would not take it.
-    if (this.health[owner] === 'down' || this.health[owner] === 'suspect') return;
+    if (this.isOutOfReach(owner)) return;
     if (!this.budget.take(now)) {
       delivery.rest(this.budget.nextMs);
       return;

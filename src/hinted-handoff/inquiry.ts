@@ -61,10 +61,13 @@ export class Inquiry {
     return false;
   }
 
-  /** True while somebody is to be asked, now or later. */
-  get isUnfinished(): boolean {
-    for (const { state } of this.peers.values()) if (state !== 'clear') return true;
-    return false;
+  /** When somebody is to be asked: monotonic milliseconds; Infinity if all were asked, or nobody is to be. */
+  get nextMs(): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const { state, asked, askAtMs } of this.peers.values()) {
+      if (state !== 'clear' && !asked) next = Math.min(next, askAtMs);
+    }
+    return next;
   }
 
   /** Who is to be asked now; they count as asked. */

@@ -49,7 +49,7 @@ export class LoneContext implements ActorContext {
   cancel(): void {}
 
   /** Every thread runs. */
-  pulse(): number {
+  pulse(_thread?: number): number {
     return this.nowMs;
   }
 }

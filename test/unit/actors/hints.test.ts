@@ -248,11 +248,11 @@ class Delivering {
   private seen = 0;
   private last: LoneContext['sent'][number] | undefined;
 
-  constructor(node: Node, primaries: readonly number[] = [0, OWNER]) {
+  constructor(node: Node, primaries: readonly number[] = [0, OWNER], { hintsMayWait = false } = {}) {
     this.node = node;
     const { hints, counters } = node;
     const preferenceLists = [primaries, primaries].map((list) => ({ primaries: list, fallbacks: [1] }));
-    const arrears = new Arrears({ hintsMayWait: false, refilling: new Set<number>() });
+    const arrears = new Arrears({ hintsMayWait, refilling: new Set<number>() });
     const budget = new BackgroundBudget();
     this.deliverer = new HintDeliverer({ node: 1, preferenceLists, hints, arrears, counters, budget });
     this.deliverer.start(node.context);
@@ -390,6 +390,46 @@ test('while nothing can be deleted, nothing is delivered', () => {
   node.commit();
   owner.tick();
   assert.deepEqual(keysOf(owner.batch().entries), ['a']);
+});
+
+// Goal: an idle store stays idle, hints or not: each look wakes its own thread, and those that it looks at.
+test('it looks seldom while there is nobody to deliver to, at those alone who are owed, and soon once somebody is', () => {
+  const node = new Node();
+  const owner = new Delivering(node);
+  const { context } = node;
+  assert.deepEqual(context.delays, [1_000]);
+  const lookedAt: number[] = [];
+  let isUp = false;
+  context.pulse = (thread?: number) => {
+    lookedAt.push(thread!);
+    return isUp ? context.nowMs : -1;
+  };
+  owner.tick();
+  assert.deepEqual([context.delays.at(-1), lookedAt], [1_000, []]);
+  node.keep('a', record(0));
+  owner.tick();
+  assert.deepEqual([context.delays.at(-1), lookedAt], [100, [OWNER]]);
+  assert(owner.isIdle, 'who is down is sent nothing');
+  isUp = true;
+  owner.tick();
+  assert.deepEqual(keysOf(owner.batch().entries), ['a']);
+  assert.equal(context.delays.at(-1), 20);
+});
+
+test('a node that is away is asked again when it is due, and meanwhile the deliverer sleeps', () => {
+  const node = new Node();
+  const owner = new Delivering(node, [0, 1], { hintsMayWait: true });
+  const { context } = node;
+  const asked = context.sent[0]!;
+  assert.deepEqual(asked.message, { type: 'what-for-me', from: 1, holds: 0 });
+  owner.deliverer.failed(asked.correlation, 'unreachable', context);
+  assert.deepEqual(context.delays, [1_000, 10], 'it is asked again in time, although nothing was due before');
+  for (let i = 0; i < 8; i++) {
+    owner.tick();
+    owner.deliverer.failed(context.sent.at(-1)!.correlation, 'unreachable', context);
+  }
+  assert.equal(context.sent.length, 9);
+  assert.equal(context.delays.at(-1), 1_000);
 });
 
 test('a start with many hints reads no more of them than a batch', () => {
