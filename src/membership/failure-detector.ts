@@ -89,8 +89,7 @@ export class FailureDetector {
   observe(node: number, pulse: number, nowMs: number): void {
     const watched = this.watched[node]!;
     if (pulse < 0) {
-      watched.pulse = undefined;
-      watched.dead = true;
+      this.ended(node);
       return;
     }
     if (watched.pulse === undefined) {
@@ -115,6 +114,13 @@ export class FailureDetector {
     watched.silenceMs = 0;
     if (step <= MAX_STEP_MS) watched.arrivals.add(silence);
     if (watched.doubted && ++watched.moves >= watched.movesNeeded) trust(watched);
+  }
+
+  /** Its thread has no pulse any more, or somebody is certain that it ends: the next pulse is that of another thread. */
+  ended(node: number): void {
+    const watched = this.watched[node]!;
+    watched.pulse = undefined;
+    watched.dead = true;
   }
 
   /** A request of one's own was answered. */

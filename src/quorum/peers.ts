@@ -18,6 +18,7 @@ import { countSlots, firstSlots, hasSlot, NO_SLOTS, type PlaceSet, withSlot } fr
 /** What is wanted of a failure detector (`membership/failure-detector.ts`). */
 export interface Detector {
   observe(node: number, pulse: number, nowMs: number): void;
+  ended(node: number): void;
   answered(node: number): void;
   unanswered(node: number, nowMs: number): void;
   unreachable(node: number, nowMs: number): void;
@@ -92,6 +93,8 @@ export class Peers {
     const bit = withSlot(NO_SLOTS, node);
     this.knownDown = down ? this.knownDown | bit : this.knownDown & ~bit;
     if (down) {
+      // Who does not look meanwhile would take its next thread for this one.
+      this.detector.ended(node);
       this.up &= ~bit;
       this.suspect &= ~bit;
     } else this.up |= bit;

@@ -195,6 +195,13 @@ export abstract class ApplicationStore implements Store {
     };
   }
 
+  /** Whoever watches the nodes' threads tells that one is up, or is not. */
+  protected setUp(node: number, up: boolean): void {
+    this.client.setUp(node, up);
+    // What was seen of this thread is not held against the next one.
+    if (!up) this.health.ended(node);
+  }
+
   private hintsOn(node: number): number {
     return Atomics.load(new Int32Array(this.gauges[node]!), 0);
   }

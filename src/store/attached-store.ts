@@ -45,7 +45,7 @@ export class AttachedStore extends ApplicationStore {
   private constructor(parts: AttachedParts) {
     super(parts);
     this.parts = parts;
-    for (const [node, up] of parts.up.entries()) this.client.setUp(node, up);
+    for (const [node, up] of parts.up.entries()) this.setUp(node, up);
     this.admin = adminOf(actsOf(parts.control.remote), this.nodesHere());
   }
 
@@ -62,7 +62,7 @@ export class AttachedStore extends ApplicationStore {
           resolve(message);
         } else if (message.type === 'node') {
           up[message.node] = message.up;
-          store?.client.setUp(message.node, message.up);
+          store?.setUp(message.node, message.up);
         } else {
           ending = 'closing';
           void store?.close();
@@ -120,7 +120,7 @@ export class AttachedStore extends ApplicationStore {
   /** The store has ended, and nobody waited for this thread. */
   private cutOff(): void {
     this.gone = true;
-    for (const node of this.parts.up.keys()) this.client.setUp(node, false);
+    for (const node of this.parts.up.keys()) this.setUp(node, false);
     this.parts.control.close('the thread that opened the store has ended, or has closed it');
     void this.close();
   }

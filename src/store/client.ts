@@ -37,6 +37,7 @@ export interface ClientOptions {
   /** By partition, its preference list: the nodes of the primaries, and of the fallbacks behind them. */
   readonly preferenceLists: readonly PreferenceList[];
   readonly nodes: number;
+  /** Of the application's requests; and so many of the store's own beside them. */
   readonly maxInFlight: number;
 }
 
@@ -76,6 +77,8 @@ interface Pending {
   readonly partition: number;
   readonly deadline: number;
   readonly caller: Settle<PutOutcome> | Settle<GetOutcome> | Settle<PageOutcome>;
+  /** The store's own: the application did not ask for it, and its room is another. */
+  readonly internal: boolean;
   /** Places of the preference list to which this request was sent. */
   tried: PlaceSet;
   /** Those of them whose answer is awaited and would count. */
@@ -137,6 +140,9 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   private readonly peers: Peers;
   private readonly coordinators: ActorRef<CoordinatorRequest, CoordinatorAnswer>[] = [];
   private readonly pending: InFlight<Pending>;
+  private readonly maxInFlight: number;
+  /** How many of those in flight are the store's own. */
+  private internal = 0;
   private readonly context: ActorContext;
   private readonly id: WriterId;
   private sequence = 0;
@@ -154,7 +160,8 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     this.primaryNodes = preferenceLists.map(({ primaries }) => primaries.reduce(withSlot, NO_SLOTS));
     this.nodes = nodes;
     this.peers = new Peers({ nodes, own: -1, detector: new FailureDetector(nodes), hedging: HEDGING });
-    this.pending = new InFlight(options.maxInFlight);
+    this.maxInFlight = options.maxInFlight;
+    this.pending = new InFlight(2 * options.maxInFlight);
     this.context = context;
     this.id = { high: context.random.uint32(), low: context.random.uint32() };
     for (let node = 0; node < nodes; node++) this.coordinators.push(coordinatorRef(node));
@@ -186,8 +193,12 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     else this.onIdle = then;
   }
 
-  /** Begins a put. @returns its ticket, or why it was refused at once (then `caller` is not called). */
-  put(request: ClientPut, caller: Settle<PutOutcome>): number | OperationFailure {
+  /**
+   * Begins a put.
+   * @param internal - it is the store's own, and takes none of the room that the application has
+   * @returns its ticket, or why it was refused at once (then `caller` is not called)
+   */
+  put(request: ClientPut, caller: Settle<PutOutcome>, internal = false): number | OperationFailure {
     const { w, pw, dw, timeoutMs } = request;
     // Spelt out: spreading the fields took a twentieth of this thread's time.
     const put: ObjectPut = {
@@ -205,17 +216,22 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
       body: request.body,
     };
     const message: CoordinatorRequest = { type: 'put', put, w, pw, dw, timeoutMs };
-    return this.begin(message, partitionOf(put.key), Math.max(w, pw, dw), pw, caller);
+    return this.begin(message, partitionOf(put.key), Math.max(w, pw, dw), pw, caller, internal);
   }
 
   /** Begins a get. @returns as `put` does. */
-  get(request: CoordinatorRequest & { type: 'get' }, caller: Settle<GetOutcome>): number | OperationFailure {
-    return this.begin(request, partitionOf(request.key), Math.max(request.r, request.pr), request.pr, caller);
+  get(
+    request: CoordinatorRequest & { type: 'get' },
+    caller: Settle<GetOutcome>,
+    internal = false,
+  ): number | OperationFailure {
+    const { key, r, pr } = request;
+    return this.begin(request, partitionOf(key), Math.max(r, pr), pr, caller, internal);
   }
 
   /** Begins a page of a scan. @returns as `put` does. */
   page(request: CoordinatorRequest & { type: 'page' }, caller: Settle<PageOutcome>): number | OperationFailure {
-    return this.begin(request, request.partition, request.r, request.r, caller);
+    return this.begin(request, request.partition, request.r, request.r, caller, false);
   }
 
   receive(): never {
@@ -356,8 +372,9 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
 
   /** Gives up a request, as its caller wished. @returns false if it had been settled. */
   abandon(ticket: number): boolean {
-    if (this.pending.get(ticket) === undefined) return false;
-    this.remove(ticket);
+    const pending = this.pending.get(ticket);
+    if (pending === undefined) return false;
+    this.remove(ticket, pending);
     return true;
   }
 
@@ -367,6 +384,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     wanted: number,
     wantedPrimaries: number,
     caller: Pending['caller'],
+    internal: boolean,
   ): number | OperationFailure {
     // Only what is certain is held against a request: a node that seems to be down may have come back.
     const { reachable } = this.peers;
@@ -377,11 +395,14 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
       const primaries = countSlots(reachable & this.primaryNodes[partition]!);
       if (primaries < wantedPrimaries) return { why: 'unavailable', got: primaries, wanted, definite: true };
     }
+    const taken = internal ? this.internal : this.pending.size - this.internal;
+    if (taken >= this.maxInFlight) return { why: 'overloaded', got: 0, wanted, definite: true };
     const pending: Pending = {
       request,
       partition,
       deadline: this.context.now() + request.timeoutMs + SLACK_MS,
       caller,
+      internal,
       tried: NO_SLOTS,
       open: NO_SLOTS,
       sentAt: this.context.now(),
@@ -392,6 +413,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     };
     const ticket = this.pending.add(pending);
     if (ticket === -1) return { why: 'overloaded', got: 0, wanted, definite: true };
+    if (internal) this.internal++;
     if (!this.sweeping) {
       this.sweeping = true;
       this.peers.look(this.context, this.context.now());
@@ -487,12 +509,13 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   }
 
   private settle(ticket: number, pending: Pending, outcome: PutOutcome | GetOutcome | PageOutcome): void {
-    this.remove(ticket);
+    this.remove(ticket, pending);
     (pending.caller as Settle<unknown>).settle(outcome);
   }
 
-  private remove(ticket: number): void {
+  private remove(ticket: number, pending: Pending): void {
     this.pending.remove(ticket);
+    if (pending.internal) this.internal--;
     if (this.pending.size > 0 || this.onIdle === null) return;
     const then = this.onIdle;
     this.onIdle = null;

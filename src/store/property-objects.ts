@@ -5,6 +5,8 @@
  *     type fe · bucket 00 · key: the bucket type          what is stored of a type; its being there creates the type
  *     type ff · bucket: the bucket type · key: the bucket     of a bucket
  *
+ * They are read now and then beside the application's calls, in room of their own: in its room they would refuse a call
+ * that the application has room for, or be refused by those.
  * With a type of one byte these keys are never longer than those of the bucket itself.
  */
 import { randomUUID } from 'node:crypto';
@@ -121,7 +123,7 @@ function read(
   };
   return new Promise((resolve, reject) => {
     const caller = new GetCaller(home, hash, READING, resolve, reject, home.now(), null);
-    begin(home, signal, caller, (client) => client.get(request, caller), true);
+    begin(home, signal, caller, (client) => client.get(request, caller, true), true);
   });
 }
 
@@ -146,6 +148,6 @@ function write(
   };
   return new Promise((resolve, reject) => {
     const caller = new PutCaller(home, hash, given, resolve, reject, home.now(), null);
-    begin(home, signal, caller, (client) => client.put(request, caller), true);
+    begin(home, signal, caller, (client) => client.put(request, caller, true), true);
   });
 }

@@ -182,7 +182,7 @@ export class EmbeddedStore extends ApplicationStore {
   }
 
   private async stopNode(node: number): Promise<void> {
-    this.client.setUp(node, false);
+    this.setUp(node, false);
     await this.group.stop(node);
   }
 
@@ -192,7 +192,7 @@ export class EmbeddedStore extends ApplicationStore {
 
   private onEvent(event: GroupEvent): void {
     if (event.type === 'state') {
-      this.client.setUp(event.thread, event.state === 'up');
+      this.setUp(event.thread, event.state === 'up');
       this.shares.tell(event.thread, this.isUp(event.thread));
       if (event.state === 'up') STRANDED.delete(this.parts.paths[event.thread] ?? '');
       if (event.state === 'given-up') {

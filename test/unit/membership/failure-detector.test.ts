@@ -149,6 +149,40 @@ test('a death is seen at once, and so is the return', () => {
 });
 
 // scylladb#5677: nodes marked down and up in a loop, which hurt the whole cluster.
+test('what was seen of a thread is not held against the next one, though nobody looked in between', () => {
+  const held: ((watched: Watch) => void)[] = [
+    // Silence that is nearly suspicious; suspicion; flapping; requests that stay unanswered, or are not delivered.
+    (watched) => watched.pass(NEVER_SUSPICIOUS_MS, false),
+    (watched) => watched.pass(1_000, false),
+    (watched) => {
+      for (let i = 0; i < 4; i++) {
+        watched.pass(1_000, false);
+        watched.pass(400, true);
+      }
+      watched.pass(1_000, false);
+    },
+    (watched) => {
+      for (let i = 0; i < 3; i++) {
+        watched.detector.unanswered(NODE, watched.now);
+        watched.pass(100, true);
+      }
+    },
+    (watched) => watched.detector.unreachable(NODE, watched.now),
+  ];
+  for (const hold of held) {
+    const watched = watch();
+    watched.pass(500, true);
+    hold(watched);
+    watched.detector.ended(NODE);
+    assert.equal(watched.state, 'down');
+    watched.now += 100;
+    watched.look(watched.pulse);
+    assert.equal(watched.state, 'up');
+    watched.pass(200, false);
+    assert.equal(watched.state, 'up', 'its silence is its own');
+  }
+});
+
 test('a node that flaps is trusted more slowly each time, and as before once it has been quiet', () => {
   const w = watch();
   const waits: number[] = [];

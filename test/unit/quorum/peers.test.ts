@@ -8,6 +8,7 @@ import { type Detector, Peers } from '../../../src/quorum/peers.js';
 
 const TRUSTING: Detector = {
   observe: () => undefined,
+  ended: () => undefined,
   answered: () => undefined,
   unanswered: () => undefined,
   unreachable: () => undefined,

@@ -144,3 +144,22 @@ test('a conditional put waits for its coordinator, however silent', () => {
   pass(client, context, 500);
   assert.equal(context.requests.length, 1);
 });
+
+test('the store’s own requests and the application’s take no room from each other, and are bounded alike', () => {
+  const context = new LoneContext();
+  const client = twoNodes(context);
+  const outcomes: GetOutcome[] = [];
+  const settle = { settle: (outcome: GetOutcome) => void outcomes.push(outcome) };
+  const overloaded = { why: 'overloaded', got: 0, wanted: 1, definite: true };
+  for (const internal of [true, false]) {
+    const tickets = Array.from({ length: 10 }, () => client.get(get, settle, internal));
+    assert(tickets.every((ticket) => typeof ticket === 'number'));
+    assert.deepEqual(client.get(get, settle, internal), overloaded);
+  }
+  // Room is given back to whose it was.
+  client.answered(context.requests[0]!, { type: 'got', record: new Uint8Array(0), mayMissHints: false });
+  assert.deepEqual([outcomes.length, client.inFlight], [1, 19]);
+  assert.deepEqual(client.get(get, settle), overloaded);
+  const ticket = client.get(get, settle, true) as number;
+  assert.deepEqual([client.abandon(ticket), client.inFlight], [true, 19]);
+});

@@ -209,6 +209,19 @@ test('nodes stop, crash and start by request, as often as one likes', () =>
     });
   }));
 
+test('a node that is started anew is not suspected for what its thread was before', () =>
+  using({ nodes: 3 }, async (store) => {
+    const state = () => store.nodes()[1]!.state;
+    for (const end of [store.admin.crash, store.admin.stop]) {
+      await store.admin.pause('b', 60_000);
+      while (state() !== 'suspect') await new Promise((resolve) => setImmediate(resolve));
+      await end('b');
+      // Nobody looks while it is down.
+      await store.admin.start('b');
+      assert.equal(state(), 'up');
+    }
+  }));
+
 test('one node down: two of three go on, three of three are refused, and nothing of those is stored', () =>
   using({ nodes: 3, n: 3 }, async (store) => {
     const bucket = text(store);

@@ -223,6 +223,15 @@ test('the first calls of a handle: in time, abortable, no more than may be in fl
     await fails(() => store.setBucketProperties('after', { r: 1 }), 'CLOSED');
   }));
 
+test('reads of properties beside calls take none of their room', () =>
+  withStore({ nodes: 3, maxInFlight: 1 }, async (store) => {
+    const bucket = store.bucket('b');
+    await bucket.put('k', Uint8Array.of(1));
+    const beside = store.bucketProperties('b');
+    assert.equal((await bucket.get('k')).found, true);
+    await beside;
+  }));
+
 // Another thread has a cache of its own; here one of this thread, with a clock that the test holds.
 test('another cache sees a change after 10 seconds at the most, and reads only when it must', () =>
   withStore({ nodes: 3 }, async (store) => {
