@@ -7,6 +7,7 @@
  */
 import type { CoordinatorAnswer, CoordinatorRequest } from '../src/messages/coordinator-messages.js';
 import type { VnodeAnswer } from '../src/messages/vnode-messages.js';
+import type { HotKeys } from '../src/metrics/hot-keys.js';
 import { AttemptWindow } from '../src/quorum/attempt-window.js';
 import type { Actor, ActorContext, Failure, Incoming } from '../src/runtime/actor.js';
 import { Desk, type DeskOptions, placeOf, ticketOf } from './coordinator/desk.js';
@@ -22,8 +23,14 @@ const DEADLINE_SWEEPS = 4;
 const LATE_MS = 8;
 const SWEEP = 'sweep';
 
+export interface CoordinatorOptions extends DeskOptions {
+  /** Of the node: hears of which keys it is asked. */
+  readonly hotKeys: HotKeys;
+}
+
 export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer, VnodeAnswer> {
   private readonly desk: Desk;
+  private readonly hotKeys: HotKeys;
   /** The puts that came before. */
   private readonly attempts = new AttemptWindow();
   private sweeping = false;
@@ -31,17 +38,20 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
   private sweepDue = 0;
   private deferred = false;
 
-  constructor(options: DeskOptions) {
+  constructor(options: CoordinatorOptions) {
     this.desk = new Desk(options);
+    this.hotKeys = options.hotKeys;
   }
 
   receive(message: CoordinatorRequest, incoming: Incoming<CoordinatorAnswer>, context: ActorContext): void {
     const { desk } = this;
     switch (message.type) {
       case 'put':
+        this.hotKeys.see(message.put.key, context.now());
         PutOperation.begin(desk, this.attempts, message, incoming, context);
         break;
       case 'get':
+        this.hotKeys.see(message.key, context.now());
         GetOperation.begin(desk, message, incoming, context);
         break;
       case 'page':

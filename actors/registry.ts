@@ -7,6 +7,7 @@ import { coordinatorConversation } from '../src/messages/coordinator-messages.js
 import { hintDeliveryConversation } from '../src/messages/hint-delivery-messages.js';
 import { hintConversation } from '../src/messages/hint-messages.js';
 import { vnodeConversation } from '../src/messages/vnode-messages.js';
+import type { HotKeys } from '../src/metrics/hot-keys.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
 import type { PreferenceList } from '../src/ring/preference-list.js';
 import type { ActorHost } from '../src/runtime/actor.js';
@@ -34,6 +35,7 @@ export interface NodeEnvironment {
   /** True for the first start of the node in its store's life: nobody can have stood in for it. */
   readonly isNew: boolean;
   readonly counters: NodeCounters;
+  readonly hotKeys: HotKeys;
   readonly maxOperations: number;
   readonly maxSiblings: number;
   readonly maxObjectBytes: number;

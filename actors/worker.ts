@@ -4,6 +4,7 @@
  */
 
 import type { NodeControl, NodeStart } from '../src/messages/node-control.js';
+import { HotKeys } from '../src/metrics/hot-keys.js';
 import { newNodeCounters } from '../src/metrics/node-counters.js';
 import { runWorkerThread, type WorkerContext } from '../src/runtime/threads/worker-thread.js';
 import { checkInChild } from '../src/storage/check-in-child.js';
@@ -21,6 +22,7 @@ await runWorkerThread<NodeStart>(async (start) => {
   const { objects, system } = storage;
   const { random } = host;
   const counters = newNodeCounters();
+  const hotKeys = new HotKeys();
   const { losses } = storage;
   const identity = NodeIdentity.open({ system, objects, random, losses, partitions: refillable(thread, data) });
   const { maxHintBytes: maxBytes, gauges } = data;
@@ -35,6 +37,7 @@ await runWorkerThread<NodeStart>(async (start) => {
     canBeDurable: objects.commitIsDurable,
     isNew: data.isNew,
     counters,
+    hotKeys,
     maxOperations: data.maxOperations,
     maxSiblings: data.maxSiblings,
     maxObjectBytes: data.maxObjectBytes,
@@ -47,6 +50,7 @@ await runWorkerThread<NodeStart>(async (start) => {
       partitionsToRefill: identity.refilling.size,
     }),
     hints: () => hints.status(),
+    hotKeys: () => hotKeys.counted(performance.now()),
     memory: () => {
       const { heapUsed, external } = process.memoryUsage();
       return { heapUsedBytes: heapUsed, externalBytes: external };

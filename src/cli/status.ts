@@ -1,21 +1,16 @@
 /** `quoral status`: the nodes, what they hold, and the ring. */
 import Table from 'cli-table3';
 import type { Command } from 'commander';
-import type { NodeStatus, PartitionStatus, StoreStats } from '../store/api.js';
+import { type HotKeyJson, type Status, statusOf } from '../service/http/overview.js';
+import type { PartitionStatus } from '../store/api.js';
 import { addJson } from './options.js';
 import { getJson } from './remote-store.js';
 import { addDataOrUrl, DEFAULT_URL, type TargetFlags, withStore } from './target.js';
 import { CommandError, print, type Terminal } from './terminal.js';
+import { keyOfJson, oneLine } from './value.js';
 
 interface Flags extends Omit<TargetFlags, 'type'> {
   readonly json?: boolean;
-}
-
-/** What a service answers at `/admin/status`, too. */
-export interface Status {
-  readonly nodes: readonly NodeStatus[];
-  readonly ring: readonly PartitionStatus[];
-  readonly stats: StoreStats;
 }
 
 export function addStatus(program: Command, terminal: Terminal): void {
@@ -28,19 +23,14 @@ export function addStatus(program: Command, terminal: Terminal): void {
 async function status(terminal: Terminal, flags: Flags): Promise<void> {
   const { data, url = DEFAULT_URL } = flags;
   const found =
-    data === undefined
-      ? statusOf(await getJson(url, '/admin/status'), url)
-      : await withStore(terminal, data, async (store) => ({
-          nodes: store.nodes(),
-          ring: store.ring(),
-          stats: await store.stats(),
-        }));
+    data === undefined ? statusIn(await getJson(url, '/admin/status'), url) : await withStore(terminal, data, statusOf);
   await print(terminal.stdout, flags.json ? `${JSON.stringify(found)}\n` : tables(found));
 }
 
-function statusOf(answer: unknown, url: string): Status {
+function statusIn(answer: unknown, url: string): Status {
   const { nodes, ring, stats } = (answer ?? {}) as Partial<Status>;
-  if (!Array.isArray(nodes) || !Array.isArray(ring) || typeof stats?.nodes !== 'object') {
+  const fits = Array.isArray(nodes) && Array.isArray(ring) && typeof stats?.nodes === 'object';
+  if (!fits || !Array.isArray(stats.hottest)) {
     throw new CommandError(`${url} does not answer as quoral does`);
   }
   return { nodes, ring, stats };
@@ -79,7 +69,22 @@ function tables({ nodes, ring, stats }: Status): string {
     ofRing.push([primaries, fallbacks, rangesOf(partitions)]);
   }
   const replicas = ring[0]?.primaries.length ?? 0;
-  return `${ofNodes}\n\n${ring.length} partitions, ${replicas} replicas of each:\n${ofRing}\n`;
+  return `${ofNodes}\n\n${ring.length} partitions, ${replicas} replicas of each:\n${ofRing}\n${hottest(stats.hottest)}`;
+}
+
+/** Nothing, if no key stands out. */
+function hottest(keys: readonly HotKeyJson[]): string {
+  if (keys.length === 0) return '';
+  const table = new Table({
+    head: ['type', 'bucket', 'key', 'share'],
+    colWidths: [14, 20, 32, 9],
+    colAligns: ['left', 'left', 'left', 'right'],
+    style: PLAIN,
+  });
+  for (const { type, bucket, share, ...key } of keys) {
+    table.push([oneLine(type), oneLine(bucket), oneLine(keyOfJson(key) ?? key.key), `${(100 * share).toFixed(1)} %`]);
+  }
+  return `\nKeys that are asked for most:\n${table}\n`;
 }
 
 /** Partitions that have the same nodes in the same order, together; in the order of their first one. */

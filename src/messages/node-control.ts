@@ -1,6 +1,7 @@
 /** What the application's thread and a node's worker thread say to each other beside the data plane. */
 import type { Passes } from '../hinted-handoff/delivery.js';
 import type { Session } from '../hinted-handoff/hint-record.js';
+import type { KeyCounts } from '../metrics/hot-keys.js';
 import type { NodeCounters } from '../metrics/node-counters.js';
 import type { PreferenceList } from '../ring/preference-list.js';
 import type { StorageStats } from '../storage/storage.js';
@@ -60,4 +61,6 @@ export interface NodeControl {
   storage(): NodeStorageStats;
   hints(): HintStatus;
   memory(): NodeMemory;
+  /** Of the keys that it was asked for as a coordinator. */
+  hotKeys(): KeyCounts;
 }

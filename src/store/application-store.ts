@@ -58,6 +58,9 @@ export interface ApplicationParts {
   readonly gauges: readonly SharedArrayBuffer[];
 }
 
+/** What is known of the nodes alone, whichever thread asks. */
+export type NodeFigures = Pick<StoreStats, 'nodes' | 'hottest'>;
+
 export abstract class ApplicationStore implements Store {
   abstract readonly admin: Admin;
   protected readonly client: Client;
@@ -109,8 +112,8 @@ export abstract class ApplicationStore implements Store {
   abstract share(): ShareTicket;
   /** True if its thread is known to run. */
   protected abstract isUp(node: number): boolean;
-  /** The counters of the nodes that are up, by name. */
-  protected abstract nodeStats(): Promise<StoreStats['nodes']>;
+  /** What the nodes that are up tell of themselves. */
+  protected abstract nodeStats(): Promise<NodeFigures>;
   /** What is left to do when nothing is under way on this thread any more. */
   protected abstract end(): Promise<void>;
 
@@ -165,8 +168,8 @@ export abstract class ApplicationStore implements Store {
   }
 
   async stats(): Promise<StoreStats> {
-    const nodes = await this.nodeStats();
-    return { gets: this.gets.summary(), puts: this.puts.summary(), inFlight: this.client.inFlight, nodes };
+    const figures = await this.nodeStats();
+    return { gets: this.gets.summary(), puts: this.puts.summary(), inFlight: this.client.inFlight, ...figures };
   }
 
   close(): Promise<void> {

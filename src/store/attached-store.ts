@@ -18,8 +18,8 @@ import { joinGroup } from '../runtime/threads/join-group.js';
 import { ThreadStuckError } from '../runtime/threads/thread-errors.js';
 import type { ThreadHost } from '../runtime/threads/thread-host.js';
 import { adminOf, type NodeActs } from './admin.js';
-import type { Admin, StoreStats } from './api.js';
-import { ApplicationStore, spawnClient } from './application-store.js';
+import type { Admin } from './api.js';
+import { ApplicationStore, type NodeFigures, spawnClient } from './application-store.js';
 import type { Client } from './client.js';
 import type { AttachedSays, Grant, Joined, OpenerControl, OpenerSays } from './ticket.js';
 
@@ -92,12 +92,12 @@ export class AttachedStore extends ApplicationStore {
     return !this.gone && this.parts.up[node] === true;
   }
 
-  protected async nodeStats(): Promise<StoreStats['nodes']> {
+  protected async nodeStats(): Promise<NodeFigures> {
     try {
       return await this.parts.control.remote.nodeStats();
     } catch (error) {
       // As of a store that is closed.
-      if (error instanceof ThreadGoneError) return {};
+      if (error instanceof ThreadGoneError) return { nodes: {}, hottest: [] };
       throw error;
     }
   }

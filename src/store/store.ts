@@ -4,16 +4,18 @@
  */
 import { StorageFailedError, StorageFullError } from '../base/errors.js';
 import type { HintStatus, NodeControl, NodeStart } from '../messages/node-control.js';
+import type { KeyCounts } from '../metrics/hot-keys.js';
 import type { Ring } from '../ring/ring.js';
 import { ThreadStartError } from '../runtime/threads/thread-errors.js';
 import { type GroupEvent, ThreadGroup } from '../runtime/threads/thread-group.js';
 import { adminOf, type NodeActs } from './admin.js';
-import type { Admin, ShareTicket, StoreStats } from './api.js';
-import { ApplicationStore, spawnClient } from './application-store.js';
+import type { Admin, ShareTicket } from './api.js';
+import { ApplicationStore, type NodeFigures, spawnClient } from './application-store.js';
 import { BOOT } from './boot-id.js';
 import { closed } from './bucket-home.js';
 import type { Client } from './client.js';
 import { unlessStuck } from './deadline.js';
+import { hottestKeys } from './hottest-keys.js';
 import { type CheckedOptions, MAX_SIBLINGS } from './options.js';
 import { Shares } from './shares.js';
 import type { WorkerOptions } from './worker-options.js';
@@ -114,27 +116,30 @@ export class EmbeddedStore extends ApplicationStore {
     return super.close();
   }
 
-  protected async nodeStats(): Promise<StoreStats['nodes']> {
-    const asked = this.parts.ring.members.map(({ name }, node) => this.countersOf(name, node));
-    const known = (await Promise.all(asked)).filter((entry) => entry !== undefined);
-    return Object.fromEntries(known);
+  protected async nodeStats(): Promise<NodeFigures> {
+    const asked = this.parts.ring.members.map(({ name }, node) => this.figuresOf(name, node));
+    const known = (await Promise.all(asked)).filter((figures) => figures !== undefined);
+    const nodes = Object.fromEntries(known.map(({ name, counters }) => [name, counters]));
+    return { nodes, hottest: hottestKeys(known.map(({ keys }) => keys)) };
   }
 
   /** Nothing if the node is down, or dies while it is asked. */
-  private async countersOf(name: string, node: number): Promise<[string, Record<string, number>] | undefined> {
+  private async figuresOf(name: string, node: number): Promise<Figures | undefined> {
     if (this.group.state(node) !== 'up') return undefined;
     const control = this.group.control<NodeControl>(node);
-    const [counters, storage, memory, hints] = await Promise.allSettled([
+    const [counters, storage, memory, hints, keys] = await Promise.allSettled([
       control.counters(),
       control.storage(),
       control.memory(),
       control.hints(),
+      control.hotKeys(),
     ]);
     if (counters.status !== 'fulfilled' || storage.status !== 'fulfilled') return undefined;
-    if (memory.status !== 'fulfilled' || hints.status !== 'fulfilled') return undefined;
-    return [
+    if (memory.status !== 'fulfilled' || hints.status !== 'fulfilled' || keys.status !== 'fulfilled') return undefined;
+    return {
       name,
-      {
+      keys: keys.value,
+      counters: {
         ...counters.value,
         ...memory.value,
         storedEntries: storage.value.entries,
@@ -143,7 +148,7 @@ export class EmbeddedStore extends ApplicationStore {
         partitionsToRefill: storage.value.partitionsToRefill,
         ...hintFigures(hints.value, Date.now()),
       },
-    ];
+    };
   }
 
   protected async end(): Promise<void> {
@@ -227,6 +232,13 @@ export class EmbeddedStore extends ApplicationStore {
     const who = name === undefined ? 'the client' : `node "${name}"`;
     process.emitWarning(`${who} ${text}`, { type: 'QuoralWarning' });
   }
+}
+
+/** What a node tells of itself. */
+interface Figures {
+  readonly name: string;
+  readonly counters: Readonly<Record<string, number>>;
+  readonly keys: KeyCounts;
 }
 
 /** What a node keeps for others, in figures. */

@@ -14,7 +14,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Ring } from '../ring/ring.js';
 import type { ApplicationEnds } from '../runtime/threads/join-group.js';
 import type { NodeActs } from './admin.js';
-import type { StoreStats } from './api.js';
+import type { NodeFigures } from './application-store.js';
 import type { CheckedOptions } from './options.js';
 
 /** Tells a ticket from other ports, and from those of other versions. */
@@ -46,4 +46,4 @@ export type OpenerSays =
 export type AttachedSays = { readonly type: 'join' };
 
 /** What the opener does for attached threads: what only the thread with the nodes can do. */
-export type OpenerControl = NodeActs & { nodeStats(): Promise<StoreStats['nodes']> };
+export type OpenerControl = NodeActs & { nodeStats(): Promise<NodeFigures> };

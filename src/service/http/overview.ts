@@ -2,7 +2,7 @@
  * What the service says of itself: `/`, `/stats` and `/admin/status`. Pure.
  * Source: Riak KV's HTTP API (list resources, status); the names and units of its statistics, where the store has them.
  */
-import type { LatencySummary, Store, StoreStats } from '../../store/api.js';
+import type { HotKeyStatus, LatencySummary, NodeStatus, PartitionStatus, Store, StoreStats } from '../../store/api.js';
 import { qualityOf } from './media-type.js';
 import type { Reply } from './reply.js';
 
@@ -39,10 +39,34 @@ export function resourcesReply(accept: string | undefined): Reply {
   };
 }
 
-/** Everything at once: nodes, ring, counters and latencies, as the embedded store gives them. */
-export async function statusReply(store: Store): Promise<Reply> {
+/** A hot key in JSON: in base64, and marked so, where it is not text. */
+export interface HotKeyJson extends Omit<HotKeyStatus, 'key'> {
+  readonly key: string;
+  readonly keyEncoding?: 'base64';
+}
+
+/** Everything at once: nodes, ring, counters and latencies, as the embedded store gives them, in JSON. */
+export interface Status {
+  readonly nodes: readonly NodeStatus[];
+  readonly ring: readonly PartitionStatus[];
+  readonly stats: Omit<StoreStats, 'hottest'> & { readonly hottest: readonly HotKeyJson[] };
+}
+
+export async function statusOf(store: Store): Promise<Status> {
   const stats = await store.stats();
-  return { status: 200, headers: JSON_TYPE, body: JSON.stringify({ nodes: store.nodes(), ring: store.ring(), stats }) };
+  return { nodes: store.nodes(), ring: store.ring(), stats: { ...stats, hottest: hottestJson(stats) } };
+}
+
+export async function statusReply(store: Store): Promise<Reply> {
+  return { status: 200, headers: JSON_TYPE, body: JSON.stringify(await statusOf(store)) };
+}
+
+function hottestJson({ hottest }: StoreStats): HotKeyJson[] {
+  return hottest.map(({ key, ...of }) =>
+    typeof key === 'string'
+      ? { ...of, key }
+      : { ...of, key: Buffer.from(key).toString('base64'), keyEncoding: 'base64' },
+  );
 }
 
 /** Statistics under Riak's names (latencies in microseconds), and by node under `quoral`; indented for `text/plain`. */
@@ -67,7 +91,12 @@ function statistics(store: Store, stats: StoreStats): object {
     ring_creation_size: ring.length,
     connected_nodes: nodes.filter(({ state }) => state === 'up').map(({ name }) => name),
     storage_backend: 'quoral',
-    quoral: { in_flight: stats.inFlight, n: ring[0]?.primaries.length ?? 0, nodes: stats.nodes },
+    quoral: {
+      in_flight: stats.inFlight,
+      n: ring[0]?.primaries.length ?? 0,
+      nodes: stats.nodes,
+      hottest: hottestJson(stats),
+    },
   };
 }
 

@@ -152,7 +152,15 @@ test('status shows nodes and ring in 80 columns, or as JSON', async (t) => {
     t.strictSame(json.nodes, store.nodes());
     t.strictSame(json.ring, store.ring());
     t.type(json.stats.nodes.a.storedEntries, 'number');
+    t.ok(Array.isArray(json.stats.hottest));
   }
+  const binary = new Uint8Array([0xff, 0x0a]);
+  for (let i = 0; i < 4_000; i++) await store.bucket('hot').get(i % 2 === 0 ? 'a\nkey' : binary);
+  const { out } = await terminal.run('status', '--url', url);
+  t.match(out, /Keys that are asked for most:[\s\S]*│ default[^│]*│ hot[^│]*│ (a\\nkey|0xff0a) +│ +\d\d\.\d % │/);
+  for (const line of out.split('\n')) t.ok(line.length <= 80, line);
+  const json = JSON.parse((await terminal.run('status', '--json', '--url', url)).out);
+  t.match(json.stats.hottest, [{ bucket: /^hot/ }, { bucket: /^hot/ }]);
   t.match(await terminal.run('status', '--data', `${data}/none`), { code: 1, err: /There is no store/ });
   t.match(await terminal.run('status', '--url', `${url}/x`), { code: 1, err: /answered 404/ });
   t.match(await terminal.run('status', 'more'), { code: 2 });

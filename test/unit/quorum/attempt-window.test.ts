@@ -23,9 +23,11 @@ class NaiveWindow {
   }
 }
 
-/** Numbers near the edges of words and of the window, relative to the highest so far; small steps and leaps. */
+/** Numbers near the edges of words and of the window, relative to the highest so far; small steps and leaps; long runs. */
 const step = fc.record({
   client: fc.integer({ min: 1, max: 3 }),
+  run: fc.oneof({ weight: 9, arbitrary: fc.constant(1) }, { weight: 1, arbitrary: fc.integer({ min: 2, max: 2_500 }) }),
+  stride: fc.constantFrom(-2, 1, 1, 5, 27, 300),
   offset: fc.oneof(
     fc.integer({ min: -70, max: 70 }),
     fc.integer({ min: -WINDOW - 2, max: -WINDOW + 2 }),
@@ -40,13 +42,17 @@ test('agrees with a window that remembers everything', async (t) => {
       const window = new AttemptWindow();
       const naive = new NaiveWindow();
       const latest = [0, 0, 0, 0];
-      for (const { client, offset } of steps) {
-        const counter = Math.max(1, latest[client]! + offset);
-        const attempt = { high: 7, low: client, counter };
-        assert.equal(window.see(attempt), naive.see(attempt), `attempt ${client}:${counter}`);
-        latest[client] = Math.max(latest[client]!, counter);
+      for (const { client, run, stride, offset } of steps) {
+        const from = latest[client]! + offset;
+        for (let i = 0; i < run; i++) {
+          const counter = Math.max(1, from + i * stride);
+          const attempt = { high: 7, low: client, counter };
+          if (window.see(attempt) !== naive.see(attempt)) assert.fail(`attempt ${client}:${counter}`);
+          latest[client] = Math.max(latest[client]!, counter);
+        }
       }
       assert.equal(window.forgotten, 0);
+      assert(window.bytes <= 3 * 8_192);
     }),
     { numRuns: Number(process.env.QUORAL_PROPERTY_RUNS ?? 200) },
   );
@@ -81,4 +87,27 @@ test('the largest numbers that an attempt can have', async (t) => {
   t.equal(window.see({ high: 0, low: 0, counter: last }), 'seen');
   t.equal(window.see({ high: 0, low: 0, counter: last - WINDOW + 1 }), 'new');
   t.equal(window.see({ high: 0, low: 0, counter: last - WINDOW }), 'late');
+});
+
+// Goal: clients that come and go, and vnodes that see few of a client's numbers, cost little.
+test('a window takes room for what it has seen, not for what it could see', async (t) => {
+  const bytesAfter = (stride: number) => {
+    const window = new AttemptWindow();
+    for (let counter = 1; counter <= 4 * WINDOW; counter += stride) window.see({ high: 0, low: 0, counter });
+    return window.bytes;
+  };
+  t.equal(bytesAfter(4 * WINDOW), 32, 'one number');
+  t.ok(bytesAfter(1_024) <= 256, 'one of 1,024 vnodes');
+  t.ok(bytesAfter(64) <= 2_048 + 2_048, 'one of 64');
+  t.equal(bytesAfter(1), 8_192, 'every number');
+});
+
+test('a client that was silent for a whole window begins anew, in little room', async (t) => {
+  const window = new AttemptWindow();
+  for (let counter = 1; counter <= 5_000; counter++) window.see({ high: 0, low: 0, counter });
+  t.equal(window.bytes, 8_192);
+  t.equal(window.see({ high: 0, low: 0, counter: 5_000 + WINDOW }), 'new');
+  t.equal(window.bytes, 32);
+  t.equal(window.see({ high: 0, low: 0, counter: 5_000 }), 'late');
+  t.equal(window.see({ high: 0, low: 0, counter: 5_001 }), 'new');
 });

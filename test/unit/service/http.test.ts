@@ -760,6 +760,7 @@ test('/ lists what there is, /stats counts it, /admin/status shows the nodes and
   t.equal(ring_num_partitions, 64);
   t.strictSame(ring_members, ['a', 'b', 'c', 'd', 'e']);
   t.ok(Object.values(quoral.nodes as Record<string, { minted: number }>).some(({ minted }) => minted > 0));
+  t.ok(Array.isArray(quoral.hottest));
   const text = await fetch(`${url}/stats`, { headers: { Accept: 'text/plain' } });
   t.equal(text.headers.get('content-type'), 'text/plain');
   t.match(await text.text(), /^\{\n {2}"node_gets_total": \d+,\n/);
