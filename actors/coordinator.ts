@@ -45,6 +45,8 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
 
   receive(message: CoordinatorRequest, incoming: Incoming<CoordinatorAnswer>, context: ActorContext): void {
     const { desk } = this;
+    // After a time of idleness it is not known how the nodes are: what the last look saw may be hours old.
+    if (!this.sweeping) desk.look(context);
     switch (message.type) {
       case 'put':
         this.hotKeys.see(message.put.key, context.now());
@@ -60,7 +62,6 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
     }
     if (!this.sweeping && desk.operations.size > 0) {
       this.sweeping = true;
-      desk.look(context);
       this.sweepLater(context, SWEEP_MS);
     }
   }

@@ -1,0 +1,93 @@
+/** The coordinator, without a host: what it does beyond what `src/quorum` decides. */
+import assert from 'node:assert/strict';
+import { Coordinator } from '../../../actors/coordinator.js';
+import { BackgroundBudget } from '../../../src/admission/background-budget.js';
+import { utf8 } from '../../../src/base/bytes.js';
+import { encodeLocatedKey } from '../../../src/codec/key.js';
+import type { CoordinatorRequest } from '../../../src/messages/coordinator-messages.js';
+import { HotKeys } from '../../../src/metrics/hot-keys.js';
+import { newNodeCounters } from '../../../src/metrics/node-counters.js';
+import { threadOf } from '../../../src/runtime/actor.js';
+import { LoneContext } from '../../support/lone-actor.js';
+import { test } from '../../support/test.js';
+
+const KEY = encodeLocatedKey(0, { type: utf8('t'), bucket: utf8('b'), key: utf8('k') });
+const GET: CoordinatorRequest = {
+  type: 'get',
+  key: KEY,
+  r: 2,
+  pr: 0,
+  notfoundOk: true,
+  basicQuorum: false,
+  session: new Uint8Array(0),
+  timeoutMs: 1_000,
+};
+
+/** The coordinator of node 0, in a ring of four whose threads run unless they are down. */
+class Coordinating {
+  readonly context = new LoneContext();
+  readonly down = new Set<number>();
+  readonly budget = new BackgroundBudget();
+  private readonly coordinator = new Coordinator({
+    node: 0,
+    preferenceLists: [{ primaries: [0, 1, 2], fallbacks: [3] }],
+    maxOperations: 10,
+    counters: newNodeCounters(),
+    budget: this.budget,
+    hotKeys: new HotKeys(),
+  });
+
+  constructor() {
+    this.context.pulse = (thread?: number) => (this.down.has(thread!) ? -1 : this.context.nowMs);
+  }
+
+  /** The nodes that are asked for a get, which is answered after `ms`. */
+  asked(ms = 0): number[] {
+    const { context, coordinator } = this;
+    const before = context.sent.length;
+    coordinator.receive(GET, {}, context);
+    const sent = context.sent.slice(before);
+    context.nowMs += ms;
+    for (const { correlation } of sent) {
+      coordinator.answered(correlation, { type: 'nothing', behind: false }, false, context);
+    }
+    return sent.map(({ place }) => threadOf(place));
+  }
+
+  /** Time goes by, without a request. */
+  idle(ms: number): void {
+    this.context.nowMs += ms;
+    this.coordinator.timer('sweep', this.context);
+  }
+}
+
+test('the first request after a time of idleness goes by how the nodes are then, not by what was seen before', () => {
+  const nodes = new Coordinating();
+  assert.deepEqual(nodes.asked(), [0, 1]);
+  nodes.idle(5);
+  nodes.context.nowMs += 60_000;
+  nodes.down.add(1);
+  assert.deepEqual(nodes.asked(), [0, 2]);
+  nodes.idle(5);
+  nodes.context.nowMs += 60_000;
+  nodes.down.clear();
+  assert.deepEqual(nodes.asked(), [0, 1]);
+});
+
+// Goal: hints are handed over, and whatever else can wait is done, at the pace that clients do not feel.
+test('background work gets fewer slices while requests take longer than they did', () => {
+  const nodes = new Coordinating();
+  const { budget, context } = nodes;
+  /** How many slices there are after an interval in which requests took `ms`. */
+  const after = (ms: number): number => {
+    for (let i = 0; i < 100; i++) nodes.asked(ms);
+    budget.take(context.nowMs);
+    return budget.perInterval;
+  };
+  for (let i = 0; i < 100; i++) after(2);
+  const before = after(2);
+  after(20);
+  const slow = after(20);
+  assert(slow <= before / 4, `${before} slices, then ${slow}`);
+  assert(after(2) > slow);
+});
