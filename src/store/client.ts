@@ -12,6 +12,7 @@
  * Sources: Dynamo §6.4 (client-driven coordination); Dean and Barroso, "The Tail at Scale" (CACM 2013; hedged requests).
  */
 
+import { DrainEstimate } from '../admission/drain-estimate.js';
 import { InFlight } from '../base/in-flight.js';
 import type { Attempt, WriterId } from '../clocks/event-id.js';
 import type { Timestamp } from '../clocks/timestamp.js';
@@ -152,6 +153,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   private deferred = false;
   private lenientUntil = Number.NEGATIVE_INFINITY;
   private onIdle: (() => void) | null = null;
+  private readonly drain = new DrainEstimate();
 
   constructor(options: ClientOptions, context: ActorContext) {
     const { preferenceLists, nodes } = options;
@@ -170,6 +172,11 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   /** Requests in flight. */
   get inFlight(): number {
     return this.pending.size;
+  }
+
+  /** About how long what is in flight takes to end, in milliseconds: when a request that was refused may come again. */
+  get retryAfterMs(): number {
+    return this.drain.retryAfterMs(this.pending.size);
   }
 
   /** Whoever watches the nodes' threads tells which are up; requests avoid the others. */
@@ -315,6 +322,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     // Much too late: the application has held the thread. What was answered meanwhile is heard first.
     if (now > this.sweepDue + SLACK_MS) this.lenientUntil = now + SLACK_MS;
     this.peers.look(this.context, now);
+    this.drain.look(now);
     // Only once in a row: where the thread is always late, requests are to be hedged, too.
     const late = now > this.sweepDue + LATE_MS && !this.deferred;
     this.deferred = late;
@@ -417,6 +425,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     if (!this.sweeping) {
       this.sweeping = true;
       this.peers.look(this.context, this.context.now());
+      this.drain.begin(this.context.now());
       this.sweepAfter(SWEEP_MS);
     }
     this.send(ticket, pending);
@@ -509,6 +518,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   }
 
   private settle(ticket: number, pending: Pending, outcome: PutOutcome | GetOutcome | PageOutcome): void {
+    if (outcome.ok || outcome.failure.why !== 'overloaded') this.drain.end();
     this.remove(ticket, pending);
     (pending.caller as Settle<unknown>).settle(outcome);
   }
