@@ -245,7 +245,12 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       const room = Math.min(LISTED_AT_ONCE, limit - entries.length, Math.floor((limitBytes - bytes) / largest));
       from = { gt: found[found.length - 1]!.key, lt, limit: Math.max(0, room) + 1 };
     }
-    context.reply(incoming, { type: 'listed', entries, more, corrupt }, this.objects.pending ? 'stored' : 'now');
+    const behind = this.arrears.behind(this.partition);
+    context.reply(
+      incoming,
+      { type: 'listed', entries, more, corrupt, behind },
+      this.objects.pending ? 'stored' : 'now',
+    );
   }
 
   /** True if nothing can be stored here now: the write has had its answer, and is certain not to be here. */

@@ -79,10 +79,10 @@ export class PageOperation implements Operation {
     if (answer.type !== 'listed') throw new TypeError(`a listing was answered with '${answer.type}'`);
     this.desk.answered(LIST, this.order[place]!, this.more ? -1 : this.beganAt, context);
     this.pages.push(answer);
-    // Each counts as it comes. One that had to leave records out does not: it may lack what was acknowledged, and
-    // another replica is asked too.
+    // Each counts as it comes. One that had to leave records out does not, nor one that is behind: it may lack what was
+    // acknowledged, and another replica is asked too.
     const { quorum } = this;
-    this.act(answer.corrupt === 0 ? quorum.onObject(place, 0, 0) : quorum.onCorrupt(place), context);
+    this.act(answer.corrupt === 0 && !answer.behind ? quorum.onObject(place, 0, 0) : quorum.onCorrupt(place), context);
   }
 
   failed(place: number, failure: Failure, context: ActorContext): void {

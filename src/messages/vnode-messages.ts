@@ -105,6 +105,7 @@ export type VnodeAnswer =
       readonly entries: readonly ListedEntry[];
       readonly more: boolean;
       readonly corrupt: number;
+      readonly behind: boolean;
     };
 
 const MINT = 1;
@@ -220,7 +221,7 @@ const answer: MessageCodec<VnodeAnswer> = {
       case 'took':
         return 10 + 4 * (message.stale.length + message.unmerged.length);
       case 'listed': {
-        let size = 10;
+        let size = 11;
         for (const entry of message.entries) size += 8 + entry.key.length + entry.record.length;
         return size;
       }
@@ -282,6 +283,7 @@ const answer: MessageCodec<VnodeAnswer> = {
         out.u8(LISTED);
         out.u8(message.more ? 1 : 0);
         out.u32(message.corrupt);
+        out.u8(message.behind ? 1 : 0);
         writeEntries(message.entries, out);
         return;
     }
@@ -319,7 +321,8 @@ const answer: MessageCodec<VnodeAnswer> = {
       case LISTED: {
         const more = from.u8() === 1;
         const corrupt = from.u32();
-        return { type: 'listed', entries: readEntries(from), more, corrupt };
+        const behind = from.u8() === 1;
+        return { type: 'listed', entries: readEntries(from), more, corrupt, behind };
       }
       default:
         throw new FrameError(`no answer of a vnode has type ${type}`);

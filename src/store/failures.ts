@@ -15,6 +15,13 @@ import {
 } from '../base/errors.js';
 import type { OperationFailure } from '../messages/coordinator-messages.js';
 
+/** What is refused by errors that are always definite. */
+const REFUSALS: { readonly [Why in OperationFailure['why']]?: string } = {
+  corrupt: 'no replica has a readable record of this key',
+  'object-too-large': 'the siblings of this key would be too large together',
+  'too-many-siblings': 'the key has as many siblings as a put may leave',
+};
+
 /** @param retryAfterMs - when an operation that was refused for want of room may be tried again, in milliseconds */
 export function errorOf(
   operation: 'get' | 'put' | 'scan',
@@ -28,6 +35,11 @@ export function errorOf(
     ? 'nothing was stored'
     : 'the write may be stored all the same: read the key before you write it again';
   const end = operation === 'put' ? `; ${outcome}` : '';
+  // Where an earlier try of the put may be stored, it has not simply been refused, whatever the last one met.
+  const refusal = definite ? undefined : REFUSALS[why];
+  if (refusal !== undefined) {
+    return new QuorumNotMetError(`its last try was refused: ${refusal}${end}`, { definite, got, wanted });
+  }
   switch (why) {
     case 'unavailable':
       if (definite) {

@@ -98,7 +98,7 @@ const vnodeAnswer: fc.Arbitrary<VnodeAnswer> = fc.oneof(
     unmerged: fc.array(u32, { maxLength: 4 }),
   }),
   fc.constant({ type: 'corrupt' as const }),
-  fc.record({ type: fc.constant('listed' as const), entries, more: fc.boolean(), corrupt: u32 }),
+  fc.record({ type: fc.constant('listed' as const), entries, more: fc.boolean(), corrupt: u32, behind: fc.boolean() }),
 );
 
 const hintRequest: fc.Arbitrary<HintRequest> = fc.oneof(

@@ -1,0 +1,40 @@
+/** Which error a caller gets for which failure. */
+import assert from 'node:assert/strict';
+import type { OperationFailure } from '../../../src/messages/coordinator-messages.js';
+import { errorOf } from '../../../src/store/failures.js';
+import { test } from '../../support/test.js';
+
+const WHYS: readonly OperationFailure['why'][] = [
+  'unavailable',
+  'not-met',
+  'timeout',
+  'overloaded',
+  'corrupt',
+  'storage',
+  'storage-full',
+  'too-many-siblings',
+  'object-too-large',
+  'precondition-failed',
+  'voided',
+];
+
+// Goal: a put of which an earlier try may be stored is never said to have stored nothing, whatever refused the last try.
+test("a put's error is definite exactly where its failure is; a read's always", () => {
+  for (const why of WHYS) {
+    for (const definite of [true, false]) {
+      const failure: OperationFailure = { why, got: 1, wanted: 2, definite };
+      const error = errorOf('put', failure, 100);
+      assert.equal(error.definite, definite, `${why}: ${error.code}`);
+      assert.match(error.message, definite ? /^(?!.*may be stored)/ : /the write may be stored all the same/);
+      assert.equal(errorOf('get', failure, 100).definite, true, why);
+    }
+  }
+  assert.equal(
+    errorOf('put', { why: 'too-many-siblings', got: 0, wanted: 2, definite: true }, 100).code,
+    'TOO_MANY_SIBLINGS',
+  );
+  assert.equal(
+    errorOf('put', { why: 'too-many-siblings', got: 0, wanted: 2, definite: false }, 100).code,
+    'QUORUM_NOT_MET',
+  );
+});
