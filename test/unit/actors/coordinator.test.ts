@@ -23,6 +23,17 @@ const GET: CoordinatorRequest = {
   timeoutMs: 1_000,
 };
 
+const PAGE: CoordinatorRequest = {
+  type: 'page',
+  partition: 0,
+  gte: Uint8Array.of(0, 0),
+  lt: Uint8Array.of(0, 1),
+  limit: 10,
+  limitBytes: 1_000,
+  r: 2,
+  timeoutMs: 1_000,
+};
+
 /** The coordinator of node 0, in a ring of four whose threads run unless they are down. */
 class Coordinating {
   readonly context = new LoneContext();
@@ -52,6 +63,21 @@ class Coordinating {
       coordinator.answered(correlation, { type: 'nothing', behind: false }, false, context);
     }
     return sent.map(({ place }) => threadOf(place));
+  }
+
+  /** The nodes that are asked for a page, where those of `behind` are so. */
+  askedForPage(behind: readonly number[]): number[] {
+    const { context, coordinator } = this;
+    const first = context.sent.length;
+    coordinator.receive(PAGE, {}, context);
+    // An answer may lead to a further request.
+    for (let i = first; i < context.sent.length; i++) {
+      const { place, correlation } = context.sent[i]!;
+      const isBehind = behind.includes(threadOf(place));
+      const answer = { type: 'listed', entries: [], more: false, corrupt: 0, behind: isBehind } as const;
+      coordinator.answered(correlation, answer, false, context);
+    }
+    return context.sent.slice(first).map(({ place }) => threadOf(place));
   }
 
   /** Time goes by, without a request. */
@@ -90,4 +116,18 @@ test('background work gets fewer slices while requests take longer than they did
   const slow = after(20);
   assert(slow <= before / 4, `${before} slices, then ${slow}`);
   assert(after(2) > slow);
+});
+
+test('a page is not made of replicas alone that may lack what was acknowledged while they were away', () => {
+  const nodes = new Coordinating();
+  const { replies } = nodes.context;
+  assert.deepEqual(nodes.askedForPage([]), [0, 1]);
+  assert.deepEqual(nodes.askedForPage([1]), [0, 1, 2]);
+  assert.equal(replies.length, 2);
+  // Where all are behind, what they have is all that there is.
+  assert.deepEqual(nodes.askedForPage([0, 1, 2]), [0, 1, 2]);
+  assert.deepEqual(
+    replies.map((reply) => (reply as { type: string }).type),
+    ['page-done', 'page-done', 'page-done'],
+  );
 });
