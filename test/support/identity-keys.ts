@@ -5,7 +5,10 @@ import { ackedEntry, CRASH_BUCKET, type LogEntry, valueFor } from './crash-load.
 /** Enough to reach most of 64 partitions' first primaries. */
 export const IDENTITY_KEYS: readonly string[] = Array.from({ length: 16 }, (_, i) => `identity-${i}`);
 
-/** Puts every key once, in answer to a read, and logs it. */
+/**
+ * Puts every key once, in answer to a read, and logs it. On a condition: such a put goes to one coordinator alone, and so
+ * to the vnode that minted before, while others are sent to a second one if the first is slow.
+ */
 export async function writeIdentities(
   store: Store,
   keys: readonly string[],
@@ -17,7 +20,11 @@ export async function writeIdentities(
     const { causalContext: token } = await bucket.get(key);
     const id = `${run}.${key}`;
     log({ type: 'begun', id, key, kind: 'put', token });
-    const receipt = await bucket.put(key, valueFor(id), token === undefined ? {} : { causalContext: token });
+    const receipt = await bucket.put(
+      key,
+      valueFor(id),
+      token === undefined ? { ifNoneMatch: true } : { causalContext: token, ifMatch: token },
+    );
     log(ackedEntry(id, receipt));
   });
   await Promise.all(written);
