@@ -367,6 +367,8 @@ export class PutOperation implements Operation {
   private whyFailed(): OperationFailure['why'] {
     const { got } = this.quorum;
     if (this.corrupt === this.desk.n) return 'corrupt';
+    // What had no room until the deadline was refused, not unheard.
+    if (this.late && this.refused !== NO_SLOTS) return 'overloaded';
     if (this.late) return got === 0 ? 'timeout' : 'not-met';
     if (this.refusals > 0) return 'overloaded';
     if (this.storageFailures > 0) return this.fullDisks === this.storageFailures ? 'storage-full' : 'storage';

@@ -48,6 +48,7 @@ export interface SimulatedClientOptions {
   readonly r: number;
   readonly w: number;
   readonly timeoutMs: number;
+  readonly maxInFlight: number;
   /** What a receipt's token is made of; the store's own unless a test plants a mistake. */
   readonly receiptToken?: (parts: ReceiptParts, history: History) => string;
   /** What the client's context is replaced by; for planted mistakes. */
@@ -95,10 +96,10 @@ export class SimulatedClient {
 
   /** Puts the client onto its thread. */
   setup(host: ActorHost, isUp: (node: number) => boolean): void {
-    const { nodes, preferenceLists, tap } = this.options;
+    const { nodes, preferenceLists, maxInFlight, tap } = this.options;
     host.spawn<never, never, never>(CLIENT_SLOT, clientConversation, (own) => {
       const context = new AttemptTap(own, (correlation, request) => this.noteAttempt(ticketOf(correlation), request));
-      this.client = new Client({ preferenceLists, nodes, maxInFlight: 1_000 }, tap?.(context) ?? context);
+      this.client = new Client({ preferenceLists, nodes, maxInFlight }, tap?.(context) ?? context);
       for (let node = 0; node < nodes; node++) this.client.setUp(node, isUp(node));
       return this.client;
     });

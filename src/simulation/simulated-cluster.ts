@@ -85,6 +85,10 @@ export interface SimulatedClusterOptions {
   readonly timeoutMs?: number;
   /** What a node keeps for others, in bytes of keys and records (default 64 MiB). */
   readonly maxHintBytes?: number;
+  /** Operations that a node's coordinator has under way at a time (default 1,000). */
+  readonly maxOperations?: number;
+  /** Requests that a client has in flight at a time (default 1,000). */
+  readonly maxInFlight?: number;
   readonly planted?: Planted;
   /** Told in words of everything that strikes or is done, for stories. */
   readonly say?: (time: number, what: string) => void;
@@ -437,7 +441,7 @@ export class SimulatedCluster {
         maxHintBytes: this.options.maxHintBytes ?? 64 * 2 ** 20,
         random: this.random.fork(),
         counters: this.counters[node]!,
-        maxOperations: 1_000,
+        maxOperations: this.options.maxOperations ?? 1_000,
         maxSiblings: 100,
         maxObjectBytes: 2 ** 20,
       });
@@ -460,6 +464,7 @@ export class SimulatedCluster {
       r: this.r,
       w: this.w,
       timeoutMs: this.options.timeoutMs ?? 500,
+      maxInFlight: this.options.maxInFlight ?? 1_000,
       ...(this.options.planted?.receiptToken === undefined ? {} : { receiptToken: this.options.planted.receiptToken }),
       ...(this.options.planted?.client === undefined ? {} : { tap: this.options.planted.client }),
     });

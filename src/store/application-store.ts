@@ -183,7 +183,7 @@ export abstract class ApplicationStore implements Store {
 
   /** What an operation's failure is to its caller. */
   protected errorOf(operation: 'get' | 'put' | 'scan', failure: OperationFailure): QuoralError {
-    return errorOf(operation, failure);
+    return errorOf(operation, failure, this.client.retryAfterMs);
   }
 
   /** What the acts of `admin` are judged by. */

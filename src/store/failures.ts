@@ -15,10 +15,12 @@ import {
 } from '../base/errors.js';
 import type { OperationFailure } from '../messages/coordinator-messages.js';
 
-/** When an overloaded store may be tried again, in milliseconds. */
-const RETRY_AFTER_MS = 100;
-
-export function errorOf(operation: 'get' | 'put' | 'scan', failure: OperationFailure): QuoralError {
+/** @param retryAfterMs - when an operation that was refused for want of room may be tried again, in milliseconds */
+export function errorOf(
+  operation: 'get' | 'put' | 'scan',
+  failure: OperationFailure,
+  retryAfterMs: number,
+): QuoralError {
   const { why, got, wanted } = failure;
   // A read changes nothing: its error is always definite.
   const definite = failure.definite || operation !== 'put';
@@ -42,8 +44,8 @@ export function errorOf(operation: 'get' | 'put' | 'scan', failure: OperationFai
       return new TimeoutError(`no replica answered in time${end}; try again, or raise timeoutMs`, { definite });
     case 'overloaded':
       return new OverloadedError(
-        `too many operations are under way${end}; wait ${RETRY_AFTER_MS} ms, or keep fewer in flight`,
-        { definite, retryAfterMs: RETRY_AFTER_MS },
+        `too many operations are under way${end}; wait ${retryAfterMs} ms, or keep fewer in flight`,
+        { definite, retryAfterMs },
       );
     case 'corrupt':
       return new CorruptError('no replica has a readable record of this key: restore it from a backup');

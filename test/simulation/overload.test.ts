@@ -1,0 +1,127 @@
+/** Too much is asked of the cluster, or too much of one key: what is refused is refused at once, and the rest goes on. */
+import assert from 'node:assert/strict';
+import { spawn } from '../../actors/simulated-node.js';
+import type { GetOperation, PutOperation } from '../../src/simulation/history.js';
+import { judge } from '../../src/simulation/judge.js';
+import { SimulatedCluster, type SimulatedClusterOptions } from '../../src/simulation/simulated-cluster.js';
+import { test } from '../support/test.js';
+
+type Operation = PutOperation | GetOperation;
+
+/** Every disk takes 10 ms: a node with room for 10 operations does about 1,000 a second. */
+function slowCluster(options: Pick<SimulatedClusterOptions, 'seed' | 'maxInFlight' | 'maxOperations'>) {
+  const cluster = new SimulatedCluster({ ...options, spawn, clients: 4, timeoutMs: 1_000 });
+  for (const name of cluster.names) cluster.slowDisk(name, { minMs: 10, meanExtraMs: 2 });
+  return cluster;
+}
+
+/** Begins puts, `atOnce` of them every `everyMs`, whatever has become of those before, each of a new key. */
+function openLoop(
+  cluster: SimulatedCluster,
+  { forMs, everyMs, atOnce }: { readonly forMs: number; readonly everyMs: number; readonly atOnce: number },
+  keys: Set<string>,
+): PutOperation[] {
+  const puts: PutOperation[] = [];
+  for (let ms = 0; ms < forMs; ms += everyMs) {
+    for (let i = 0; i < atOnce; i++) {
+      const key = `key${keys.size}`;
+      keys.add(key);
+      puts.push(cluster.put(key, key, { client: puts.length % cluster.clients.length }));
+    }
+    cluster.runFor(everyMs);
+  }
+  return puts;
+}
+
+const isStored = ({ end }: Operation) => end?.type === 'acknowledged' || end?.type === 'got';
+
+function refusals(puts: readonly PutOperation[]): PutOperation[] {
+  return puts.filter(({ end }) => end?.type === 'failed' && end.failure.why === 'overloaded');
+}
+
+function took({ startedAt, endedAt }: Operation): number {
+  return endedAt - startedAt;
+}
+
+for (const [who, bounds] of [
+  ['clients', { maxInFlight: 20 }],
+  ['coordinators', { maxOperations: 10 }],
+] as const) {
+  test(`several times more than ${who} have room for: what does not fit is refused at once, and it passes`, () => {
+    for (let seed = 1; seed <= 3; seed++) {
+      const cluster = slowCluster({ seed, ...bounds });
+      const keys = new Set<string>();
+      const puts = openLoop(cluster, { forMs: 300, everyMs: 1, atOnce: 20 }, keys);
+      for (const put of puts) cluster.settle(put);
+      const refused = refusals(puts);
+      const stored = puts.filter(isStored);
+      assert.deepEqual(
+        puts.filter((put) => !isStored(put) && !refused.includes(put)).map(({ end }) => end),
+        [],
+        'stored or refused: nothing waits in vain',
+      );
+      assert(refused.length > puts.length / 2, `${refused.length} of ${puts.length} refused`);
+      assert(stored.length > 100, `${stored.length} stored`);
+      for (const put of refused) {
+        assert(put.end?.type === 'failed');
+        // A try that was sent elsewhere because of silence may be stored all the same.
+        assert.equal(put.end.failure.definite, put.events.length <= 1, JSON.stringify(put));
+        if (put.end.failure.definite) assert(took(put) < 100, `seed ${seed}: refused after ${took(put)} ms`);
+      }
+      // What was under way ends, and from then on there is room again.
+      cluster.runFor(200);
+      const after = openLoop(cluster, { forMs: 300, everyMs: 5, atOnce: 1 }, keys);
+      for (const put of after) cluster.settle(put);
+      assert.deepEqual(
+        after.filter((put) => !isStored(put)).map(({ end }) => end),
+        [],
+      );
+      for (const name of cluster.names) cluster.healthyDisk(name);
+      assert.deepEqual(judge(cluster, keys, 0).violations, []);
+    }
+  });
+}
+
+// Goal: the partitions that share a node with a hot key, and its own, are served as if it were not hot.
+for (const [how, lastWriteWins] of [
+  ['conflicting puts', false],
+  ['puts of which the last wins', true],
+] as const) {
+  test(`half of the load is ${how} of one key: its object stays small, and no other key waits for it`, () => {
+    for (let seed = 11; seed <= 12; seed++) {
+      const cluster = new SimulatedCluster({ seed, spawn, clients: 4, timeoutMs: 1_000 });
+      const keys = new Set(['hot']);
+      const hot: Operation[] = [];
+      const others: Operation[] = [];
+      for (let ms = 0; ms < 500; ms++) {
+        for (let client = 0; client < cluster.clients.length; client++) {
+          hot.push(cluster.put('hot', `hot${hot.length}`, { client, lastWriteWins }));
+          const key = `key${(others.length * 7) % 400}`;
+          keys.add(key);
+          others.push(ms % 2 === 0 ? cluster.put(key, `v${others.length}`, { client }) : cluster.get(key, { client }));
+        }
+        cluster.runFor(1);
+      }
+      for (const operation of [...hot, ...others]) cluster.settle(operation);
+      assert.deepEqual(
+        others.filter((operation) => !isStored(operation)).map(({ end }) => end),
+        [],
+      );
+      const slowest = Math.max(...others.map(took));
+      assert(slowest < 20, `seed ${seed}: ${slowest} ms`);
+      for (const name of cluster.primariesOf('hot')) {
+        const siblings = cluster.replica(name).values('hot').length;
+        assert(siblings > 0 && siblings <= (lastWriteWins ? 1 : 100), `seed ${seed}: ${siblings} siblings`);
+      }
+      const refused = hot.filter((put) => !isStored(put));
+      assert.equal(refused.length > 0, !lastWriteWins, `${refused.length} refused`);
+      for (const { end } of refused) {
+        assert(
+          end?.type === 'failed' && end.failure.definite && end.failure.why === 'too-many-siblings',
+          JSON.stringify(end),
+        );
+      }
+      assert.deepEqual(judge(cluster, keys, 0).violations, []);
+    }
+  });
+}
