@@ -2,8 +2,15 @@
 import { BackgroundBudget } from '../src/admission/background-budget.js';
 import { WriteGate } from '../src/admission/write-gate.js';
 import { StorageFullError } from '../src/base/errors.js';
-import { COORDINATOR_SLOT, HINT_DELIVERER_SLOT, HINT_KEEPER_SLOT, vnodeSlot } from '../src/messages/addresses.js';
+import {
+  COORDINATOR_SLOT,
+  EXCHANGER_SLOT,
+  HINT_DELIVERER_SLOT,
+  HINT_KEEPER_SLOT,
+  vnodeSlot,
+} from '../src/messages/addresses.js';
 import { coordinatorConversation } from '../src/messages/coordinator-messages.js';
+import { exchangeConversation } from '../src/messages/exchange-messages.js';
 import { hintDeliveryConversation } from '../src/messages/hint-delivery-messages.js';
 import { hintConversation } from '../src/messages/hint-messages.js';
 import { vnodeConversation } from '../src/messages/vnode-messages.js';
@@ -14,11 +21,24 @@ import type { ActorHost } from '../src/runtime/actor.js';
 import type { Storage } from '../src/storage/storage.js';
 import { Arrears } from './arrears.js';
 import { Coordinator } from './coordinator.js';
+import type { ExchangeRecord } from './exchange-record.js';
+import { Exchanger } from './exchanger.js';
 import { HintDeliverer } from './hint-deliverer.js';
 import { HintKeeper } from './hint-keeper.js';
 import type { HintStore } from './hint-store.js';
 import type { NodeIdentity } from './node-identity.js';
+import { type Hashing, ReplicaTrees } from './replica-tree.js';
 import { Vnode } from './vnode.js';
+
+/** How a node's replicas are compared with those of others. */
+export interface ExchangeEnvironment {
+  /** Every pair of replicas is compared at least so often, in milliseconds. */
+  readonly intervalMs: number;
+  readonly hashing: Hashing;
+  readonly record: ExchangeRecord;
+  /** See `ReplicaTreesOptions`. */
+  readonly maxTreeAgeMs?: number | undefined;
+}
 
 /** What a node's actors are made from. */
 export interface NodeEnvironment {
@@ -39,14 +59,16 @@ export interface NodeEnvironment {
   readonly maxOperations: number;
   readonly maxSiblings: number;
   readonly maxObjectBytes: number;
+  /** Undefined: they are not compared. */
+  readonly exchange: ExchangeEnvironment | undefined;
 }
 
 /**
- * Puts the node's actors onto `host`: its coordinator, hint keeper and hint deliverer, and a vnode for each partition of
- * which it is a primary.
+ * Puts the node's actors onto `host`: its coordinator, hint keeper, hint deliverer and exchanger, and a vnode for each
+ * partition of which it is a primary.
  */
 export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
-  const { node, preferenceLists, objects, hints, maxOperations } = environment;
+  const { node, preferenceLists, objects, hints, maxOperations, exchange } = environment;
   host.addCommitter(environment.system);
   const gate = new WriteGate();
   host.addCommitter(objects, (failure) => {
@@ -56,12 +78,16 @@ export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
   host.addCommitter(hints.storage, (failure) => hints.commitEnded(failure));
   const budget = new BackgroundBudget();
   const arrears = new Arrears({ hintsMayWait: !environment.isNew, refilling: environment.identity.refilling });
+  const trees =
+    exchange === undefined
+      ? undefined
+      : new ReplicaTrees({ ...environment, hashing: exchange.hashing, maxAgeMs: exchange.maxTreeAgeMs });
   preferenceLists.forEach(({ primaries }, partition) => {
     if (!primaries.includes(node)) return;
     host.spawn(
       vnodeSlot(partition),
       vnodeConversation,
-      (context) => new Vnode({ ...environment, partition, gate, arrears }, context),
+      (context) => new Vnode({ ...environment, partition, gate, arrears, trees }, context),
     );
   });
   host.spawn(COORDINATOR_SLOT, coordinatorConversation, () => new Coordinator({ ...environment, budget }), {
@@ -74,5 +100,12 @@ export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
     HINT_DELIVERER_SLOT,
     hintDeliveryConversation,
     () => new HintDeliverer({ ...environment, arrears, budget }),
+  );
+  if (exchange === undefined || trees === undefined) return;
+  const { record, intervalMs } = exchange;
+  host.spawn(
+    EXCHANGER_SLOT,
+    exchangeConversation,
+    (context) => new Exchanger({ ...environment, trees, record, intervalMs, budget }, context),
   );
 }

@@ -3,20 +3,35 @@ import type { Random } from '../src/base/random.js';
 import { HotKeys } from '../src/metrics/hot-keys.js';
 import type { ActorHost } from '../src/runtime/actor.js';
 import type { Storage } from '../src/storage/storage.js';
+import { ExchangeRecord } from './exchange-record.js';
 import { HintStore } from './hint-store.js';
+import { localHashing } from './local-hashing.js';
 import { NodeIdentity } from './node-identity.js';
 import { type NodeEnvironment, spawnNode } from './registry.js';
 
 /** A node's environment, but for its identity and hints, which are opened from its storages. */
-export interface SimulatedEnvironment extends Omit<NodeEnvironment, 'identity' | 'hints' | 'hotKeys'> {
+export interface SimulatedEnvironment extends Omit<NodeEnvironment, 'identity' | 'hints' | 'hotKeys' | 'exchange'> {
   readonly hints: Storage;
   readonly maxHintBytes: number;
   readonly random: Random;
+  /** How often the node has lost its objects. */
+  readonly losses: number;
+  /** Undefined: replicas are not compared. */
+  readonly exchangeIntervalMs: number | undefined;
+  readonly maxTreeAgeMs: number | undefined;
 }
 
 export function spawn(host: ActorHost, parts: SimulatedEnvironment): void {
-  const { system, objects, random, counters, maxHintBytes: maxBytes } = parts;
-  const identity = NodeIdentity.open({ system, objects, random, losses: 0, partitions: [] });
+  const { node, preferenceLists, system, objects, random, counters, losses, maxHintBytes: maxBytes } = parts;
+  const partitions = [...preferenceLists.keys()].filter((partition) => {
+    return preferenceLists[partition]!.primaries.includes(node);
+  });
+  const identity = NodeIdentity.open({ system, objects, random, losses, partitions });
   const hints = new HintStore({ storage: parts.hints, maxBytes, random, counters });
-  spawnNode(host, { ...parts, identity, hints, hotKeys: new HotKeys() });
+  const { exchangeIntervalMs: intervalMs, maxTreeAgeMs } = parts;
+  const exchange =
+    intervalMs === undefined
+      ? undefined
+      : { intervalMs, maxTreeAgeMs, hashing: localHashing(objects), record: new ExchangeRecord() };
+  spawnNode(host, { ...parts, identity, hints, exchange, hotKeys: new HotKeys() });
 }

@@ -18,6 +18,7 @@ import type { Arrears } from './arrears.js';
 import { readFence } from './fence.js';
 import { drawWriterId, Minter, type MinterOptions, type Writer } from './minter.js';
 import type { NodeIdentity } from './node-identity.js';
+import type { ReplicaTree, ReplicaTrees } from './replica-tree.js';
 
 /** The minter's limits are for puts alone: merges are never refused. */
 export interface VnodeOptions extends MinterOptions {
@@ -31,6 +32,8 @@ export interface VnodeOptions extends MinterOptions {
   /** True if a flush, or each commit, makes objects durable. */
   readonly canBeDurable: boolean;
   readonly arrears: Arrears;
+  /** Of the node; undefined: its replicas are not compared with others. */
+  readonly trees: ReplicaTrees | undefined;
 }
 
 /** Records that a listing takes from the storage: before it knows how large they are, and at a time. */
@@ -54,6 +57,8 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   /** Hints are deleted upon our answer: it is released as late as can be. */
   private readonly lasting: Release;
   private readonly arrears: Arrears;
+  /** Is told of every write. */
+  private readonly tree: ReplicaTree | undefined;
   /** Sent with every object that is read here. */
   private readonly tag: number;
   /** What comes with a lower tag is refused. */
@@ -67,6 +72,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.gate = options.gate;
     this.lasting = options.canBeDurable ? 'durable' : 'stored';
     this.arrears = options.arrears;
+    this.tree = options.trees?.renew(options.partition);
     // While this actor's predecessor was down, others may have stood in for it.
     if (context.incarnation > 1) this.arrears.wasAway();
     const { tag, floor } = readFence(options.system, options.partition);
@@ -101,6 +107,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   /** What was minted in the failed turn may have been replicated already: its dots must never be used again. */
   commitFailed(_error: unknown, context: ActorContext): void {
     this.counters.failedCommits++;
+    this.tree?.commitFailed();
     this.minter.renew(this.writer, context);
     this.probe(context);
   }
@@ -136,7 +143,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       context.reply(incoming, minted);
       return;
     }
-    this.objects.put(put.key, minted.record);
+    this.put(put.key, local, minted.record);
     // A dot needs no commit before it travels: if the commit fails, this vnode changes its writerId.
     context.notice(incoming, minted);
     this.replyWrote(durable, incoming, context);
@@ -194,15 +201,22 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     minter.observeAll(record, context);
     const isSound = stored !== undefined && isSoundRecord(stored);
     if (stored === undefined || (isSound && replacesRecord(record, stored))) {
-      this.objects.put(key, record);
+      this.put(key, stored, record);
     } else if (isSound) {
       const merged = mergeRecords(stored, record);
-      if (merged !== stored) this.objects.put(key, merged);
+      if (merged !== stored) this.put(key, stored, merged);
     } else if (this.isCorrupt(stored)) {
       minter.renew(writer, context);
-      this.objects.put(key, record);
+      // A tree that was built since it rotted lacks it; another is found to differ, and built anew.
+      this.put(key, undefined, record);
     } else return false;
     return true;
+  }
+
+  /** @param stored - what stands there, as the storage has lent it */
+  private put(key: Uint8Array, stored: Uint8Array | undefined, record: Uint8Array): void {
+    this.tree?.note(key, stored, record);
+    this.objects.put(key, record);
   }
 
   private read(key: Uint8Array, digestOnly: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {

@@ -9,7 +9,9 @@ import { newNodeCounters } from '../src/metrics/node-counters.js';
 import { runWorkerThread, type WorkerContext } from '../src/runtime/threads/worker-thread.js';
 import { checkInChild } from '../src/storage/check-in-child.js';
 import { type NodeStorage, openMemoryNodeStorage, openNodeStorage } from '../src/storage/node-storage.js';
+import { ExchangeRecord } from './exchange-record.js';
 import { HintStore } from './hint-store.js';
+import { localHashing } from './local-hashing.js';
 import { NodeIdentity } from './node-identity.js';
 import { spawnNode } from './registry.js';
 
@@ -41,6 +43,10 @@ await runWorkerThread<NodeStart>(async (start) => {
     maxOperations: data.maxOperations,
     maxSiblings: data.maxSiblings,
     maxObjectBytes: data.maxObjectBytes,
+    exchange:
+      data.path === null
+        ? { intervalMs: data.exchangeIntervalMs, hashing: localHashing(objects), record: new ExchangeRecord() }
+        : undefined,
   });
   const control: NodeControl = {
     counters: () => ({ ...counters }),

@@ -70,6 +70,11 @@ export class BackgroundBudget {
     return this.slices;
   }
 
+  /** What is held for normal of the p99 of clients' requests, in milliseconds. */
+  get usualMs(): number {
+    return this.normalMs;
+  }
+
   private advance(nowMs: number): void {
     if (nowMs < this.intervalEndsMs) return;
     // Where nobody asked for a time, what was counted is of all of it, and known so much better.

@@ -1,6 +1,6 @@
 /**
  * What an exchange's leader asks of a replica, and what it answers: `src/anti-entropy/exchange-asks.ts`, on its way
- * between threads. Numbers of a tree travel as little-endian words.
+ * between threads; and what it lets the replica know. Numbers of a tree travel as little-endian words.
  */
 import type { ExchangeAnswer, ExchangeAsk } from '../anti-entropy/exchange-asks.js';
 import { uint32At } from '../codec/byte-reader.js';
@@ -12,13 +12,34 @@ import {
   type MessageCodec,
 } from '../runtime/actor.js';
 
-/** `leader`: the node that leads the exchange; a replica is in one of one leader's at a time. */
-export interface ExchangeRequest {
-  readonly type: 'exchange';
-  readonly partition: number;
-  readonly leader: number;
-  readonly ask: ExchangeAsk;
+/** The half-words of a tree's root. */
+export interface Root {
+  readonly high: number;
+  readonly low: number;
 }
+
+export type ExchangeRequest =
+  /** `leader`: the node that leads the exchange; a replica is in one of one leader's at a time. */
+  | { readonly type: 'exchange'; readonly partition: number; readonly leader: number; readonly ask: ExchangeAsk }
+  /** The replica's tree does not fit its records. Replied to as 'noted'. */
+  | { readonly type: 'rebuild'; readonly partition: number }
+  /**
+   * The replica lacks nothing that node `other` has, and the reverse. `root`: what the replica answered to this
+   * exchange's first question, by which it knows that this is about its present self. Replied to as 'noted'.
+   */
+  | {
+      readonly type: 'equal';
+      readonly partition: number;
+      readonly leader: number;
+      readonly other: number;
+      readonly root: Root;
+    };
+
+export type ExchangeReply = ExchangeAnswer | { readonly type: 'noted' };
+
+const EXCHANGE = 1;
+const REBUILD = 2;
+const EQUAL = 3;
 
 const ROOT = 1;
 const BRANCHES = 2;
@@ -28,16 +49,48 @@ const LEAVES = 5;
 const NOT_READY = 6;
 const BUSY = 7;
 const RESIZED = 8;
+const NOTED = 9;
 
 const request: MessageCodec<ExchangeRequest> = {
-  size: ({ ask }) => 9 + askSize(ask),
-  write({ partition, leader, ask }, out) {
-    out.u32(partition);
-    out.u32(leader);
-    writeAsk(ask, out);
+  size: (message) => (message.type === 'exchange' ? 9 + askSize(message.ask) : 21) + 1,
+  write(message, out) {
+    switch (message.type) {
+      case 'exchange':
+        out.u8(EXCHANGE);
+        out.u32(message.partition);
+        out.u32(message.leader);
+        writeAsk(message.ask, out);
+        return;
+      case 'rebuild':
+        out.u8(REBUILD);
+        out.u32(message.partition);
+        return;
+      case 'equal':
+        out.u8(EQUAL);
+        out.u32(message.partition);
+        out.u32(message.leader);
+        out.u32(message.other);
+        out.u32(message.root.high);
+        out.u32(message.root.low);
+        return;
+    }
   },
   read(from) {
-    return { type: 'exchange', partition: from.u32(), leader: from.u32(), ask: readAsk(from) };
+    const type = from.u8();
+    switch (type) {
+      case EXCHANGE:
+        return { type: 'exchange', partition: from.u32(), leader: from.u32(), ask: readAsk(from) };
+      case REBUILD:
+        return { type: 'rebuild', partition: from.u32() };
+      case EQUAL: {
+        const partition = from.u32();
+        const leader = from.u32();
+        const other = from.u32();
+        return { type: 'equal', partition, leader, other, root: { high: from.u32(), low: from.u32() } };
+      }
+      default:
+        throw new FrameError(`no request of an exchange has type ${type}`);
+    }
   },
 };
 
@@ -111,7 +164,7 @@ function readAsk(from: FrameReader): ExchangeAsk {
   }
 }
 
-const answer: MessageCodec<ExchangeAnswer> = {
+const answer: MessageCodec<ExchangeReply> = {
   size(message) {
     switch (message.type) {
       case 'root':
@@ -157,6 +210,9 @@ const answer: MessageCodec<ExchangeAnswer> = {
       case 'busy':
         out.u8(BUSY);
         return;
+      case 'noted':
+        out.u8(NOTED);
+        return;
     }
   },
   read(from) {
@@ -176,6 +232,8 @@ const answer: MessageCodec<ExchangeAnswer> = {
         return { type: 'not-ready' };
       case BUSY:
         return { type: 'busy' };
+      case NOTED:
+        return { type: 'noted' };
       default:
         throw new FrameError(`no answer of an exchange has type ${type}`);
     }
@@ -196,7 +254,7 @@ function readWords(from: FrameReader): Uint32Array {
   return words;
 }
 
-export const exchangeConversation: Conversation<ExchangeRequest, ExchangeAnswer> = {
+export const exchangeConversation: Conversation<ExchangeRequest, ExchangeReply> = {
   name: 'exchange',
   request,
   answer,

@@ -25,6 +25,8 @@ export interface NodeStart {
   readonly gauges: SharedArrayBuffer;
   readonly maxSiblings: number;
   readonly maxObjectBytes: number;
+  /** Every pair of replicas is compared at least so often, in milliseconds. */
+  readonly exchangeIntervalMs: number;
 }
 
 export interface NodeStorageStats extends StorageStats {

@@ -48,6 +48,16 @@ export interface NodeCounters {
   hintsSetAside: number;
   /** Hints taken over from stand-ins. */
   hintsTaken: number;
+  /** Comparisons of two replicas that this node led: all, and those that found every key equal. */
+  exchanges: number;
+  exchangesEqual: number;
+  /** Keys that exchanges led here found different, and those that they had merged on both sides. */
+  exchangeKeysFound: number;
+  exchangeKeysRepaired: number;
+  /** What exchanges led here had moved: questions, answers, objects. */
+  exchangeBytes: number;
+  /** Merkle trees of replicas that were built from their records. */
+  treesBuilt: number;
   /** Jumps of the wall clock that were not followed at once, and those of them that lasted and were. */
   clockJumps: number;
   clockJumpsFollowed: number;
@@ -80,6 +90,12 @@ export function newNodeCounters(): NodeCounters {
     hintsUndeliverable: 0,
     hintsSetAside: 0,
     hintsTaken: 0,
+    exchanges: 0,
+    exchangesEqual: 0,
+    exchangeKeysFound: 0,
+    exchangeKeysRepaired: 0,
+    exchangeBytes: 0,
+    treesBuilt: 0,
     clockJumps: 0,
     clockJumpsFollowed: 0,
   };

@@ -52,6 +52,10 @@ export interface NodeParts {
   readonly maxOperations: number;
   readonly maxSiblings: number;
   readonly maxObjectBytes: number;
+  /** How often the node has lost its objects. */
+  readonly losses: number;
+  readonly exchangeIntervalMs: number | undefined;
+  readonly maxTreeAgeMs: number | undefined;
 }
 
 /** The actors' registry: puts a node's actors onto a host. */
@@ -89,6 +93,10 @@ export interface SimulatedClusterOptions {
   readonly maxOperations?: number;
   /** Requests that a client has in flight at a time (default 1,000). */
   readonly maxInFlight?: number;
+  /** How often replicas are compared, in virtual milliseconds (default: never). */
+  readonly exchangeIntervalMs?: number;
+  /** How old a tree of a replica may be (default: a week). */
+  readonly maxTreeAgeMs?: number;
   readonly planted?: Planted;
   /** Told in words of everything that strikes or is done, for stories. */
   readonly say?: (time: number, what: string) => void;
@@ -120,6 +128,8 @@ export class SimulatedCluster {
   private readonly keptDown = new Set<number>();
   /** Nodes that are to crash at a point that they may not have come to yet. */
   private readonly doomed = new Set<number>();
+  /** By node, how often it lost its objects. */
+  private readonly losses: number[] = [];
   /** Nodes that were started before. */
   private readonly started = new Set<number>();
 
@@ -295,6 +305,19 @@ export class SimulatedCluster {
     return rotten !== undefined;
   }
 
+  /** The file of a node's objects is gone: it is another one at its next start. The node is down. */
+  loseObjects(name: string): void {
+    const node = this.nodeOf(name);
+    assert(!this.isUp(name), 'a file is lost while nobody has it open');
+    this.say(`the objects of ${name} are lost`);
+    this.destroy(
+      [node],
+      () => true,
+      () => this.disk(name).lose(),
+    );
+    this.losses[node] = (this.losses[node] ?? 0) + 1;
+  }
+
   pause(name: string, ms: number): void {
     this.say(`node ${name} stands still for ${ms} ms`);
     this.simulator.pauseThread(this.nodeOf(name), ms);
@@ -444,6 +467,9 @@ export class SimulatedCluster {
         maxOperations: this.options.maxOperations ?? 1_000,
         maxSiblings: 100,
         maxObjectBytes: 2 ** 20,
+        losses: this.losses[node] ?? 0,
+        exchangeIntervalMs: this.options.exchangeIntervalMs,
+        maxTreeAgeMs: this.options.maxTreeAgeMs,
       });
     } catch (error) {
       if (!(error instanceof StorageFailedError || error instanceof StorageFullError)) throw error;

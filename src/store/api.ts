@@ -61,6 +61,11 @@ export interface OpenOptions {
    * nothing until a thread is attached.
    */
   readonly maxShares?: number;
+  /**
+   * Any two replicas of a partition are compared at least so often, and what differs is merged (100 to 604,800,000 milliseconds,
+   * default 60,000). For now in memory only: with a `path`, replicas are healed by hints and by reads.
+   */
+  readonly exchangeIntervalMs?: number;
 }
 
 /** Turns values into bytes and back. What it throws, the call rejects with. */

@@ -32,6 +32,7 @@ export interface CheckedOptions {
   readonly maxInFlight: number;
   readonly maxHintBytes: number;
   readonly maxShares: number;
+  readonly exchangeIntervalMs: number;
 }
 
 export const DEFAULT_NODES = 5;
@@ -47,6 +48,8 @@ export const MAX_SIBLINGS = 100;
 const MAX_TIMEOUT_MS = 3_600_000;
 const DEFAULT_HINT_BYTES = 2 ** 30;
 const MAX_HINT_BYTES = 2 ** 46;
+/** Up to a week: what is compared less often is not compared. */
+const MAX_EXCHANGE_INTERVAL_MS = 7 * 24 * 3_600_000;
 
 const OPEN_OPTIONS = new Set([
   'path',
@@ -64,6 +67,7 @@ const OPEN_OPTIONS = new Set([
   'maxInFlight',
   'maxHintBytes',
   'maxShares',
+  'exchangeIntervalMs',
 ]);
 
 const NODE_OPTIONS = new Set(['name', 'path', 'zone', 'weight']);
@@ -89,6 +93,8 @@ export function checkOpenOptions(options: OpenOptions): CheckedOptions {
     maxInFlight: integer('maxInFlight', options.maxInFlight, 1, 65_536) ?? 10_000,
     maxHintBytes: integer('maxHintBytes', options.maxHintBytes, 0, MAX_HINT_BYTES) ?? DEFAULT_HINT_BYTES,
     maxShares: integer('maxShares', options.maxShares, 0, MAX_SHARES) ?? 8,
+    exchangeIntervalMs:
+      integer('exchangeIntervalMs', options.exchangeIntervalMs, 100, MAX_EXCHANGE_INTERVAL_MS) ?? 60_000,
   };
 }
 

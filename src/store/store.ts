@@ -171,6 +171,7 @@ export class EmbeddedStore extends ApplicationStore {
       maxHintBytes: options.maxHintBytes,
       preferenceLists: ring.preferenceLists,
       maxOperations: MAX_OPERATIONS,
+      exchangeIntervalMs: options.exchangeIntervalMs,
       maxSiblings: MAX_SIBLINGS,
       maxObjectBytes: OBJECT_VALUES * options.maxValueBytes + OBJECT_OVERHEAD_BYTES,
     };

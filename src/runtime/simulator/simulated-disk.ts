@@ -170,6 +170,16 @@ export class SimulatedDisk {
     return record.key;
   }
 
+  /** All that is on it is gone, as if it were another disk. Nobody has it open. */
+  lose(): void {
+    assert(this.#handle === undefined, 'a disk is taken out while nobody has it open');
+    this.#say('is another one now, and empty');
+    this.#records.clear();
+    this.#order.length = 0;
+    this.#undo = [];
+    this.#bytes = 0;
+  }
+
   // ── What a checker sees ────────────────────────────────────────────────────────────────────────────────────────
 
   /** What is committed under `key`, whether or not a thread has the disk open; a copy. */

@@ -61,12 +61,20 @@ function repair(pair: Pair, key: Uint8Array): void {
 
 /** Messages go through their binary form, as between threads. */
 function sent(ask: ExchangeAsk): ExchangeAsk {
-  const request = { type: 'exchange' as const, partition: PARTITION, leader: 3, ask };
-  return throughFrame(exchangeConversation.request, request).ask;
+  const request = throughFrame(exchangeConversation.request, {
+    type: 'exchange',
+    partition: PARTITION,
+    leader: 3,
+    ask,
+  });
+  assert(request.type === 'exchange');
+  return request.ask;
 }
 
 function returned(answer: ExchangeAnswer): ExchangeAnswer {
-  return throughFrame(exchangeConversation.answer, answer);
+  const reply = throughFrame(exchangeConversation.answer, answer);
+  assert(reply.type !== 'noted');
+  return reply;
 }
 
 interface Run {

@@ -25,7 +25,17 @@ function vnodeOn(objects: Storage, context: LoneContext, identity = identityOn(o
   const arrears = new Arrears({ hintsMayWait: false, refilling: identity.refilling });
   const gate = new WriteGate();
   return new Vnode(
-    { partition: 0, objects, system, identity, counters: newNodeCounters(), gate, arrears, ...limits },
+    {
+      partition: 0,
+      objects,
+      system,
+      identity,
+      counters: newNodeCounters(),
+      gate,
+      arrears,
+      trees: undefined,
+      ...limits,
+    },
     context,
   );
 }

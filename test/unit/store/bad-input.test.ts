@@ -41,6 +41,7 @@ test('open: each option is checked, by name and by value', async () => {
     ...[0, -1, 65_537, 1.5].map((maxInFlight) => ({ maxInFlight })),
     ...[-1, 2 ** 46 + 1, 1.5, '8'].map((maxHintBytes) => ({ maxHintBytes })),
     ...[-1, 33, 1.5, '2'].map((maxShares) => ({ maxShares })),
+    ...[0, 99, 604_800_001, 100.5, '8'].map((exchangeIntervalMs) => ({ exchangeIntervalMs })),
     { n: Object.create(null) },
     { sync: Symbol('full') },
   ];
@@ -65,6 +66,7 @@ test('what is within the limits is taken', async () => {
     maxInFlight: 65_536,
     maxHintBytes: 0,
     maxShares: 32,
+    exchangeIntervalMs: 100,
   });
   try {
     const [node] = store.nodes();
