@@ -105,6 +105,8 @@ const DEADLINE_SWEEPS = 4;
 const LATE_MS = 8;
 /** So often a request is sent elsewhere because of silence. */
 const MAX_HEDGES = 2;
+/** How long a node that had no room for a request is not asked in another's stead, in milliseconds. */
+const FULL_MS = 100;
 /** A correlation is a ticket and a place below this. */
 const PLACES = 32;
 /** Kinds of requests, each of which takes its own time. */
@@ -154,6 +156,8 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   private lenientUntil = Number.NEGATIVE_INFINITY;
   private onIdle: (() => void) | null = null;
   private readonly drain = new DrainEstimate();
+  /** By node: until when it counts as full. */
+  private readonly fullUntil: Float64Array;
 
   constructor(options: ClientOptions, context: ActorContext) {
     const { preferenceLists, nodes } = options;
@@ -161,6 +165,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     this.n = preferenceLists[0]!.primaries.length;
     this.primaryNodes = preferenceLists.map(({ primaries }) => primaries.reduce(withSlot, NO_SLOTS));
     this.nodes = nodes;
+    this.fullUntil = new Float64Array(nodes).fill(Number.NEGATIVE_INFINITY);
     this.peers = new Peers({ nodes, own: -1, detector: new FailureDetector(nodes), hedging: HEDGING });
     this.maxInFlight = options.maxInFlight;
     this.pending = new InFlight(2 * options.maxInFlight);
@@ -282,6 +287,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
         this.settle(ticket, pending, { ok: true, entries: answer.entries, more: answer.more });
         return;
       case 'failed':
+        if (answer.failure.why === 'overloaded') this.noteFull(this.orders[pending.partition]![place]!);
         this.failOrGoOn(ticket, pending, answer.failure);
         return;
     }
@@ -295,6 +301,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     const node = this.orders[pending.partition]![place]!;
     if (failure === 'unreachable') this.peers.unreachable(node, this.context.now());
     else if (failure === 'died') this.peers.unanswered(node, this.context.now());
+    else if (failure === 'refused') this.noteFull(node);
     if (!hasSlot(pending.open, place)) return;
     pending.open = withoutSlot(pending.open, place);
     // Another coordinator has it, too.
@@ -358,7 +365,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     // Each new attempt gives up what has come of the one before: where everybody is slow, that would end nowhere.
     if (pending.hedges >= MAX_HEDGES) return;
     // Nobody who is only suspected: better wait.
-    const next = this.nextPlace(pending, this.peers.up);
+    const next = this.nextPlace(pending, this.upWithRoom(now));
     if (next === -1 || !this.peers.mayHedge(kind, node, correlation, now)) return;
     pending.hedges++;
     if (request.type === 'put') {
@@ -366,6 +373,17 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
       this.renewAttempt(pending);
     }
     this.sendTo(next, ticket, pending);
+  }
+
+  private noteFull(node: number): void {
+    this.fullUntil[node] = this.context.now() + FULL_MS;
+  }
+
+  /** Where there is no room, a put that is sent again is lost with both of its attempts. */
+  private upWithRoom(now: number): PlaceSet {
+    let { up } = this.peers;
+    for (let node = 0; node < this.nodes; node++) if (now < this.fullUntil[node]!) up = withoutSlot(up, node);
+    return up;
   }
 
   /** Whoever has not answered in all that time counts as one who does not. */
