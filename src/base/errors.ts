@@ -89,7 +89,10 @@ export class TimeoutError extends QuoralError {
 /** Refused at once because a queue is full. Definite unless a replica had been sent the write. */
 export class OverloadedError extends QuoralError {
   readonly code = 'OVERLOADED';
-  /** When to try again, in milliseconds. */
+  /**
+   * When to try again, in milliseconds, 1 to 1,000: about how long what this thread has in flight takes, by the rate at which
+   * its calls end. 100 before that is known.
+   */
   readonly retryAfterMs: number;
   constructor(message: string, details: ErrorDetails & { retryAfterMs: number }) {
     super(message, details);
