@@ -26,6 +26,8 @@ const NO_HINTS: readonly HintPlace[] = [];
 
 /** How long after its deadline a put that succeeded goes on to place the hints that are missing, in milliseconds. */
 const GRACE_MS = 1_000;
+/** A put whose deadline comes so soon after a refusal has failed for want of room, in milliseconds: some retries long. */
+const JUST_REFUSED_MS = 50;
 
 export class PutOperation implements Operation {
   deadline: number;
@@ -46,6 +48,9 @@ export class PutOperation implements Operation {
   private write: VnodeRequest | null = null;
   /** Places that refused for lack of room in a mailbox. */
   private refusals = 0;
+  /** When one last did, in monotonic milliseconds; and at the deadline, whether that was just before. */
+  private refusedAt = Number.NEGATIVE_INFINITY;
+  private isWithoutRoom = false;
   /** Times that a place could not store it, and how many of them for lack of room on its disk. */
   private storageFailures = 0;
   private fullDisks = 0;
@@ -175,6 +180,7 @@ export class PutOperation implements Operation {
     if (place < LAST_RESORT) this.desk.lost(this.order[place]!, failure, context);
     if (failure === 'refused') {
       this.refusals++;
+      this.refusedAt = context.now();
       // Overload passes: the replica is to have the write itself, if there is time.
       if (!this.isToMint(place) && place < LAST_RESORT && !this.inGrace) {
         this.refused = withSlot(this.refused, place);
@@ -218,6 +224,7 @@ export class PutOperation implements Operation {
       return;
     }
     this.late = true;
+    this.isWithoutRoom = context.now() - this.refusedAt < JUST_REFUSED_MS;
     this.quorum.onDeadline();
     this.act(context);
     this.desk.operations.remove(this.ticket);
@@ -367,8 +374,7 @@ export class PutOperation implements Operation {
   private whyFailed(): OperationFailure['why'] {
     const { got } = this.quorum;
     if (this.corrupt === this.desk.n) return 'corrupt';
-    // What had no room until the deadline was refused, not unheard.
-    if (this.late && this.refused !== NO_SLOTS) return 'overloaded';
+    if (this.late && this.isWithoutRoom) return 'overloaded';
     if (this.late) return got === 0 ? 'timeout' : 'not-met';
     if (this.refusals > 0) return 'overloaded';
     if (this.storageFailures > 0) return this.fullDisks === this.storageFailures ? 'storage-full' : 'storage';

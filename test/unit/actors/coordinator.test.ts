@@ -5,6 +5,7 @@ import { BackgroundBudget } from '../../../src/admission/background-budget.js';
 import { utf8 } from '../../../src/base/bytes.js';
 import { encodeLocatedKey } from '../../../src/codec/key.js';
 import type { CoordinatorRequest } from '../../../src/messages/coordinator-messages.js';
+import type { VnodeAnswer } from '../../../src/messages/vnode-messages.js';
 import { HotKeys } from '../../../src/metrics/hot-keys.js';
 import { newNodeCounters } from '../../../src/metrics/node-counters.js';
 import { threadOf } from '../../../src/runtime/actor.js';
@@ -32,6 +33,21 @@ const PAGE: CoordinatorRequest = {
   limitBytes: 1_000,
   r: 2,
   timeoutMs: 1_000,
+};
+
+const empty = new Uint8Array(0);
+const PUT: CoordinatorRequest & { type: 'put' } = {
+  type: 'put',
+  put: {
+    ...{ key: KEY, causalContext: empty, attempt: { high: 1, low: 1, counter: 1 }, earlier: [] },
+    ...{ expiresAtMs: 1e15, minting: 'siblings', condition: 'none', ifMatch: empty, maxSiblings: 0 },
+    ...{ tombstone: false, ttlMs: 0, body: empty },
+  },
+  ...{ w: 2, pw: 0, dw: 0, timeoutMs: 1_000 },
+};
+const MINTED: VnodeAnswer = {
+  type: 'minted',
+  ...{ record: empty, tag: 0, dot: { high: 2, low: 2, counter: 1, alone: true }, timestamp: { ms: 0, logical: 0 } },
 };
 
 /** The coordinator of node 0, in a ring of four whose threads run unless they are down. */
@@ -78,6 +94,30 @@ class Coordinating {
       coordinator.answered(correlation, answer, false, context);
     }
     return context.sent.slice(first).map(({ place }) => threadOf(place));
+  }
+
+  /** What comes of a put whose minter has room, and the others none, until its deadline; how often each was asked. */
+  putWithoutRoom(): { readonly reply: unknown; readonly asked: readonly number[] } {
+    const { context, coordinator } = this;
+    const asked = [0, 0, 0, 0];
+    let heard = context.sent.length;
+    coordinator.receive(PUT, {}, context);
+    const until = context.nowMs + 2 * PUT.timeoutMs;
+    while (context.replies.length === 0 && context.nowMs < until) {
+      for (const { place, correlation } of context.sent.slice(heard)) {
+        heard++;
+        const node = threadOf(place);
+        asked[node]!++;
+        if (node !== 0) coordinator.failed(correlation, 'refused', context);
+        else {
+          coordinator.answered(correlation, MINTED, true, context);
+          coordinator.answered(correlation, { type: 'wrote', durable: false }, false, context);
+        }
+      }
+      context.nowMs += 5;
+      coordinator.timer('sweep', context);
+    }
+    return { reply: context.replies[0], asked };
   }
 
   /** Time goes by, without a request. */
@@ -130,4 +170,11 @@ test('a page is not made of replicas alone that may lack what was acknowledged w
     replies.map((reply) => (reply as { type: string }).type),
     ['page-done', 'page-done', 'page-done'],
   );
+});
+
+test('replicas without room are asked again until the deadline; then the put was refused, which is no timeout', () => {
+  const { reply, asked } = new Coordinating().putWithoutRoom();
+  assert.deepEqual(reply, { type: 'failed', failure: { why: 'overloaded', got: 1, wanted: 2, definite: false } });
+  assert(asked[1]! > 50 && asked[2]! > 50, `asked ${asked} times`);
+  assert.equal(asked[3], 0, 'the work of overloaded primaries is not shifted onto others');
 });
