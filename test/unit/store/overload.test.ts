@@ -134,7 +134,8 @@ test('a hot key with puts that conflict: it is named, stays small, and other key
         while (!isOver) {
           const code = await hot.put('hot', `lane ${lane}`).then(
             () => 'stored',
-            (error) => `${error.code} ${error.definite}`,
+            // What was sent elsewhere because of silence may have been stored by its first try.
+            (error: Error) => (/last try was refused: .* siblings/.test(error.message) ? 'tried twice' : String(error)),
           );
           codes.push(code);
         }
@@ -152,7 +153,9 @@ test('a hot key with puts that conflict: it is named, stays small, and other key
     isOver = true;
     const codes = (await hammering).flat();
     assert(beside > 40, `only ${beside} keys have the coordinator of the hot one`);
-    assert.deepEqual([...new Set(codes)].sort(), ['TOO_MANY_SIBLINGS true', 'stored']);
+    const kinds = new Set(codes.map((code) => code.replace(/:.*/, '')));
+    kinds.delete('tried twice');
+    assert.deepEqual([...kinds].sort(), ['TooManySiblingsError', 'stored']);
     assert(codes.length > 400, `${codes.length} puts of the hot key`);
     const { siblings } = await hot.get('hot', { r: 'all' });
     assert(siblings.length > 1 && siblings.length <= 10, `${siblings.length} siblings`);
