@@ -4,6 +4,7 @@ import { test } from 'tap';
 
 import type { Actor, ActorContext, ActorRef, Committer, Incoming } from '../../../../src/runtime/actor.js';
 import { refAt } from '../../../../src/runtime/actor.js';
+import type { ThreadHost } from '../../../../src/runtime/threads/thread-host.js';
 import { Asker, type Outcome, tally, told } from '../../../support/threads/asker.js';
 import { type Ask, ECHO, ECHO_SLOT, EchoActor, type Told } from '../../../support/threads/echo.js';
 import { hostPair, link } from '../../../support/threads/pair.js';
@@ -175,18 +176,26 @@ test('planted: a reply without reserved room is caught', async (t) => {
 });
 
 test('an actor that throws fails what it has in hand, once, and comes back as another incarnation', async (t) => {
-  const crashes: number[] = [];
-  const [a, b] = hostPair(t, { events: { crashed: (_slot, incarnation) => crashes.push(incarnation) } });
-  b.spawn(ECHO_SLOT, ECHO, () => new EchoActor());
-  const asker = await Asker.on(a);
-  const near = await Asker.on(b);
-  const held = [asker, near, asker].map((each) => each.ask(1, { verb: 'hold' }));
-  await asker.ask(1, {});
-  const thrown = asker.ask(1, { verb: 'throw' });
-  t.same(await Promise.all([...held, thrown]), Array(4).fill({ failure: 'died' }));
-  t.same(crashes, [1]);
-  t.same(await asker.ask(1, {}), { failure: 'unreachable' }, 'while it waits to be restarted');
+  const crashed = async (backoffMs: number): Promise<{ b: ThreadHost; asker: Asker; near: Asker }> => {
+    const crashes: number[] = [];
+    const [a, b] = hostPair(t, {
+      supervision: { backoffMs, maxBackoffMs: backoffMs, maxRestarts: 1, windowMs: 60_000 },
+      events: { crashed: (_slot, incarnation) => crashes.push(incarnation) },
+    });
+    b.spawn(ECHO_SLOT, ECHO, () => new EchoActor());
+    const asker = await Asker.on(a);
+    const near = await Asker.on(b);
+    const held = [asker, near, asker].map((each) => each.ask(1, { verb: 'hold' }));
+    await asker.ask(1, {});
+    const thrown = asker.ask(1, { verb: 'throw' });
+    t.same(await Promise.all([...held, thrown]), Array(4).fill({ failure: 'died' }));
+    t.same(crashes, [1]);
+    return { b, asker, near };
+  };
+  const { asker: early } = await crashed(600_000);
+  t.same(await early.ask(1, {}), { failure: 'unreachable' }, 'while it waits to be restarted');
 
+  const { b, asker, near } = await crashed(10);
   let outcome: Outcome;
   do outcome = await asker.ask(1, {});
   while ('failure' in outcome && outcome.failure === 'unreachable');
