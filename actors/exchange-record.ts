@@ -3,39 +3,53 @@
  * the exchanger and by whoever answers the application.
  */
 import type { Pair } from '../src/anti-entropy/schedule.js';
+import type { ComparedPairs } from '../src/messages/node-control.js';
 
-export interface PairRecord extends Pair {
-  /** Wall-clock milliseconds when the pair was last found equal; undefined: not in this run of the node. */
-  readonly equalAtMs: number | undefined;
-  /** The number of the last call before an exchange began that found it equal. */
-  readonly equalSince: number;
+interface EqualPair extends Pair {
+  /** The number of the last call before the exchange began that found it equal. */
+  readonly since: number;
 }
 
 export class ExchangeRecord {
-  /** How often somebody has called for everything to be compared now. */
+  /** How often somebody has called for everything to be compared. */
   calls = 0;
-  /** When the last exchange that this node led ended, wall-clock milliseconds; undefined: none has. */
-  endedAtMs: number | undefined;
-  private readonly pairs = new Map<string, PairRecord>();
+  private readonly session: number;
+  /** Of a call that somebody waits for since the exchanger last asked; 0: none. */
+  private awaited = 0;
+  private readonly pairs = new Map<string, EqualPair>();
 
-  /** Everything is to be compared now. @returns the number of this call */
-  call(): number {
-    return ++this.calls;
+  /** @param session - drawn by chance, above 0: tells this run of the node from others */
+  constructor(session: number) {
+    this.session = session;
+  }
+
+  /** As `NodeControl.compare`. */
+  compare(session: number, call: number): ComparedPairs {
+    const mine = session === this.session ? call : ++this.calls;
+    this.awaited = mine;
+    const equal = [...this.pairs.values()].filter(({ since }) => since >= mine);
+    return {
+      session: this.session,
+      call: mine,
+      equal: equal.map(({ partition, first, second }) => ({ partition, first, second })),
+    };
+  }
+
+  /** The pairs that somebody waits for to be compared now, if anybody does; asked once for each time that he asks. */
+  takeAwaited(): ((pair: Pair) => boolean) | undefined {
+    const { awaited } = this;
+    this.awaited = 0;
+    return awaited === 0 ? undefined : (pair) => (this.pairs.get(nameOf(pair))?.since ?? 0) < awaited;
   }
 
   /** @param since - `calls`, when the exchange began */
-  foundEqual({ partition, first, second }: Pair, since: number, nowMs: number): void {
-    this.pairs.set(`${partition}:${first}:${second}`, {
-      partition,
-      first,
-      second,
-      equalAtMs: nowMs,
-      equalSince: since,
-    });
+  foundEqual({ partition, first, second }: Pair, since: number): void {
+    const pair = { partition, first, second, since };
+    this.pairs.set(nameOf(pair), pair);
   }
+}
 
-  /** The pairs that exchanges led here have found equal. */
-  get equal(): PairRecord[] {
-    return [...this.pairs.values()];
-  }
+/** A name for a pair. */
+export function nameOf({ partition, first, second }: Pair): string {
+  return `${partition}:${first}:${second}`;
 }

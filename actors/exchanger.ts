@@ -24,7 +24,7 @@ import type { PreferenceList } from '../src/ring/preference-list.js';
 import type { Actor, ActorContext, ActorRef, Failure, Incoming } from '../src/runtime/actor.js';
 import type { Storage } from '../src/storage/storage.js';
 import { ExchangeLead, type LeadAsked, type LeadSpeaker } from './exchange-lead.js';
-import type { ExchangeRecord } from './exchange-record.js';
+import { type ExchangeRecord, nameOf } from './exchange-record.js';
 import type { NodeIdentity } from './node-identity.js';
 import type { ReplicaTree, ReplicaTrees } from './replica-tree.js';
 
@@ -48,6 +48,8 @@ const MAX_TICK_MS = 1_000;
 const MIN_TICK_MS = 20;
 /** How soon it looks again for what hashing has to bring. */
 const SOON_MS = 5;
+/** A question waits for hashing so long at most: less than a node that stops waits for what it has in hand. */
+const HELD_MS = 500;
 /** An exchange that has heard nothing for so long is given up. */
 const SILENCE_MS = 10_000;
 /** What is being written has arrived after so long at least. */
@@ -67,6 +69,8 @@ interface Asked {
 /** A question that cannot be answered before hashing has come so far. */
 interface Held {
   readonly incoming: Incoming<ExchangeReply>;
+  /** When it is answered as not ready. */
+  readonly untilMs: number;
   answer(nowMs: number): ExchangeReply | undefined;
 }
 
@@ -83,7 +87,6 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, Exchange
   /** The record's `calls` when the exchange began. */
   private leadSince = 0;
   private progressMs = 0;
-  private calls: number;
   /** Until then the exchange waits for what is being written. */
   private settledMs = 0;
   /** By pair: where an exchange that failed has come to. */
@@ -93,13 +96,12 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, Exchange
 
   constructor(options: ExchangerOptions, context: ActorContext) {
     this.options = options;
-    const { node: self, preferenceLists, intervalMs, record } = options;
+    const { node: self, preferenceLists, intervalMs } = options;
     const primaries = preferenceLists.map((list) => list.primaries);
     this.nodes = Math.max(self, ...preferenceLists.flatMap(({ primaries: a, fallbacks: b }) => [...a, ...b])) + 1;
     this.detector = new FailureDetector(this.nodes);
     this.schedule = new ExchangeSchedule({ self, primaries, intervalMs, nowMs: context.now() });
     this.tickMs = Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, intervalMs / 64));
-    this.calls = record.calls;
     this.speaker = {
       toExchanger: (lead, node, message, what) => {
         this.request(exchangerRef(node), message, { node, lead, what }, context);
@@ -175,10 +177,8 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, Exchange
     for (let other = 0; other < this.nodes; other++) {
       if (other !== node) this.detector.observe(other, context.pulse(other), now);
     }
-    if (record.calls !== this.calls) {
-      this.calls = record.calls;
-      this.schedule.hurry(now);
-    }
+    const awaited = record.takeAwaited();
+    if (awaited !== undefined) this.schedule.hurry(now, awaited);
     if (this.lead !== undefined && now - this.progressMs > SILENCE_MS) {
       this.lead.abandon();
       this.end(this.lead, context);
@@ -203,7 +203,8 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, Exchange
         listed = answer;
       });
     }
-    const held: Held = { incoming, answer: (nowMs) => listed ?? this.look(ask, leader, tree, noted, nowMs) };
+    const untilMs = context.now() + HELD_MS;
+    const held: Held = { incoming, untilMs, answer: (nowMs) => listed ?? this.look(ask, leader, tree, noted, nowMs) };
     const answer = held.answer(context.now());
     if (answer === undefined) this.held.push(held);
     else this.reply(incoming, answer, context);
@@ -245,12 +246,13 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, Exchange
       const { held } = this;
       this.held = [];
       for (const one of held) {
-        const answer = one.answer(now);
+        const answer = one.answer(now) ?? (now > one.untilMs ? ({ type: 'not-ready' } as const) : undefined);
         if (answer === undefined) this.held.push(one);
         else this.reply(one.incoming, answer, context);
       }
     }
-    if (trees.builds.size > 0 && budget.take(now)) trees.step(context);
+    const { buildable } = trees;
+    if (buildable !== undefined && budget.take(now)) buildable.build(context);
     if (trees.builds.size > 0 || this.held.length > 0) this.resumeAt(now + SOON_MS, context);
   }
 
@@ -288,7 +290,7 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, Exchange
     if (pair === undefined) return undefined;
     const lead = new ExchangeLead(pair, node, this.speaker, this.positions.get(nameOf(pair)) ?? 0);
     this.lead = lead;
-    this.leadSince = this.calls;
+    this.leadSince = this.options.record.calls;
     this.progressMs = now;
     this.settledMs = 0;
     return lead;
@@ -303,14 +305,14 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, Exchange
     counters.exchangeKeysFound += lead.keysFound;
     counters.exchangeKeysRepaired += lead.keysRepaired;
     counters.exchangeBytes += lead.bytes;
-    record.endedAtMs = context.wallClock();
+    counters.lastExchangeAtMs = context.wallClock();
     if (position > 0) this.positions.set(nameOf(pair), position);
     else this.positions.delete(nameOf(pair));
     // Those that differed are looked at again soon: until they are equal.
     this.schedule.ended(pair, context.now(), foundEqual);
     if (!foundEqual) return;
     counters.exchangesEqual++;
-    record.foundEqual(pair, this.leadSince, context.wallClock());
+    record.foundEqual(pair, this.leadSince);
     const [first, second] = lead.roots;
     if (first !== undefined) this.tellEqual(pair.first, pair.second, pair, first, node, context);
     if (second !== undefined) this.tellEqual(pair.second, pair.first, pair, second, node, context);
@@ -354,8 +356,4 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, Exchange
 
 function sameRoot(a: Root | undefined, b: Root): boolean {
   return a !== undefined && a.high === b.high && a.low === b.low;
-}
-
-function nameOf({ partition, first, second }: Pair): string {
-  return `${partition}:${first}:${second}`;
 }

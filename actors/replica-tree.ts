@@ -28,6 +28,8 @@ const LOOK_EVERY = 64;
 /** In an answer to 'keys', and looked through for it. */
 const LISTED_KEYS = 1_024;
 const SCANNED_KEYS = 8_192;
+/** Several times what lies between two questions of an exchange: another leader waits so long after the last one. */
+const LEASE_MS = 2_000;
 const SLICE_RECORDS = 512;
 const SLICE_BYTES = 2 ** 20;
 
@@ -71,19 +73,21 @@ export class ReplicaTrees {
     return Math.ceil(this.objects.stats().entries / Math.max(1, this.trees.size));
   }
 
-  /** Goes on with the first build. @returns false if nothing can be done for it now */
-  step(context: ActorContext): boolean {
+  /** The tree whose build can go on now; undefined: there is none to be built, or hashing has to bring something first. */
+  get buildable(): ReplicaTree | undefined {
     for (const partition of this.builds) {
       const tree = this.trees.get(partition);
-      if (tree === undefined) this.builds.delete(partition);
-      else return tree.build(context);
+      if (tree !== undefined) return tree.isSlicing ? undefined : tree;
+      this.builds.delete(partition);
     }
-    return false;
+    return undefined;
   }
 }
 
 export class ReplicaTree {
-  readonly lease = new ExchangeLease();
+  /** True while hashing has a slice of its build in hand. */
+  isSlicing = false;
+  readonly lease = new ExchangeLease(LEASE_MS);
   /** By leader: what it was told of the root last. */
   readonly told = new Map<number, Root>();
   /** The other nodes with which this replica was found equal. */
@@ -121,19 +125,19 @@ export class ReplicaTree {
     this.trees.builds.add(this.partition);
   }
 
-  /** Goes on with its build. @returns false if nothing can be done for it now */
-  build(context: ActorContext): boolean {
+  /** Goes on with its build by a slice. */
+  build(context: ActorContext): void {
     const { keeper, trees } = this;
     if (!keeper.isBuilding) {
       keeper.beginBuild(context.random.uint32(), trees.keysEach);
       this.begunMs = context.now();
     }
-    const slice = keeper.nextSlice();
     this.fold(false);
-    if (slice === undefined) return false;
+    const slice = keeper.nextSlice();
+    if (slice === undefined) return;
+    this.isSlicing = true;
     this.mark();
     this.run(slice);
-    return true;
   }
 
   /**
@@ -180,6 +184,7 @@ export class ReplicaTree {
   private run({ number, task }: NumberedTask): void {
     const { keeper, trees } = this;
     trees.hashing.run(task, keeper, (result) => {
+      if (task.type === 'slice') this.isSlicing = false;
       if (result === undefined) {
         keeper.failed(number);
         return;

@@ -32,6 +32,6 @@ export function spawn(host: ActorHost, parts: SimulatedEnvironment): void {
   const exchange =
     intervalMs === undefined
       ? undefined
-      : { intervalMs, maxTreeAgeMs, hashing: localHashing(objects), record: new ExchangeRecord() };
+      : { intervalMs, maxTreeAgeMs, hashing: localHashing(objects), record: new ExchangeRecord(1) };
   spawnNode(host, { ...parts, identity, hints, exchange, hotKeys: new HotKeys() });
 }

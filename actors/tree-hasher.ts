@@ -5,34 +5,10 @@
  * Holds nothing between two tasks: one that dies in its hands can be given to another.
  */
 import { move, transferableSymbol, valueSymbol } from 'piscina';
-import { type HashResult, type HashTask, runHashTask } from '../src/anti-entropy/hash-task.js';
+import { buffersOf, type HashResult, type HashTask, runHashTask } from '../src/anti-entropy/hash-task.js';
+import type { HasherResult, HasherTask } from '../src/messages/hasher-task.js';
 import { type LmdbSnapshot, openLmdbSnapshot } from '../src/storage/lmdb-snapshot.js';
 import { SharedOpening } from '../src/storage/shared-opening.js';
-
-/** A task for the pool. */
-export interface HasherTask {
-  readonly task: HashTask;
-  /** The node's objects file. */
-  readonly path: string;
-  /** The word of its `SharedOpening`. */
-  readonly opened: Int32Array;
-}
-
-/** 'gone': the node does not have its file open any more. */
-export type HasherResult = HashResult | { readonly type: 'gone' };
-
-/** The buffers of a result, to be moved with it. */
-export function buffersOf(result: HasherResult): ArrayBuffer[] {
-  switch (result.type) {
-    case 'slice':
-    case 'folded':
-      return [result.delta.words.buffer as ArrayBuffer];
-    case 'keys':
-      return [result.leaves.buffer as ArrayBuffer];
-    default:
-      return [];
-  }
-}
 
 /** What the pool calls. */
 export function hash(task: HasherTask): unknown {

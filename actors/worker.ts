@@ -3,18 +3,27 @@
  * The only file of `actors/` that names threads and LMDB.
  */
 
+import { setTimeout } from 'node:timers/promises';
+import { assert } from '../src/base/assert.js';
+import type { HasherResult, HasherTask } from '../src/messages/hasher-task.js';
 import type { NodeControl, NodeStart } from '../src/messages/node-control.js';
 import { HotKeys } from '../src/metrics/hot-keys.js';
 import { newNodeCounters } from '../src/metrics/node-counters.js';
+import { HashingClient } from '../src/runtime/threads/hashing-pool.js';
 import { runWorkerThread, type WorkerContext } from '../src/runtime/threads/worker-thread.js';
 import { checkInChild } from '../src/storage/check-in-child.js';
-import { type NodeStorage, openMemoryNodeStorage, openNodeStorage } from '../src/storage/node-storage.js';
+import { type NodeStorage, objectsFile, openMemoryNodeStorage, openNodeStorage } from '../src/storage/node-storage.js';
+import { SharedOpening } from '../src/storage/shared-opening.js';
 import { ExchangeRecord } from './exchange-record.js';
 import { HintStore } from './hint-store.js';
 import { localHashing } from './local-hashing.js';
 import { NodeIdentity } from './node-identity.js';
+import { poolHashing } from './pool-hashing.js';
 import { spawnNode } from './registry.js';
+import type { Hashing } from './replica-tree.js';
 
+/** How soon something is given out again at which the pool failed, in milliseconds. */
+const HASHED_AGAIN_MS = 1_000;
 const CHECKER = new URL('./objects-checker.js', import.meta.url);
 
 await runWorkerThread<NodeStart>(async (start) => {
@@ -29,6 +38,7 @@ await runWorkerThread<NodeStart>(async (start) => {
   const identity = NodeIdentity.open({ system, objects, random, losses, partitions: refillable(thread, data) });
   const { maxHintBytes: maxBytes, gauges } = data;
   const hints = new HintStore({ storage: storage.hints, maxBytes, random, counters, gauge: new Int32Array(gauges) });
+  const record = new ExchangeRecord(random.uint32() + 1);
   spawnNode(host, {
     node: thread,
     preferenceLists: data.preferenceLists,
@@ -43,10 +53,7 @@ await runWorkerThread<NodeStart>(async (start) => {
     maxOperations: data.maxOperations,
     maxSiblings: data.maxSiblings,
     maxObjectBytes: data.maxObjectBytes,
-    exchange:
-      data.path === null
-        ? { intervalMs: data.exchangeIntervalMs, hashing: localHashing(objects), record: new ExchangeRecord() }
-        : undefined,
+    exchange: { intervalMs: data.exchangeIntervalMs, hashing: hashingFor(start, storage), record },
   });
   const control: NodeControl = {
     counters: () => ({ ...counters }),
@@ -57,6 +64,7 @@ await runWorkerThread<NodeStart>(async (start) => {
     }),
     hints: () => hints.status(),
     hotKeys: () => hotKeys.counted(performance.now()),
+    compare: (session, call) => record.compare(session, call),
     memory: () => {
       const { heapUsed, external } = process.memoryUsage();
       return { heapUsedBytes: heapUsed, externalBytes: external };
@@ -65,13 +73,35 @@ await runWorkerThread<NodeStart>(async (start) => {
   return {
     control,
     canFlush: storage.persistent,
-    stopped: () => storage.stop(),
+    stopped: () => {
+      // The readers of the pool may finish; no other begins.
+      new SharedOpening(new Int32Array(data.opening)).closing();
+      storage.stop();
+    },
   };
 });
 
-function openStorage(path: string, start: WorkerContext<NodeStart>): Promise<NodeStorage> {
-  const { sync, boot, preferenceLists } = start.data;
-  return openNodeStorage(path, {
+/** Records in memory can be read by nobody else; those on disk are read by the threads of the hashing pool. */
+function hashingFor({ data, service, report }: WorkerContext<NodeStart>, { objects }: NodeStorage): Hashing {
+  if (data.path === null) return localHashing(objects);
+  assert(service !== undefined, 'a node with data on disk is given a port to the hashing pool');
+  const client = new HashingClient<HasherTask, HasherResult>(service);
+  const path = objectsFile(data.path);
+  const opened = new Int32Array(data.opening);
+  return poolHashing((task) =>
+    client.run({ task, path, opened }).catch(async (error: unknown) => {
+      report('hashing', error);
+      await setTimeout(HASHED_AGAIN_MS, undefined, { ref: false });
+      return { type: 'gone' } as const;
+    }),
+  );
+}
+
+async function openStorage(path: string, start: WorkerContext<NodeStart>): Promise<NodeStorage> {
+  const { sync, boot, preferenceLists, opening: word } = start.data;
+  const opening = new SharedOpening(new Int32Array(word));
+  await opening.beforeOpening();
+  const storage = await openNodeStorage(path, {
     sync,
     boot,
     // Every key has as many replicas as its partition has primaries.
@@ -80,6 +110,8 @@ function openStorage(path: string, start: WorkerContext<NodeStart>): Promise<Nod
     inTransaction: start.inTransaction,
     stranded: start.stranded,
   });
+  opening.opened();
+  return storage;
 }
 
 /** The partitions of which other nodes have what this one may lose. */

@@ -85,6 +85,19 @@ export type HashResult =
   | { readonly type: 'early' }
   | { readonly type: 'folded'; readonly delta: TreeDelta };
 
+/** The buffers of a result, to be moved with it. */
+export function buffersOf(result: HashResult | { readonly type: 'gone' }): ArrayBuffer[] {
+  switch (result.type) {
+    case 'slice':
+    case 'folded':
+      return [result.delta.words.buffer as ArrayBuffer];
+    case 'keys':
+      return [result.leaves.buffer as ArrayBuffer];
+    default:
+      return [];
+  }
+}
+
 /** Runs a task. Synchronous: it takes as long as it takes, and must not be run on a node's event loop. */
 export function runHashTask(task: HashTask, snapshot: () => Snapshot): HashResult {
   switch (task.type) {

@@ -108,9 +108,9 @@ export class ExchangeSchedule {
     }
   }
 
-  /** Everything is due now: for whoever waits until all replicas have been compared. */
-  hurry(nowMs: number): void {
-    for (const entry of this.entries) entry.dueMs = Math.min(entry.dueMs, nowMs);
+  /** Everything, or what is `wanted`, is due now: for whoever waits until all replicas have been compared. */
+  hurry(nowMs: number, wanted: (pair: Pair) => boolean = () => true): void {
+    for (const entry of this.entries) if (wanted(entry)) entry.dueMs = Math.min(entry.dueMs, nowMs);
   }
 
   /** The pairs of the partitions that this node leads now. */

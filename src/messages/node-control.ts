@@ -1,4 +1,5 @@
 /** What the application's thread and a node's worker thread say to each other beside the data plane. */
+import type { Pair } from '../anti-entropy/schedule.js';
 import type { Passes } from '../hinted-handoff/delivery.js';
 import type { Session } from '../hinted-handoff/hint-record.js';
 import type { KeyCounts } from '../metrics/hot-keys.js';
@@ -27,6 +28,8 @@ export interface NodeStart {
   readonly maxObjectBytes: number;
   /** Every pair of replicas is compared at least so often, in milliseconds. */
   readonly exchangeIntervalMs: number;
+  /** 4 bytes, over all incarnations of the node: the word of its objects file's `SharedOpening`. */
+  readonly opening: SharedArrayBuffer;
 }
 
 export interface NodeStorageStats extends StorageStats {
@@ -57,6 +60,14 @@ export interface NodeMemory {
   readonly externalBytes: number;
 }
 
+/** The pairs of replicas that exchanges led by a node have found equal since a call for it. */
+export interface ComparedPairs {
+  /** Another one after each start of the node: calls are counted within it. */
+  readonly session: number;
+  readonly call: number;
+  readonly equal: readonly Pair[];
+}
+
 /** What a node's thread serves. A type, not an interface: the control plane passes plain data only. */
 export interface NodeControl {
   counters(): NodeCounters;
@@ -65,4 +76,9 @@ export interface NodeControl {
   memory(): NodeMemory;
   /** Of the keys that it was asked for as a coordinator. */
   hotKeys(): KeyCounts;
+  /**
+   * Has the pairs that this node leads compared at once, and again until they are equal, as long as somebody asks. A
+   * `session` other than the present one (0) begins a new call.
+   */
+  compare(session: number, call: number): ComparedPairs;
 }

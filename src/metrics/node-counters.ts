@@ -56,6 +56,8 @@ export interface NodeCounters {
   exchangeKeysRepaired: number;
   /** What exchanges led here had moved: questions, answers, objects. */
   exchangeBytes: number;
+  /** When the last exchange led here ended, in wall-clock milliseconds; 0: none has. */
+  lastExchangeAtMs: number;
   /** Merkle trees of replicas that were built from their records. */
   treesBuilt: number;
   /** Jumps of the wall clock that were not followed at once, and those of them that lasted and were. */
@@ -95,6 +97,7 @@ export function newNodeCounters(): NodeCounters {
     exchangeKeysFound: 0,
     exchangeKeysRepaired: 0,
     exchangeBytes: 0,
+    lastExchangeAtMs: 0,
     treesBuilt: 0,
     clockJumps: 0,
     clockJumpsFollowed: 0,

@@ -69,6 +69,11 @@ export interface NodeStorageOptions {
   readonly stranded?: boolean;
 }
 
+/** The file of the objects of the node whose data is in `directory`. */
+export function objectsFile(directory: string): string {
+  return join(directory, OBJECTS_FILE);
+}
+
 /**
  * Opens the storages of the node whose data is in `directory`; creates what is missing. Takes as long as a walk through
  * the objects file if that is not to be trusted.
@@ -78,7 +83,7 @@ export interface NodeStorageOptions {
  */
 export async function openNodeStorage(directory: string, options: NodeStorageOptions): Promise<NodeStorage> {
   const { sync, boot, mayStartEmpty, inTransaction } = options;
-  const objectsPath = join(directory, OBJECTS_FILE);
+  const objectsPath = objectsFile(directory);
   const systemPath = join(directory, SYSTEM_FILE);
   const hintsPath = join(directory, HINTS_FILE);
   const warnings: string[] = [];

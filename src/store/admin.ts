@@ -3,10 +3,12 @@
  * the thread that has the nodes, or that thread for another which has attached.
  */
 import { InvalidArgumentError } from '../base/errors.js';
-import type { HintStatus } from '../messages/node-control.js';
+import type { ComparedPairs, HintStatus } from '../messages/node-control.js';
+import type { PreferenceList } from '../ring/preference-list.js';
 import type { Member } from '../ring/ring.js';
 import type { Admin } from './api.js';
 import { within } from './deadline.js';
+import { ExchangeWait } from './exchange-wait.js';
 import { HintWait } from './hint-wait.js';
 import { checkPause, show } from './options.js';
 
@@ -20,11 +22,14 @@ export type NodeActs = {
   heal(): Promise<void>;
   /** Rejects if the node dies meanwhile. */
   hints(node: number): Promise<HintStatus>;
+  /** As `NodeControl.compare`. Rejects if the node dies meanwhile. */
+  compare(node: number, session: number, call: number): Promise<ComparedPairs>;
 };
 
 /** What is known of the nodes where the acts are asked for. */
 export interface Nodes {
   readonly members: readonly Member[];
+  readonly preferenceLists: readonly Pick<PreferenceList, 'primaries'>[];
   /** @throws {ClosedError} */
   refuseIfClosed(): void;
   isUp(node: number): boolean;
@@ -47,6 +52,11 @@ export function adminOf(acts: NodeActs, nodes: Nodes): Admin {
     if (side.size > 0 && side.size < members.length) return [...side];
     throw new InvalidArgumentError(`a split cuts some nodes off from others, not ${show(names)}`);
   };
+  const names = (some: readonly number[]) => some.map((node) => members[node]?.name ?? `#${node}`).join(', ');
+  const isUp = (node: number): boolean => {
+    nodes.refuseIfClosed();
+    return nodes.isUp(node);
+  };
   return {
     stop: (node, options = {}) =>
       within(options, `the stop of node ${show(node)}`, async () => acts.stop(indexOf(node))),
@@ -66,18 +76,28 @@ export function adminOf(acts: NodeActs, nodes: Nodes): Admin {
     waitForHints: async (options = {}) => {
       const wait = new HintWait({
         nodes: members.length,
-        isUp: (node) => {
-          nodes.refuseIfClosed();
-          return nodes.isUp(node);
-        },
+        isUp,
         hintsOn: (node) => nodes.hintsOn(node),
         ask: (node) => acts.hints(node),
       });
-      const names = (some: readonly number[]) => some.map((node) => members[node]?.name ?? `#${node}`).join(', ');
       const what = () => {
         const { holders, owners } = wait.awaited;
         const whose = owners.length > 0 ? ` for ${names(owners)}` : '';
         return `the delivery of the hints that ${names(holders)} may keep${whose}`;
+      };
+      try {
+        await within(options, what, () => wait.done());
+      } finally {
+        wait.stop();
+      }
+    },
+    waitForExchange: async (options = {}) => {
+      const { preferenceLists } = nodes;
+      const ask = acts.compare.bind(acts);
+      const wait = new ExchangeWait({ nodes: members.length, preferenceLists, isUp, ask });
+      const what = () => {
+        const { pairs, nodes: whose } = wait.awaited;
+        return `the comparison of ${pairs} pairs of replicas of ${names(whose)}`;
       };
       try {
         await within(options, what, () => wait.done());

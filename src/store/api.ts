@@ -63,9 +63,11 @@ export interface OpenOptions {
   readonly maxShares?: number;
   /**
    * Any two replicas of a partition are compared at least so often, and what differs is merged (100 to 604,800,000 milliseconds,
-   * default 60,000). For now in memory only: with a `path`, replicas are healed by hints and by reads.
+   * default 60,000).
    */
   readonly exchangeIntervalMs?: number;
+  /** Threads that hash what lies on disk for those comparisons, all nodes together: 1 (default) to 16. None while idle. */
+  readonly hashingThreads?: number;
 }
 
 /** Turns values into bytes and back. What it throws, the call rejects with. */
@@ -531,6 +533,11 @@ export interface Admin {
    * hints for one, wait for its start, and so does this call: give it a `timeoutMs`.
    */
   waitForHints(options?: CallOptions): Promise<void>;
+  /**
+   * Has all replicas compared now, and what differs merged. Resolves when any two of each partition have been compared since
+   * the call and were equal. Replicas of a node that is down wait for its start, and so does this call: give it a `timeoutMs`.
+   */
+  waitForExchange(options?: CallOptions): Promise<void>;
 }
 
 /** Lets one other thread of the application use the store: a port, to be transferred to it and given to `attach`. */

@@ -190,6 +190,7 @@ export abstract class ApplicationStore implements Store {
   protected nodesHere(): Nodes {
     return {
       members: this.cluster.members,
+      preferenceLists: this.cluster.preferenceLists,
       refuseIfClosed: () => {
         if (this.closing !== undefined) throw closed();
       },

@@ -136,6 +136,7 @@ function actsOf(opener: Remote<OpenerControl>): NodeActs {
     split: (nodes) => opener.split(nodes).catch(rethrow),
     heal: () => opener.heal().catch(rethrow),
     hints: (node) => opener.hints(node),
+    compare: (node, session, call) => opener.compare(node, session, call),
   };
 }
 

@@ -33,6 +33,7 @@ export interface CheckedOptions {
   readonly maxHintBytes: number;
   readonly maxShares: number;
   readonly exchangeIntervalMs: number;
+  readonly hashingThreads: number;
 }
 
 export const DEFAULT_NODES = 5;
@@ -48,6 +49,7 @@ export const MAX_SIBLINGS = 100;
 const MAX_TIMEOUT_MS = 3_600_000;
 const DEFAULT_HINT_BYTES = 2 ** 30;
 const MAX_HINT_BYTES = 2 ** 46;
+const MAX_HASHING_THREADS = 16;
 /** Up to a week: what is compared less often is not compared. */
 const MAX_EXCHANGE_INTERVAL_MS = 7 * 24 * 3_600_000;
 
@@ -68,6 +70,7 @@ const OPEN_OPTIONS = new Set([
   'maxHintBytes',
   'maxShares',
   'exchangeIntervalMs',
+  'hashingThreads',
 ]);
 
 const NODE_OPTIONS = new Set(['name', 'path', 'zone', 'weight']);
@@ -95,6 +98,7 @@ export function checkOpenOptions(options: OpenOptions): CheckedOptions {
     maxShares: integer('maxShares', options.maxShares, 0, MAX_SHARES) ?? 8,
     exchangeIntervalMs:
       integer('exchangeIntervalMs', options.exchangeIntervalMs, 100, MAX_EXCHANGE_INTERVAL_MS) ?? 60_000,
+    hashingThreads: integer('hashingThreads', options.hashingThreads, 1, MAX_HASHING_THREADS) ?? 1,
   };
 }
 

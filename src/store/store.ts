@@ -2,10 +2,13 @@
  * The open store: the nodes, each on a worker thread of its own (`ThreadGroup`), their administration, and the way down.
  * What else it does is what every thread's does that uses it: see `ApplicationStore`.
  */
+import { buffersOf } from '../anti-entropy/hash-task.js';
 import { StorageFailedError, StorageFullError } from '../base/errors.js';
+import type { HasherResult, HasherTask } from '../messages/hasher-task.js';
 import type { HintStatus, NodeControl, NodeStart } from '../messages/node-control.js';
 import type { KeyCounts } from '../metrics/hot-keys.js';
 import type { Ring } from '../ring/ring.js';
+import { HashingPool } from '../runtime/threads/hashing-pool.js';
 import { ThreadStartError } from '../runtime/threads/thread-errors.js';
 import { type GroupEvent, ThreadGroup } from '../runtime/threads/thread-group.js';
 import { adminOf, type NodeActs } from './admin.js';
@@ -35,6 +38,7 @@ const SENTENCES = new Set(['storage', 'heap-full']);
  */
 const STRANDED = new Set<string>();
 const WORKER_ENTRY = new URL('../../actors/worker.js', import.meta.url);
+const HASHER_ENTRY = new URL('../../actors/tree-hasher.js', import.meta.url);
 
 export interface StoreParts {
   readonly options: CheckedOptions;
@@ -56,15 +60,26 @@ export class EmbeddedStore extends ApplicationStore {
   /** Resolves when no attached thread is left. */
   private seeingOut: Promise<void> | undefined;
   private readonly lastErrors = new Map<number, string>();
+  /** By node, whether it has its objects file open. */
+  private readonly openings: readonly SharedArrayBuffer[];
+  /** Hashes for the nodes that keep their data on disk. */
+  private readonly pool: HashingPool<HasherTask, HasherResult> | undefined;
   /** Nodes that were started before. */
   private readonly launched = new Set<number>();
 
-  private constructor(parts: StoreParts, group: ThreadGroup, client: Client) {
+  private constructor(
+    parts: StoreParts,
+    group: ThreadGroup,
+    client: Client,
+    pool: HashingPool<HasherTask, HasherResult> | undefined,
+  ) {
     // By node, kept by its thread: how many hints it holds.
     const gauges = parts.ring.members.map(() => new SharedArrayBuffer(4));
     super({ ...parts, host: group.host, client, gauges });
     this.parts = parts;
     this.group = group;
+    this.pool = pool;
+    this.openings = parts.ring.members.map(() => new SharedArrayBuffer(4));
     const acts: NodeActs = {
       stop: (node) => this.stopNode(node),
       start: (node) => this.launch(node),
@@ -73,6 +88,7 @@ export class EmbeddedStore extends ApplicationStore {
       split: (nodes) => group.split(nodes),
       heal: () => group.heal(),
       hints: async (node) => group.control<NodeControl>(node).hints(),
+      compare: async (node, session, call) => group.control<NodeControl>(node).compare(session, call),
     };
     this.admin = adminOf(acts, this.nodesHere());
     this.shares = new Shares({
@@ -87,14 +103,17 @@ export class EmbeddedStore extends ApplicationStore {
   /** Starts every node. @throws what the first node that could not be started met; the others are stopped again. */
   static async start(parts: StoreParts): Promise<EmbeddedStore> {
     let store: EmbeddedStore | undefined;
+    const isOnDisk = parts.paths.some((path) => path !== null);
+    const pool = isOnDisk ? newHashingPool(parts.options.hashingThreads) : undefined;
     const group = new ThreadGroup({
+      service: pool === undefined ? undefined : () => pool.connect(),
       entry: WORKER_ENTRY,
       ...parts.workers,
       workers: parts.ring.members.length,
       applications: 1 + parts.options.maxShares,
       onEvent: (event) => store?.onEvent(event),
     });
-    store = new EmbeddedStore(parts, group, await spawnClient(group.host, parts.ring, parts.options));
+    store = new EmbeddedStore(parts, group, await spawnClient(group.host, parts.ring, parts.options), pool);
     const opened = store;
     const starts = await Promise.allSettled(parts.ring.members.map((_, node) => opened.launch(node)));
     const failed = starts.find((start) => start.status === 'rejected');
@@ -156,7 +175,11 @@ export class EmbeddedStore extends ApplicationStore {
     try {
       await unlessStuck('the close', this.group.close());
     } finally {
-      await this.parts.release();
+      try {
+        await this.pool?.close();
+      } finally {
+        await this.parts.release();
+      }
     }
   }
 
@@ -172,6 +195,7 @@ export class EmbeddedStore extends ApplicationStore {
       preferenceLists: ring.preferenceLists,
       maxOperations: MAX_OPERATIONS,
       exchangeIntervalMs: options.exchangeIntervalMs,
+      opening: this.openings[node]!,
       maxSiblings: MAX_SIBLINGS,
       maxObjectBytes: OBJECT_VALUES * options.maxValueBytes + OBJECT_OVERHEAD_BYTES,
     };
@@ -253,4 +277,9 @@ function hintFigures({ owners }: HintStatus, nowMs: number): Record<string, numb
     sinceMs = Math.min(sinceMs, owner.sinceMs);
   }
   return { hints, hintBytes, hintsWaitingMs: nowMs - sinceMs };
+}
+
+/** It has no thread before a node has something for it. */
+function newHashingPool(threads: number): HashingPool<HasherTask, HasherResult> {
+  return new HashingPool({ entry: HASHER_ENTRY, name: 'hash', threads, buffersOf });
 }

@@ -1,6 +1,7 @@
 /** A module for a hashing pool whose tasks do what a test asks for: hash, die, or wait on a word of shared memory. */
 import { exit } from 'node:process';
-import { type HasherTask, hash } from '../../actors/tree-hasher.js';
+import { hash } from '../../actors/tree-hasher.js';
+import type { HasherTask } from '../../src/messages/hasher-task.js';
 import { openLmdbSnapshot } from '../../src/storage/lmdb-snapshot.js';
 import { SharedOpening } from '../../src/storage/shared-opening.js';
 

@@ -52,6 +52,11 @@ export interface ThreadGroupOptions {
   readonly supervision?: SupervisionPolicy;
   /** Looks before parking on the application's thread; see `ThreadHostOptions`. */
   readonly polls?: number;
+  /**
+   * Gives a port to each incarnation of a worker, which its entry finds as `service`; the other end is for whatever
+   * serves it. Default: none.
+   */
+  readonly service?: (() => MessagePort) | undefined;
   /** Everything that someone may have to know. Called on the application's thread, outside of turns. */
   readonly onEvent?: (event: GroupEvent) => void;
 }
@@ -284,7 +289,8 @@ export class ThreadGroup {
     const links = this.mesh.linksFor({ thread, doorbell });
     const { entry, heapMb, onEvent } = this.options;
     const { incarnation, stranded, data } = seat;
-    const start = { thread, incarnation, doorbell, links, stranded, data };
+    const service = this.options.service?.();
+    const start = { thread, incarnation, doorbell, links, service, stranded, data };
     const run = new WorkerRun(
       { entry, heapMb, start },
       {

@@ -95,7 +95,11 @@ export class WorkerRun {
     this.control = new ControlLine(port1, hungUp);
     this.worker = new Worker(entry, {
       workerData: { ...start, control: port2 } satisfies WorkerStart,
-      transferList: [...start.links.map(({ port }) => port), port2],
+      transferList: [
+        ...start.links.map(({ port }) => port),
+        port2,
+        ...(start.service === undefined ? [] : [start.service]),
+      ],
       name: `thread ${start.thread}`,
       ...(hasLoaders(process.execArgv) ? { execArgv: [] } : {}),
       ...(heapMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heapMb } }),

@@ -21,6 +21,8 @@ export interface WorkerStart {
   readonly doorbell: SharedArrayBuffer;
   readonly links: readonly LinkEnds[];
   readonly control: MessagePort;
+  /** See `ThreadGroupOptions`. */
+  readonly service: MessagePort | undefined;
   /** See `WorkerContext`. */
   readonly stranded: boolean;
   /** The owner's own, for the entry. */
@@ -43,6 +45,8 @@ export interface WorkerContext<Data> {
   readonly thread: number;
   readonly incarnation: number;
   readonly data: Data;
+  /** Of `ThreadGroupOptions`: this incarnation's end of a port, if the group's owner gives one. */
+  readonly service: MessagePort | undefined;
   /** To be kept at 1, as index 0, while a transaction is written to a storage that a thread dead within would lock. */
   readonly inTransaction: Int32Array;
   /**
@@ -94,6 +98,7 @@ export async function runWorkerThread<Data>(
     thread: start.thread,
     incarnation: start.incarnation,
     data: start.data as Data,
+    service: start.service,
     inTransaction: transactionWord(start.doorbell),
     stranded: start.stranded,
     report: (what, error) => report({ type: 'trouble', what, error: errorData(error) }),

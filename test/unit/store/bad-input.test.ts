@@ -42,6 +42,7 @@ test('open: each option is checked, by name and by value', async () => {
     ...[-1, 2 ** 46 + 1, 1.5, '8'].map((maxHintBytes) => ({ maxHintBytes })),
     ...[-1, 33, 1.5, '2'].map((maxShares) => ({ maxShares })),
     ...[0, 99, 604_800_001, 100.5, '8'].map((exchangeIntervalMs) => ({ exchangeIntervalMs })),
+    ...[0, 17, 1.5, '2'].map((hashingThreads) => ({ hashingThreads })),
     { n: Object.create(null) },
     { sync: Symbol('full') },
   ];
@@ -67,6 +68,7 @@ test('what is within the limits is taken', async () => {
     maxHintBytes: 0,
     maxShares: 32,
     exchangeIntervalMs: 100,
+    hashingThreads: 16,
   });
   try {
     const [node] = store.nodes();

@@ -1,0 +1,107 @@
+/** Replicas of a store on real threads, compared until they are equal: in memory, on disk, and after a disk was lost. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sameDigest } from '../../../src/codec/record.js';
+import { open } from '../../../src/index.js';
+import type { Store } from '../../../src/store/api.js';
+import { fails } from '../../support/rejection.js';
+import { readReplicas } from '../../support/replica-files.js';
+import { test } from '../../support/test.js';
+
+const KEYS = 1_500;
+const WAIT = { timeoutMs: 60_000 };
+
+async function inDirectory(story: (path: string) => Promise<void>): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'quoral-exchange-'));
+  try {
+    await story(join(directory, 'data'));
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function fill(store: Store): Promise<void> {
+  const bucket = store.bucket('things', { codec: 'text' });
+  for (let i = 0; i < KEYS; i += 100) {
+    await Promise.all(Array.from({ length: 100 }, (_, at) => bucket.put(`key ${i + at}`, `value ${i + at}`)));
+  }
+}
+
+async function sum(store: Store, counter: string): Promise<number> {
+  const { nodes } = await store.stats();
+  return Object.values(nodes).reduce((all, counters) => all + counters[counter]!, 0);
+}
+
+function assertEqualReplicas(path: string): void {
+  const replicas = readReplicas(path);
+  assert(replicas.size >= KEYS);
+  for (const [key, found] of replicas) {
+    assert.equal(found.length, 3, `${key} has ${found.length} replicas`);
+    for (const { record } of found) assert(sameDigest(record, found[0]!.record), `${key} differs`);
+  }
+}
+
+test('a node whose directory was deleted while it was down has every key again, and is no longer behind', () =>
+  inDirectory(async (path) => {
+    const store = await open({ path, partitions: 8, sync: 'none', exchangeIntervalMs: 1_000 });
+    try {
+      await fill(store);
+      await store.admin.waitForExchange(WAIT);
+      await store.admin.stop('b');
+      rmSync(join(path, 'b'), { recursive: true });
+      await store.admin.start('b');
+      await store.admin.waitForExchange(WAIT);
+      assert((await sum(store, 'exchangeKeysRepaired')) > 0);
+      const { nodes } = await store.stats();
+      assert.equal(nodes.b!.partitionsToRefill, 0);
+      assert(nodes.b!.treesBuilt! > 0 && nodes.a!.lastExchangeAtMs! > 0 && nodes.a!.exchangeBytes! > 0);
+    } finally {
+      await store.close();
+    }
+    assertEqualReplicas(path);
+  }));
+
+test('a node whose objects file was deleted refills, and its mark ends once it was compared with all others', () =>
+  inDirectory(async (path) => {
+    let store = await open({ path, partitions: 8, sync: 'none', exchangeIntervalMs: 500 });
+    await fill(store);
+    await store.close();
+    rmSync(join(path, 'c', 'objects.mdb'));
+    store = await open({ path, exchangeIntervalMs: 500, sync: 'none' });
+    try {
+      const { nodes: before } = await store.stats();
+      assert(existsSync(join(path, 'c', 'objects.mdb')));
+      assert(before.c!.partitionsToRefill! > 0);
+      await store.admin.waitForExchange(WAIT);
+      const until = performance.now() + 10_000;
+      let left = Number.POSITIVE_INFINITY;
+      // The news that it was found equal is on its way to it.
+      while (left > 0 && performance.now() < until) left = (await store.stats()).nodes.c!.partitionsToRefill!;
+      assert.equal(left, 0);
+    } finally {
+      await store.close();
+    }
+    assertEqualReplicas(path);
+  }));
+
+test('in memory, a node that crashed is refilled; while a node is down, nobody is told that all is equal', async () => {
+  const store = await open({ partitions: 8, exchangeIntervalMs: 500 });
+  try {
+    await fill(store);
+    await store.admin.waitForExchange(WAIT);
+    await store.admin.stop('d');
+    await fails(() => store.admin.waitForExchange({ timeoutMs: 1_500 }), {
+      code: 'TIMEOUT',
+      definite: false,
+      message: /pairs.* d/,
+    });
+    await store.admin.start('d');
+    await store.admin.waitForExchange(WAIT);
+    assert((await store.stats()).nodes.d!.storedEntries! > 0);
+    assert((await sum(store, 'exchangeKeysRepaired')) > 0);
+  } finally {
+    await store.close();
+  }
+});
