@@ -46,6 +46,8 @@ export interface ExchangerOptions {
 /** How often it looks whether something is due, in milliseconds: at most, and at least. */
 const MAX_TICK_MS = 1_000;
 const MIN_TICK_MS = 20;
+/** While nothing is due the other nodes are looked at once in so many ticks: a look wakes their threads. */
+const TICKS_PER_LOOK = 10;
 /** How soon it looks again for what hashing has to bring. */
 const SOON_MS = 5;
 /** A question waits for hashing so long at most: less than a node that stops waits for what it has in hand. */
@@ -77,6 +79,7 @@ interface Held {
 export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, ExchangeReply | VnodeAnswer> {
   private readonly options: ExchangerOptions;
   private readonly schedule: ExchangeSchedule;
+  private ticksUntilLook = 0;
   private readonly detector: FailureDetector;
   private readonly nodes: number;
   private readonly asked = new InFlight<Asked>(MAX_REQUESTS);
@@ -174,11 +177,14 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, Exchange
   private tick(context: ActorContext): void {
     const { node, record } = this.options;
     const now = context.now();
-    for (let other = 0; other < this.nodes; other++) {
-      if (other !== node) this.detector.observe(other, context.pulse(other), now);
-    }
     const awaited = record.takeAwaited();
     if (awaited !== undefined) this.schedule.hurry(now, awaited);
+    if (--this.ticksUntilLook <= 0 || this.lead !== undefined || this.isDue(context)) {
+      this.ticksUntilLook = TICKS_PER_LOOK;
+      for (let other = 0; other < this.nodes; other++) {
+        if (other !== node) this.detector.observe(other, context.pulse(other), now);
+      }
+    }
     if (this.lead !== undefined && now - this.progressMs > SILENCE_MS) {
       this.lead.abandon();
       this.end(this.lead, context);
@@ -280,13 +286,19 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, Exchange
     }
   }
 
+  private isDue(context: ActorContext): boolean {
+    const now = context.now();
+    return this.schedule.isDue(now, minuteOf(context), (other) => this.isUp(other, now));
+  }
+
+  private isUp(node: number, now: number): boolean {
+    return node === this.options.node || this.detector.state(node, now) === 'up';
+  }
+
   private begin(context: ActorContext): ExchangeLead | undefined {
     const now = context.now();
-    const minute = Math.floor(context.wallClock() / 60_000) % 1_440;
     const { node } = this.options;
-    const pair = this.schedule.next(now, minute, (other) => {
-      return other === node || this.detector.state(other, now) === 'up';
-    });
+    const pair = this.schedule.next(now, minuteOf(context), (other) => this.isUp(other, now));
     if (pair === undefined) return undefined;
     const lead = new ExchangeLead(pair, node, this.speaker, this.positions.get(nameOf(pair)) ?? 0);
     this.lead = lead;
@@ -356,4 +368,9 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, Exchange
 
 function sameRoot(a: Root | undefined, b: Root): boolean {
   return a !== undefined && a.high === b.high && a.low === b.low;
+}
+
+/** Of the day. */
+function minuteOf(context: ActorContext): number {
+  return Math.floor(context.wallClock() / 60_000) % 1_440;
 }

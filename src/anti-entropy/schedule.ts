@@ -78,16 +78,26 @@ export class ExchangeSchedule {
    * @param minute - of the day, for the window
    */
   next(nowMs: number, minute: number, isUp: (node: number) => boolean): Pair | undefined {
+    const longest = this.longestDue(nowMs, minute, isUp);
+    if (longest === undefined) return undefined;
+    this.busy.add(longest.partition);
+    const { partition, first, second } = longest;
+    return { partition, first, second };
+  }
+
+  /** True if `next` would give a pair. */
+  isDue(nowMs: number, minute: number, isUp: (node: number) => boolean): boolean {
+    return this.longestDue(nowMs, minute, isUp) !== undefined;
+  }
+
+  private longestDue(nowMs: number, minute: number, isUp: (node: number) => boolean): Entry | undefined {
     if (this.busy.size >= this.options.concurrency || !this.isInWindow(minute)) return undefined;
     let longest: Entry | undefined;
     for (const entry of this.entries) {
       if (entry.dueMs > nowMs || (longest !== undefined && entry.dueMs >= longest.dueMs)) continue;
       if (!this.busy.has(entry.partition) && this.leads(entry.partition, isUp) && bothUp(entry, isUp)) longest = entry;
     }
-    if (longest === undefined) return undefined;
-    this.busy.add(longest.partition);
-    const { partition, first, second } = longest;
-    return { partition, first, second };
+    return longest;
   }
 
   /** The exchange of a pair that `next` gave has ended; `compared`: all that differed was found. */

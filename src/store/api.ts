@@ -63,7 +63,7 @@ export interface OpenOptions {
   readonly maxShares?: number;
   /**
    * Any two replicas of a partition are compared at least so often, and what differs is merged (100 to 604,800,000 milliseconds,
-   * default 60,000).
+   * default 600,000).
    */
   readonly exchangeIntervalMs?: number;
   /** Threads that hash what lies on disk for those comparisons, all nodes together: 1 (default) to 16. None while idle. */

@@ -50,6 +50,8 @@ const MAX_TIMEOUT_MS = 3_600_000;
 const DEFAULT_HINT_BYTES = 2 ** 30;
 const MAX_HINT_BYTES = 2 ** 46;
 const MAX_HASHING_THREADS = 16;
+/** 192 pairs of replicas (64 partitions, n 3) in so long are one comparison in three seconds: next to nothing. */
+const DEFAULT_EXCHANGE_INTERVAL_MS = 600_000;
 /** Up to a week: what is compared less often is not compared. */
 const MAX_EXCHANGE_INTERVAL_MS = 7 * 24 * 3_600_000;
 
@@ -97,7 +99,8 @@ export function checkOpenOptions(options: OpenOptions): CheckedOptions {
     maxHintBytes: integer('maxHintBytes', options.maxHintBytes, 0, MAX_HINT_BYTES) ?? DEFAULT_HINT_BYTES,
     maxShares: integer('maxShares', options.maxShares, 0, MAX_SHARES) ?? 8,
     exchangeIntervalMs:
-      integer('exchangeIntervalMs', options.exchangeIntervalMs, 100, MAX_EXCHANGE_INTERVAL_MS) ?? 60_000,
+      integer('exchangeIntervalMs', options.exchangeIntervalMs, 100, MAX_EXCHANGE_INTERVAL_MS) ??
+      DEFAULT_EXCHANGE_INTERVAL_MS,
     hashingThreads: integer('hashingThreads', options.hashingThreads, 1, MAX_HASHING_THREADS) ?? 1,
   };
 }
