@@ -252,7 +252,7 @@ export const RUNTIME_STORIES: readonly RuntimeStory[] = [
   {
     name: 'a notice comes before its reply',
     async run(stage) {
-      const outcome = stage.ask(other, say('notice', { number: 30 }));
+      const outcome = stage.ask(other, say('notice', { number: 500 }));
       await stage.until(() => outcome.notices.length === 1, 'the notice came');
       assert.equal(outcome.answers.length, 0, 'the reply is still to come');
       await stage.outcomesOf([outcome]);

@@ -253,7 +253,7 @@ test('a thread that does not end in time is cut off: its writes fail as CLOSED, 
   const [waiting, standing] = await Promise.all([0, 1].map(() => AttachedThread.attached(store.share())));
   try {
     // One waits for nodes that stand still, the other stands still itself.
-    await waiting!.ask.get('k');
+    await waiting!.ask.get('k', { timeoutMs: 20_000 });
     await Promise.all([0, 1, 2].map((node) => faults.strike(node, 'stall')));
     await waiting!.ask.leaveUnderWay('k', 2, 60_000);
     const blocked = standing!.ask.block(2_500);
