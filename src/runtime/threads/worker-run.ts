@@ -102,6 +102,7 @@ export class WorkerRun {
       ],
       name: `thread ${start.thread}`,
       ...(hasLoaders(process.execArgv) ? { execArgv: [] } : {}),
+      ...(hasLoaders((process.env.NODE_OPTIONS ?? '').split(' ')) ? { env: { ...process.env, NODE_OPTIONS: '' } } : {}),
       ...(heapMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heapMb } }),
     });
     this.worker.on('message', (report: ThreadReport) => {
@@ -207,9 +208,10 @@ export class WorkerRun {
 }
 
 /**
- * True if Node was started with module loaders. Workers would inherit them, although the entry is compiled JavaScript,
- * and load them anew at every start (under tap, a start took seconds instead of 0.1). They get no options at all then:
- * a list that is given is checked, and options of the process, `--max-old-space-size` say, are refused in it.
+ * True if these options, of the command line or of NODE_OPTIONS, load modules before anything else. Workers would inherit
+ * them, although the entry is compiled JavaScript, and load them anew at every start (under tap, a start took seconds
+ * instead of 0.1). They get no options at all then: a list that is given is checked, and options of the process,
+ * `--max-old-space-size` say, are refused in it.
  */
 function hasLoaders(options: readonly string[]): boolean {
   const loaders = new Set(['--import', '--require', '-r', '--loader', '--experimental-loader']);
