@@ -259,9 +259,7 @@ export class Desk {
     place: number,
     context: ActorContext,
   ): void {
-    const correlation = ticket * PLACES + place;
-    if (node !== this.node) this.peers.asked(kind, node, correlation, context.now());
-    context.request(this.vnodes[node]![partition]!, message, correlation);
+    context.request(this.vnodes[node]![partition]!, message, this.asking(kind, node, ticket, place, context));
   }
 
   askKeeper(
@@ -272,9 +270,14 @@ export class Desk {
     place: number,
     context: ActorContext,
   ): void {
+    context.request(this.keepers[node]!, message, this.asking(kind, node, ticket, place, context));
+  }
+
+  /** Notes that `node` is asked now. @returns the correlation of the request */
+  private asking(kind: number, node: number, ticket: number, place: number, context: ActorContext): number {
     const correlation = ticket * PLACES + place;
     if (node !== this.node) this.peers.asked(kind, node, correlation, context.now());
-    context.request(this.keepers[node]!, message, correlation);
+    return correlation;
   }
 
   /** Sends a replica what it lacks, unless too much of that is under way. Nobody awaits the outcome. */

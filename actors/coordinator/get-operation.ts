@@ -14,43 +14,27 @@ import type { CoordinatorAnswer, CoordinatorRequest } from '../../src/messages/c
 import type { VnodeAnswer, VnodeRequest } from '../../src/messages/vnode-messages.js';
 import { GetQuorum, type GetVerdict } from '../../src/quorum/get-quorum.js';
 import { hasSlot, lowestSlot, NO_SLOTS, withoutSlot } from '../../src/quorum/slots.js';
-import type { ActorContext, Failure, Incoming } from '../../src/runtime/actor.js';
-import { type Desk, type Operation, READ } from './desk.js';
-import { readFailure } from './read-failure.js';
+import type { ActorContext, Incoming } from '../../src/runtime/actor.js';
+import { type Desk, READ } from './desk.js';
+import { ReadOperation } from './read-operation.js';
 
 type GetRequest = CoordinatorRequest & { readonly type: 'get' };
 
 const NOTHING_STORED = new Uint8Array(0);
 
-export class GetOperation implements Operation {
-  readonly deadline: number;
-  private readonly desk: Desk;
-  private readonly incoming: Incoming<CoordinatorAnswer>;
-  private readonly partition: number;
-  /** Place → node. */
-  private readonly order: readonly number[];
+export class GetOperation extends ReadOperation {
+  protected readonly quorum: GetQuorum;
   private readonly key: Uint8Array;
   private readonly session: Uint8Array;
-  private readonly quorum: GetQuorum;
-  private ticket = -1;
   /** By place: its object, null if it has none, undefined if unknown. */
   private readonly records: (Uint8Array | null | undefined)[] = [];
   /** The lowest tag of the objects that came. */
   private tag = Number.MAX_SAFE_INTEGER;
-  private refusals = 0;
-  private readonly beganAt: number;
-  /** More than the first replicas were asked. */
-  private more = false;
   /** R replicas were read, and did not cover the session. */
   private isStale = false;
 
   private constructor(desk: Desk, message: GetRequest, incoming: Incoming<CoordinatorAnswer>, context: ActorContext) {
-    this.desk = desk;
-    this.incoming = incoming;
-    this.beganAt = context.now();
-    this.deadline = this.beganAt + message.timeoutMs;
-    this.partition = partitionOf(message.key);
-    this.order = desk.orders[this.partition]!;
+    super(desk, partitionOf(message.key), message.timeoutMs, incoming, context);
     this.key = message.key;
     this.session = message.session;
     this.quorum = new GetQuorum(desk.reachOf(this.partition), message);
@@ -70,23 +54,6 @@ export class GetOperation implements Operation {
       left = withoutSlot(left, place);
       operation.ask(place, place !== firstFull, context);
     }
-  }
-
-  /** It ends with its reply. */
-  get isReplied(): boolean {
-    return false;
-  }
-
-  get bytes(): number {
-    return 0;
-  }
-
-  nodeAt(place: number): number {
-    return this.order[place]!;
-  }
-
-  awaits(place: number): boolean {
-    return this.quorum.isAwaited(place);
   }
 
   answered(place: number, answer: VnodeAnswer, context: ActorContext): void {
@@ -116,28 +83,7 @@ export class GetOperation implements Operation {
     this.act(verdict, context);
   }
 
-  failed(place: number, failure: Failure, context: ActorContext): void {
-    if (failure === 'refused') this.refusals++;
-    this.desk.lost(this.order[place]!, failure, context);
-    this.act(this.quorum.onFailed(place), context);
-  }
-
-  silent(place: number, context: ActorContext): void {
-    this.act(this.quorum.onSilent(place), context);
-  }
-
-  retry(): void {
-    throw new TypeError('a read that was refused is not sent again: another replica is asked');
-  }
-
-  expired(context: ActorContext): void {
-    for (let place = 0; place < this.order.length; place++) {
-      if (this.awaits(place)) this.desk.unanswered(this.order[place]!, context);
-    }
-    this.act(this.quorum.onDeadline(), context, true);
-  }
-
-  private act(verdict: GetVerdict, context: ActorContext, late = false): void {
+  protected act(verdict: GetVerdict, context: ActorContext, late = false): void {
     switch (verdict) {
       case 'pending':
         return;
@@ -174,11 +120,9 @@ export class GetOperation implements Operation {
   }
 
   private fail(late: boolean, context: ActorContext): void {
-    const { quorum } = this;
-    this.desk.counters.failed++;
-    this.end(readFailure(quorum, this.desk.n, this.refusals, late, this.isStale), context);
+    this.end(this.failure(late, this.isStale), context);
     // Too few were readable: what there is heals the others, and the next read may succeed.
-    const readable = quorum.healsWhenFailed ? mergeAll(this.records) : null;
+    const readable = this.quorum.healsWhenFailed ? mergeAll(this.records) : null;
     if (readable !== null) this.repair(readable, context);
   }
 

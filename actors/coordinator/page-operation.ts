@@ -9,36 +9,20 @@ import type { VnodeAnswer, VnodeRequest } from '../../src/messages/vnode-message
 import { GetQuorum, type GetVerdict } from '../../src/quorum/get-quorum.js';
 import { mergePages, type Page } from '../../src/quorum/page-merge.js';
 import { lowestSlot, NO_SLOTS, withoutSlot } from '../../src/quorum/slots.js';
-import type { ActorContext, Failure, Incoming } from '../../src/runtime/actor.js';
-import { type Desk, LIST, type Operation } from './desk.js';
-import { readFailure } from './read-failure.js';
+import type { ActorContext, Incoming } from '../../src/runtime/actor.js';
+import { type Desk, LIST } from './desk.js';
+import { ReadOperation } from './read-operation.js';
 
 type PageRequest = CoordinatorRequest & { readonly type: 'page' };
 
-export class PageOperation implements Operation {
-  readonly deadline: number;
-  private readonly desk: Desk;
-  private readonly incoming: Incoming<CoordinatorAnswer>;
-  private readonly partition: number;
-  /** Place → node. */
-  private readonly order: readonly number[];
+export class PageOperation extends ReadOperation {
+  protected readonly quorum: GetQuorum;
   private readonly list: VnodeRequest;
-  private readonly quorum: GetQuorum;
-  private ticket = -1;
   private readonly pages: Page[] = [];
-  private refusals = 0;
-  private readonly beganAt: number;
-  /** More than the first replicas were asked. */
-  private more = false;
 
   private constructor(desk: Desk, message: PageRequest, incoming: Incoming<CoordinatorAnswer>, context: ActorContext) {
     const { partition, gte, lt, limit, limitBytes, r, timeoutMs } = message;
-    this.desk = desk;
-    this.incoming = incoming;
-    this.beganAt = context.now();
-    this.deadline = this.beganAt + timeoutMs;
-    this.partition = partition;
-    this.order = desk.orders[partition]!;
+    super(desk, partition, timeoutMs, incoming, context);
     this.list = { type: 'list', gte, lt, limit, limitBytes };
     this.quorum = new GetQuorum(desk.primaryReachOf(partition), { r, pr: r });
   }
@@ -58,23 +42,6 @@ export class PageOperation implements Operation {
     }
   }
 
-  /** It ends with its reply. */
-  get isReplied(): boolean {
-    return false;
-  }
-
-  get bytes(): number {
-    return 0;
-  }
-
-  nodeAt(place: number): number {
-    return this.order[place]!;
-  }
-
-  awaits(place: number): boolean {
-    return this.quorum.isAwaited(place);
-  }
-
   answered(place: number, answer: VnodeAnswer, context: ActorContext): void {
     if (answer.type !== 'listed') throw new TypeError(`a listing was answered with '${answer.type}'`);
     this.desk.answered(LIST, this.order[place]!, this.more ? -1 : this.beganAt, context);
@@ -85,28 +52,7 @@ export class PageOperation implements Operation {
     this.act(answer.corrupt === 0 && !answer.behind ? quorum.onObject(place, 0, 0) : quorum.onCorrupt(place), context);
   }
 
-  failed(place: number, failure: Failure, context: ActorContext): void {
-    if (failure === 'refused') this.refusals++;
-    this.desk.lost(this.order[place]!, failure, context);
-    this.act(this.quorum.onFailed(place), context);
-  }
-
-  silent(place: number, context: ActorContext): void {
-    this.act(this.quorum.onSilent(place), context);
-  }
-
-  retry(): void {
-    throw new TypeError('a read that was refused is not sent again: another replica is asked');
-  }
-
-  expired(context: ActorContext): void {
-    for (let place = 0; place < this.order.length; place++) {
-      if (this.awaits(place)) this.desk.unanswered(this.order[place]!, context);
-    }
-    this.act(this.quorum.onDeadline(), context, true);
-  }
-
-  private act(verdict: GetVerdict, context: ActorContext, late = false): void {
+  protected act(verdict: GetVerdict, context: ActorContext, late = false): void {
     const { quorum } = this;
     switch (verdict) {
       case 'pending':
@@ -124,8 +70,7 @@ export class PageOperation implements Operation {
           this.replyWithPage(context);
           return;
         }
-        this.desk.counters.failed++;
-        this.end(readFailure(quorum, this.desk.n, this.refusals, late), context);
+        this.end(this.failure(late), context);
         return;
     }
   }

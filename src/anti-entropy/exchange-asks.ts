@@ -90,7 +90,7 @@ export function leavesOf(
   return { type: 'leaves', leaves };
 }
 
-/** About how many bytes an ask takes. */
+/** How many bytes an ask takes, but for the lengths of its lists. */
 export function askBytes(ask: ExchangeAsk): number {
   switch (ask.type) {
     case 'root':
@@ -109,7 +109,7 @@ export function askBytes(ask: ExchangeAsk): number {
   }
 }
 
-/** About how many bytes an answer takes. */
+/** How many bytes an answer takes at most. */
 export function answerBytes(answer: ExchangeAnswer): number {
   switch (answer.type) {
     case 'root':

@@ -2,7 +2,7 @@
  * What an exchange's leader asks of a replica, and what it answers: `src/anti-entropy/exchange-asks.ts`, on its way
  * between threads; and what it lets the replica know. Numbers of a tree travel as little-endian words.
  */
-import type { ExchangeAnswer, ExchangeAsk } from '../anti-entropy/exchange-asks.js';
+import { answerBytes, askBytes, type ExchangeAnswer, type ExchangeAsk } from '../anti-entropy/exchange-asks.js';
 import { uint32At } from '../codec/byte-reader.js';
 import {
   type Conversation,
@@ -52,7 +52,8 @@ const RESIZED = 8;
 const NOTED = 9;
 
 const request: MessageCodec<ExchangeRequest> = {
-  size: (message) => (message.type === 'exchange' ? 9 + askSize(message.ask) : 21) + 1,
+  // 8: the lengths of the two lists that an ask has at most.
+  size: (message) => (message.type === 'exchange' ? 9 + askBytes(message.ask) + 8 : 22),
   write(message, out) {
     switch (message.type) {
       case 'exchange':
@@ -93,24 +94,6 @@ const request: MessageCodec<ExchangeRequest> = {
     }
   },
 };
-
-function askSize(ask: ExchangeAsk): number {
-  switch (ask.type) {
-    case 'root':
-      return 0;
-    case 'branches':
-      return 8 + ask.parents.byteLength;
-    case 'sums':
-      return 8 + ask.nodes.byteLength;
-    case 'keys':
-      return 12 + ask.segments.byteLength + ask.from.length;
-    case 'leaves': {
-      let size = 4;
-      for (const key of ask.keys) size += 4 + key.length;
-      return size;
-    }
-  }
-}
 
 function writeAsk(ask: ExchangeAsk, out: FrameWriter): void {
   switch (ask.type) {
@@ -165,20 +148,7 @@ function readAsk(from: FrameReader): ExchangeAsk {
 }
 
 const answer: MessageCodec<ExchangeReply> = {
-  size(message) {
-    switch (message.type) {
-      case 'root':
-        return 18;
-      case 'sums':
-        return 5 + message.sums.byteLength;
-      case 'keys':
-        return 9 + message.leaves.length + message.next.length;
-      case 'leaves':
-        return 5 + message.leaves.byteLength;
-      default:
-        return 1;
-    }
-  },
+  size: (message) => (message.type === 'noted' ? 1 : answerBytes(message)),
   write(message, out) {
     switch (message.type) {
       case 'root':
