@@ -7,6 +7,10 @@
  *                                                       earlier ones, whose answers are ignored from then on
  *     get ─▶ the same ───────────────┴ is silent ─▶ the next one as well; the first answer counts
  *
+ * Where everybody was tried and nobody could take it, a request rests and begins anew, until its deadline: a node may be
+ * on its way back, a split may end. Only what is certain ends it sooner: too few nodes are up at all. A get takes the
+ * coordinators' word that too few replicas can be reached; a put does not, because anybody may hold it for the others.
+ *
  * A put with a condition is not tried again after an outcome that is not definite: whoever minted it may have been built
  * upon since.
  * Sources: Dynamo §6.4 (client-driven coordination); Dean and Barroso, "The Tail at Scale" (CACM 2013; hedged requests).
@@ -89,10 +93,17 @@ interface Pending {
   /** How often it was sent elsewhere because of silence. */
   hedges: number;
   askedAgain: boolean;
+  /** Of a put: its attempt was sent to somebody. */
+  sent: boolean;
   /** Of a put: an earlier attempt may have been minted. */
   indefinite: boolean;
   /** The last refusal was for lack of room. */
   refused: boolean;
+  /** What the last coordinator said of it, unless that was lost since. */
+  verdict: OperationFailure | null;
+  /** While nobody has it: when it begins anew, in monotonic milliseconds; and how long it rests the next time. */
+  restsUntil: number;
+  restMs: number;
 }
 
 const NONE: readonly Attempt[] = [];
@@ -105,6 +116,9 @@ const DEADLINE_SWEEPS = 4;
 const LATE_MS = 8;
 /** So often a request is sent elsewhere because of silence. */
 const MAX_HEDGES = 2;
+/** How long a request rests that nobody could take: at first, and at most, after doubling; in milliseconds. */
+const LEAST_REST_MS = 20;
+const MOST_REST_MS = 250;
 /** How long a node that had no room for a request is not asked in another's stead, in milliseconds. */
 const FULL_MS = 100;
 /** A correlation is a ticket and a place below this. */
@@ -307,6 +321,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     // Another coordinator has it, too.
     if (pending.open !== NO_SLOTS) return;
     pending.refused = failure === 'refused';
+    pending.verdict = null;
     // Its coordinator was restarted, and is known under its new incarnation now: once, it is asked again.
     if (failure === 'stale' && !pending.askedAgain) {
       pending.askedAgain = true;
@@ -336,7 +351,10 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     if (!late) this.hedge(now);
     if (++this.sweeps % DEADLINE_SWEEPS === 0 && now >= this.lenientUntil) {
       this.pending.forEach((pending, ticket) => {
-        if (now < pending.deadline) return;
+        if (now < pending.deadline) {
+          if (pending.open === NO_SLOTS && now >= pending.restsUntil) this.beginAnew(ticket, pending, now);
+          return;
+        }
         this.noteSilence(pending, now);
         this.fail(ticket, pending, 'timeout', pending.request.type !== 'put');
       });
@@ -412,15 +430,8 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     caller: Pending['caller'],
     internal: boolean,
   ): number | OperationFailure {
-    // Only what is certain is held against a request: a node that seems to be down may have come back.
-    const { reachable } = this.peers;
-    if (countSlots(reachable) < wanted) {
-      return { why: 'unavailable', got: countSlots(reachable), wanted, definite: true };
-    }
-    if (wantedPrimaries > 0) {
-      const primaries = countSlots(reachable & this.primaryNodes[partition]!);
-      if (primaries < wantedPrimaries) return { why: 'unavailable', got: primaries, wanted, definite: true };
-    }
+    const outOfReach = this.outOfReach(partition, wanted, wantedPrimaries);
+    if (outOfReach !== null) return outOfReach;
     const taken = internal ? this.internal : this.pending.size - this.internal;
     if (taken >= this.maxInFlight) return { why: 'overloaded', got: 0, wanted, definite: true };
     const pending: Pending = {
@@ -434,8 +445,12 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
       sentAt: this.context.now(),
       hedges: 0,
       askedAgain: false,
+      sent: false,
       indefinite: false,
       refused: false,
+      verdict: null,
+      restsUntil: 0,
+      restMs: LEAST_REST_MS,
     };
     const ticket = this.pending.add(pending);
     if (ticket === -1) return { why: 'overloaded', got: 0, wanted, definite: true };
@@ -450,18 +465,60 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     return ticket;
   }
 
+  /** Only what is certain is held against a request: a node that seems to be down may have come back. */
+  private outOfReach(partition: number, wanted: number, wantedPrimaries: number): OperationFailure | null {
+    const { reachable } = this.peers;
+    const nodes = countSlots(reachable);
+    if (nodes < wanted) return { why: 'unavailable', got: nodes, wanted, definite: true };
+    if (wantedPrimaries === 0) return null;
+    const primaries = countSlots(reachable & this.primaryNodes[partition]!);
+    return primaries < wantedPrimaries ? { why: 'unavailable', got: primaries, wanted, definite: true } : null;
+  }
+
   private sweepAfter(delayMs: number): void {
     this.sweepDue = this.context.now() + delayMs;
     this.context.after(delayMs, SWEEP);
   }
 
-  /** Sends to the next node that was not tried; without one, the request has failed. */
+  /** Sends to the next node that was not tried; without one, the request rests, or has failed. */
   private send(ticket: number, pending: Pending): void {
     let place = this.nextPlace(pending, this.peers.up);
     if (place === -1) place = this.nextPlace(pending, this.peers.suspect);
     if (place === -1) place = this.nextPlace(pending, this.peers.reachable);
     if (place !== -1) this.sendTo(place, ticket, pending);
-    else this.fail(ticket, pending, pending.refused ? 'overloaded' : 'unavailable', !pending.indefinite);
+    else this.restOrFail(ticket, pending);
+  }
+
+  private restOrFail(ticket: number, pending: Pending): void {
+    const { request, partition, verdict, refused, indefinite } = pending;
+    const isPut = request.type === 'put';
+    const now = this.context.now();
+    const wanted = wantedOf(request);
+    const outOfReach = this.outOfReach(partition, wanted, wantedPrimariesOf(request));
+    // An overload is told at once: whoever waits for room here would add to it.
+    const mayRest = !refused && (isPut || verdict === null) && outOfReach === null;
+    if (mayRest && now + pending.restMs < pending.deadline - SLACK_MS) {
+      pending.restsUntil = now + pending.restMs;
+      pending.restMs = Math.min(MOST_REST_MS, 2 * pending.restMs);
+      return;
+    }
+    const unsaid: OperationFailure = { why: refused ? 'overloaded' : 'unavailable', got: 0, wanted, definite: true };
+    const failure = verdict ?? outOfReach ?? unsaid;
+    this.settle(ticket, pending, {
+      ok: false,
+      failure: { ...failure, definite: failure.definite && !indefinite },
+    });
+  }
+
+  private beginAnew(ticket: number, pending: Pending, now: number): void {
+    pending.tried = NO_SLOTS;
+    pending.askedAgain = false;
+    pending.verdict = null;
+    pending.sentAt = -1;
+    pending.request = { ...pending.request, timeoutMs: pending.deadline - SLACK_MS - now };
+    // Who has seen an attempt takes it for a copy when it comes again. What has failed for certain need not be covered.
+    if (pending.sent && pending.request.type === 'put') this.renewAttempt(pending, pending.indefinite);
+    this.send(ticket, pending);
   }
 
   private sendTo(place: number, ticket: number, pending: Pending): void {
@@ -469,6 +526,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     const node = this.orders[pending.partition]![place]!;
     const now = this.context.now();
     if (pending.tried !== NO_SLOTS) pending.sentAt = -1;
+    pending.sent = true;
     pending.tried = withSlot(pending.tried, place);
     pending.open = withSlot(pending.open, place);
     const correlation = ticket * PLACES + place;
@@ -491,17 +549,19 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   private failOrGoOn(ticket: number, pending: Pending, failure: OperationFailure): void {
     // Another coordinator has it, too, and may do better.
     if (pending.open !== NO_SLOTS) return;
-    const elsewhere = failure.definite && (failure.why === 'unavailable' || failure.why === 'overloaded');
-    // The vnode that was to mint is gone with the put in hand: only a new attempt can void what may have come of it.
-    // Not where a condition was to hold: see `failed`.
-    const lost =
+    const { why, definite } = failure;
+    const isRefusal = definite && (why === 'unavailable' || why === 'overloaded');
+    // The vnode that was to mint is gone with the put in hand, or its coordinator reached too few: only a new attempt can
+    // void what may have come of it. Not where a condition was to hold: see `failed`.
+    const isLost =
       pending.request.type === 'put' &&
       pending.request.put.condition === 'none' &&
-      !failure.definite &&
-      failure.why === 'unavailable';
-    if ((elsewhere || lost) && this.context.now() < pending.deadline - SLACK_MS) {
-      pending.refused = failure.why === 'overloaded';
-      if (lost) {
+      !definite &&
+      (why === 'unavailable' || why === 'not-met');
+    if ((isRefusal || isLost) && this.context.now() < pending.deadline - SLACK_MS) {
+      pending.refused = why === 'overloaded';
+      pending.verdict = failure;
+      if (isLost) {
         pending.indefinite = true;
         this.renewAttempt(pending);
       }
@@ -514,14 +574,18 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     });
   }
 
-  /** From now on only what comes of the new attempt counts. */
-  private renewAttempt(pending: Pending): void {
+  /**
+   * From now on only what comes of the new attempt counts.
+   * @param covers - the one before may have been minted
+   */
+  private renewAttempt(pending: Pending, covers = true): void {
     const request = pending.request as CoordinatorRequest & { type: 'put' };
     const { put } = request;
     pending.open = NO_SLOTS;
+    pending.sent = false;
     pending.request = {
       ...request,
-      put: { ...put, attempt: this.nextAttempt(), earlier: [...put.earlier, put.attempt] },
+      put: { ...put, attempt: this.nextAttempt(), earlier: covers ? [...put.earlier, put.attempt] : put.earlier },
     };
   }
 
@@ -556,5 +620,10 @@ function kindOf(request: CoordinatorRequest): number {
 }
 
 function wantedOf(request: CoordinatorRequest): number {
-  return request.type === 'put' ? Math.max(request.w, request.pw, request.dw) : request.r;
+  if (request.type === 'put') return Math.max(request.w, request.pw, request.dw);
+  return request.type === 'get' ? Math.max(request.r, request.pr) : request.r;
+}
+
+function wantedPrimariesOf(request: CoordinatorRequest): number {
+  return request.type === 'put' ? request.pw : request.type === 'get' ? request.pr : request.r;
 }

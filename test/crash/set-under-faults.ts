@@ -13,8 +13,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { utf8 } from '../../src/base/bytes.js';
 import { below, pick, SeededRandom } from '../../src/base/random.js';
-import { type Bucket, open, QuoralError, type Store } from '../../src/index.js';
+import { bucketPrefix, locateKey, partitionOf } from '../../src/codec/key.js';
+import { type Bucket, open, QuoralError, type ReadResult, type Store } from '../../src/index.js';
+import { placeKey } from '../../src/store/placed-key.js';
 import type { Progress } from './story.js';
 
 export interface SetOptions {
@@ -32,18 +35,22 @@ const BLIND_WRITERS = 2;
 /** A blind writer rests, so that the readers keep up with its siblings. */
 const BLIND_REST_MS = 15;
 const NODES = 5;
+const R = 2;
 const W = 2;
 
 export async function addUnderFaults({ seed, seconds }: SetOptions, progress: Progress): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), 'quoral-set-'));
   const random = new SeededRandom(seed);
-  const store = await open({ path: join(directory, 'data'), nodes: NODES, n: 3, r: 2, w: W, sync: 'none' });
+  const store = await open({ path: join(directory, 'data'), nodes: NODES, n: 3, r: R, w: W, sync: 'none' });
   try {
-    const kept = new SetWork(store.bucket<Elements>('kept', { codec: 'json', resolution: 'merge', merge: joined }));
-    const latest = new SetWork(store.bucket<Elements>('latest', { codec: 'json', resolution: 'last-write-wins' }));
     const until = performance.now() + seconds * 1_000;
     const over = (): boolean => performance.now() >= until;
     const nemesis = new Nemesis(store, random.fork());
+    const isExcused = (bucket: string, key: string): boolean => nemesis.wellPrimaries(bucket, key) < R;
+    const merging = { codec: 'json', resolution: 'merge', merge: joined } as const;
+    const kept = new SetWork(store.bucket<Elements>('kept', merging), isExcused);
+    const overwriting = { codec: 'json', resolution: 'last-write-wins' } as const;
+    const latest = new SetWork(store.bucket<Elements>('latest', overwriting), isExcused);
     const work = [kept.run(over), latest.run(over)];
     const faults = nemesis.run(over, (what) => {
       const left = Math.max(0, Math.round((until - performance.now()) / 1_000));
@@ -53,7 +60,10 @@ export async function addUnderFaults({ seed, seconds }: SetOptions, progress: Pr
     await nemesis.heal();
     await store.admin.waitForHints({ timeoutMs: 60_000 });
     const lost = await kept.lost();
-    assert.deepEqual(kept.refused, [], 'writes were refused while W nodes were well');
+    for (const { refused, unread } of [kept, latest]) {
+      assert.deepEqual(refused, [], 'writes were refused while W nodes were well');
+      assert.deepEqual(unread, [], 'reads failed while R primaries were well');
+    }
     assert.deepEqual(lost, [], `acknowledged elements are lost`);
     assert(kept.acknowledged.size > 0, 'nothing was acknowledged: this shows nothing');
     assert(nemesis.struck.size === 3, 'not every kind of fault struck: this shows nothing');
@@ -61,6 +71,7 @@ export async function addUnderFaults({ seed, seconds }: SetOptions, progress: Pr
     const overwritten = (await latest.lost()).length;
     return (
       `${kept.acknowledged.size} elements acknowledged, 0 lost, 0 refused, under ${struck}; ` +
+      `${kept.excused} times fewer than R primaries were well, and a read failed; ` +
       `last-write-wins lost ${overwritten} of ${latest.acknowledged.size}`
     );
   } catch (error) {
@@ -80,11 +91,17 @@ class SetWork {
   readonly acknowledged = new Set<number>();
   /** Writes that ended in an error, in words. */
   readonly refused: string[] = [];
+  /** Reads that did, although enough primaries were well; and how many did where there were too few. */
+  readonly unread: string[] = [];
+  excused = 0;
   private readonly bucket: Bucket<Elements>;
+  private readonly isExcused: (bucket: string, key: string) => boolean;
   private next = 0;
 
-  constructor(bucket: Bucket<Elements>) {
+  /** @param isExcused - whether a read of this key may fail now */
+  constructor(bucket: Bucket<Elements>, isExcused: (bucket: string, key: string) => boolean) {
     this.bucket = bucket;
+    this.isExcused = isExcused;
   }
 
   async run(over: () => boolean): Promise<void> {
@@ -109,7 +126,6 @@ class SetWork {
       const element = this.next++;
       try {
         await add(element);
-        this.acknowledged.add(element);
       } catch (error) {
         if (!(error instanceof QuoralError)) throw error;
         this.refused.push(`${error.code} ${error.message}`);
@@ -118,12 +134,31 @@ class SetWork {
   }
 
   private async readAndAdd(element: number): Promise<void> {
-    const { siblings, causalContext } = await this.bucket.get(keyOf(element));
+    const read = await this.read(keyOf(element));
+    if (read === null) return;
+    const { siblings, causalContext } = read;
     await this.bucket.put(keyOf(element), joined([...siblings, { value: [element] }]), { causalContext });
+    this.acknowledged.add(element);
+  }
+
+  /** Null if it failed: a fallback that knows nothing of a key is no replica, so that R primaries must be well. */
+  private async read(key: string): Promise<ReadResult<Elements> | null> {
+    const wasExcused = this.isExcused(this.bucket.name, key);
+    try {
+      return await this.bucket.get(key);
+    } catch (error) {
+      if (!(error instanceof QuoralError)) throw error;
+      if (wasExcused || this.isExcused(this.bucket.name, key)) this.excused++;
+      else this.unread.push(`${error.code} ${error.message}`);
+      // Whoever reads again at once has the others wait.
+      await sleep(BLIND_REST_MS);
+      return null;
+    }
   }
 
   private async addBlindly(element: number): Promise<void> {
     await this.bucket.put(keyOf(element), [element]);
+    this.acknowledged.add(element);
     await sleep(BLIND_REST_MS);
   }
 }
@@ -168,6 +203,14 @@ class Nemesis {
       struck.catch(() => {});
       this.ending.push(struck);
     }
+  }
+
+  /** How many primaries of a key nothing is wrong with. */
+  wellPrimaries(bucket: string, key: string): number {
+    const ring = this.store.ring();
+    const located = locateKey(bucketPrefix(0, utf8('default'), utf8(bucket)), key);
+    const { primaries } = ring[partitionOf(placeKey(located, ring.length).located)]!;
+    return primaries.filter((name) => !this.ailing.has(name)).length;
   }
 
   /** Waits until every fault has ended. */

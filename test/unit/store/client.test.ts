@@ -163,3 +163,81 @@ test('the store’s own requests and the application’s take no room from each 
   const ticket = client.get(get, settle, true) as number;
   assert.deepEqual([client.abandon(ticket), client.inFlight], [true, 19]);
 });
+
+// ---- Nobody can take it: it rests and begins anew.
+
+/** Lets time pass until so many requests have been made. */
+function untilAsked(client: Client, context: LoneContext, requests: number): void {
+  const began = context.nowMs;
+  while (context.requests.length < requests) {
+    assert(context.nowMs < began + 100, 'it begins anew soon');
+    pass(client, context, 5);
+  }
+  assert(context.nowMs >= began + 20, 'not at once');
+}
+
+test('a put that nobody could take begins anew until somebody can, under another attempt', () => {
+  for (const definite of [true, false]) {
+    const context = new LoneContext();
+    const client = twoNodes(context);
+    const outcomes: PutOutcome[] = [];
+    client.put(putOf('none'), { settle: (outcome) => void outcomes.push(outcome) });
+    const failure = { why: definite ? 'unavailable' : 'not-met', got: definite ? 0 : 1, wanted: 2, definite } as const;
+    for (let tried = 0; tried < 2; tried++) client.answered(context.requests[tried]!, { type: 'failed', failure });
+    assert.equal(context.requests.length, 2, 'both were asked, once each');
+    assert.equal(outcomes.length, 0);
+    untilAsked(client, context, 3);
+    client.answered(context.requests[2]!, done(1));
+    const [outcome] = outcomes;
+    assert(outcome?.ok === true);
+    assert.equal(outcome.attempts.length, definite ? 1 : 3, 'what has failed for certain need not be covered');
+  }
+});
+
+test('a request that nobody takes until its deadline fails with what the last coordinator said', () => {
+  const context = new LoneContext();
+  const client = twoNodes(context);
+  const outcomes: PutOutcome[] = [];
+  client.put(putOf('none'), { settle: (outcome) => void outcomes.push(outcome) });
+  const failure = { why: 'unavailable', got: 1, wanted: 2, definite: true } as const;
+  const began = context.nowMs;
+  for (let answered = 0; outcomes.length === 0; ) {
+    assert(context.nowMs < began + 1_000, 'not before its deadline');
+    if (answered < context.requests.length) {
+      client.answered(context.requests[answered++]!, { type: 'failed', failure });
+    } else pass(client, context, 5);
+  }
+  assert(context.nowMs > began + 600);
+  assert(context.requests.length > 8 && context.requests.length < 20, `${context.requests.length} tries`);
+  assert.deepEqual(outcomes, [{ ok: false, failure }]);
+});
+
+test('a get begins anew if it was never heard; that replicas are out of reach, and an overload, it takes for an answer', () => {
+  const context = new LoneContext();
+  const client = twoNodes(context);
+  const outcomes: GetOutcome[] = [];
+  client.get(get, { settle: (outcome) => void outcomes.push(outcome) });
+  for (let tried = 0; tried < 2; tried++) client.failed(context.requests[tried]!, 'unreachable');
+  assert.equal(outcomes.length, 0);
+  untilAsked(client, context, 3);
+  const failure = { why: 'unavailable', got: 0, wanted: 1, definite: true } as const;
+  for (let tried = 2; tried < 4; tried++) client.answered(context.requests[tried]!, { type: 'failed', failure });
+  assert.deepEqual(outcomes.splice(0), [{ ok: false, failure }]);
+  for (const request of [4, 5]) {
+    if (request === 4) client.get(get, { settle: (outcome) => void outcomes.push(outcome) });
+    client.failed(context.requests[request]!, 'refused');
+  }
+  const [refused] = outcomes;
+  assert(refused?.ok === false && refused.failure.why === 'overloaded');
+  assert.equal(client.inFlight, 0);
+});
+
+test('once too few nodes are up at all, a request fails at once', () => {
+  const context = new LoneContext();
+  const client = twoNodes(context);
+  const outcomes: PutOutcome[] = [];
+  client.put({ ...putOf('none'), w: 2 }, { settle: (outcome) => void outcomes.push(outcome) });
+  client.setUp(1, false);
+  client.failed(context.requests[0]!, 'unreachable');
+  assert.deepEqual(outcomes, [{ ok: false, failure: { why: 'unavailable', got: 1, wanted: 2, definite: true } }]);
+});
