@@ -93,6 +93,8 @@ interface Pending {
   /** How often it was sent elsewhere because of silence. */
   hedges: number;
   askedAgain: boolean;
+  /** How often whoever had it in hand was gone with it. */
+  losses: number;
   /** Of a put: its attempt was sent to somebody. */
   sent: boolean;
   /** Of a put: an earlier attempt may have been minted. */
@@ -116,6 +118,8 @@ const DEADLINE_SWEEPS = 4;
 const LATE_MS = 8;
 /** So often a request is sent elsewhere because of silence. */
 const MAX_HEDGES = 2;
+/** A put that so many died with may be what they died of: it does not begin anew. */
+const MAX_LOSSES = 3;
 /** How long a request rests that nobody could take: at first, and at most, after doubling; in milliseconds. */
 const LEAST_REST_MS = 20;
 const MOST_REST_MS = 250;
@@ -327,6 +331,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
       pending.askedAgain = true;
       pending.tried = withoutSlot(pending.tried, place);
     }
+    if (!neverReceived(failure)) pending.losses++;
     if (pending.request.type === 'put' && !neverReceived(failure)) {
       pending.indefinite = true;
       // If it was minted, others may have built on it since: minted again elsewhere, it would undo what they did.
@@ -445,6 +450,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
       sentAt: this.context.now(),
       hedges: 0,
       askedAgain: false,
+      losses: 0,
       sent: false,
       indefinite: false,
       refused: false,
@@ -496,7 +502,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     const wanted = wantedOf(request);
     const outOfReach = this.outOfReach(partition, wanted, wantedPrimariesOf(request));
     // An overload is told at once: whoever waits for room here would add to it.
-    const mayRest = !refused && (isPut || verdict === null) && outOfReach === null;
+    const mayRest = !refused && (isPut || verdict === null) && outOfReach === null && pending.losses < MAX_LOSSES;
     if (mayRest && now + pending.restMs < pending.deadline - SLACK_MS) {
       pending.restsUntil = now + pending.restMs;
       pending.restMs = Math.min(MOST_REST_MS, 2 * pending.restMs);
@@ -562,6 +568,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
       pending.refused = why === 'overloaded';
       pending.verdict = failure;
       if (isLost) {
+        if (why === 'unavailable') pending.losses++;
         pending.indefinite = true;
         this.renewAttempt(pending);
       }

@@ -29,7 +29,10 @@ export class TurnLoop {
   private closed = false;
   private timer: NodeJS.Timeout | undefined = undefined;
   private timerDueMs = Infinity;
-  /** Holds the process while this thread waits for answers: `Atomics.waitAsync` alone does not. */
+  /**
+   * Holds the process while this thread waits for answers, which `Atomics.waitAsync` alone does not; and while an actor
+   * has set a timer, for then it has something to do: a request that rests before it is sent again.
+   */
   private readonly keepAlive = setInterval(() => {}, 2 ** 30).unref();
 
   private readonly runImmediate = (): void => {
@@ -119,7 +122,7 @@ export class TurnLoop {
     if (this.scheduled) return;
     this.bell.park();
     if (this.taker.hasMail || !this.bell.wait()) this.schedule();
-    else if (this.taker.awaitsAnswers) this.keepAlive.ref();
+    else if (this.taker.awaitsAnswers || this.taker.nextDueMs < Infinity) this.keepAlive.ref();
     else this.keepAlive.unref();
   }
 

@@ -241,3 +241,18 @@ test('once too few nodes are up at all, a request fails at once', () => {
   client.failed(context.requests[0]!, 'unreachable');
   assert.deepEqual(outcomes, [{ ok: false, failure: { why: 'unavailable', got: 1, wanted: 2, definite: true } }]);
 });
+
+test('a put that three have died with does not begin anew: it may be what they died of', () => {
+  const context = new LoneContext();
+  const client = new Client(
+    { preferenceLists: [{ primaries: [0, 1, 2], fallbacks: [] }], nodes: 3, maxInFlight: 10 },
+    context,
+  );
+  const outcomes: PutOutcome[] = [];
+  client.put(putOf('none'), { settle: (outcome) => void outcomes.push(outcome) });
+  const lost = { why: 'unavailable', got: 0, wanted: 1, definite: false } as const;
+  client.answered(context.requests[0]!, { type: 'failed', failure: lost });
+  client.failed(context.requests[1]!, 'died');
+  client.answered(context.requests[2]!, { type: 'failed', failure: lost });
+  assert.deepEqual(outcomes, [{ ok: false, failure: lost }]);
+});
