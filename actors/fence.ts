@@ -1,36 +1,102 @@
 /**
- * The fence of a vnode: what keeps a reaped tombstone's victims out. `tag` goes with every object that is read here;
- * what comes with a tag below `floor` is refused. Both only grow, and are in the fully synced storage before anybody
- * hears of them. They stay 0 until tombstones are reaped.
+ * The fences of a node's vnodes, as they are kept in its fully synced system storage. Shared by the vnodes, whose votes
+ * and commits raise them, and by the node's reaper, which compares them with those of other nodes.
+ *
+ * A fence is written with the turn's commit; what may only follow once it is durable waits until `commitEnded` says so.
+ * A replica that was taken back to an older state is *set aside*: that, too, is durable, until it was emptied and has
+ * adopted its peers' fence. Fences stay 0 until tombstones are reaped.
  * Source: the store's reaping protocol.
  */
-
+import { Fence, type FenceState } from '../src/anti-entropy/fence.js';
 import { utf8 } from '../src/base/bytes.js';
 import { ByteReader } from '../src/codec/byte-reader.js';
 import { ByteWriter } from '../src/codec/byte-writer.js';
 import type { Storage } from '../src/storage/storage.js';
 
-export interface Fence {
-  readonly tag: number;
-  readonly floor: number;
+const OPEN: FenceState = { tag: 0, floor: 0 };
+
+/** The fence of one vnode, over all of its incarnations. */
+export class VnodeFence extends Fence {
+  /** True if the replica was taken back to an older state: it gives and takes nothing until it was emptied. */
+  isSetAside: boolean;
+  private readonly fences: NodeFences;
+  private readonly partition: number;
+  /** What was written and is not known to be durable. */
+  private written: FenceState | undefined;
+
+  constructor(fences: NodeFences, partition: number, state: FenceState, isSetAside: boolean) {
+    super(state);
+    this.fences = fences;
+    this.partition = partition;
+    this.isSetAside = isSetAside;
+  }
+
+  /** True while it is unknown whether what was written is durable. */
+  get isPending(): boolean {
+    return this.written !== undefined;
+  }
+
+  /** Stored with the turn's commit. */
+  write(state: FenceState): void {
+    this.written = state;
+    this.fences.write(this.partition, this, state);
+  }
+
+  /** Stored with the turn's commit; whoever asks the vnode is refused from now on. */
+  setAside(): void {
+    this.isSetAside = true;
+    this.write({ tag: this.raised, floor: this.floor });
+  }
+
+  /** The storage's commit has ended. A fence that may not be stored stays as it is: to be refused more is no harm. */
+  commitEnded(succeeded: boolean): void {
+    if (succeeded && this.written !== undefined) this.stored(this.written);
+    this.written = undefined;
+  }
 }
 
-const OPEN: Fence = { tag: 0, floor: 0 };
+export class NodeFences {
+  private readonly system: Storage;
+  private readonly fences = new Map<number, VnodeFence>();
+  private readonly pending = new Set<VnodeFence>();
 
-/** The fence of a partition's vnode, from the node's system storage. */
-export function readFence(system: Storage, partition: number): Fence {
-  const bytes = system.get(fenceKey(partition));
-  if (bytes === undefined) return OPEN;
-  const reader = new ByteReader(bytes, 0);
-  return { tag: reader.u48(), floor: reader.u48() };
-}
+  constructor(system: Storage) {
+    this.system = system;
+  }
 
-/** Stored with the turn's commit. */
-export function writeFence(system: Storage, partition: number, { tag, floor }: Fence): void {
-  const writer = new ByteWriter(12);
-  writer.u48(tag);
-  writer.u48(floor);
-  system.put(fenceKey(partition), writer.bytes);
+  /** The fence of a partition's vnode. */
+  of(partition: number): VnodeFence {
+    let fence = this.fences.get(partition);
+    if (fence === undefined) {
+      fence = this.read(partition);
+      this.fences.set(partition, fence);
+    }
+    return fence;
+  }
+
+  /** For `VnodeFence`. */
+  write(partition: number, fence: VnodeFence, { tag, floor }: FenceState): void {
+    const writer = new ByteWriter(13);
+    writer.u48(tag);
+    writer.u48(floor);
+    writer.u8(fence.isSetAside ? 1 : 0);
+    this.system.put(fenceKey(partition), writer.bytes);
+    this.pending.add(fence);
+  }
+
+  /** A commit of the system storage has ended. */
+  commitEnded(failure: { readonly cause: unknown } | undefined): void {
+    for (const fence of this.pending) fence.commitEnded(failure === undefined);
+    this.pending.clear();
+  }
+
+  private read(partition: number): VnodeFence {
+    const bytes = this.system.get(fenceKey(partition));
+    if (bytes === undefined) return new VnodeFence(this, partition, OPEN, false);
+    const reader = new ByteReader(bytes, 0);
+    const state = { tag: reader.u48(), floor: reader.u48() };
+    return new VnodeFence(this, partition, state, reader.u8() === 1);
+  }
 }
 
 function fenceKey(partition: number): Uint8Array {

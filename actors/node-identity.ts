@@ -85,6 +85,12 @@ export class NodeIdentity {
     if (this.mustRefill.delete(partition)) this.system.remove(refillKey(partition));
   }
 
+  /** The replica of `partition` was emptied, and is to be made whole; stored with the turn's commit. */
+  mustBeRefilled(partition: number): void {
+    this.mustRefill.add(partition);
+    this.system.put(refillKey(partition), NOTHING);
+  }
+
   private noteLosses({ losses, partitions }: IdentityOptions): void {
     const { system, mustRefill } = this;
     for (const { key } of system.range({ gte: REFILL_PREFIX, lt: utf8('refill;'), limit: 65_536 })) {

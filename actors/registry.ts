@@ -23,6 +23,7 @@ import { Arrears } from './arrears.js';
 import { Coordinator } from './coordinator.js';
 import type { ExchangeRecord } from './exchange-record.js';
 import { Exchanger } from './exchanger.js';
+import { NodeFences } from './fence.js';
 import { HintDeliverer } from './hint-deliverer.js';
 import { HintKeeper } from './hint-keeper.js';
 import type { HintStore } from './hint-store.js';
@@ -69,7 +70,8 @@ export interface NodeEnvironment {
  */
 export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
   const { node, preferenceLists, objects, hints, maxOperations, exchange } = environment;
-  host.addCommitter(environment.system);
+  const fences = new NodeFences(environment.system);
+  host.addCommitter(environment.system, (failure) => fences.commitEnded(failure));
   const gate = new WriteGate();
   host.addCommitter(objects, (failure) => {
     if (failure === undefined) gate.commitEnded(undefined);
@@ -87,7 +89,7 @@ export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
     host.spawn(
       vnodeSlot(partition),
       vnodeConversation,
-      (context) => new Vnode({ ...environment, partition, gate, arrears, trees }, context),
+      (context) => new Vnode({ ...environment, partition, fences, gate, arrears, trees }, context),
     );
   });
   host.spawn(COORDINATOR_SLOT, coordinatorConversation, () => new Coordinator({ ...environment, budget }), {

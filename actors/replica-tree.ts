@@ -107,8 +107,11 @@ export class ReplicaTree {
     this.keeper = new TreeKeeper({ partition, ...size });
   }
 
-  /** The vnode writes: the record under `key` was `before`, which its storage may have lent, and will be `after`. */
-  note(key: Uint8Array, before: Uint8Array | undefined, after: Uint8Array): void {
+  /**
+   * The vnode writes: the record under `key` was `before`, which its storage may have lent, and will be `after`;
+   * undefined: it is removed.
+   */
+  note(key: Uint8Array, before: Uint8Array | undefined, after: Uint8Array | undefined): void {
     const { keeper } = this;
     keeper.note(key, before, after);
     if (keeper.isBuilding) this.mark();

@@ -15,9 +15,10 @@ import type { NodeCounters } from '../src/metrics/node-counters.js';
 import type { Actor, ActorContext, Incoming, Release } from '../src/runtime/actor.js';
 import type { RangeOptions, Storage } from '../src/storage/storage.js';
 import type { Arrears } from './arrears.js';
-import { readFence } from './fence.js';
+import type { NodeFences, VnodeFence } from './fence.js';
 import { drawWriterId, Minter, type MinterOptions, type Writer } from './minter.js';
 import type { NodeIdentity } from './node-identity.js';
+import { GO_ON_REAPING, ReplicaReaping } from './replica-reaping.js';
 import type { ReplicaTree, ReplicaTrees } from './replica-tree.js';
 
 /** The minter's limits are for puts alone: merges are never refused. */
@@ -25,8 +26,8 @@ export interface VnodeOptions extends MinterOptions {
   readonly partition: number;
   readonly objects: Storage;
   readonly identity: NodeIdentity;
-  /** Where its fence is kept. */
-  readonly system: Storage;
+  /** Of the node. */
+  readonly fences: NodeFences;
   /** Of the node: shut while its commits fail. */
   readonly gate: WriteGate;
   /** True if a flush, or each commit, makes objects durable. */
@@ -59,10 +60,9 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   private readonly arrears: Arrears;
   /** Is told of every write. */
   private readonly tree: ReplicaTree | undefined;
-  /** Sent with every object that is read here. */
-  private readonly tag: number;
-  /** What comes with a lower tag is refused. */
-  private readonly floor: number;
+  /** Its tag is sent with every object that is read here; what comes with a tag below its floor is refused. */
+  private readonly fence: VnodeFence;
+  private readonly reaping: ReplicaReaping;
 
   constructor(options: VnodeOptions, context: ActorContext) {
     this.partition = options.partition;
@@ -75,16 +75,22 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.tree = options.trees?.renew(options.partition);
     // While this actor's predecessor was down, others may have stood in for it.
     if (context.incarnation > 1) this.arrears.wasAway();
-    const { tag, floor } = readFence(options.system, options.partition);
-    this.tag = tag;
-    this.floor = floor;
+    this.fence = options.fences.of(options.partition);
     this.minter = new Minter(options, context);
     const marker = options.identity.take(options.partition);
     if (marker === undefined) this.counters.newIdentities++;
     this.writer = { id: marker?.writer ?? drawWriterId(context), counter: marker?.counter ?? 0 };
+    this.reaping = new ReplicaReaping({
+      ...options,
+      fence: this.fence,
+      tree: this.tree,
+      lasting: this.lasting,
+      renew: (own) => this.minter.renew(this.writer, own),
+    });
   }
 
   receive(message: VnodeRequest, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
+    if (this.fence.isSetAside && this.isHeldBack(message, incoming, context)) return;
     switch (message.type) {
       case 'mint':
         this.mint(message.put, message.durable, incoming, context);
@@ -101,6 +107,11 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       case 'list':
         this.list(message, incoming, context);
         return;
+      case 'reap':
+      case 'discard':
+      case 'adopt':
+        this.reaping.receive(message, incoming, context);
+        return;
     }
   }
 
@@ -113,12 +124,37 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   }
 
   /** The next probe may be due. */
-  timer(_message: unknown, context: ActorContext): void {
-    this.probe(context);
+  timer(message: unknown, context: ActorContext): void {
+    if (message === GO_ON_REAPING) this.reaping.timer(context);
+    else this.probe(context);
   }
 
   stop(): void {
     this.identity.leave(this.partition, { writer: this.writer.id, counter: this.writer.counter });
+  }
+
+  /**
+   * While the replica is set aside it is no source, and keeps nothing: others mint, are read, and keep hints for it.
+   * @returns true if the message has had its answer
+   */
+  private isHeldBack(message: VnodeRequest, incoming: Incoming<VnodeAnswer>, context: ActorContext): boolean {
+    switch (message.type) {
+      case 'mint':
+        context.reply(incoming, { type: 'not-minted', why: 'corrupt' });
+        return true;
+      case 'write':
+      case 'hand-off':
+        context.reply(incoming, { type: 'no-storage', full: false });
+        return true;
+      case 'read':
+        context.reply(incoming, { type: 'corrupt' });
+        return true;
+      case 'list':
+        context.reply(incoming, { type: 'listed', entries: [], more: false, corrupt: 0, behind: true });
+        return true;
+      default:
+        return false;
+    }
   }
 
   private mint(put: ObjectPut, durable: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
@@ -131,14 +167,14 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       context.reply(incoming, { type: 'not-minted', why: 'corrupt' });
       return;
     }
-    const known = minter.recall(put, isNew, local, this.tag);
+    const known = minter.recall(put, isNew, local, this.fence.tag);
     if (known !== undefined) {
       if (known.type === 'repeated') context.reply(incoming, known, durable ? 'durable' : 'stored');
       else context.reply(incoming, known);
       return;
     }
     if (this.isRefused(incoming, context)) return;
-    const minted = minter.mint(put, local, writer, this.tag, context);
+    const minted = minter.mint(put, local, writer, this.fence.tag, context);
     if (minted.type === 'not-minted') {
       context.reply(incoming, minted);
       return;
@@ -155,7 +191,8 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     context: ActorContext,
   ): void {
     this.counters.replicated++;
-    if (tag < this.floor) {
+    if (tag < this.fence.floor) {
+      this.counters.staleRefused++;
       context.reply(incoming, { type: 'stale-fence' });
       return;
     }
@@ -177,11 +214,12 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     const unmerged: number[] = [];
     for (let place = 0; place < entries.length; place++) {
       const { key, record, tag } = entries[place]!;
-      if (tag < this.floor) stale.push(place);
+      if (tag < this.fence.floor) stale.push(place);
       else if (partitionOf(key) !== this.partition || !isSoundRecord(record)) unmerged.push(place);
       else if (this.merge(key, this.objects.get(key), record, context)) this.counters.hintsTaken++;
       else unmerged.push(place);
     }
+    this.counters.staleRefused += stale.length;
     context.reply(
       incoming,
       { type: 'took', durable: this.lasting === 'durable' || this.objects.commitIsDurable, stale, unmerged },
@@ -230,7 +268,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     else if (digestOnly) {
       const answer = { type: 'digest', high: digestHigh(record), low: digestLow(record), behind } as const;
       context.reply(incoming, answer, release);
-    } else context.reply(incoming, { type: 'object', record: copyOf(record), tag: this.tag, behind }, release);
+    } else context.reply(incoming, { type: 'object', record: copyOf(record), tag: this.fence.tag, behind }, release);
   }
 
   private list(message: VnodeRequest & { type: 'list' }, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {

@@ -28,6 +28,8 @@ const NO_HINTS: readonly HintPlace[] = [];
 const GRACE_MS = 1_000;
 /** A put whose deadline comes so soon after a refusal has failed for want of room, in milliseconds: some retries long. */
 const JUST_REFUSED_MS = 50;
+/** How often the minted object is read again because somebody has reaped tombstones since it was read. */
+const MAX_READ_AGAIN = 3;
 
 export class PutOperation implements Operation {
   deadline: number;
@@ -62,6 +64,9 @@ export class PutOperation implements Operation {
   private mintedAt = -1;
   /** Places that had no room, and are to be asked again. */
   private refused: PlaceSet = NO_SLOTS;
+  /** Places that have refused the object as read before a reaping: they get what the minter has now. Mostly none. */
+  private stale: number[] | null = null;
+  private readAgain = 0;
 
   private constructor(desk: Desk, message: PutRequest, incoming: Incoming<CoordinatorAnswer>, context: ActorContext) {
     this.desk = desk;
@@ -160,9 +165,18 @@ export class PutOperation implements Operation {
       case 'not-minted':
         if (this.notMinted(answer.why, context)) return;
         break;
-      case 'corrupt':
       case 'stale-fence':
+        this.refusedAsStale(place, context);
+        break;
+      case 'object':
+        this.wasReadAgain(answer, context);
+        break;
+      case 'nothing':
+        this.cannotReadAgain();
+        break;
+      case 'corrupt':
         quorum.onFailed(place, false);
+        if (place === quorum.minter) this.cannotReadAgain();
         break;
       case 'no-storage':
         this.noteStorageFailure(answer.full);
@@ -178,6 +192,7 @@ export class PutOperation implements Operation {
   failed(place: number, failure: Failure, context: ActorContext): void {
     const { quorum } = this;
     if (place < LAST_RESORT) this.desk.lost(this.order[place]!, failure, context);
+    if (place === quorum.minter) this.cannotReadAgain();
     if (failure === 'refused') {
       this.refusals++;
       this.refusedAt = context.now();
@@ -235,6 +250,44 @@ export class PutOperation implements Operation {
     for (let place = 0; place < this.order.length; place++) {
       if (this.awaits(place)) this.desk.unanswered(this.order[place]!, context);
     }
+  }
+
+  /** Somebody has forgotten deletions since the object was read, and must not be told of what they deleted: read it again. */
+  private refusedAsStale(place: number, context: ActorContext): void {
+    const { quorum, desk, ticket } = this;
+    const { minter } = quorum;
+    if (this.minted === null || minter >= desk.n || this.readAgain === MAX_READ_AGAIN) {
+      quorum.onFailed(place, false);
+      return;
+    }
+    if (this.stale !== null) {
+      this.stale.push(place);
+      return;
+    }
+    this.stale = [place];
+    this.readAgain++;
+    const message = { type: 'read', key: this.put.key, digestOnly: false } as const;
+    desk.askVnode(WRITE, this.order[minter]!, this.partition, message, ticket, minter, context);
+  }
+
+  /** What the minter has now goes to those who refused what it had. */
+  private wasReadAgain({ record, tag }: VnodeAnswer & { type: 'object' }, context: ActorContext): void {
+    const { stale } = this;
+    if (this.minted === null || stale === null) return;
+    this.stale = null;
+    this.minted = { ...this.minted, record, tag };
+    this.write = null;
+    for (const place of stale) {
+      if (place >= LAST_RESORT) this.askToStore(LAST_RESORT, place - LAST_RESORT, context);
+      else this.askToStore(place, this.quorum.slotOf(place), context);
+    }
+  }
+
+  private cannotReadAgain(): void {
+    const { stale } = this;
+    if (stale === null) return;
+    this.stale = null;
+    for (const place of stale) this.quorum.onFailed(place, false);
   }
 
   private isToMint(place: number): boolean {

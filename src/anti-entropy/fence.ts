@@ -20,8 +20,11 @@ export interface FenceState {
 }
 
 export class Fence implements FenceState {
+  /** Goes with what is sent: durable, or a crash could have two reads, one with and one without a tombstone, bear it. */
   tag: number;
   floor: number;
+  /** What the tag was raised to, durable or not: what a round is to go above. */
+  private raisedTag: number;
   /** The floor as it is known to be durable. */
   private durableFloor: number;
 
@@ -29,7 +32,13 @@ export class Fence implements FenceState {
   constructor(state: FenceState = { tag: 0, floor: 0 }) {
     this.tag = state.tag;
     this.floor = state.floor;
+    this.raisedTag = state.tag;
     this.durableFloor = state.floor;
+  }
+
+  /** The highest tag that this vnode has, or may have on its disk. */
+  get raised(): number {
+    return this.raisedTag;
   }
 
   /** True if an object that came with this tag may be merged. */
@@ -42,11 +51,12 @@ export class Fence implements FenceState {
    * may hold what was deleted and reaped since. It must be set aside, and the vnode refilled under a new identity.
    */
   isBehind(peerFloor: number): boolean {
-    return this.tag < peerFloor;
+    return this.raisedTag < peerFloor;
   }
 
   /**
-   * A vote: what is to be durable, in one with the objects that are voted for, before it is answered. Or why there is none:
+   * A vote: what is to be durable, in one with the objects that are voted for, before it is answered, and told to
+   * `stored` when it is. Or why there is none:
    *
    * - 'behind' the highest `floor` of the peers: see `isBehind`.
    * - 'late': the tag is above `g` already. It would not rise, and what was sent since it last rose was read without
@@ -54,23 +64,37 @@ export class Fence implements FenceState {
    */
   vote(g: number, floor: number): FenceState | 'behind' | 'late' {
     if (this.isBehind(floor)) return 'behind';
-    if (this.tag > g) return 'late';
-    this.tag = g + 1;
-    return { tag: this.tag, floor: this.floor };
+    if (this.raisedTag > g) return 'late';
+    this.raisedTag = g + 1;
+    return { tag: this.raisedTag, floor: this.floor };
   }
 
   /**
-   * A commit: to be durable, and told to `floorIsDurable`, before anything is removed. Undefined if this vnode has not
+   * A commit: to be durable, and told to `stored`, before anything is removed. Undefined if this vnode has not
    * voted so high, as far as it knows: then it was taken back to an older state since, as `isBehind` tells of.
    */
   commit(g: number): FenceState | undefined {
-    if (this.tag <= g) return undefined;
+    if (this.raisedTag <= g) return undefined;
     this.floor = Math.max(this.floor, g + 1);
-    return { tag: this.tag, floor: this.floor };
+    return { tag: this.raisedTag, floor: this.floor };
   }
 
-  floorIsDurable(floor: number): void {
+  /** Of a vnode that was emptied, and has yet to be refilled: its peers' heights, to be durable before it is filled. */
+  adopt({ tag, floor }: FenceState): FenceState {
+    this.raisedTag = Math.max(this.raisedTag, tag, floor);
+    this.floor = Math.max(this.floor, floor);
+    return { tag: this.raisedTag, floor: this.floor };
+  }
+
+  /** This is durable now: what `vote`, `commit` or `adopt` gave. */
+  stored({ tag, floor }: FenceState): void {
+    this.tag = Math.max(this.tag, tag);
     this.durableFloor = Math.max(this.durableFloor, floor);
+  }
+
+  /** True if tombstones voted for above `g` may be removed: what is older stays out, whatever fails now. */
+  mayRemove(g: number): boolean {
+    return this.durableFloor > g;
   }
 
   /** Of a commit's candidates, those to be removed: their records are still the ones that were voted for. */
@@ -79,7 +103,7 @@ export class Fence implements FenceState {
     candidates: readonly ReapCandidate[],
     get: (key: Uint8Array) => Uint8Array | undefined,
   ): ReapCandidate[] {
-    assert(this.durableFloor > g, 'nothing is removed before the floor is durable');
+    assert(this.mayRemove(g), 'nothing is removed before the floor is durable');
     return candidates.filter((candidate) => isCandidate(candidate, get(candidate.key)));
   }
 }

@@ -1,13 +1,16 @@
 /**
- * Where the actors of a cluster live: node i on thread i, its coordinator, hint keeper, hint deliverer, exchanger and
- * vnodes in fixed slots there.
+ * Where the actors of a cluster live: node i on thread i, its coordinator, hint keeper, hint deliverer, exchanger, reaper
+ * and vnodes in fixed slots there.
  * Clients live on the threads after the nodes'.
  */
+
+import type { ReapAnswer } from '../anti-entropy/reaping.js';
 import { type ActorRef, refAt } from '../runtime/actor.js';
 import { type CoordinatorAnswer, type CoordinatorRequest, coordinatorConversation } from './coordinator-messages.js';
 import { type ExchangeReply, type ExchangeRequest, exchangeConversation } from './exchange-messages.js';
 import { type HoldingAnswer, type HoldingRequest, hintDeliveryConversation } from './hint-delivery-messages.js';
 import { type HintRequest, hintConversation } from './hint-messages.js';
+import { type ReapRequest, reapConversation } from './reap-messages.js';
 import { type VnodeAnswer, type VnodeRequest, vnodeConversation } from './vnode-messages.js';
 
 export const COORDINATOR_SLOT = 1;
@@ -15,6 +18,7 @@ export const CLIENT_SLOT = 2;
 export const HINT_KEEPER_SLOT = 3;
 export const HINT_DELIVERER_SLOT = 4;
 export const EXCHANGER_SLOT = 5;
+export const REAPER_SLOT = 6;
 /** Vnodes take the slots from here on, one per partition. */
 const FIRST_VNODE_SLOT = 16;
 
@@ -36,6 +40,10 @@ export function hintDelivererRef(node: number): ActorRef<HoldingRequest, Holding
 
 export function exchangerRef(node: number): ActorRef<ExchangeRequest, ExchangeReply> {
   return refAt(exchangeConversation, node, EXCHANGER_SLOT);
+}
+
+export function reaperRef(node: number): ActorRef<ReapRequest, ReapAnswer> {
+  return refAt(reapConversation, node, REAPER_SLOT);
 }
 
 export function vnodeRef(node: number, partition: number): ActorRef<VnodeRequest, VnodeAnswer> {

@@ -1,6 +1,7 @@
 /**
  * What the initiator of a round of reaping asks of the other nodes, and what they answer: `src/anti-entropy/reaping.ts`,
- * on its way between threads.
+ * on its way between threads. What is about a node goes to its reaper, what is about a replica to its vnode
+ * (`vnode-messages.ts`).
  */
 import type { ReapAnswer, ReapAsk, ReapCandidate } from '../anti-entropy/reaping.js';
 import {
@@ -11,10 +12,15 @@ import {
   type MessageCodec,
 } from '../runtime/actor.js';
 
+/** To a reaper. */
+export type NodeAsk = ReapAsk & { readonly type: 'ask' | 'census' };
+/** To a vnode. */
+export type ReplicaAsk = ReapAsk & { readonly type: 'vote' | 'commit' };
+
 export interface ReapRequest {
   readonly type: 'reap';
   readonly partition: number;
-  readonly ask: ReapAsk;
+  readonly ask: NodeAsk;
 }
 
 const ASK = 1;
@@ -23,20 +29,33 @@ const CENSUS = 3;
 const COMMIT = 4;
 
 const request: MessageCodec<ReapRequest> = {
-  size({ ask }) {
-    switch (ask.type) {
-      case 'ask':
-        return 5;
-      case 'vote':
-        return 5 + 16 + candidatesSize(ask.candidates);
-      case 'census':
-        return 5 + 8;
-      case 'commit':
-        return 5 + 8 + candidatesSize(ask.candidates);
-    }
-  },
+  size: ({ ask }) => 4 + reapAskCodec.size(ask),
   write({ partition, ask }, out) {
     out.u32(partition);
+    reapAskCodec.write(ask, out);
+  },
+  read(from) {
+    const partition = from.u32();
+    const ask = reapAskCodec.read(from);
+    if (ask.type === 'ask' || ask.type === 'census') return { type: 'reap', partition, ask };
+    throw new FrameError(`a reaper is not asked to ${ask.type}`);
+  },
+};
+
+export const reapAskCodec: MessageCodec<ReapAsk> = {
+  size(ask) {
+    switch (ask.type) {
+      case 'ask':
+        return 1;
+      case 'vote':
+        return 1 + 16 + candidatesSize(ask.candidates);
+      case 'census':
+        return 1 + 8;
+      case 'commit':
+        return 1 + 8 + candidatesSize(ask.candidates);
+    }
+  },
+  write(ask, out) {
     switch (ask.type) {
       case 'ask':
         out.u8(ASK);
@@ -59,25 +78,21 @@ const request: MessageCodec<ReapRequest> = {
     }
   },
   read(from) {
-    return { type: 'reap', partition: from.u32(), ask: readAsk(from) };
+    const type = from.u8();
+    switch (type) {
+      case ASK:
+        return { type: 'ask' };
+      case VOTE:
+        return { type: 'vote', g: from.f64(), floor: from.f64(), candidates: readCandidates(from) };
+      case CENSUS:
+        return { type: 'census', g: from.f64() };
+      case COMMIT:
+        return { type: 'commit', g: from.f64(), candidates: readCandidates(from) };
+      default:
+        throw new FrameError(`no question of a round of reaping has type ${type}`);
+    }
   },
 };
-
-function readAsk(from: FrameReader): ReapAsk {
-  const type = from.u8();
-  switch (type) {
-    case ASK:
-      return { type: 'ask' };
-    case VOTE:
-      return { type: 'vote', g: from.f64(), floor: from.f64(), candidates: readCandidates(from) };
-    case CENSUS:
-      return { type: 'census', g: from.f64() };
-    case COMMIT:
-      return { type: 'commit', g: from.f64(), candidates: readCandidates(from) };
-    default:
-      throw new FrameError(`no question of a round of reaping has type ${type}`);
-  }
-}
 
 const READY = 1;
 const VOTED = 2;
@@ -87,7 +102,7 @@ const LATE = 5;
 const BEHIND = 6;
 const REAPED = 7;
 
-const answer: MessageCodec<ReapAnswer> = {
+export const reapAnswerCodec: MessageCodec<ReapAnswer> = {
   size(message) {
     switch (message.type) {
       case 'ready':
@@ -180,4 +195,8 @@ function readCandidates(from: FrameReader): ReapCandidate[] {
   return candidates;
 }
 
-export const reapConversation: Conversation<ReapRequest, ReapAnswer> = { name: 'reap', request, answer };
+export const reapConversation: Conversation<ReapRequest, ReapAnswer> = {
+  name: 'reap',
+  request,
+  answer: reapAnswerCodec,
+};

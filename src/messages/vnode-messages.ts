@@ -5,6 +5,8 @@
  * Whatever bears an object bears its sender's `tag` as well, as of the moment when the sender read the object: what
  * the reaping of tombstones goes by (a tag below the receiver's floor is answered 'stale-fence').
  */
+
+import type { ReapAnswer } from '../anti-entropy/reaping.js';
 import type { Timestamp } from '../clocks/timestamp.js';
 import type { MintedDot } from '../objects/mint.js';
 import {
@@ -15,6 +17,7 @@ import {
   type MessageCodec,
 } from '../runtime/actor.js';
 import { type ObjectPut, objectPutSize, readObjectPut, writeObjectPut } from './object-request.js';
+import { type ReplicaAsk, reapAnswerCodec, reapAskCodec } from './reap-messages.js';
 
 export type VnodeRequest =
   /** Mint this put. Noticed at once as 'minted', replied to as 'wrote' once it is stored; or replied to as 'not-minted'. */
@@ -38,7 +41,13 @@ export type VnodeRequest =
       readonly lt: Uint8Array;
       readonly limit: number;
       readonly limitBytes: number;
-    };
+    }
+  /** Vote for tombstones, or remove those that were voted for. Replied to as 'reap'. */
+  | { readonly type: 'reap'; readonly ask: ReplicaAsk }
+  /** Of a replica that was set aside: remove all that it holds. Replied to as 'discarded', once that is durable. */
+  | { readonly type: 'discard' }
+  /** Of one that was discarded: begin anew above this fence. Replied to as 'adopted'. */
+  | { readonly type: 'adopt'; readonly tag: number; readonly floor: number };
 
 /** Why nothing was minted; certain in each case but the last. */
 export type NotMinted =
@@ -106,13 +115,19 @@ export type VnodeAnswer =
       readonly more: boolean;
       readonly corrupt: number;
       readonly behind: boolean;
-    };
+    }
+  | { readonly type: 'reap'; readonly answer: ReapAnswer }
+  | { readonly type: 'discarded' }
+  | { readonly type: 'adopted' };
 
 const MINT = 1;
 const WRITE = 2;
 const READ = 3;
 const LIST = 4;
 const HAND_OFF = 5;
+const REAP = 6;
+const DISCARD = 7;
+const ADOPT = 8;
 
 const request: MessageCodec<VnodeRequest> = {
   size(message) {
@@ -127,6 +142,12 @@ const request: MessageCodec<VnodeRequest> = {
         return 6 + message.key.length;
       case 'list':
         return 17 + message.gte.length + message.lt.length;
+      case 'reap':
+        return 1 + reapAskCodec.size(message.ask);
+      case 'discard':
+        return 1;
+      case 'adopt':
+        return 17;
     }
   },
   write(message, out) {
@@ -159,6 +180,18 @@ const request: MessageCodec<VnodeRequest> = {
         out.u32(message.limit);
         out.u32(message.limitBytes);
         return;
+      case 'reap':
+        out.u8(REAP);
+        reapAskCodec.write(message.ask, out);
+        return;
+      case 'discard':
+        out.u8(DISCARD);
+        return;
+      case 'adopt':
+        out.u8(ADOPT);
+        out.f64(message.tag);
+        out.f64(message.floor);
+        return;
     }
   },
   read(from) {
@@ -180,6 +213,15 @@ const request: MessageCodec<VnodeRequest> = {
       }
       case LIST:
         return { type: 'list', gte: from.bytes(), lt: from.bytes(), limit: from.u32(), limitBytes: from.u32() };
+      case REAP: {
+        const ask = reapAskCodec.read(from);
+        if (ask.type === 'vote' || ask.type === 'commit') return { type: 'reap', ask };
+        throw new FrameError(`a vnode is not asked for '${ask.type}'`);
+      }
+      case DISCARD:
+        return { type: 'discard' };
+      case ADOPT:
+        return { type: 'adopt', tag: from.f64(), floor: from.f64() };
       default:
         throw new FrameError(`no request of a vnode has type ${type}`);
     }
@@ -198,6 +240,9 @@ const LISTED = 9;
 const NO_STORAGE = 10;
 const STALE_FENCE = 11;
 const TOOK = 12;
+const REAP_ANSWER = 13;
+const DISCARDED = 14;
+const ADOPTED = 15;
 const WHY: readonly NotMinted[] = [
   'late',
   'voided',
@@ -225,6 +270,8 @@ const answer: MessageCodec<VnodeAnswer> = {
         for (const entry of message.entries) size += 8 + entry.key.length + entry.record.length;
         return size;
       }
+      case 'reap':
+        return 1 + reapAnswerCodec.size(message.answer);
       default:
         return 2;
     }
@@ -286,6 +333,16 @@ const answer: MessageCodec<VnodeAnswer> = {
         out.u8(message.behind ? 1 : 0);
         writeEntries(message.entries, out);
         return;
+      case 'reap':
+        out.u8(REAP_ANSWER);
+        reapAnswerCodec.write(message.answer, out);
+        return;
+      case 'discarded':
+        out.u8(DISCARDED);
+        return;
+      case 'adopted':
+        out.u8(ADOPTED);
+        return;
     }
   },
   read(from) {
@@ -324,6 +381,12 @@ const answer: MessageCodec<VnodeAnswer> = {
         const behind = from.u8() === 1;
         return { type: 'listed', entries: readEntries(from), more, corrupt, behind };
       }
+      case REAP_ANSWER:
+        return { type: 'reap', answer: reapAnswerCodec.read(from) };
+      case DISCARDED:
+        return { type: 'discarded' };
+      case ADOPTED:
+        return { type: 'adopted' };
       default:
         throw new FrameError(`no answer of a vnode has type ${type}`);
     }

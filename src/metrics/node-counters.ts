@@ -60,6 +60,17 @@ export interface NodeCounters {
   lastExchangeAtMs: number;
   /** Merkle trees of replicas that were built from their records. */
   treesBuilt: number;
+  /** Objects refused because they were read before something was reaped here. */
+  staleRefused: number;
+  /** Tombstones and expired values that were reaped from this node's replicas. */
+  tombstonesReaped: number;
+  /** Rounds of reaping that this node led: all, and those that were abandoned for want of an answer. */
+  reapRounds: number;
+  reapRoundsAbandoned: number;
+  /** When the last round led here that reaped something ended, in wall-clock milliseconds; 0: none has. */
+  lastReapAtMs: number;
+  /** Replicas that were found taken back to an older state, and emptied to be refilled. */
+  replicasDiscarded: number;
   /** Jumps of the wall clock that were not followed at once, and those of them that lasted and were. */
   clockJumps: number;
   clockJumpsFollowed: number;
@@ -99,6 +110,12 @@ export function newNodeCounters(): NodeCounters {
     exchangeBytes: 0,
     lastExchangeAtMs: 0,
     treesBuilt: 0,
+    staleRefused: 0,
+    tombstonesReaped: 0,
+    reapRounds: 0,
+    reapRoundsAbandoned: 0,
+    lastReapAtMs: 0,
+    replicasDiscarded: 0,
     clockJumps: 0,
     clockJumpsFollowed: 0,
   };

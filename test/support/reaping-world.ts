@@ -433,7 +433,7 @@ export class ReapingWorld {
           type: 'ready',
           ringVersion: 1,
           pendingOwner: false,
-          tag: primary?.fence.tag ?? 0,
+          tag: primary?.fence.raised ?? 0,
           floor: primary?.fence.floor ?? 0,
         };
       case 'vote': {
@@ -442,6 +442,7 @@ export class ReapingWorld {
         if (state === 'behind') this.learn(node, ask.floor);
         if (state === 'behind' || state === 'late') return { type: state };
         primary!.durable = state;
+        fence.stored(state);
         if (bug !== 'a vote is not flushed') this.flush(node);
         return { type: 'voted', held: heldOf(ask.candidates, get) };
       }
@@ -456,7 +457,7 @@ export class ReapingWorld {
         }
         const early = bug === 'a tombstone is removed before the floor is durable';
         if (!early) primary!.durable = state;
-        fence.floorIsDurable(state.floor);
+        fence.stored(state);
         const removals = fence.removals(ask.g, ask.candidates, get);
         if (removals.length > 0 || bug === 'whatever is there is removed, not only what was voted for') {
           this.remove(primary!);

@@ -1,6 +1,7 @@
 /** The vnode alone: what it does when the clock jumps, and what a listing takes from its storage. */
 import assert from 'node:assert/strict';
 import { Arrears } from '../../../actors/arrears.js';
+import { NodeFences } from '../../../actors/fence.js';
 import { NodeIdentity } from '../../../actors/node-identity.js';
 import { Vnode } from '../../../actors/vnode.js';
 import { WriteGate } from '../../../src/admission/write-gate.js';
@@ -28,7 +29,7 @@ function vnodeOn(objects: Storage, context: LoneContext, identity = identityOn(o
     {
       partition: 0,
       objects,
-      system,
+      fences: new NodeFences(system),
       identity,
       counters: newNodeCounters(),
       gate,

@@ -138,12 +138,14 @@ test('what was read before the vote is refused after the commit; what was read s
   const fence = new Fence();
   const before = fence.tag;
   assert.deepEqual(fence.vote(0, 0), { tag: 1, floor: 0 });
+  assert.deepEqual([fence.tag, fence.raised], [before, 1], 'what is sent bears no tag that a crash could take back');
+  fence.stored({ tag: 1, floor: 0 });
   const since = fence.tag;
   assert.ok(fence.admits(before), 'until the commit nothing is refused');
   assert.throws(() => fence.removals(0, CANDIDATES, () => RECORDS[0]), InvariantError, 'the floor is not durable yet');
   assert.deepEqual(fence.commit(0), { tag: 1, floor: 1 });
   assert.throws(() => fence.removals(0, CANDIDATES, () => RECORDS[0]), InvariantError);
-  fence.floorIsDurable(1);
+  fence.stored({ tag: 1, floor: 1 });
   const get = (key: Uint8Array) =>
     key === CANDIDATES[2]!.key ? RECORDS[0] : RECORDS[CANDIDATES.findIndex((one) => one.key === key)];
   assert.deepEqual(
@@ -164,7 +166,8 @@ test('what was read before the vote is refused after the commit; what was read s
 test('of two rounds that overlap, only the one whose vote raises the tag may go on', () => {
   const fence = new Fence();
   // Both rounds have asked, and heard of tag 0. The first has its vote, and is abandoned.
-  assert.notEqual(fence.vote(0, 0), 'late');
+  assert.deepEqual(fence.vote(0, 0), { tag: 1, floor: 0 });
+  fence.stored({ tag: 1, floor: 0 });
   const hint = fence.tag;
   // The object that a hint carries was read here, without the tombstone that the second round would have removed.
   assert.equal(fence.vote(0, 0), 'late');

@@ -19,7 +19,6 @@ const bytes = fc.uint8Array({ maxLength: 40 });
 const words = fc.uint32Array({ maxLength: 20 });
 const level = fc.nat({ max: 6 });
 const partition = fc.nat({ max: 1_023 });
-const candidates = fc.array(fc.record({ key: bytes, high: u32, low: u32 }), { maxLength: 5 });
 const just = <T extends string>(type: T) => fc.record({ type: fc.constant(type) });
 
 const node = fc.nat({ max: 63 });
@@ -61,12 +60,7 @@ const exchangeAnswer: fc.Arbitrary<ExchangeReply> = fc.oneof(
 const reapRequest: fc.Arbitrary<ReapRequest> = fc.record({
   type: fc.constant('reap' as const),
   partition,
-  ask: fc.oneof(
-    just('ask'),
-    fc.record({ type: fc.constant('vote' as const), g: height, floor: height, candidates }),
-    fc.record({ type: fc.constant('census' as const), g: height }),
-    fc.record({ type: fc.constant('commit' as const), g: height, candidates }),
-  ),
+  ask: fc.oneof(just('ask'), fc.record({ type: fc.constant('census' as const), g: height })),
 });
 
 const reapAnswer: fc.Arbitrary<ReapAnswer> = fc.oneof(

@@ -34,6 +34,8 @@ const milliseconds = fc.integer({ min: 0, max: 2 ** 48 });
 const taggedEntries = fc.array(fc.record({ key: bytes, record: bytes, tag: milliseconds }), { maxLength: 5 });
 const entries = fc.array(fc.record({ key: bytes, record: bytes }), { maxLength: 5 });
 
+const candidates = fc.array(fc.record({ key: bytes, high: u32, low: u32 }), { maxLength: 5 });
+
 const condition = fc.oneof(
   fc.record({
     condition: fc.constantFrom('none' as const, 'if-none-match' as const),
@@ -70,6 +72,15 @@ const vnodeRequest: fc.Arbitrary<VnodeRequest> = fc.oneof(
   fc.record({ type: fc.constant('hand-off' as const), entries: taggedEntries }),
   fc.record({ type: fc.constant('read' as const), key: bytes, digestOnly: fc.boolean() }),
   fc.record({ type: fc.constant('list' as const), gte: bytes, lt: bytes, limit: u32, limitBytes: u32 }),
+  fc.record({
+    type: fc.constant('reap' as const),
+    ask: fc.oneof(
+      fc.record({ type: fc.constant('vote' as const), g: milliseconds, floor: milliseconds, candidates }),
+      fc.record({ type: fc.constant('commit' as const), g: milliseconds, candidates }),
+    ),
+  }),
+  fc.constant({ type: 'discard' as const }),
+  fc.record({ type: fc.constant('adopt' as const), tag: milliseconds, floor: milliseconds }),
 );
 
 const vnodeAnswer: fc.Arbitrary<VnodeAnswer> = fc.oneof(
@@ -99,6 +110,15 @@ const vnodeAnswer: fc.Arbitrary<VnodeAnswer> = fc.oneof(
   }),
   fc.constant({ type: 'corrupt' as const }),
   fc.record({ type: fc.constant('listed' as const), entries, more: fc.boolean(), corrupt: u32, behind: fc.boolean() }),
+  fc.record({
+    type: fc.constant('reap' as const),
+    answer: fc.oneof(
+      fc.record({ type: fc.constant('voted' as const), held: bytes }),
+      fc.record({ type: fc.constantFrom('late' as const, 'behind' as const) }),
+      fc.record({ type: fc.constant('reaped' as const), count: u32 }),
+    ),
+  }),
+  fc.record({ type: fc.constantFrom('discarded' as const, 'adopted' as const) }),
 );
 
 const hintRequest: fc.Arbitrary<HintRequest> = fc.oneof(
