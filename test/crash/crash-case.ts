@@ -8,9 +8,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SeededRandom } from '../../src/base/random.js';
 import { type OpenOptions, open, type Store } from '../../src/index.js';
+import { merge } from '../../src/objects/merge.js';
+import type { StoredObject } from '../../src/objects/stored-object.js';
 import { CrashLedger } from '../support/crash-ledger.js';
 import { CRASH_BUCKET } from '../support/crash-load.js';
-import { readHints, readReplicas } from '../support/replica-files.js';
+import { type Replica, readHints, readReplicas } from '../support/replica-files.js';
 
 /** Each may repair two replicas, and a coordinator sheds repairs beyond 64 under way. */
 const READS_AT_A_TIME = 16;
@@ -50,13 +52,20 @@ export class CrashCase {
     await (await open({ path: this.path, ...options })).close();
   }
 
-  /** Looks at the files as an end has left them: each node has what it acknowledged, and every dot names one write. */
-  checkLeft(): void {
-    this.checkStored(readReplicas(this.path));
+  /**
+   * Looks at the files as an end has left them: each node has what it acknowledged, every dot names one write, and what
+   * replicas and hints hold together is what was written.
+   * @returns how many hints there are
+   */
+  checkLeft(): number {
+    const replicas = readReplicas(this.path);
+    const hints = readHints(this.path);
+    this.checkStored(replicas, hints);
+    this.ledger.check(joined(replicas, hints));
+    return countOf(hints);
   }
 
-  private checkStored(replicas: ReturnType<typeof readReplicas>): void {
-    const hints = readHints(this.path);
+  private checkStored(replicas: ReturnType<typeof readReplicas>, hints: ReturnType<typeof readHints>): void {
     this.ledger.checkDots(replicas);
     this.ledger.checkDots(hints);
     this.ledger.checkStored(replicas, hints);
@@ -84,12 +93,30 @@ export class CrashCase {
     assert.equal(await digestMismatches(store), mismatches, 'replicas differ after a strict read of every key');
   }
 
-  /** After `converge` and the store's close: nothing acknowledged is lost, nothing came back. */
+  /** After `converge` and the store's close: nothing acknowledged is lost, nothing came back, no hint is left. */
   checkConverged(): void {
     const replicas = readReplicas(this.path);
-    this.checkStored(replicas);
+    const hints = readHints(this.path);
+    this.checkStored(replicas, hints);
+    assert.equal(countOf(hints), 0, 'all hints were delivered, and there are some');
     this.ledger.check(this.ledger.checkReplicas(replicas, this.primaries));
   }
+}
+
+/** By key, what all its copies come to. */
+function joined(...copies: ReadonlyMap<string, readonly Replica[]>[]): Map<string, StoredObject> {
+  const objects = new Map<string, StoredObject>();
+  for (const [key, some] of copies.flatMap((byKey) => [...byKey])) {
+    for (const { object } of some) {
+      const known = objects.get(key);
+      objects.set(key, known === undefined ? object : merge(known, object));
+    }
+  }
+  return objects;
+}
+
+function countOf(hints: ReturnType<typeof readHints>): number {
+  return [...hints.values()].reduce((sum, some) => sum + some.length, 0);
 }
 
 /** Reads each key from all its primaries, not from stand-ins for some: what differs is repaired. */
