@@ -70,8 +70,12 @@ const PATIENCE_MS = 500;
 const MAX_PATIENT_BYTES = 32 * 2 ** 20;
 /** When a request that was refused for want of room is sent again, in milliseconds. */
 const RETRY_MS = 5;
-/** So many repairs are under way at a time; more are shed. The next read that finds the replica stale repairs it. */
+/**
+ * So many repairs are under way at a time, and a slice of the background budget is good for so many; more are shed. The next
+ * read that finds the replica stale repairs it.
+ */
 const MAX_REPAIRS = 64;
+const REPAIRS_PER_SLICE = 16;
 
 export function ticketOf(correlation: number): number {
   return Math.floor(correlation / PLACES);
@@ -89,7 +93,7 @@ export interface DeskOptions {
   /** Operations under way at a time; more are refused. */
   readonly maxOperations: number;
   readonly counters: NodeCounters;
-  /** Of the node: told how long clients wait. */
+  /** Of the node: told how long clients wait; repairs take slices of it. */
   readonly budget: BackgroundBudget;
 }
 
@@ -120,6 +124,8 @@ export class Desk {
   /** By partition, as of the present health; made when asked for. */
   private reaches: (Reach | undefined)[] = [];
   private repairs = 0;
+  /** Of the slice that was taken for them. */
+  private repairsLeft = 0;
 
   constructor({ node, preferenceLists, maxOperations, counters, budget }: DeskOptions) {
     this.node = node;
@@ -280,15 +286,22 @@ export class Desk {
     return correlation;
   }
 
-  /** Sends a replica what it lacks, unless too much of that is under way. Nobody awaits the outcome. */
+  /** Sends a replica what it lacks, if background work has room for it. Nobody awaits the outcome. */
   repair(node: number, partition: number, message: VnodeRequest, context: ActorContext): void {
-    if (this.repairs >= MAX_REPAIRS) {
+    if (!this.mayRepair(context)) {
       this.counters.readRepairsShed++;
       return;
     }
+    this.repairsLeft--;
     this.repairs++;
     this.counters.readRepairs++;
     context.request(this.vnodes[node]![partition]!, message, REPAIR);
+  }
+
+  private mayRepair(context: ActorContext): boolean {
+    if (this.repairs >= MAX_REPAIRS) return false;
+    if (this.repairsLeft === 0 && this.budget.take(context.now())) this.repairsLeft = REPAIRS_PER_SLICE;
+    return this.repairsLeft > 0;
   }
 
   /** True if what has ended under this correlation was a repair. */

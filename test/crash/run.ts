@@ -1,11 +1,12 @@
 /**
- * The crash tests at full length: `npm run crash [-- --seed N --kills N --deaths N --disk-faults N --strandings N --seconds N]`, and
- * `--only TEXT` for the stories with that in their name. Shows how far each is; ends with `N passed, N failed`.
+ * The crash tests at full length: `npm run crash [-- --seed N --kills N --hint-kills N --deaths N --disk-faults N --strandings N
+ * --seconds N]`, and `--only TEXT` for the stories with that in their name. Shows how far each is; ends with `N passed, N failed`.
  */
 import { parseArgs } from 'node:util';
 import { failDisks } from './disk-faults.js';
 import { giveUpOnNode, killNodes } from './dying-nodes.js';
 import { killWriters } from './killed-process.js';
+import { killWithHints } from './killed-with-hints.js';
 import { addUnderFaults } from './set-under-faults.js';
 import type { Progress, Story } from './story.js';
 import { strandNodes } from './stranded-nodes.js';
@@ -14,6 +15,7 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string' },
     kills: { type: 'string' },
+    'hint-kills': { type: 'string' },
     deaths: { type: 'string' },
     strandings: { type: 'string' },
     seconds: { type: 'string' },
@@ -23,7 +25,7 @@ const { values } = parseArgs({
 });
 const seed = Number(values.seed ?? Date.now() % 1_000_000);
 const kills = Number(values.kills ?? 30);
-
+const hintKills = Number(values['hint-kills'] ?? 12);
 const diskFaults = Number(values['disk-faults'] ?? 50);
 const deaths = Number(values.deaths ?? 10);
 const strandings = Number(values.strandings ?? 3);
@@ -34,6 +36,10 @@ const all: Story[] = [
   ...(['full', 'none'] as const).map((sync) => ({
     name: `a writing process is killed ${kills} times, sync '${sync}'`,
     run: (progress: Progress) => killWriters({ kills, sync, seed }, progress),
+  })),
+  ...(['full', 'none'] as const).map((sync) => ({
+    name: `a process in which hints wait is killed ${hintKills} times, sync '${sync}'`,
+    run: (progress: Progress) => killWithHints({ kills: hintKills, sync, seed }, progress),
   })),
   ...(['crash', 'throw', 'exhaust'] as const).flatMap((by) =>
     (['full', 'none'] as const).map((sync) => ({

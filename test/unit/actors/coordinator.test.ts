@@ -4,12 +4,14 @@ import { Coordinator } from '../../../actors/coordinator.js';
 import { BackgroundBudget } from '../../../src/admission/background-budget.js';
 import { utf8 } from '../../../src/base/bytes.js';
 import { encodeLocatedKey } from '../../../src/codec/key.js';
+import { encodeRecord } from '../../../src/codec/record.js';
 import type { CoordinatorRequest } from '../../../src/messages/coordinator-messages.js';
-import type { VnodeAnswer } from '../../../src/messages/vnode-messages.js';
+import type { VnodeAnswer, VnodeRequest } from '../../../src/messages/vnode-messages.js';
 import { HotKeys } from '../../../src/metrics/hot-keys.js';
 import { newNodeCounters } from '../../../src/metrics/node-counters.js';
 import { threadOf } from '../../../src/runtime/actor.js';
 import { LoneContext } from '../../support/lone-actor.js';
+import { anObject } from '../../support/records.js';
 import { test } from '../../support/test.js';
 
 const KEY = encodeLocatedKey(0, { type: utf8('t'), bucket: utf8('b'), key: utf8('k') });
@@ -50,16 +52,19 @@ const MINTED: VnodeAnswer = {
   ...{ record: empty, tag: 0, dot: { high: 2, low: 2, counter: 1, alone: true }, timestamp: { ms: 0, logical: 0 } },
 };
 
+type Sent = LoneContext['sent'][number];
+
 /** The coordinator of node 0, in a ring of four whose threads run unless they are down. */
 class Coordinating {
   readonly context = new LoneContext();
   readonly down = new Set<number>();
   readonly budget = new BackgroundBudget();
+  readonly counters = newNodeCounters();
   private readonly coordinator = new Coordinator({
     node: 0,
     preferenceLists: [{ primaries: [0, 1, 2], fallbacks: [3] }],
     maxOperations: 10,
-    counters: newNodeCounters(),
+    counters: this.counters,
     budget: this.budget,
     hotKeys: new HotKeys(),
   });
@@ -120,6 +125,29 @@ class Coordinating {
     return { reply: context.replies[0], asked };
   }
 
+  /** What is sent after a get is answered so, by node; and what its reply was. */
+  getOf(answers: Readonly<Record<number, VnodeAnswer>>): { readonly reply: unknown; readonly repairs: Sent[] } {
+    const { context, coordinator } = this;
+    let heard = context.sent.length;
+    const replies = context.replies.length;
+    coordinator.receive(GET, {}, context);
+    while (context.replies.length === replies) {
+      const asked = context.sent[heard++]!;
+      // Sent before the reply: a repair would be one that the client waits for.
+      assert.equal((asked.message as VnodeRequest).type, 'read');
+      const answer = answers[threadOf(asked.place)]!;
+      coordinator.answered(asked.correlation, answer, false, context);
+    }
+    return { reply: context.replies[replies], repairs: context.sent.slice(heard) };
+  }
+
+  /** Those who were sent repairs have stored them. */
+  repaired(repairs: readonly Sent[]): void {
+    for (const { correlation } of repairs) {
+      this.coordinator.answered(correlation, { type: 'wrote', durable: false }, false, this.context);
+    }
+  }
+
   /** Time goes by, without a request. */
   idle(ms: number): void {
     this.context.nowMs += ms;
@@ -177,4 +205,69 @@ test('replicas without room are asked again until the deadline; then the put was
   assert.deepEqual(reply, { type: 'failed', failure: { why: 'overloaded', got: 1, wanted: 2, definite: false } });
   assert(asked[1]! > 50 && asked[2]! > 50, `asked ${asked} times`);
   assert.equal(asked[3], 0, 'the work of overloaded primaries is not shifted onto others');
+});
+
+const NEWER = encodeRecord(anObject(2));
+const OLDER = encodeRecord(anObject(1));
+const NOTHING: VnodeAnswer = { type: 'nothing', behind: false };
+
+function object(record: Uint8Array): VnodeAnswer {
+  return { type: 'object', record, tag: 0, behind: false };
+}
+
+test('a stale primary is repaired once the client has its reply, a stand-in never', () => {
+  const nodes = new Coordinating();
+  const { reply, repairs } = nodes.getOf({ 0: object(NEWER), 1: NOTHING });
+  assert.equal((reply as { type: string }).type, 'got');
+  assert.deepEqual(
+    repairs.map(({ place, message }) => [threadOf(place), (message as VnodeRequest).type]),
+    [[1, 'write']],
+  );
+  nodes.repaired(repairs);
+  // Primaries 1 and 2 are down: their stand-in has less, or nothing, and keeps it.
+  nodes.down.add(1).add(2);
+  nodes.idle(5);
+  for (const held of [NOTHING, object(OLDER)]) {
+    assert.deepEqual(nodes.getOf({ 0: object(NEWER), 3: held }).repairs.length, 0);
+  }
+  // What only the stand-in has goes to the primary that answered.
+  const fromHint = nodes.getOf({ 0: NOTHING, 3: object(NEWER) });
+  assert.deepEqual(
+    fromHint.repairs.map(({ place }) => threadOf(place)),
+    [0],
+  );
+  assert.equal(nodes.counters.readRepairs, 2);
+});
+
+test('repairs take slices of the background budget; under load they are shed, and the reads are not', () => {
+  const nodes = new Coordinating();
+  const { budget, context, counters } = nodes;
+  const stale = { 0: object(NEWER), 1: NOTHING };
+  /** Reads in an interval, which leave so many repairs; their answers took `ms`. */
+  const repairsOf = (reads: number, ms: number): number => {
+    context.nowMs += 100;
+    const before = counters.readRepairs;
+    for (let i = 0; i < reads; i++) {
+      const { reply, repairs } = nodes.getOf(stale);
+      assert.equal((reply as { type: string }).type, 'got');
+      nodes.repaired(repairs);
+    }
+    for (let i = 0; i < 100; i++) budget.requestTook(ms);
+    return counters.readRepairs - before;
+  };
+  for (let i = 0; i < 30; i++) repairsOf(0, 2);
+  assert.equal(repairsOf(200, 2), 200, 'with few of them, all are made');
+  assert.equal(counters.readRepairsShed, 0);
+  for (let i = 0; i < 20; i++) repairsOf(200, 200);
+  const left = repairsOf(200, 200);
+  assert(left > 0 && left <= 32, `${left} repairs of 200 while clients wait`);
+  assert(counters.readRepairsShed > 1_000);
+  for (let i = 0; i < 20; i++) repairsOf(200, 2);
+  assert.equal(repairsOf(200, 2), 200, 'it recovers');
+});
+
+test('repairs that nobody acknowledges do not pile up', () => {
+  const nodes = new Coordinating();
+  for (let i = 0; i < 200; i++) nodes.getOf({ 0: object(NEWER), 1: NOTHING });
+  assert.deepEqual([nodes.counters.readRepairs, nodes.counters.readRepairsShed], [64, 136]);
 });

@@ -8,6 +8,16 @@ class Node {
   readonly budget = new BackgroundBudget();
   private now = 0;
 
+  /** An interval as below, in which `others` takes a slice first, and urgent work whatever it gets. */
+  urgently(latencyMs: number, others = 0): number {
+    let taken = 0;
+    this.now += 100;
+    for (let i = 0; i < others; i++) assert(this.budget.take(this.now));
+    while (this.budget.takeUrgent(this.now)) taken++;
+    for (let i = 0; i < 1_000; i++) this.budget.requestTook(i % 50 === 0 ? latencyMs : 0.1);
+    return taken;
+  }
+
   interval(latencyMs: number, requests = 1_000, wanted = Number.POSITIVE_INFINITY): number {
     let taken = 0;
     this.now += 100;
@@ -41,6 +51,17 @@ test('clients that become slow halve it at once, but never end it', () => {
   assert.equal(node.intervals(10, 200), 1, 'a slice is its own, whatever clients feel');
   assert(node.intervals(3, 2) > 1, 'it recovers');
   assert(node.intervals(200, 200) > 1, 'clients that are as slow without it are not slow because of it');
+});
+
+test('urgent work has slices of its own beside the one that there always is, and shares the others', () => {
+  const node = new Node();
+  node.intervals(50, 2);
+  node.intervals(20, 200);
+  assert.equal(node.urgently(200), 4);
+  assert.equal(node.interval(200), 1);
+  assert.equal(node.urgently(200, 1), 3, "other work has the one slice that is everybody's");
+  node.intervals(50, 2);
+  assert.equal(node.urgently(2), 67);
 });
 
 test('what is slow is learnt from times without background work', () => {
