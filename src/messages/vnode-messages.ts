@@ -31,13 +31,17 @@ export type VnodeRequest =
   | { readonly type: 'hand-off'; readonly entries: readonly TaggedEntry[] }
   /** Replied to as 'object', 'digest' (if only that is wanted), 'nothing' or 'corrupt'. */
   | { readonly type: 'read'; readonly key: Uint8Array; readonly digestOnly: boolean }
-  /** Entries with `gte` ≤ key < `lt`, at most `limit` of them and about `limitBytes`. Replied to as 'listed'. */
+  /**
+   * Entries with `gte` ≤ key < `lt`, at most `limit` of them, and of records that take about `limitBytes`. Without
+   * `values`, outlines of the records (`codec/record-outline.ts`). Replied to as 'listed'.
+   */
   | {
       readonly type: 'list';
       readonly gte: Uint8Array;
       readonly lt: Uint8Array;
       readonly limit: number;
       readonly limitBytes: number;
+      readonly values: boolean;
     };
 
 /** Why nothing was minted; certain in each case but the last. */
@@ -126,7 +130,7 @@ const request: MessageCodec<VnodeRequest> = {
       case 'read':
         return 6 + message.key.length;
       case 'list':
-        return 17 + message.gte.length + message.lt.length;
+        return 18 + message.gte.length + message.lt.length;
     }
   },
   write(message, out) {
@@ -154,6 +158,7 @@ const request: MessageCodec<VnodeRequest> = {
         return;
       case 'list':
         out.u8(LIST);
+        out.u8(message.values ? 1 : 0);
         out.bytes(message.gte);
         out.bytes(message.lt);
         out.u32(message.limit);
@@ -178,8 +183,10 @@ const request: MessageCodec<VnodeRequest> = {
         const digestOnly = from.u8() === 1;
         return { type: 'read', key: from.bytes(), digestOnly };
       }
-      case LIST:
-        return { type: 'list', gte: from.bytes(), lt: from.bytes(), limit: from.u32(), limitBytes: from.u32() };
+      case LIST: {
+        const values = from.u8() === 1;
+        return { type: 'list', gte: from.bytes(), lt: from.bytes(), limit: from.u32(), limitBytes: from.u32(), values };
+      }
       default:
         throw new FrameError(`no request of a vnode has type ${type}`);
     }
