@@ -8,6 +8,7 @@ import type { WriteGate } from '../src/admission/write-gate.js';
 import { CorruptRecordError, UnknownRecordVersionError } from '../src/codec/errors.js';
 import { partitionOf } from '../src/codec/key.js';
 import { checkRecord, digestHigh, digestLow, isSoundRecord, sameDigest } from '../src/codec/record.js';
+import { outlineOf } from '../src/codec/record-outline.js';
 import { mergeRecords, replacesRecord } from '../src/codec/record-update.js';
 import type { ObjectPut } from '../src/messages/object-request.js';
 import type { ListedEntry, TaggedEntry, VnodeAnswer, VnodeRequest } from '../src/messages/vnode-messages.js';
@@ -272,7 +273,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   }
 
   private list(message: VnodeRequest & { type: 'list' }, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
-    const { lt, limit, limitBytes } = message;
+    const { lt, limit, limitBytes, values } = message;
     const entries: ListedEntry[] = [];
     let bytes = 0;
     let corrupt = 0;
@@ -288,7 +289,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
           break;
         }
         if (this.isSound(value)) {
-          entries.push({ key, record: value });
+          entries.push({ key, record: values ? value : outlineOf(value) });
           bytes += key.length + value.length;
         } else corrupt++;
       }

@@ -19,11 +19,13 @@ export class PageOperation extends ReadOperation {
   protected readonly quorum: GetQuorum;
   private readonly list: VnodeRequest;
   private readonly pages: Page[] = [];
+  /** A replica that has listed may lack what was acknowledged. */
+  private behind = false;
 
   private constructor(desk: Desk, message: PageRequest, incoming: Incoming<CoordinatorAnswer>, context: ActorContext) {
-    const { partition, gte, lt, limit, limitBytes, r, timeoutMs } = message;
+    const { partition, gte, lt, limit, limitBytes, values, r, timeoutMs } = message;
     super(desk, partition, timeoutMs, incoming, context);
-    this.list = { type: 'list', gte, lt, limit, limitBytes };
+    this.list = { type: 'list', gte, lt, limit, limitBytes, values };
     this.quorum = new GetQuorum(desk.primaryReachOf(partition), { r, pr: r });
   }
 
@@ -46,6 +48,7 @@ export class PageOperation extends ReadOperation {
     if (answer.type !== 'listed') throw new TypeError(`a listing was answered with '${answer.type}'`);
     this.desk.answered(LIST, this.order[place]!, this.more ? -1 : this.beganAt, context);
     this.pages.push(answer);
+    this.behind ||= answer.behind;
     // Each counts as it comes. One that had to leave records out does not, nor one that is behind: it may lack what was
     // acknowledged, and another replica is asked too.
     const { quorum } = this;
@@ -62,12 +65,12 @@ export class PageOperation extends ReadOperation {
         this.ask(quorum.placeToAsk, context);
         return;
       case 'succeeded':
-        this.replyWithPage(context);
+        this.replyWithPage(false, context);
         return;
       case 'failed':
         // All were heard who could be: what none of them can read does not hide the rest.
         if (this.pages.length >= quorum.wanted) {
-          this.replyWithPage(context);
+          this.replyWithPage(this.behind, context);
           return;
         }
         this.end(this.failure(late), context);
@@ -75,9 +78,9 @@ export class PageOperation extends ReadOperation {
     }
   }
 
-  private replyWithPage(context: ActorContext): void {
+  private replyWithPage(mayMissHints: boolean, context: ActorContext): void {
     const { entries, more } = mergePages(this.pages, mergeRecords);
-    this.end({ type: 'page-done', entries, more }, context);
+    this.end({ type: 'page-done', entries, more, mayMissHints }, context);
   }
 
   private ask(place: number, context: ActorContext): void {

@@ -29,6 +29,8 @@ export class RecordView {
   attemptCounter = 0;
   ms = 0;
   logical = 0;
+  /** Where the sibling's body begins, with its length; of a tombstone the end of the record. */
+  bodyStart = 0;
   private bytes: Uint8Array = new Uint8Array(0);
 
   /**
@@ -56,6 +58,7 @@ export class RecordView {
       varintAt(record, at);
       at = varintEnd;
     }
+    this.bodyStart = at;
     if ((flags & TOMBSTONE) === 0) {
       const length = varintAt(record, at);
       at = varintEnd + length;

@@ -44,7 +44,7 @@ export type CoordinatorRequest =
       readonly session: Uint8Array;
       readonly timeoutMs: number;
     }
-  /** One page of one partition's range, from R replicas. */
+  /** One page of one partition's range, from R replicas; limits and `values` as of a vnode's 'list'. */
   | {
       readonly type: 'page';
       readonly partition: number;
@@ -52,6 +52,7 @@ export type CoordinatorRequest =
       readonly lt: Uint8Array;
       readonly limit: number;
       readonly limitBytes: number;
+      readonly values: boolean;
       readonly r: number;
       readonly timeoutMs: number;
     };
@@ -106,7 +107,13 @@ export type CoordinatorAnswer =
    * that stand-ins keep for it.
    */
   | { readonly type: 'got'; readonly record: Uint8Array; readonly mayMissHints: boolean }
-  | { readonly type: 'page-done'; readonly entries: readonly ListedEntry[]; readonly more: boolean }
+  /** `mayMissHints`: as of 'got', of keys that are missing, too. */
+  | {
+      readonly type: 'page-done';
+      readonly entries: readonly ListedEntry[];
+      readonly more: boolean;
+      readonly mayMissHints: boolean;
+    }
   | { readonly type: 'failed'; readonly failure: OperationFailure };
 
 const PUT = 1;
@@ -130,7 +137,7 @@ const request: MessageCodec<CoordinatorRequest> = {
       case 'get':
         return 4 + 8 + 4 + message.key.length + 4 + message.session.length;
       case 'page':
-        return 2 + 12 + 8 + 8 + message.gte.length + message.lt.length;
+        return 3 + 12 + 8 + 8 + message.gte.length + message.lt.length;
     }
   },
   write(message, out) {
@@ -155,6 +162,7 @@ const request: MessageCodec<CoordinatorRequest> = {
       case 'page':
         out.u8(PAGE);
         out.u8(message.r);
+        out.u8(message.values ? 1 : 0);
         out.u32(message.partition);
         out.u32(message.limit);
         out.u32(message.limitBytes);
@@ -187,11 +195,14 @@ const request: MessageCodec<CoordinatorRequest> = {
       }
       case PAGE: {
         const r = from.u8();
+        const values = from.u8() === 1;
         const partition = from.u32();
         const limit = from.u32();
         const limitBytes = from.u32();
         const timeoutMs = from.f64();
-        return { type: 'page', partition, gte: from.bytes(), lt: from.bytes(), limit, limitBytes, r, timeoutMs };
+        const gte = from.bytes();
+        const lt = from.bytes();
+        return { type: 'page', partition, gte, lt, limit, limitBytes, values, r, timeoutMs };
       }
       default:
         throw new FrameError(`no request of a coordinator has type ${type}`);
@@ -226,7 +237,7 @@ const answer: MessageCodec<CoordinatorAnswer> = {
       case 'got':
         return 6 + message.record.length;
       case 'page-done': {
-        let size = 6;
+        let size = 7;
         for (const entry of message.entries) size += 8 + entry.key.length + entry.record.length;
         return size;
       }
@@ -255,6 +266,7 @@ const answer: MessageCodec<CoordinatorAnswer> = {
       case 'page-done':
         out.u8(PAGE_DONE);
         out.u8(message.more ? 1 : 0);
+        out.u8(message.mayMissHints ? 1 : 0);
         writeEntries(message.entries, out);
         return;
       case 'failed':
@@ -281,7 +293,8 @@ const answer: MessageCodec<CoordinatorAnswer> = {
         return { type: 'got', record: from.bytes(), mayMissHints: from.u8() === 1 };
       case PAGE_DONE: {
         const more = from.u8() === 1;
-        return { type: 'page-done', entries: readEntries(from), more };
+        const mayMissHints = from.u8() === 1;
+        return { type: 'page-done', entries: readEntries(from), more, mayMissHints };
       }
       case FAILED: {
         const why = WHY[from.u8()];

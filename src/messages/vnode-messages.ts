@@ -34,13 +34,17 @@ export type VnodeRequest =
   | { readonly type: 'hand-off'; readonly entries: readonly TaggedEntry[] }
   /** Replied to as 'object', 'digest' (if only that is wanted), 'nothing' or 'corrupt'. */
   | { readonly type: 'read'; readonly key: Uint8Array; readonly digestOnly: boolean }
-  /** Entries with `gte` ≤ key < `lt`, at most `limit` of them and about `limitBytes`. Replied to as 'listed'. */
+  /**
+   * Entries with `gte` ≤ key < `lt`, at most `limit` of them, and of records that take about `limitBytes`. Without
+   * `values`, outlines of the records (`codec/record-outline.ts`). Replied to as 'listed'.
+   */
   | {
       readonly type: 'list';
       readonly gte: Uint8Array;
       readonly lt: Uint8Array;
       readonly limit: number;
       readonly limitBytes: number;
+      readonly values: boolean;
     }
   /** Vote for tombstones, or remove those that were voted for. Replied to as 'reap'. */
   | { readonly type: 'reap'; readonly ask: ReplicaAsk }
@@ -141,7 +145,7 @@ const request: MessageCodec<VnodeRequest> = {
       case 'read':
         return 6 + message.key.length;
       case 'list':
-        return 17 + message.gte.length + message.lt.length;
+        return 18 + message.gte.length + message.lt.length;
       case 'reap':
         return 1 + reapAskCodec.size(message.ask);
       case 'discard':
@@ -175,6 +179,7 @@ const request: MessageCodec<VnodeRequest> = {
         return;
       case 'list':
         out.u8(LIST);
+        out.u8(message.values ? 1 : 0);
         out.bytes(message.gte);
         out.bytes(message.lt);
         out.u32(message.limit);
@@ -211,8 +216,10 @@ const request: MessageCodec<VnodeRequest> = {
         const digestOnly = from.u8() === 1;
         return { type: 'read', key: from.bytes(), digestOnly };
       }
-      case LIST:
-        return { type: 'list', gte: from.bytes(), lt: from.bytes(), limit: from.u32(), limitBytes: from.u32() };
+      case LIST: {
+        const values = from.u8() === 1;
+        return { type: 'list', gte: from.bytes(), lt: from.bytes(), limit: from.u32(), limitBytes: from.u32(), values };
+      }
       case REAP: {
         const ask = reapAskCodec.read(from);
         if (ask.type === 'vote' || ask.type === 'commit') return { type: 'reap', ask };

@@ -259,6 +259,8 @@ export interface ScanOptions extends CallOptions {
 export interface Scan<V> extends AsyncIterableIterator<ScanEntry<V>> {
   /** With `partial`: the partitions of which keys may be missing so far, ascending. All are known once it has ended. */
   readonly unreachable: readonly number[];
+  /** True once replicas were read of which all have just come back, and may lack what others kept for them: keys, too. */
+  readonly mayMissHints: boolean;
 }
 
 /** A key of a bucket; with `values: true` also what a get of it would give. */

@@ -15,8 +15,8 @@ import { visibleSiblings } from '../objects/resolution.js';
 import type { ListBucketsOptions } from './api.js';
 import type { BucketHome } from './bucket-home.js';
 import { checkNames, checkSignal, checkTimeout, defaultQuorum, quorumOf } from './options.js';
+import { askForPage, justAfter, type PageOptions } from './page.js';
 import { checkTypeName } from './property-calls.js';
-import { askForPage, justAfter, type PageOptions } from './scan.js';
 
 const LIST_OPTIONS = new Set(['type', 'r', 'timeoutMs', 'signal']);
 /** Partitions that are asked at the same time. */
@@ -39,7 +39,7 @@ export function listBuckets(home: BucketHome, options: ListBucketsOptions): Asyn
   checkSignal(signal);
   const r = quorumOf('r', options.r ?? home.quorums.r ?? defaultQuorum('r', home.n), home.n);
   const timeoutMs = checkTimeout(options.timeoutMs) ?? home.timeoutMs;
-  return namesOf(home, type, { r, timeoutMs, signal });
+  return namesOf(home, type, { r, values: false, timeoutMs, signal });
 }
 
 async function* namesOf(

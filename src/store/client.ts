@@ -69,7 +69,12 @@ export type GetOutcome =
   | { readonly ok: false; readonly failure: OperationFailure };
 
 export type PageOutcome =
-  | { readonly ok: true; readonly entries: readonly ListedEntry[]; readonly more: boolean }
+  | {
+      readonly ok: true;
+      readonly entries: readonly ListedEntry[];
+      readonly more: boolean;
+      readonly mayMissHints: boolean;
+    }
   | { readonly ok: false; readonly failure: OperationFailure };
 
 /** Settles one request: called exactly once, never before the call that made the request has returned. */
@@ -301,9 +306,11 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
       case 'got':
         this.settle(ticket, pending, { ok: true, record: answer.record, mayMissHints: answer.mayMissHints });
         return;
-      case 'page-done':
-        this.settle(ticket, pending, { ok: true, entries: answer.entries, more: answer.more });
+      case 'page-done': {
+        const { entries, more, mayMissHints } = answer;
+        this.settle(ticket, pending, { ok: true, entries, more, mayMissHints });
         return;
+      }
       case 'failed':
         if (answer.failure.why === 'overloaded') this.noteFull(this.orders[pending.partition]![place]!);
         this.failOrGoOn(ticket, pending, answer.failure);

@@ -2,24 +2,17 @@
  * A scan of a bucket: the merge of its partitions' pages, in byte order of the keys. Each partition is read page by
  * page as the consumer takes entries; so a scan holds a page a partition, and waits when its consumer does.
  */
-import { compareBytes, textOf } from '../base/bytes.js';
-import {
-  AbortedError,
-  InvalidArgumentError,
-  QuorumNotMetError,
-  QuorumUnavailableError,
-  TimeoutError,
-} from '../base/errors.js';
+import { compareBytes } from '../base/bytes.js';
+import { InvalidArgumentError, QuorumNotMetError, QuorumUnavailableError, TimeoutError } from '../base/errors.js';
 import { Heap } from '../base/heap.js';
-import { bucketRange, decodeLocatedKey, type KeyRange, keyHash } from '../codec/key.js';
-import type { OperationFailure } from '../messages/coordinator-messages.js';
+import { bucketRange, type KeyRange } from '../codec/key.js';
 import type { ListedEntry } from '../messages/vnode-messages.js';
 import type { CallOptions, Key, Scan, ScanEntry, ScanOptions } from './api.js';
 import type { BucketHome } from './bucket-home.js';
-import { begin, type Call } from './calls.js';
-import type { PageOutcome, Settle } from './client.js';
 import { checkNames, checkSignal, checkTimeout, flag, quorumOf, show, textBytes } from './options.js';
-import { ObjectRead, type Reading } from './read-result.js';
+import { aborted, askForPage, justAfter, type PageOptions } from './page.js';
+import type { Reading } from './read-result.js';
+import { scanEntryOf } from './scan-entry.js';
 
 export interface ScanRequest<V> {
   readonly type: Uint8Array;
@@ -43,17 +36,10 @@ const SCAN_OPTIONS = new Set([
   'timeoutMs',
   'signal',
 ]);
-/** A page is at most so many entries and about so many bytes: 64 partitions hold some 16 MiB at the most. */
+/** A page is at most so many entries. */
 const PAGE_ENTRIES = 256;
-const PAGE_BYTES = 256 * 2 ** 10;
 /** Partitions whose first pages are fetched at the same time. */
 const CONCURRENCY = 16;
-
-export interface PageOptions {
-  readonly r: number;
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal | undefined;
-}
 
 /** What keeps a partition from being read while others can be. */
 type OutOfReach = QuorumUnavailableError | QuorumNotMetError | TimeoutError;
@@ -66,6 +52,15 @@ interface Stream {
   at: number;
   /** The rest of its range, or null at the end. */
   rest: KeyRange | null;
+  /** As of the page. */
+  mayMissHints: boolean;
+}
+
+/** What has gone wrong so far. */
+interface Gaps {
+  readonly missed: Map<number, OutOfReach>;
+  /** True once a page may lack what stand-ins keep. */
+  mayMissHints: boolean;
 }
 
 /** @throws {InvalidArgumentError} at once if an option is wrong. */
@@ -90,28 +85,30 @@ export function scanBucket<V>(home: BucketHome, request: ScanRequest<V>): Scan<V
   for (let partition = 0; partition < home.partitions; partition++) {
     const range = bucketRange(partition, request.type, request.bucket, bounds);
     const rest = compareBytes(range.gte, range.lt) < 0 ? range : null;
-    if (rest !== null) streams.push({ partition, entries: [], at: 0, rest });
+    if (rest !== null) streams.push({ partition, entries: [], at: 0, rest, mayMissHints: false });
   }
   const r = options.r === undefined ? undefined : quorumOf('r', options.r, home.n);
   const timeoutMs = checkTimeout(options.timeoutMs) ?? home.timeoutMs;
-  const missed = new Map<number, OutOfReach>();
-  return new RunningScan(
-    entriesOf(home, request, streams, limit, { r, timeoutMs, signal: options.signal }, missed),
-    missed,
-  );
+  const gaps: Gaps = { missed: new Map(), mayMissHints: false };
+  const entries = entriesOf(home, request, streams, limit, { r, timeoutMs, signal: options.signal }, gaps);
+  return new RunningScan(entries, gaps);
 }
 
 class RunningScan<V> implements Scan<V> {
   readonly #entries: AsyncGenerator<ScanEntry<V>, void, undefined>;
-  readonly #missed: ReadonlyMap<number, OutOfReach>;
+  readonly #gaps: Gaps;
 
-  constructor(entries: AsyncGenerator<ScanEntry<V>, void, undefined>, missed: ReadonlyMap<number, OutOfReach>) {
+  constructor(entries: AsyncGenerator<ScanEntry<V>, void, undefined>, gaps: Gaps) {
     this.#entries = entries;
-    this.#missed = missed;
+    this.#gaps = gaps;
   }
 
   get unreachable(): readonly number[] {
-    return ascending(this.#missed);
+    return ascending(this.#gaps.missed);
+  }
+
+  get mayMissHints(): boolean {
+    return this.#gaps.mayMissHints;
   }
 
   next(): Promise<IteratorResult<ScanEntry<V>, void>> {
@@ -136,17 +133,20 @@ async function* entriesOf<V>(
   request: ScanRequest<V>,
   streams: readonly Stream[],
   limit: number,
-  asked: Omit<PageOptions, 'r'> & { readonly r: number | undefined },
-  missed: Map<number, OutOfReach>,
+  asked: Omit<PageOptions, 'r' | 'values'> & { readonly r: number | undefined },
+  gaps: Gaps,
 ): AsyncGenerator<ScanEntry<V>, void, undefined> {
   if (limit === 0) return;
+  const { missed } = gaps;
   const { timeoutMs, signal } = asked;
   const { quorums, reading } = await request.profile({ timeoutMs, ...(signal !== undefined && { signal }) });
-  const page: PageOptions = { ...asked, r: asked.r ?? quorums.r };
+  const { values = false } = request.options;
+  const page: PageOptions = { ...asked, values, r: asked.r ?? quorums.r };
   const entriesPerPage = Math.min(PAGE_ENTRIES, limit);
   const fetch = async (stream: Stream) => {
     try {
       await fetchPage(home, stream, { ...page, limit: entriesPerPage });
+      gaps.mayMissHints ||= stream.mayMissHints;
     } catch (error) {
       if (!isOutOfReach(error)) throw error;
       stream.rest = null;
@@ -170,7 +170,8 @@ async function* entriesOf<V>(
   for (let stream = heap.pop(); stream !== undefined; stream = heap.pop()) {
     if (page.signal?.aborted) throw aborted(page.signal.reason);
     const entry = stream.entries[stream.at++]!;
-    const result = entryOf(home, request, reading, entry);
+    const { mayMissHints } = stream;
+    const result = scanEntryOf(entry, { reading, values, wallMs: home.wallClock(), mayMissHints });
     if (result !== null) {
       yield result;
       if (++given === limit) return;
@@ -191,50 +192,9 @@ async function fetchPage(home: BucketHome, stream: Stream, options: PageOptions 
     const { gte, lt } = stream.rest;
     const outcome = await askForPage(home, { partition: stream.partition, gte, lt, ...options });
     stream.entries = outcome.entries;
+    stream.mayMissHints = outcome.mayMissHints;
     const last = outcome.entries[outcome.entries.length - 1];
     stream.rest = outcome.more && last !== undefined ? { gte: justAfter(last.key), lt } : null;
-  }
-}
-
-export function askForPage(
-  home: BucketHome,
-  { signal, ...page }: PageOptions & { partition: number; gte: Uint8Array; lt: Uint8Array; limit: number },
-): Promise<PageOutcome & { ok: true }> {
-  return new Promise((resolve, reject) => {
-    const caller = new PageCaller(home, resolve, reject);
-    begin(home, signal, caller, (client) => client.page({ type: 'page', limitBytes: PAGE_BYTES, ...page }, caller));
-  });
-}
-
-/** Settles the promise of one page. */
-class PageCaller implements Settle<PageOutcome>, Call {
-  onSettled: (() => void) | null = null;
-  private readonly home: BucketHome;
-  private readonly resolve: (outcome: PageOutcome & { ok: true }) => void;
-  private readonly reject: (error: unknown) => void;
-
-  constructor(
-    home: BucketHome,
-    resolve: (outcome: PageOutcome & { ok: true }) => void,
-    reject: (error: unknown) => void,
-  ) {
-    this.home = home;
-    this.resolve = resolve;
-    this.reject = reject;
-  }
-
-  settle(outcome: PageOutcome): void {
-    this.onSettled?.();
-    if (outcome.ok) this.resolve(outcome);
-    else this.fail(outcome.failure);
-  }
-
-  fail(failure: OperationFailure): void {
-    this.reject(this.home.errorOf('scan', failure));
-  }
-
-  abort(reason: unknown): void {
-    this.reject(aborted(reason));
   }
 }
 
@@ -261,68 +221,9 @@ function ascending(missed: ReadonlyMap<number, OutOfReach>): number[] {
   return [...missed.keys()].sort((a, b) => a - b);
 }
 
-function aborted(reason: unknown): AbortedError {
-  return new AbortedError('the scan was aborted by its signal', { definite: true, cause: reason });
-}
-
-/** The entry, or null if a read of the key would find nothing. */
-function entryOf<V>(
-  home: BucketHome,
-  request: ScanRequest<V>,
-  reading: Reading<V>,
-  entry: ListedEntry,
-): ScanEntry<V> | null {
-  const read = new ObjectRead(entry.record, keyHash(entry.key), reading, home.wallClock());
-  if (!read.found) return null;
-  const { key: bytes } = decodeLocatedKey(entry.key);
-  const key = textOf(bytes) ?? new Uint8Array(bytes);
-  const cursor = Buffer.from(bytes).toString('base64url');
-  return request.options.values === true ? new ValuedEntry(key, cursor, read) : { key, cursor };
-}
-
-/** An entry with every field of a read, each decoded when it is looked at. */
-class ValuedEntry<V> implements ScanEntry<V> {
-  readonly key: Key;
-  readonly cursor: string;
-  readonly #read: ObjectRead<V>;
-
-  constructor(key: Key, cursor: string, read: ObjectRead<V>) {
-    this.key = key;
-    this.cursor = cursor;
-    this.#read = read;
-  }
-
-  get found(): boolean {
-    return this.#read.found;
-  }
-
-  get value(): V | undefined {
-    return this.#read.value;
-  }
-
-  get siblings(): ObjectRead<V>['siblings'] {
-    return this.#read.siblings;
-  }
-
-  get causalContext(): string | undefined {
-    return this.#read.causalContext;
-  }
-
-  toJSON(): object {
-    return { key: this.key, cursor: this.cursor, ...this.#read.toJSON() };
-  }
-}
-
 /** Located keys of different partitions, by what follows the partition: type and bucket are the same. */
 function compareKeys(a: Uint8Array, b: Uint8Array): number {
   return compareBytes(a.subarray(2), b.subarray(2));
-}
-
-/** The least key above `key`. */
-export function justAfter(key: Uint8Array): Uint8Array {
-  const after = new Uint8Array(key.length + 1);
-  after.set(key);
-  return after;
 }
 
 function keyBytes(name: string, key: Key | undefined): Uint8Array | undefined {

@@ -8,10 +8,12 @@ import { InvariantError } from '../../src/base/assert.js';
 import { EMPTY } from '../../src/base/bytes.js';
 import { highestCounterOf, joinContexts } from '../../src/clocks/causal-context.js';
 import { compareEventIds, type EventId } from '../../src/clocks/event-id.js';
-import { encodeRecord } from '../../src/codec/record.js';
+import { decodeRecord, encodeRecord } from '../../src/codec/record.js';
+import { outlineOf } from '../../src/codec/record-outline.js';
 import {
   highestCounterIn,
   type MintedRecord,
+  mergeRecords,
   mintRecord,
   outcomeIn,
   replacesRecord,
@@ -176,4 +178,30 @@ test('what is read in place is what the object says', () => {
   });
   holds(property, 4_000);
   assert(replaced > 0 && usual > 0, `${replaced} replaced, ${usual} usual`);
+});
+
+test('the outline of a merge is the merge of the outlines, and has no bodies', () => {
+  let shorter = 0;
+  let merged = 0;
+  const picked = fc.array(fc.boolean(), { minLength: 4, maxLength: 4 });
+  const pool = fc.uniqueArray(sibling, { maxLength: 4, comparator: (a, b) => compareEventIds(a.dot, b.dot) === 0 });
+  const property = fc.property(pool, picked, picked, contexts, contexts, (all, here, there, seenHere, seenThere) => {
+    const sorted = [...all].sort((a, b) => compareEventIds(a.dot, b.dot));
+    const recordOf = (isHere: readonly boolean[], seen: typeof seenHere) => {
+      const siblings = sorted.filter((_, i) => isHere[i]);
+      return encodeRecord({ context: joinContexts(seen, context(siblings.map(({ dot }) => dot))), siblings });
+    };
+    const [ours, theirs] = [recordOf(here, seenHere), recordOf(there, seenThere)];
+    const bare = ({ context: seen, siblings }: StoredObject) => ({
+      context: seen,
+      siblings: siblings.map((each) => ({ ...each, body: EMPTY })),
+    });
+    assert.deepEqual(decodeRecord(outlineOf(ours)), bare(decodeRecord(ours)));
+    const both = mergeRecords(ours, theirs);
+    assert.deepEqual(mergeRecords(outlineOf(ours), outlineOf(theirs)), outlineOf(both));
+    if (outlineOf(ours).length < ours.length) shorter++;
+    if (both !== ours && both !== theirs) merged++;
+  });
+  holds(property, 4_000);
+  assert(shorter > 0 && merged > 0, `${shorter} were shorter, ${merged} merged`);
 });

@@ -86,7 +86,8 @@ export class WatchedStore implements Store {
         await begin('put');
         return this.unmarked(real.putMany(...args));
       },
-      scan: (...args) => Object.assign(this.watched(real.scan(...args), 'scan'), { unreachable: [] }),
+      scan: (...args) =>
+        Object.assign(this.watched(real.scan(...args), 'scan'), { unreachable: [], mayMissHints: false }),
     };
   }
 

@@ -33,6 +33,7 @@ const PAGE: CoordinatorRequest = {
   lt: Uint8Array.of(0, 1),
   limit: 10,
   limitBytes: 1_000,
+  values: true,
   r: 2,
   timeoutMs: 1_000,
 };
@@ -194,10 +195,8 @@ test('a page is not made of replicas alone that may lack what was acknowledged w
   assert.equal(replies.length, 2);
   // Where all are behind, what they have is all that there is.
   assert.deepEqual(nodes.askedForPage([0, 1, 2]), [0, 1, 2]);
-  assert.deepEqual(
-    replies.map((reply) => (reply as { type: string }).type),
-    ['page-done', 'page-done', 'page-done'],
-  );
+  const page = (mayMissHints: boolean) => ({ type: 'page-done', entries: [], more: false, mayMissHints });
+  assert.deepEqual(replies, [page(false), page(false), page(true)]);
 });
 
 test('replicas without room are asked again until the deadline; then the put was refused, which is no timeout', () => {

@@ -114,7 +114,7 @@ test('a listing takes little more from the storage than it gives', () => {
   const lt = located('9999');
   for (let gte = located('0000'), more = true; more; ) {
     taken = 0;
-    vnode.receive({ type: 'list', gte, lt, limit: 256, limitBytes: 256 * 1_024 }, INCOMING, context);
+    vnode.receive({ type: 'list', gte, lt, limit: 256, limitBytes: 256 * 1_024, values: true }, INCOMING, context);
     const page = context.replies.at(-1) as VnodeAnswer & { type: 'listed' };
     let given = 0;
     for (const { key, record } of page.entries) {
@@ -131,6 +131,30 @@ test('a listing takes little more from the storage than it gives', () => {
   );
 });
 
+test('a listing of keys alone carries no values, and reads no more than it may', () => {
+  const context = new LoneContext();
+  const vnode = vnodeOn(openMemoryStorage(), context);
+  for (let i = 0; i < 20; i++) {
+    vnode.receive(
+      put({ key: `k${i}`, expiresAtMs: context.wallMs + 1_000, body: new Uint8Array(65_536) }),
+      INCOMING,
+      context,
+    );
+  }
+  const [gte, lt] = [located('k'), located('l')];
+  const list = (values: boolean, limitBytes: number) => {
+    vnode.receive({ type: 'list', gte, lt, limit: 256, limitBytes, values }, INCOMING, context);
+    const { entries, more } = context.replies.at(-1) as VnodeAnswer & { type: 'listed' };
+    return { count: entries.length, more, bytes: entries.reduce((sum, { record }) => sum + record.length, 0) };
+  };
+  const keys = list(false, 4 * 2 ** 20);
+  assert.deepEqual([keys.count, keys.more], [20, false]);
+  assert(keys.bytes < 20 * 100, `${keys.bytes} bytes for 20 keys`);
+  const some = list(false, 256 * 1_024);
+  assert.deepEqual([some.count, some.more], [3, true]);
+  assert(list(true, 4 * 2 ** 20).bytes > 20 * 64 * 1_024);
+});
+
 test('what a turn has written is shown to others only once it is stored', () => {
   const context = new LoneContext();
   const storage = openMemoryStorage();
@@ -142,7 +166,11 @@ test('what a turn has written is shown to others only once it is stored', () => 
     vnode.receive({ type: 'read', key: written, digestOnly: false }, INCOMING, context);
     vnode.receive({ type: 'read', key: written, digestOnly: true }, INCOMING, context);
     vnode.receive({ type: 'read', key: other, digestOnly: false }, INCOMING, context);
-    vnode.receive({ type: 'list', gte: new Uint8Array(0), lt, limit: 9, limitBytes: 999 }, INCOMING, context);
+    vnode.receive(
+      { type: 'list', gte: new Uint8Array(0), lt, limit: 9, limitBytes: 999, values: true },
+      INCOMING,
+      context,
+    );
     return context.releases.slice(before);
   };
   vnode.receive(put({ expiresAtMs: context.wallMs + HOUR_MS }), INCOMING, context);

@@ -71,7 +71,14 @@ const vnodeRequest: fc.Arbitrary<VnodeRequest> = fc.oneof(
   }),
   fc.record({ type: fc.constant('hand-off' as const), entries: taggedEntries }),
   fc.record({ type: fc.constant('read' as const), key: bytes, digestOnly: fc.boolean() }),
-  fc.record({ type: fc.constant('list' as const), gte: bytes, lt: bytes, limit: u32, limitBytes: u32 }),
+  fc.record({
+    type: fc.constant('list' as const),
+    gte: bytes,
+    lt: bytes,
+    limit: u32,
+    limitBytes: u32,
+    values: fc.boolean(),
+  }),
   fc.record({
     type: fc.constant('reap' as const),
     ask: fc.oneof(
@@ -167,6 +174,7 @@ const coordinatorRequest: fc.Arbitrary<CoordinatorRequest> = fc.oneof(
     lt: bytes,
     limit: u32,
     limitBytes: u32,
+    values: fc.boolean(),
     r: u8,
     timeoutMs: milliseconds,
   }),
@@ -206,7 +214,7 @@ const coordinatorAnswer: fc.Arbitrary<CoordinatorAnswer> = fc.oneof(
     hints: fc.array(fc.record({ owner: node, holder: node }), { maxLength: 32 }),
   }),
   fc.record({ type: fc.constant('got' as const), record: bytes, mayMissHints: fc.boolean() }),
-  fc.record({ type: fc.constant('page-done' as const), entries, more: fc.boolean() }),
+  fc.record({ type: fc.constant('page-done' as const), entries, more: fc.boolean(), mayMissHints: fc.boolean() }),
   fc.record({ type: fc.constant('failed' as const), failure }),
 );
 

@@ -675,7 +675,7 @@ test('a list waits for its client, and ends with it: one that takes nothing, one
   let ended = () => {};
   store.bucket = <V>(name: string) => ({
     ...real<V>(name),
-    scan: () => Object.assign(endless(), { unreachable: [] }),
+    scan: () => Object.assign(endless(), { unreachable: [], mayMissHints: false }),
   });
   async function* endless() {
     try {
