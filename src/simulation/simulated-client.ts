@@ -12,11 +12,11 @@ import { encodeLocatedKey, keyHash, setPartition } from '../codec/key.js';
 import { decodeRecord } from '../codec/record.js';
 import { decodeToken, encodeToken } from '../codec/token.js';
 import { CLIENT_SLOT } from '../messages/addresses.js';
-import type { CoordinatorRequest } from '../messages/coordinator-messages.js';
+import type { CoordinatorAnswer, CoordinatorRequest } from '../messages/coordinator-messages.js';
 import { highestTimestamp } from '../objects/resolution.js';
 import type { PreferenceList } from '../ring/preference-list.js';
 import { partitionOf } from '../ring/token.js';
-import type { ActorContext, ActorHost, ActorRef, Conversation, MessageCodec } from '../runtime/actor.js';
+import type { Actor, ActorContext, ActorHost, ActorRef, Conversation, MessageCodec } from '../runtime/actor.js';
 import type { Simulator } from '../runtime/simulator/simulator.js';
 import { Client, type GetOutcome, type PutOutcome, ticketOf } from '../store/client.js';
 import { PutReceipt, type ReceiptParts } from '../store/receipt.js';
@@ -53,7 +53,11 @@ export interface SimulatedClientOptions {
   readonly receiptToken?: (parts: ReceiptParts, history: History) => string;
   /** What the client's context is replaced by; for planted mistakes. */
   readonly tap?: (context: ActorContext) => ActorContext;
+  /** What is hosted in the client's stead, with that context; for planted mistakes, too. */
+  readonly tapActor?: (inner: ClientActor, context: ActorContext) => ClientActor;
 }
+
+export type ClientActor = Actor<never, never, CoordinatorAnswer>;
 
 type Put = CoordinatorRequest & { type: 'put' };
 
@@ -96,12 +100,13 @@ export class SimulatedClient {
 
   /** Puts the client onto its thread. */
   setup(host: ActorHost, isUp: (node: number) => boolean): void {
-    const { nodes, preferenceLists, maxInFlight, tap } = this.options;
+    const { nodes, preferenceLists, maxInFlight, tap, tapActor } = this.options;
     host.spawn<never, never, never>(CLIENT_SLOT, clientConversation, (own) => {
       const context = new AttemptTap(own, (correlation, request) => this.noteAttempt(ticketOf(correlation), request));
-      this.client = new Client({ preferenceLists, nodes, maxInFlight }, tap?.(context) ?? context);
+      const tapped = tap?.(context) ?? context;
+      this.client = new Client({ preferenceLists, nodes, maxInFlight }, tapped);
       for (let node = 0; node < nodes; node++) this.client.setUp(node, isUp(node));
-      return this.client;
+      return tapActor?.(this.client, tapped) ?? this.client;
     });
   }
 

@@ -32,7 +32,7 @@ import type { ReceiptParts } from '../store/receipt.js';
 import { type AcknowledgedPut, type GetOperation, History, type PutOperation } from './history.js';
 import { MintTap } from './mint-tap.js';
 import { type HeldHint, heldHints, Replica } from './replica.js';
-import { type GetSettings, locate, type PutSettings, SimulatedClient } from './simulated-client.js';
+import { type ClientActor, type GetSettings, locate, type PutSettings, SimulatedClient } from './simulated-client.js';
 import { type Tap, TappedHost } from './tapped-host.js';
 
 /** What a node's actors are made from. */
@@ -70,6 +70,8 @@ export interface Planted {
   readonly objects?: (inner: Storage) => Storage;
   readonly hints?: (inner: Storage) => Storage;
   readonly client?: (context: ActorContext) => ActorContext;
+  /** What is hosted in a client's stead; `context` is the tapped one. */
+  readonly clientActor?: (inner: ClientActor, context: ActorContext) => ClientActor;
   readonly receiptToken?: (parts: ReceiptParts, history: History) => string;
 }
 
@@ -493,6 +495,7 @@ export class SimulatedCluster {
       maxInFlight: this.options.maxInFlight ?? 1_000,
       ...(this.options.planted?.receiptToken === undefined ? {} : { receiptToken: this.options.planted.receiptToken }),
       ...(this.options.planted?.client === undefined ? {} : { tap: this.options.planted.client }),
+      ...(this.options.planted?.clientActor === undefined ? {} : { tapActor: this.options.planted.clientActor }),
     });
     this.clients.push(client);
     this.simulator.startThread(thread, (host) => client.setup(host, (node) => this.simulator.host(node).up));

@@ -11,6 +11,7 @@ import { ACKNOWLEDGEMENT_BUGS } from './planted/acknowledgements.js';
 import { HINT_STORIES } from './planted/hints.js';
 import { IDENTITY_BUGS } from './planted/identity.js';
 import type { PlantedBug } from './planted/plant.js';
+import { STAND_IN_STORIES } from './planted/stand-ins.js';
 import { TOKEN_BUGS } from './planted/tokens.js';
 
 const BUGS: readonly PlantedBug[] = [...IDENTITY_BUGS, ...ACKNOWLEDGEMENT_BUGS, ...TOKEN_BUGS];
@@ -43,7 +44,7 @@ function noticedAt(bug: PlantedBug): number | undefined {
 
 const STORY_SEEDS = 12;
 
-for (const { planted, sync, tell } of HINT_STORIES) {
+for (const { planted, sync, tell } of [...HINT_STORIES, ...STAND_IN_STORIES]) {
   test(`noticed: ${planted.name}`, () => {
     let noticed = 0;
     for (let seed = 1; seed <= STORY_SEEDS; seed++) {

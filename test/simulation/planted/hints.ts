@@ -89,7 +89,7 @@ function putWithTwoDown(cluster: SimulatedCluster): readonly string[] {
   return absent;
 }
 
-function isDelivered(cluster: SimulatedCluster): boolean {
+export function isDelivered(cluster: SimulatedCluster): boolean {
   return cluster.simulator.runUntil(() => cluster.hints === 0, 3_000);
 }
 

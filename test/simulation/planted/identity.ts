@@ -13,7 +13,7 @@ class KeepsItsId extends TappedActor<unknown, unknown, unknown> {
 }
 
 /** Draws the same numbers in every incarnation. */
-class SameDraws extends TappedContext {
+export class SameDraws extends TappedContext {
   private readonly same: Random;
 
   constructor(inner: ActorContext, seed: number) {

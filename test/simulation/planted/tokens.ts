@@ -4,11 +4,12 @@ import { joinContexts, withDotAndAllBefore } from '../../../src/clocks/causal-co
 import { laterOf } from '../../../src/clocks/timestamp.js';
 import { decodeRecord, encodeRecord } from '../../../src/codec/record.js';
 import { encodeToken } from '../../../src/codec/token.js';
-import type { CoordinatorRequest } from '../../../src/messages/coordinator-messages.js';
+import type { CoordinatorAnswer, CoordinatorRequest } from '../../../src/messages/coordinator-messages.js';
 import { type VnodeAnswer, type VnodeRequest, vnodeConversation } from '../../../src/messages/vnode-messages.js';
 import { lastWrite } from '../../../src/objects/resolution.js';
 import type { ActorContext, ActorRef, Incoming } from '../../../src/runtime/actor.js';
 import { TappedActor, TappedContext } from '../../../src/simulation/tapped-host.js';
+import { ticketOf } from '../../../src/store/client.js';
 import { type PlantedBug, tapOf } from './plant.js';
 
 /** Sends retries as if nothing had been tried before. */
@@ -49,6 +50,25 @@ class RetriesConditionalPuts extends TappedContext {
   }
 }
 
+/** Knows of each request which sending of it was the last. */
+class LastSendings extends TappedContext {
+  readonly last = new Map<number, number>();
+
+  override request<Request, Answer>(to: ActorRef<Request, Answer>, message: Request, correlation: number): void {
+    this.last.set(ticketOf(correlation), correlation);
+    super.request(to, message, correlation);
+  }
+}
+
+/** Takes an answer to an earlier attempt for one to the last. */
+class CountsVoidedAttempts extends TappedActor<never, never, CoordinatorAnswer> {
+  override answered(correlation: number, answer: CoordinatorAnswer, interim: boolean, context: ActorContext): void {
+    const { last } = this.context as LastSendings;
+    const counted = answer.type === 'put-done' ? (last.get(ticketOf(correlation)) ?? correlation) : correlation;
+    super.answered(counted, answer, interim, context);
+  }
+}
+
 export const TOKEN_BUGS: readonly PlantedBug[] = [
   {
     name: "the receipt covers the coordinator's whole object",
@@ -83,6 +103,15 @@ export const TOKEN_BUGS: readonly PlantedBug[] = [
     kinds: ['crash of an actor', 'crash of a node', 'slow disk'],
     noticed: /^false conflict.* twice/,
     seeds: 10,
+  },
+  {
+    name: 'a late acknowledgement of a voided attempt counted',
+    client: (inner) => new LastSendings(inner),
+    clientActor: (inner, context) => new CountsVoidedAttempts(inner, context),
+    sync: 'full',
+    kinds: ['pause', 'slow disk', 'delay'],
+    noticed: /^(dot|false conflict)/,
+    seeds: 20,
   },
   {
     name: 'a conditional put retried by itself',
