@@ -13,7 +13,7 @@ interface EqualPair extends Pair {
 export class ExchangeRecord {
   /** How often somebody has called for everything to be compared. */
   calls = 0;
-  private readonly session: number;
+  readonly session: number;
   /** Of a call that somebody waits for since the exchanger last asked; 0: none. */
   private awaited = 0;
   private readonly pairs = new Map<string, EqualPair>();

@@ -2,11 +2,12 @@
  * Hashing where the replicas live, in small pieces: for memory, which no other thread can read, and for the simulator.
  * It sees all that was written, committed or not; so a slice has every write that was noted.
  */
-import { buildMarkKey, encodeBuildMark } from '../src/anti-entropy/build-mark.js';
+import { encodeBuildMark } from '../src/anti-entropy/build-mark.js';
 import { runHashTask, type Snapshot } from '../src/anti-entropy/hash-task.js';
 import { equalBytes } from '../src/base/bytes.js';
+import { buildMarkKey } from '../src/codec/own-keys.js';
 import type { Storage, StorageEntry } from '../src/storage/storage.js';
-import type { Hashing } from './replica-tree.js';
+import type { Hashing } from './replica-trees.js';
 
 /** Entries that are read at a time. */
 const READ_AT_ONCE = 64;

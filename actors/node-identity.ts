@@ -14,6 +14,7 @@
 import { equalBytes, utf8 } from '../src/base/bytes.js';
 import type { Random } from '../src/base/random.js';
 import type { WriterId } from '../src/clocks/event-id.js';
+import { STOP_KEY } from '../src/codec/own-keys.js';
 import type { Storage } from '../src/storage/storage.js';
 
 export interface VnodeMarker {
@@ -22,8 +23,12 @@ export interface VnodeMarker {
   readonly counter: number;
 }
 
-/** In the objects storage, behind every partition: the last clean stop, 16 random bytes. */
-const STOP_KEY = Uint8Array.of(0xff, 0xff, 0x66);
+/** A marker that was found, and the stop that left it: the objects have not been written to since. */
+export interface FoundMarker extends VnodeMarker {
+  readonly stop: Uint8Array;
+}
+
+/** The last clean stop: 16 random bytes. */
 const STOP_BYTES = 16;
 const MARKER_PREFIX = utf8('marker:');
 const MARKER_BYTES = 16 + STOP_BYTES;
@@ -46,7 +51,7 @@ export class NodeIdentity {
   private readonly system: Storage;
   private readonly objects: Storage;
   private readonly random: Random;
-  private readonly markers = new Map<number, VnodeMarker>();
+  private readonly markers = new Map<number, FoundMarker>();
   /** Partitions whose replica here may lack what it had acknowledged before its file was lost. */
   readonly refilling: ReadonlySet<number>;
   private readonly mustRefill = new Set<number>();
@@ -108,14 +113,17 @@ export class NodeIdentity {
   }
 
   /** The marker that the vnode of `partition` left, once: a second vnode of the partition is a new one. */
-  take(partition: number): VnodeMarker | undefined {
+  take(partition: number): FoundMarker | undefined {
     const marker = this.markers.get(partition);
     this.markers.delete(partition);
     return marker;
   }
 
-  /** Leaves a marker for the next start; stored with the turn's commit, which must be the last one of the objects. */
-  leave(partition: number, marker: VnodeMarker): void {
+  /**
+   * Leaves a marker for the next start; stored with the turn's commit, which must be the last one of the objects.
+   * @returns the stop that this commit ends with, for what else is to be believed by it
+   */
+  leave(partition: number, marker: VnodeMarker): Uint8Array {
     this.stop ??= this.beginStop();
     const value = new Uint8Array(MARKER_BYTES);
     const view = new DataView(value.buffer);
@@ -124,6 +132,7 @@ export class NodeIdentity {
     view.setFloat64(8, marker.counter);
     value.set(this.stop, 16);
     this.system.put(markerKey(partition), value);
+    return this.stop;
   }
 
   private beginStop(): Uint8Array {
@@ -142,6 +151,7 @@ export class NodeIdentity {
     this.markers.set(partition, {
       writer: { high: view.getUint32(0), low: view.getUint32(4) },
       counter: view.getFloat64(8),
+      stop: lastStop,
     });
   }
 }

@@ -11,14 +11,13 @@ import { setImmediate } from 'node:timers/promises';
 import { compareBytes } from '../src/base/bytes.js';
 import { CorruptRecordError, UnknownRecordVersionError } from '../src/codec/errors.js';
 import { decodeLocatedKey } from '../src/codec/key.js';
+import { BEHIND_RECORDS } from '../src/codec/own-keys.js';
 import { checkRecord } from '../src/codec/record.js';
 import type { CheckVerdict } from '../src/storage/check-in-child.js';
 import { DamagedFileError } from '../src/storage/damaged-file.js';
 import { openLmdbStorage } from '../src/storage/lmdb-storage.js';
 import type { Storage, StorageEntry } from '../src/storage/storage.js';
 
-/** Keys from here on are the node's own, not records. */
-const BEHIND_RECORDS = Uint8Array.of(0xff, 0xff);
 /** Entries that are read at a time, unless those before were larger than this, in bytes. */
 const PAGE = 64;
 const LARGE_PAGE_BYTES = 8 * 2 ** 20;

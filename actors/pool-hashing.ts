@@ -4,7 +4,7 @@
  */
 import { type HashTask, runHashTask } from '../src/anti-entropy/hash-task.js';
 import type { HasherResult } from '../src/messages/hasher-task.js';
-import type { Hashing } from './replica-tree.js';
+import type { Hashing } from './replica-trees.js';
 
 /** Changes that cost less to fold in here than to send. */
 const FEW_CHANGES = 300;

@@ -1,6 +1,7 @@
 /** The actors of a node, by slot: what a worker thread hosts, and what the simulator hosts. */
 import { BackgroundBudget } from '../src/admission/background-budget.js';
 import { WriteGate } from '../src/admission/write-gate.js';
+import type { ExchangeWindow } from '../src/anti-entropy/schedule.js';
 import { StorageFullError } from '../src/base/errors.js';
 import {
   COORDINATOR_SLOT,
@@ -28,17 +29,17 @@ import { HintDeliverer } from './hint-deliverer.js';
 import { HintKeeper } from './hint-keeper.js';
 import type { HintStore } from './hint-store.js';
 import type { NodeIdentity } from './node-identity.js';
-import { type Hashing, ReplicaTrees } from './replica-tree.js';
+import type { ReplicaTrees } from './replica-trees.js';
 import { Vnode } from './vnode.js';
 
 /** How a node's replicas are compared with those of others. */
 export interface ExchangeEnvironment {
   /** Every pair of replicas is compared at least so often, in milliseconds. */
   readonly intervalMs: number;
-  readonly hashing: Hashing;
+  /** Undefined: at all times of the day. */
+  readonly window: ExchangeWindow | undefined;
+  readonly trees: ReplicaTrees;
   readonly record: ExchangeRecord;
-  /** See `ReplicaTreesOptions`. */
-  readonly maxTreeAgeMs?: number | undefined;
 }
 
 /** What a node's actors are made from. */
@@ -80,10 +81,7 @@ export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
   host.addCommitter(hints.storage, (failure) => hints.commitEnded(failure));
   const budget = new BackgroundBudget();
   const arrears = new Arrears({ hintsMayWait: !environment.isNew, refilling: environment.identity.refilling });
-  const trees =
-    exchange === undefined
-      ? undefined
-      : new ReplicaTrees({ ...environment, hashing: exchange.hashing, maxAgeMs: exchange.maxTreeAgeMs });
+  const trees = exchange?.trees;
   preferenceLists.forEach(({ primaries }, partition) => {
     if (!primaries.includes(node)) return;
     host.spawn(
@@ -103,11 +101,10 @@ export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
     hintDeliveryConversation,
     () => new HintDeliverer({ ...environment, arrears, budget }),
   );
-  if (exchange === undefined || trees === undefined) return;
-  const { record, intervalMs } = exchange;
+  if (exchange === undefined) return;
   host.spawn(
     EXCHANGER_SLOT,
     exchangeConversation,
-    (context) => new Exchanger({ ...environment, trees, record, intervalMs, budget }, context),
+    (context) => new Exchanger({ ...environment, ...exchange, budget }, context),
   );
 }

@@ -1,27 +1,22 @@
 /**
- * The Merkle trees of a node's replicas: its vnodes tell them of each write, its exchanger asks them. When a tree is
- * built, and what a task does, is decided in `src/anti-entropy/tree-keeper.ts`; who performs tasks, by the `Hashing` given.
+ * The Merkle tree of one of a node's replicas: its vnode tells it of each write, the node's exchanger asks it. How a tree
+ * is built, and what a task does, is decided in `src/anti-entropy/tree-keeper.ts`; who performs tasks, by the `Hashing` given.
  *
- * No tree is built before somebody asks for it; until then a write costs nothing here.
+ * Saved by a stop in order, and taken over by the start that follows. Else no tree is built before somebody asks for it; until then a
+ * write costs nothing here. Built anew when it is too small, in doubt, or so old that much may have rotted since; and
+ * when somebody asks for that. The old one serves meanwhile.
  */
 import { answerFromTree, type ExchangeAnswer, type ExchangeAsk } from '../src/anti-entropy/exchange-asks.js';
 import { ExchangeLease } from '../src/anti-entropy/exchange-lease.js';
-import type { HashResult, HashTask } from '../src/anti-entropy/hash-task.js';
+import type { HashTask, Slice } from '../src/anti-entropy/hash-task.js';
+import { readTree, saveTree } from '../src/anti-entropy/tree-form.js';
 import { type NumberedTask, TreeKeeper } from '../src/anti-entropy/tree-keeper.js';
 import { EMPTY } from '../src/base/bytes.js';
+import { CorruptRecordError } from '../src/codec/errors.js';
 import { partitionRange } from '../src/codec/key.js';
 import type { Root } from '../src/messages/exchange-messages.js';
-import type { NodeCounters } from '../src/metrics/node-counters.js';
 import type { ActorContext } from '../src/runtime/actor.js';
-import type { Storage } from '../src/storage/storage.js';
-
-/** Performs tasks of a tree. `done` may be called before `run` returns, or later; with undefined: nothing came of it. */
-export interface Hashing {
-  /** True if it reads what is committed, and not what the vnode sees: then builds mark how far that is. */
-  readonly readsCommitted: boolean;
-  /** @param keeper - whose task it is: it knows how many writes there have been */
-  run(task: HashTask, keeper: TreeKeeper, done: (result: HashResult | undefined) => void): void;
-}
+import type { ReplicaTrees } from './replica-trees.js';
 
 /** How far a tree is asked to look for changes worth a task, in writes. */
 const LOOK_EVERY = 64;
@@ -33,56 +28,11 @@ const LEASE_MS = 2_000;
 const SLICE_RECORDS = 512;
 const SLICE_BYTES = 2 ** 20;
 
-export interface ReplicaTreesOptions {
-  readonly objects: Storage;
-  readonly hashing: Hashing;
-  readonly counters: NodeCounters;
-  /** How old a tree may be, in milliseconds, before one is built anew to find what has rotted since (default a week). */
-  readonly maxAgeMs?: number | undefined;
-}
-
-export class ReplicaTrees {
-  readonly objects: Storage;
-  readonly hashing: Hashing;
-  readonly counters: NodeCounters;
-  readonly maxAgeMs: number;
-  /** Partitions whose tree is to be built, or being built: the first one is worked at. */
-  readonly builds = new Set<number>();
-  private readonly trees = new Map<number, ReplicaTree>();
-
-  constructor({ objects, hashing, counters, maxAgeMs }: ReplicaTreesOptions) {
-    this.objects = objects;
-    this.hashing = hashing;
-    this.counters = counters;
-    this.maxAgeMs = maxAgeMs ?? 7 * 24 * 3_600_000;
-  }
-
-  /** A vnode begins: what its predecessor wrote last, nobody knows. */
-  renew(partition: number): ReplicaTree {
-    const tree = new ReplicaTree(this, partition);
-    this.trees.set(partition, tree);
-    return tree;
-  }
-
-  get(partition: number): ReplicaTree | undefined {
-    return this.trees.get(partition);
-  }
-
-  /** About how many keys a replica has. */
-  get keysEach(): number {
-    return Math.ceil(this.objects.stats().entries / Math.max(1, this.trees.size));
-  }
-
-  /** The tree whose build can go on now; undefined: there is none to be built, or hashing has to bring something first. */
-  get buildable(): ReplicaTree | undefined {
-    for (const partition of this.builds) {
-      const tree = this.trees.get(partition);
-      if (tree !== undefined) return tree.isSlicing ? undefined : tree;
-      this.builds.delete(partition);
-    }
-    return undefined;
-  }
-}
+/**
+ * What a build reads in a millisecond at most while an old tree serves: 32 MiB a second. Nobody waits for it, and a disk
+ * has more to do.
+ */
+const REBUILD_BYTES_PER_MS = 2 ** 25 / 1_000;
 
 export class ReplicaTree {
   /** True while hashing has a slice of its build in hand. */
@@ -92,19 +42,46 @@ export class ReplicaTree {
   readonly told = new Map<number, Root>();
   /** The other nodes with which this replica was found equal. */
   readonly equalWith = new Set<number>();
+  /** The number of the last call for all trees when the build of the one that serves began. */
+  builtForCall = 0;
   private readonly trees: ReplicaTrees;
   private readonly partition: number;
-  private readonly keeper: TreeKeeper;
+  private keeper: TreeKeeper;
   private writes = 0;
-  /** When the build of the tree that serves began, and when the last one did. */
-  private builtMs = 0;
-  private begunMs = 0;
+  /** Since when a tree serves, as `SavedTree` tells it; of the build under way, when it began, and for which call. */
+  private builtAtMs = 0;
+  private begunAtMs = 0;
+  private begunForCall = 0;
+  /** When the last slice was asked for, in monotonic milliseconds, and what it had to read. */
+  private slicedMs = 0;
+  private slicedBytes = 0;
 
   constructor(trees: ReplicaTrees, partition: number) {
     this.trees = trees;
     this.partition = partition;
-    const size = trees.hashing.readsCommitted ? {} : { sliceRecords: SLICE_RECORDS, sliceBytes: SLICE_BYTES };
-    this.keeper = new TreeKeeper({ partition, ...size });
+    this.keeper = new TreeKeeper({ partition, ...sizesFor(trees) });
+  }
+
+  /** Takes over what was saved by the last stop, given which one that was. Before any write. */
+  restore(stop: Uint8Array): void {
+    const { trees, partition } = this;
+    try {
+      const saved = readTree(trees.objects, partition, stop);
+      if (saved === undefined) return;
+      this.keeper = new TreeKeeper({ partition, saved: saved.tree, ...sizesFor(trees) });
+      this.builtAtMs = saved.builtAtMs;
+      trees.counters.treesRestored++;
+    } catch (error) {
+      if (!(error instanceof CorruptRecordError)) throw error;
+      // It is built anew, as if none had been saved.
+      trees.counters.treesDamaged++;
+    }
+  }
+
+  /** The vnode stops: stored with its last commit, of which `stop` is the name. Nothing is told to it afterwards. */
+  save(stop: Uint8Array): void {
+    const tree = this.keeper.settle();
+    if (tree !== undefined) saveTree(this.trees.objects, this.partition, { tree, builtAtMs: this.builtAtMs }, stop);
   }
 
   /**
@@ -128,17 +105,25 @@ export class ReplicaTree {
     this.trees.builds.add(this.partition);
   }
 
+  /** When its build may go on: at once if nothing serves meanwhile. Monotonic milliseconds. */
+  get nextSliceMs(): number {
+    const { tree, isStale } = this.keeper;
+    return tree === undefined || isStale ? 0 : this.slicedMs + this.slicedBytes / REBUILD_BYTES_PER_MS;
+  }
+
   /** Goes on with its build by a slice. */
   build(context: ActorContext): void {
     const { keeper, trees } = this;
     if (!keeper.isBuilding) {
       keeper.beginBuild(context.random.uint32(), trees.keysEach);
-      this.begunMs = context.now();
+      this.begunAtMs = Math.max(0, Math.floor(context.wallClock()));
+      this.begunForCall = trees.calls;
     }
     this.fold(false);
     const slice = keeper.nextSlice();
     if (slice === undefined) return;
     this.isSlicing = true;
+    this.slicedMs = context.now();
     this.mark();
     this.run(slice);
   }
@@ -150,10 +135,10 @@ export class ReplicaTree {
   answer(
     ask: ExchangeAsk & { type: 'root' | 'branches' | 'sums' },
     since: number,
-    nowMs: number,
+    context: ActorContext,
   ): ExchangeAnswer | undefined {
     const { keeper } = this;
-    if (keeper.wantsBuild || nowMs - this.builtMs > this.trees.maxAgeMs) this.rebuild();
+    if (keeper.wantsBuild || this.isOld(context)) this.rebuild();
     const { tree } = keeper;
     // A tree that has what may not be stored could be equal to another by that.
     if (tree === undefined || keeper.isStale) return { type: 'not-ready' };
@@ -178,6 +163,11 @@ export class ReplicaTree {
     return this.keeper.noted;
   }
 
+  /** A clock that has been set back says as little of its age as one that is far ahead. */
+  private isOld(context: ActorContext): boolean {
+    return Math.abs(context.wallClock() - this.builtAtMs) > this.trees.maxAgeMs;
+  }
+
   /** Gives out what is to be folded in: what is worth a task, or all. */
   private fold(all: boolean): void {
     const { keeper } = this;
@@ -194,14 +184,20 @@ export class ReplicaTree {
       }
       const { isBuilding } = keeper;
       keeper.done(number, result);
-      if (result.type !== 'slice') return;
-      trees.counters.corruptRecords += result.corrupt;
-      if (isBuilding && !keeper.isBuilding) {
-        this.builtMs = this.begunMs;
-        trees.counters.treesBuilt++;
-        trees.builds.delete(this.partition);
-      }
+      if (result.type === 'slice') this.sliced(result, isBuilding && !keeper.isBuilding);
     });
+  }
+
+  private sliced({ bytes, corrupt, rotten }: Slice, isLast: boolean): void {
+    const { trees, partition } = this;
+    this.slicedBytes = bytes;
+    trees.counters.corruptRecords += corrupt;
+    for (const key of rotten) trees.rotten.note(key);
+    if (!isLast) return;
+    this.builtAtMs = this.begunAtMs;
+    this.builtForCall = this.begunForCall;
+    trees.counters.treesBuilt++;
+    trees.builds.delete(partition);
   }
 
   /** So that whoever reads what is committed knows which writes are in it. */
@@ -209,4 +205,9 @@ export class ReplicaTree {
     const { mark } = this.keeper;
     if (mark !== undefined && this.trees.hashing.readsCommitted) this.trees.objects.put(mark.key, mark.value);
   }
+}
+
+/** Where it costs the node's own event loop, a slice is small. */
+function sizesFor({ hashing }: ReplicaTrees): { sliceRecords?: number; sliceBytes?: number } {
+  return hashing.readsCommitted ? {} : { sliceRecords: SLICE_RECORDS, sliceBytes: SLICE_BYTES };
 }

@@ -8,6 +8,7 @@ import { HintStore } from './hint-store.js';
 import { localHashing } from './local-hashing.js';
 import { NodeIdentity } from './node-identity.js';
 import { type NodeEnvironment, spawnNode } from './registry.js';
+import { ReplicaTrees } from './replica-trees.js';
 
 /** A node's environment, but for its identity and hints, which are opened from its storages. */
 export interface SimulatedEnvironment extends Omit<NodeEnvironment, 'identity' | 'hints' | 'hotKeys' | 'exchange'> {
@@ -18,7 +19,7 @@ export interface SimulatedEnvironment extends Omit<NodeEnvironment, 'identity' |
   readonly losses: number;
   /** Undefined: replicas are not compared. */
   readonly exchangeIntervalMs: number | undefined;
-  readonly maxTreeAgeMs: number | undefined;
+  readonly maxTreeAgeMs: number;
 }
 
 export function spawn(host: ActorHost, parts: SimulatedEnvironment): void {
@@ -32,6 +33,11 @@ export function spawn(host: ActorHost, parts: SimulatedEnvironment): void {
   const exchange =
     intervalMs === undefined
       ? undefined
-      : { intervalMs, maxTreeAgeMs, hashing: localHashing(objects), record: new ExchangeRecord(1) };
+      : {
+          intervalMs,
+          window: undefined,
+          trees: new ReplicaTrees({ objects, counters, hashing: localHashing(objects), maxAgeMs: maxTreeAgeMs }),
+          record: new ExchangeRecord(1),
+        };
   spawnNode(host, { ...parts, identity, hints, exchange, hotKeys: new HotKeys() });
 }

@@ -7,6 +7,7 @@
 import type { WriteGate } from '../src/admission/write-gate.js';
 import { CorruptRecordError, UnknownRecordVersionError } from '../src/codec/errors.js';
 import { partitionOf } from '../src/codec/key.js';
+import { PROBE_KEY } from '../src/codec/own-keys.js';
 import { checkRecord, digestHigh, digestLow, isSoundRecord, sameDigest } from '../src/codec/record.js';
 import { outlineOf } from '../src/codec/record-outline.js';
 import { mergeRecords, replacesRecord } from '../src/codec/record-update.js';
@@ -20,7 +21,9 @@ import type { NodeFences, VnodeFence } from './fence.js';
 import { drawWriterId, Minter, type MinterOptions, type Writer } from './minter.js';
 import type { NodeIdentity } from './node-identity.js';
 import { GO_ON_REAPING, ReplicaReaping } from './replica-reaping.js';
-import type { ReplicaTree, ReplicaTrees } from './replica-tree.js';
+import type { ReplicaTree } from './replica-tree.js';
+import type { ReplicaTrees } from './replica-trees.js';
+import type { RottenKeys } from './rotten-keys.js';
 
 /** The minter's limits are for puts alone: merges are never refused. */
 export interface VnodeOptions extends MinterOptions {
@@ -42,9 +45,7 @@ export interface VnodeOptions extends MinterOptions {
 const LISTED_AT_FIRST = 4;
 const LISTED_AT_ONCE = 32;
 
-/** In the objects storage, behind every partition: what is written to learn whether anything can be. Not read. */
-const PROBE_KEY = Uint8Array.of(0xff, 0xff, 0x70);
-/** A few pages, as a turn writes. */
+/** What is written to learn whether anything can be: a few pages, as a turn writes. Not read. */
 const PROBE = new Uint8Array(16_384);
 const NEXT_PROBE = 'probe';
 
@@ -61,6 +62,8 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   private readonly arrears: Arrears;
   /** Is told of every write. */
   private readonly tree: ReplicaTree | undefined;
+  /** Is told of what cannot be read. */
+  private readonly rotten: RottenKeys | undefined;
   /** Its tag is sent with every object that is read here; what comes with a tag below its floor is refused. */
   private readonly fence: VnodeFence;
   private readonly reaping: ReplicaReaping;
@@ -74,11 +77,13 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.lasting = options.canBeDurable ? 'durable' : 'stored';
     this.arrears = options.arrears;
     this.tree = options.trees?.renew(options.partition);
+    this.rotten = options.trees?.rotten;
     // While this actor's predecessor was down, others may have stood in for it.
     if (context.incarnation > 1) this.arrears.wasAway();
     this.fence = options.fences.of(options.partition);
     this.minter = new Minter(options, context);
     const marker = options.identity.take(options.partition);
+    if (marker !== undefined) this.tree?.restore(marker.stop);
     if (marker === undefined) this.counters.newIdentities++;
     this.writer = { id: marker?.writer ?? drawWriterId(context), counter: marker?.counter ?? 0 };
     this.reaping = new ReplicaReaping({
@@ -131,7 +136,8 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   }
 
   stop(): void {
-    this.identity.leave(this.partition, { writer: this.writer.id, counter: this.writer.counter });
+    const stop = this.identity.leave(this.partition, { writer: this.writer.id, counter: this.writer.counter });
+    this.tree?.save(stop);
   }
 
   /**
@@ -165,6 +171,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     if (local !== undefined && !isSoundRecord(local)) {
       // What this writer minted for the key is unknown now; another replica knows it all the same.
       if (this.isCorrupt(local)) minter.renew(writer, context);
+      this.rotten?.note(put.key);
       context.reply(incoming, { type: 'not-minted', why: 'corrupt' });
       return;
     }
@@ -246,8 +253,9 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       if (merged !== stored) this.put(key, stored, merged);
     } else if (this.isCorrupt(stored)) {
       minter.renew(writer, context);
-      // A tree that was built since it rotted lacks it; another is found to differ, and built anew.
+      // A tree that was built since it rotted lacks it; another has what cannot be known any more.
       this.put(key, undefined, record);
+      this.tree?.rebuild();
     } else return false;
     return true;
   }
@@ -265,7 +273,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     // What this turn has written may yet fail to be stored: whoever was shown it would have seen what never was.
     const release: Release = this.objects.isPending(key) ? 'stored' : 'now';
     if (record === undefined) context.reply(incoming, { type: 'nothing', behind }, release);
-    else if (!this.isSound(record)) context.reply(incoming, { type: 'corrupt' });
+    else if (!this.isSound(key, record)) context.reply(incoming, { type: 'corrupt' });
     else if (digestOnly) {
       const answer = { type: 'digest', high: digestHigh(record), low: digestLow(record), behind } as const;
       context.reply(incoming, answer, release);
@@ -288,7 +296,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
           more = true;
           break;
         }
-        if (this.isSound(value)) {
+        if (this.isSound(key, value)) {
           entries.push({ key, record: values ? value : outlineOf(value) });
           bytes += key.length + value.length;
         } else corrupt++;
@@ -329,9 +337,10 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     context.reply(incoming, { type: 'wrote', durable: durable || this.objects.commitIsDurable }, release);
   }
 
-  private isSound(record: Uint8Array): boolean {
+  private isSound(key: Uint8Array, record: Uint8Array): boolean {
     if (isSoundRecord(record)) return true;
     this.counters.corruptRecords++;
+    this.rotten?.note(key);
     return false;
   }
 

@@ -20,7 +20,7 @@ import { localHashing } from './local-hashing.js';
 import { NodeIdentity } from './node-identity.js';
 import { poolHashing } from './pool-hashing.js';
 import { spawnNode } from './registry.js';
-import type { Hashing } from './replica-tree.js';
+import { type Hashing, ReplicaTrees } from './replica-trees.js';
 
 /** How soon something is given out again at which the pool failed, in milliseconds. */
 const HASHED_AGAIN_MS = 1_000;
@@ -39,6 +39,8 @@ await runWorkerThread<NodeStart>(async (start) => {
   const { maxHintBytes: maxBytes, gauges } = data;
   const hints = new HintStore({ storage: storage.hints, maxBytes, random, counters, gauge: new Int32Array(gauges) });
   const record = new ExchangeRecord(random.uint32() + 1);
+  const hashing = hashingFor(start, storage);
+  const trees = new ReplicaTrees({ objects, counters, hashing, maxAgeMs: data.rebuildIntervalMs });
   spawnNode(host, {
     node: thread,
     preferenceLists: data.preferenceLists,
@@ -53,7 +55,7 @@ await runWorkerThread<NodeStart>(async (start) => {
     maxOperations: data.maxOperations,
     maxSiblings: data.maxSiblings,
     maxObjectBytes: data.maxObjectBytes,
-    exchange: { intervalMs: data.exchangeIntervalMs, hashing: hashingFor(start, storage), record },
+    exchange: { intervalMs: data.exchangeIntervalMs, window: data.exchangeWindow, trees, record },
   });
   const control: NodeControl = {
     counters: () => ({ ...counters }),
@@ -65,6 +67,10 @@ await runWorkerThread<NodeStart>(async (start) => {
     hints: () => hints.status(),
     hotKeys: () => hotKeys.counted(performance.now()),
     compare: (session, call) => record.compare(session, call),
+    rebuild: (session, call) => {
+      const mine = session === record.session ? call : trees.rebuildAll();
+      return { session: record.session, call: mine, left: trees.unbuiltSince(mine) };
+    },
     memory: () => {
       const { heapUsed, external } = process.memoryUsage();
       return { heapUsedBytes: heapUsed, externalBytes: external };

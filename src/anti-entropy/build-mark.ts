@@ -8,8 +8,7 @@
  *
  * So the cut is exact, although the worker's thread and the vnode's take no notice of each other's time.
  *
- *     key    0xff 0xff 't' · 2 partition          behind all records, of which none begins with 0xff 0xff
- *     value  4 number of the build · 6 writes noted
+ *     4 number of the build · 6 writes noted          under a key of the node's own (`codec/own-keys.ts`)
  */
 import { ByteReader } from '../codec/byte-reader.js';
 import { ByteWriter } from '../codec/byte-writer.js';
@@ -22,10 +21,6 @@ export interface BuildMark {
 }
 
 const VALUE_BYTES = 10;
-
-export function buildMarkKey(partition: number): Uint8Array {
-  return Uint8Array.of(0xff, 0xff, 0x74, partition >>> 8, partition);
-}
 
 export function encodeBuildMark(mark: BuildMark): Uint8Array {
   const writer = new ByteWriter(VALUE_BYTES);

@@ -11,8 +11,9 @@
  * differs from the other replicas', and they heal it.
  */
 import { partitionRange } from '../codec/key.js';
+import { buildMarkKey } from '../codec/own-keys.js';
 import { isSoundRecord } from '../codec/record.js';
-import { type BuildMark, buildMarkKey, decodeBuildMark } from './build-mark.js';
+import { type BuildMark, decodeBuildMark } from './build-mark.js';
 import { type ChangeBatch, foldChanges } from './change-log.js';
 import { KeyLeafWriter } from './key-leaves.js';
 import { hashKey, keyLow, leafLow, leafOfRecord } from './leaf.js';
@@ -50,8 +51,9 @@ export interface Slice {
   readonly noted: number;
   readonly records: number;
   readonly bytes: number;
-  /** Records that are unreadable. */
+  /** Records that are unreadable, and the keys of the first of them. */
   readonly corrupt: number;
+  readonly rotten: readonly Uint8Array[];
 }
 
 export interface KeysTask {
@@ -72,6 +74,9 @@ export interface SegmentKeys {
   /** Where it goes on; undefined: that was all. */
   readonly next: Uint8Array | undefined;
 }
+
+/** Keys of unreadable records that a slice names. */
+const MAX_ROTTEN = 64;
 
 export type HashTask =
   | SliceTask
@@ -119,6 +124,7 @@ function hashSlice(task: SliceTask, snapshot: Snapshot): Slice | { readonly type
   let records = 0;
   let bytes = 0;
   let corrupt = 0;
+  const rotten: Uint8Array[] = [];
   let next: Uint8Array | undefined;
   for (const key of snapshot.keys(task.from, partitionRange(task.partition).lt)) {
     if (records >= task.limit || bytes >= task.limitBytes) {
@@ -131,9 +137,9 @@ function hashSlice(task: SliceTask, snapshot: Snapshot): Slice | { readonly type
     if (isSoundRecord(record)) {
       const high = leafOfRecord(key, record);
       delta.add(keyLow, high, leafLow);
-    } else corrupt++;
+    } else if (++corrupt <= MAX_ROTTEN) rotten.push(new Uint8Array(key));
   }
-  return { type: 'slice', delta: delta.finish(), next, noted: found.noted, records, bytes, corrupt };
+  return { type: 'slice', delta: delta.finish(), next, noted: found.noted, records, bytes, corrupt, rotten };
 }
 
 function listKeys(task: KeysTask, snapshot: Snapshot): SegmentKeys {

@@ -159,5 +159,5 @@ export class MerkleTree {
   }
 }
 
-/** Segments that are saved together: 4 KiB of sums. */
-export const BLOCK_SEGMENTS = 512;
+/** Segments that are saved together: 64 KiB of sums. */
+export const BLOCK_SEGMENTS = 8_192;

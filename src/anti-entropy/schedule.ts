@@ -1,6 +1,6 @@
 /**
  * When which two replicas are compared: every pair of every partition within `intervalMs`, never two pairs of one
- * partition at once, only inside the time window.
+ * partition at once, only inside the time window, unless somebody waits for it.
  *
  * A partition's exchanges are led by its first primary that is up, for all pairs, whether or not it is of the pair: so one
  * place knows what is under way. Should two nodes both believe that they lead (one thinks the other down), a replica
@@ -14,6 +14,12 @@
  */
 import { assert } from '../base/assert.js';
 
+/** Minutes of the day between which exchanges may begin; `from` above `to`: over midnight. */
+export interface ExchangeWindow {
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface ScheduleOptions {
   readonly self: number;
   /** The nodes that are primaries, by partition: in the order of the preference list. */
@@ -23,8 +29,8 @@ export interface ScheduleOptions {
   readonly concurrency?: number;
   /** How long to leave a pair alone that could not be compared, in milliseconds (default a thirtieth of the interval). */
   readonly retryMs?: number;
-  /** Minutes of the day between which exchanges may begin; `from` above `to`: over midnight. Default: always. */
-  readonly window?: { readonly from: number; readonly to: number };
+  /** Default: always. */
+  readonly window?: ExchangeWindow | undefined;
   /** Of the caller's clock, now. */
   readonly nowMs: number;
 }
@@ -46,6 +52,8 @@ interface Entry extends Pair {
   dueMs: number;
   comparedMs: number | undefined;
   waitMs: number;
+  /** Somebody waits for it: the window does not matter. */
+  urgent: boolean;
 }
 
 export class ExchangeSchedule {
@@ -66,7 +74,7 @@ export class ExchangeSchedule {
       if (!nodes.includes(self)) continue;
       for (const [i, first] of nodes.entries()) {
         for (const second of nodes.slice(i + 1)) {
-          this.entries.push({ partition, first, second, dueMs: 0, comparedMs: undefined, waitMs: 0 });
+          this.entries.push({ partition, first, second, dueMs: 0, comparedMs: undefined, waitMs: 0, urgent: false });
         }
       }
     }
@@ -91,9 +99,11 @@ export class ExchangeSchedule {
   }
 
   private longestDue(nowMs: number, minute: number, isUp: (node: number) => boolean): Entry | undefined {
-    if (this.busy.size >= this.options.concurrency || !this.isInWindow(minute)) return undefined;
+    if (this.busy.size >= this.options.concurrency) return undefined;
+    const isInWindow = this.isInWindow(minute);
     let longest: Entry | undefined;
     for (const entry of this.entries) {
+      if (!isInWindow && !entry.urgent) continue;
       if (entry.dueMs > nowMs || (longest !== undefined && entry.dueMs >= longest.dueMs)) continue;
       if (!this.busy.has(entry.partition) && this.leads(entry.partition, isUp) && bothUp(entry, isUp)) longest = entry;
     }
@@ -111,6 +121,7 @@ export class ExchangeSchedule {
     if (compared) {
       entry.comparedMs = nowMs;
       entry.waitMs = 0;
+      entry.urgent = false;
       entry.dueMs = nowMs + (intervalMs * 7) / 8;
     } else {
       entry.waitMs = Math.min(intervalMs, entry.waitMs === 0 ? retryMs : 2 * entry.waitMs);
@@ -118,9 +129,16 @@ export class ExchangeSchedule {
     }
   }
 
-  /** Everything, or what is `wanted`, is due now: for whoever waits until all replicas have been compared. */
+  /**
+   * Everything, or what is `wanted`, is due now, whatever the time of the day: for whoever waits until all replicas have
+   * been compared, and for a replica that was lost.
+   */
   hurry(nowMs: number, wanted: (pair: Pair) => boolean = () => true): void {
-    for (const entry of this.entries) if (wanted(entry)) entry.dueMs = Math.min(entry.dueMs, nowMs);
+    for (const entry of this.entries) {
+      if (!wanted(entry)) continue;
+      entry.dueMs = Math.min(entry.dueMs, nowMs);
+      entry.urgent = true;
+    }
   }
 
   /** The pairs of the partitions that this node leads now. */

@@ -16,7 +16,8 @@
 import { assert } from '../base/assert.js';
 import { compareBytes } from '../base/bytes.js';
 import { partitionRange } from '../codec/key.js';
-import { buildMarkKey, encodeBuildMark } from './build-mark.js';
+import { buildMarkKey } from '../codec/own-keys.js';
+import { encodeBuildMark } from './build-mark.js';
 import { ChangeLog } from './change-log.js';
 import { FoldingTree } from './folding-tree.js';
 import type { HashResult, HashTask, Slice } from './hash-task.js';

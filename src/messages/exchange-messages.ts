@@ -33,13 +33,22 @@ export type ExchangeRequest =
       readonly leader: number;
       readonly other: number;
       readonly root: Root;
-    };
+    }
+  /** Replicas of `node` were lost: the leader is to compare them with these others at once. Replied to as 'noted'. */
+  | { readonly type: 'refill'; readonly node: number; readonly pairs: readonly RefillPair[] };
+
+/** The replica of a partition, and another node's of which it lacks what was lost. */
+export interface RefillPair {
+  readonly partition: number;
+  readonly other: number;
+}
 
 export type ExchangeReply = ExchangeAnswer | { readonly type: 'noted' };
 
 const EXCHANGE = 1;
 const REBUILD = 2;
 const EQUAL = 3;
+const REFILL = 4;
 
 const ROOT = 1;
 const BRANCHES = 2;
@@ -52,8 +61,11 @@ const RESIZED = 8;
 const NOTED = 9;
 
 const request: MessageCodec<ExchangeRequest> = {
-  // 8: the lengths of the two lists that an ask has at most.
-  size: (message) => (message.type === 'exchange' ? 9 + askBytes(message.ask) + 8 : 22),
+  size(message) {
+    // 8: the lengths of the two lists that an ask has at most.
+    if (message.type === 'exchange') return 9 + askBytes(message.ask) + 8;
+    return message.type === 'refill' ? 9 + 8 * message.pairs.length : 22;
+  },
   write(message, out) {
     switch (message.type) {
       case 'exchange':
@@ -74,6 +86,15 @@ const request: MessageCodec<ExchangeRequest> = {
         out.u32(message.root.high);
         out.u32(message.root.low);
         return;
+      case 'refill':
+        out.u8(REFILL);
+        out.u32(message.node);
+        out.u32(message.pairs.length);
+        for (const { partition, other } of message.pairs) {
+          out.u32(partition);
+          out.u32(other);
+        }
+        return;
     }
   },
   read(from) {
@@ -88,6 +109,14 @@ const request: MessageCodec<ExchangeRequest> = {
         const leader = from.u32();
         const other = from.u32();
         return { type: 'equal', partition, leader, other, root: { high: from.u32(), low: from.u32() } };
+      }
+      case REFILL: {
+        const node = from.u32();
+        const count = from.u32();
+        const pairs: RefillPair[] = [];
+        // A malformed count ends at the frame's end, where the reader throws.
+        for (let i = 0; i < count; i++) pairs.push({ partition: from.u32(), other: from.u32() });
+        return { type: 'refill', node, pairs };
       }
       default:
         throw new FrameError(`no request of an exchange has type ${type}`);

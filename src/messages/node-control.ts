@@ -1,5 +1,5 @@
 /** What the application's thread and a node's worker thread say to each other beside the data plane. */
-import type { Pair } from '../anti-entropy/schedule.js';
+import type { ExchangeWindow, Pair } from '../anti-entropy/schedule.js';
 import type { Passes } from '../hinted-handoff/delivery.js';
 import type { Session } from '../hinted-handoff/hint-record.js';
 import type { KeyCounts } from '../metrics/hot-keys.js';
@@ -28,6 +28,10 @@ export interface NodeStart {
   readonly maxObjectBytes: number;
   /** Every pair of replicas is compared at least so often, in milliseconds. */
   readonly exchangeIntervalMs: number;
+  /** When exchanges may begin by themselves; undefined: always. */
+  readonly exchangeWindow: ExchangeWindow | undefined;
+  /** How old a Merkle tree may be, in milliseconds, before it is built anew. */
+  readonly rebuildIntervalMs: number;
   /** 4 bytes, over all incarnations of the node: the word of its objects file's `SharedOpening`. */
   readonly opening: SharedArrayBuffer;
 }
@@ -68,6 +72,15 @@ export interface ComparedPairs {
   readonly equal: readonly Pair[];
 }
 
+/** How far a node has come with building all of its Merkle trees anew since a call for it. */
+export interface RebuiltTrees {
+  /** As in `ComparedPairs`. */
+  readonly session: number;
+  readonly call: number;
+  /** Trees that were not built since. */
+  readonly left: number;
+}
+
 /** What a node's thread serves. A type, not an interface: the control plane passes plain data only. */
 export interface NodeControl {
   counters(): NodeCounters;
@@ -81,4 +94,6 @@ export interface NodeControl {
    * `session` other than the present one (0) begins a new call.
    */
   compare(session: number, call: number): ComparedPairs;
+  /** Has all of the node's trees built anew. A `session` other than the present one (0) begins a new call. */
+  rebuild(session: number, call: number): RebuiltTrees;
 }

@@ -24,6 +24,8 @@ export interface NodeCounters {
   digestMismatches: number;
   /** Records that failed their checksum; never served. */
   corruptRecords: number;
+  /** Those of them that were fetched from another replica as soon as they were found. */
+  rotHealed: number;
   /** Attempts that came a second time and were not minted again. */
   repeatedAttempts: number;
   /** Commits that failed. */
@@ -58,8 +60,10 @@ export interface NodeCounters {
   exchangeBytes: number;
   /** When the last exchange led here ended, in wall-clock milliseconds; 0: none has. */
   lastExchangeAtMs: number;
-  /** Merkle trees of replicas that were built from their records. */
+  /** Merkle trees of replicas that were built from their records; taken over from the last stop; found damaged then. */
   treesBuilt: number;
+  treesRestored: number;
+  treesDamaged: number;
   /** Objects refused because they were read before something was reaped here. */
   staleRefused: number;
   /** Tombstones and expired values that were reaped from this node's replicas. */
@@ -91,6 +95,7 @@ export function newNodeCounters(): NodeCounters {
     hedges: 0,
     digestMismatches: 0,
     corruptRecords: 0,
+    rotHealed: 0,
     repeatedAttempts: 0,
     failedCommits: 0,
     writesRefused: 0,
@@ -110,6 +115,8 @@ export function newNodeCounters(): NodeCounters {
     exchangeBytes: 0,
     lastExchangeAtMs: 0,
     treesBuilt: 0,
+    treesRestored: 0,
+    treesDamaged: 0,
     staleRefused: 0,
     tombstonesReaped: 0,
     reapRounds: 0,

@@ -55,7 +55,7 @@ export interface NodeParts {
   /** How often the node has lost its objects. */
   readonly losses: number;
   readonly exchangeIntervalMs: number | undefined;
-  readonly maxTreeAgeMs: number | undefined;
+  readonly maxTreeAgeMs: number;
 }
 
 /** The actors' registry: puts a node's actors onto a host. */
@@ -97,7 +97,7 @@ export interface SimulatedClusterOptions {
   readonly maxInFlight?: number;
   /** How often replicas are compared, in virtual milliseconds (default: never). */
   readonly exchangeIntervalMs?: number;
-  /** How old a tree of a replica may be (default: a week). */
+  /** How old a tree of a replica may be, in milliseconds (default: a week). */
   readonly maxTreeAgeMs?: number;
   readonly planted?: Planted;
   /** Told in words of everything that strikes or is done, for stories. */
@@ -107,6 +107,7 @@ export interface SimulatedClusterOptions {
 /** How long the clients take to learn that a node fell or rose, at most. */
 const CLIENT_DETECTION_MS = 10;
 const RESTART_MS = 50;
+const DEFAULT_TREE_AGE_MS = 7 * 24 * 3_600_000;
 /** By then every request in a node's hand is answered. */
 const STOP_WITHIN_MS = 4_000;
 
@@ -471,7 +472,7 @@ export class SimulatedCluster {
         maxObjectBytes: 2 ** 20,
         losses: this.losses[node] ?? 0,
         exchangeIntervalMs: this.options.exchangeIntervalMs,
-        maxTreeAgeMs: this.options.maxTreeAgeMs,
+        maxTreeAgeMs: this.options.maxTreeAgeMs ?? DEFAULT_TREE_AGE_MS,
       });
     } catch (error) {
       if (!(error instanceof StorageFailedError || error instanceof StorageFullError)) throw error;

@@ -3,7 +3,7 @@
  * the thread that has the nodes, or that thread for another which has attached.
  */
 import { InvalidArgumentError } from '../base/errors.js';
-import type { ComparedPairs, HintStatus } from '../messages/node-control.js';
+import type { ComparedPairs, HintStatus, RebuiltTrees } from '../messages/node-control.js';
 import type { PreferenceList } from '../ring/preference-list.js';
 import type { Member } from '../ring/ring.js';
 import type { Admin } from './api.js';
@@ -11,6 +11,7 @@ import { within } from './deadline.js';
 import { ExchangeWait } from './exchange-wait.js';
 import { HintWait } from './hint-wait.js';
 import { checkPause, show } from './options.js';
+import { RebuildWait } from './rebuild-wait.js';
 
 /** What is done to nodes, which are given by their indexes. A type, not an interface: the control plane passes it. */
 export type NodeActs = {
@@ -24,6 +25,8 @@ export type NodeActs = {
   hints(node: number): Promise<HintStatus>;
   /** As `NodeControl.compare`. Rejects if the node dies meanwhile. */
   compare(node: number, session: number, call: number): Promise<ComparedPairs>;
+  /** As `NodeControl.rebuild`. Rejects if the node dies meanwhile. */
+  rebuild(node: number, session: number, call: number): Promise<RebuiltTrees>;
 };
 
 /** What is known of the nodes where the acts are asked for. */
@@ -99,6 +102,17 @@ export function adminOf(acts: NodeActs, nodes: Nodes): Admin {
         const { pairs, nodes: whose } = wait.awaited;
         return `the comparison of ${pairs} pairs of replicas of ${names(whose)}`;
       };
+      try {
+        await within(options, what, () => wait.done());
+      } finally {
+        wait.stop();
+      }
+    },
+    rebuildTrees: async (name, options = {}) => {
+      const node = indexOf(name);
+      const ask = acts.rebuild.bind(acts, node);
+      const wait = new RebuildWait({ isUp: () => isUp(node), ask });
+      const what = () => `the building of ${wait.left ?? 'all'} Merkle trees of node ${show(name)}`;
       try {
         await within(options, what, () => wait.done());
       } finally {

@@ -66,8 +66,24 @@ export interface OpenOptions {
    * default 600,000).
    */
   readonly exchangeIntervalMs?: number;
+  /**
+   * The time of the day, UTC, in which those comparisons begin, such as `{ from: '23:30', to: '05:00' }` (default: always).
+   * What somebody waits for (`admin.waitForExchange`) and the refilling of a lost replica do not wait for it.
+   */
+  readonly exchangeWindow?: ExchangeWindowOptions;
+  /**
+   * How old what is compared may be: after so long it is made anew from the records, to find what has rotted since
+   * (60,000 to 31,536,000,000 milliseconds, default 604,800,000: a week).
+   */
+  readonly rebuildIntervalMs?: number;
   /** Threads that hash what lies on disk for those comparisons, all nodes together: 1 (default) to 16. None while idle. */
   readonly hashingThreads?: number;
+}
+
+/** Times of the day, UTC, as `'hh:mm'`; `from` above `to`: over midnight. */
+export interface ExchangeWindowOptions {
+  readonly from: string;
+  readonly to: string;
 }
 
 /** Turns values into bytes and back. What it throws, the call rejects with. */
@@ -540,6 +556,11 @@ export interface Admin {
    * the call and were equal. Replicas of a node that is down wait for its start, and so does this call: give it a `timeoutMs`.
    */
   waitForExchange(options?: CallOptions): Promise<void>;
+  /**
+   * Has a node's Merkle trees built anew from its records, as `rebuildIntervalMs` does now and then: what has rotted is
+   * found. Resolves when all of them are. A node that is down does it after its start: give it a `timeoutMs`.
+   */
+  rebuildTrees(node: string, options?: CallOptions): Promise<void>;
 }
 
 /** Lets one other thread of the application use the store: a port, to be transferred to it and given to `attach`. */

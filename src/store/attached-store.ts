@@ -137,6 +137,7 @@ function actsOf(opener: Remote<OpenerControl>): NodeActs {
     heal: () => opener.heal().catch(rethrow),
     hints: (node) => opener.hints(node),
     compare: (node, session, call) => opener.compare(node, session, call),
+    rebuild: (node, session, call) => opener.rebuild(node, session, call),
   };
 }
 

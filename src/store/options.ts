@@ -3,10 +3,11 @@
  * refused here, with a message that says what to do, before anything is sent.
  */
 import { inspect } from 'node:util';
+import type { ExchangeWindow } from '../anti-entropy/schedule.js';
 import { isWellFormed, utf8 } from '../base/bytes.js';
 import { InvalidArgumentError } from '../base/errors.js';
 import type { Member } from '../ring/ring.js';
-import type { NodeOptions, OpenOptions, Quorum } from './api.js';
+import type { ExchangeWindowOptions, NodeOptions, OpenOptions, Quorum } from './api.js';
 
 /** Replicas that an operation waits for, as numbers. */
 export interface Quorums {
@@ -33,6 +34,9 @@ export interface CheckedOptions {
   readonly maxHintBytes: number;
   readonly maxShares: number;
   readonly exchangeIntervalMs: number;
+  /** In minutes of the day, UTC. */
+  readonly exchangeWindow: ExchangeWindow | undefined;
+  readonly rebuildIntervalMs: number;
   readonly hashingThreads: number;
 }
 
@@ -54,6 +58,10 @@ const MAX_HASHING_THREADS = 16;
 const DEFAULT_EXCHANGE_INTERVAL_MS = 600_000;
 /** Up to a week: what is compared less often is not compared. */
 const MAX_EXCHANGE_INTERVAL_MS = 7 * 24 * 3_600_000;
+const DEFAULT_REBUILD_INTERVAL_MS = 7 * 24 * 3_600_000;
+const MIN_REBUILD_INTERVAL_MS = 60_000;
+/** A year. */
+const MAX_REBUILD_INTERVAL_MS = 365 * 24 * 3_600_000;
 
 const OPEN_OPTIONS = new Set([
   'path',
@@ -72,9 +80,12 @@ const OPEN_OPTIONS = new Set([
   'maxHintBytes',
   'maxShares',
   'exchangeIntervalMs',
+  'exchangeWindow',
+  'rebuildIntervalMs',
   'hashingThreads',
 ]);
 
+const WINDOW_OPTIONS = new Set(['from', 'to']);
 const NODE_OPTIONS = new Set(['name', 'path', 'zone', 'weight']);
 
 /** @throws {InvalidArgumentError} naming the first option that is wrong, and what it may be. */
@@ -101,8 +112,26 @@ export function checkOpenOptions(options: OpenOptions): CheckedOptions {
     exchangeIntervalMs:
       integer('exchangeIntervalMs', options.exchangeIntervalMs, 100, MAX_EXCHANGE_INTERVAL_MS) ??
       DEFAULT_EXCHANGE_INTERVAL_MS,
+    exchangeWindow: options.exchangeWindow === undefined ? undefined : checkWindow(options.exchangeWindow),
+    rebuildIntervalMs:
+      integer('rebuildIntervalMs', options.rebuildIntervalMs, MIN_REBUILD_INTERVAL_MS, MAX_REBUILD_INTERVAL_MS) ??
+      DEFAULT_REBUILD_INTERVAL_MS,
     hashingThreads: integer('hashingThreads', options.hashingThreads, 1, MAX_HASHING_THREADS) ?? 1,
   };
+}
+
+function checkWindow(window: ExchangeWindowOptions): ExchangeWindow {
+  checkNames('exchangeWindow', window, WINDOW_OPTIONS);
+  const from = minuteOf('exchangeWindow.from', window.from);
+  const to = minuteOf('exchangeWindow.to', window.to);
+  if (from !== to) return { from, to };
+  throw new InvalidArgumentError(`exchangeWindow must have a length; leave it out for all of the day`);
+}
+
+function minuteOf(name: string, time: string): number {
+  const [, hours, minutes] = (typeof time === 'string' && /^([01]\d|2[0-3]):([0-5]\d)$/.exec(time)) || [];
+  if (hours !== undefined && minutes !== undefined) return 60 * Number(hours) + Number(minutes);
+  throw new InvalidArgumentError(`${name} must be a time of the day, UTC, from '00:00' to '23:59', not ${show(time)}`);
 }
 
 /** The members that `nodes: 5` stands for, or that a list names. */

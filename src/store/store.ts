@@ -89,6 +89,7 @@ export class EmbeddedStore extends ApplicationStore {
       heal: () => group.heal(),
       hints: async (node) => group.control<NodeControl>(node).hints(),
       compare: async (node, session, call) => group.control<NodeControl>(node).compare(session, call),
+      rebuild: async (node, session, call) => group.control<NodeControl>(node).rebuild(session, call),
     };
     this.admin = adminOf(acts, this.nodesHere());
     this.shares = new Shares({
@@ -195,6 +196,8 @@ export class EmbeddedStore extends ApplicationStore {
       preferenceLists: ring.preferenceLists,
       maxOperations: MAX_OPERATIONS,
       exchangeIntervalMs: options.exchangeIntervalMs,
+      exchangeWindow: options.exchangeWindow,
+      rebuildIntervalMs: options.rebuildIntervalMs,
       opening: this.openings[node]!,
       maxSiblings: MAX_SIBLINGS,
       maxObjectBytes: OBJECT_VALUES * options.maxValueBytes + OBJECT_OVERHEAD_BYTES,

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from '../../actors/simulated-node.js';
 import { equalBytes } from '../../src/base/bytes.js';
+import { treeBlockKey, treeHeadKey } from '../../src/codec/own-keys.js';
 import { isSoundRecord } from '../../src/codec/record.js';
 import { type VnodeRequest, vnodeConversation } from '../../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../../src/metrics/node-counters.js';
@@ -67,6 +68,45 @@ test('equal replicas are compared in one round trip each, every pair once an int
   assert.equal(sum(cluster, 'exchangeBytes') - bytes, exchanges * 38, 'a question and an answer for each side');
   assert.equal(sum(cluster, 'exchangeKeysFound'), 0);
   assert(cluster.simulator.happened - events < 100_000);
+});
+
+test('trees outlive a stop in order, and no other end; a damaged one is counted, and built anew', () => {
+  const ends: Record<string, (cluster: SimulatedCluster) => void> = {
+    stop: (cluster) => cluster.stopNode('b'),
+    crash: (cluster) => cluster.crashNode('b'),
+    'power loss': (cluster) => cluster.powerFail(['b']),
+    damage: (cluster) => {
+      cluster.stopNode('b');
+      cluster.runFor(100);
+      const disk = cluster.simulator.disk(cluster.nodeOf('b'), 'objects', { sync: 'none' });
+      for (let partition = 0; partition < 8; partition++) {
+        disk.rot(partition % 2 === 0 ? treeHeadKey(partition) : treeBlockKey(partition, 0));
+      }
+    },
+  };
+  for (const [end, act] of Object.entries(ends)) {
+    const cluster = clusterOf({ seed: 11, sync: 'none' });
+    const keys = fill(cluster, 200);
+    cluster.runFor(2 * INTERVAL_MS);
+    // Some of it is in no tree yet.
+    fill(cluster, 20, 'late');
+    const b = cluster.counters[cluster.nodeOf('b')]!;
+    const replicas = b.treesBuilt;
+    assert(replicas > 0);
+    act(cluster);
+    cluster.runFor(100);
+    cluster.startNode('b');
+    cluster.runFor(10);
+    assert.equal(b.treesRestored, end === 'stop' ? replicas : 0, end);
+    assert.equal(b.treesDamaged, end === 'damage' ? replicas : 0, end);
+    // Written upon what was taken over.
+    fill(cluster, 20, 'more');
+    const equal = sum(cluster, 'exchangesEqual');
+    assert(runUntil(cluster, () => sum(cluster, 'exchangesEqual') >= equal + 3 * 8));
+    assert.equal(b.treesBuilt, end === 'stop' ? replicas : 2 * replicas, end);
+    assert(areEqual(cluster, keys));
+    assert.deepEqual(cluster.failures, []);
+  }
 });
 
 test('a replica that lost its disk has everything again without any read, and is behind only until then', () => {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { textOf } from '../../src/base/bytes.js';
 import { decodeLocatedKey } from '../../src/codec/key.js';
+import { BEHIND_RECORDS } from '../../src/codec/own-keys.js';
 import { decodeRecord } from '../../src/codec/record.js';
 import { locatedKeyOf, ownerOf, ownerRange } from '../../src/hinted-handoff/hint-key.js';
 import { decodeHint } from '../../src/hinted-handoff/hint-record.js';
@@ -21,9 +22,6 @@ export interface KeptHint extends Replica {
   readonly owner: string;
 }
 
-/** Keys from here on are the node's own, not of a partition. */
-const BEHIND_PARTITIONS = Uint8Array.of(0xff, 0xff);
-
 /**
  * By key, its replicas. Throws at the first record that is damaged.
  * @param path - the store's directory; nobody may have it open
@@ -33,7 +31,7 @@ export function readReplicas(path: string): Map<string, Replica[]> {
   for (const { name, path: directory } of nodesOf(path)) {
     const storage = openLmdbStorage({ path: join(resolve(path, directory), 'objects.mdb'), sync: 'none' });
     try {
-      for (const { key, value } of storage.range({ lt: BEHIND_PARTITIONS, limit: Number.POSITIVE_INFINITY })) {
+      for (const { key, value } of storage.range({ lt: BEHIND_RECORDS, limit: Number.POSITIVE_INFINITY })) {
         const located = decodeLocatedKey(key);
         const text = textOf(located.key)!;
         const replica = { node: name, partition: located.partition, record: value, object: decodeRecord(value) };

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { leafLow, leafOfRecord } from '../../../src/anti-entropy/leaf.js';
 import { depthFor, MAX_DEPTH, MerkleTree, nodeOf, nodesAt, WIDTH } from '../../../src/anti-entropy/merkle-tree.js';
 import { DeltaBuilder } from '../../../src/anti-entropy/tree-delta.js';
-import { decodeTree, encodeTreeBlock, encodeTreeHead } from '../../../src/anti-entropy/tree-form.js';
+import { readTree, saveTree } from '../../../src/anti-entropy/tree-form.js';
 import { SeededRandom } from '../../../src/base/random.js';
 import { CorruptRecordError } from '../../../src/codec/errors.js';
 import { setPartition } from '../../../src/codec/key.js';
@@ -131,43 +131,82 @@ test('a tree is as deep as its keys want, and does not waver', () => {
   assert.equal(WIDTH ** 2, nodesAt(2));
 });
 
-test('a saved tree comes back as it was; what was changed, cut off or taken from another save is refused', () => {
-  for (const depth of [1, 2, 3]) {
-    const leaves = randomLeaves(200, depth);
-    const tree = treeOf(leaves, depth);
-    const save = () => Array.from({ length: tree.blocks }, (_, block) => encodeTreeBlock(tree, block));
-    const blocks = save();
-    const head = encodeTreeHead(tree);
-    const back = decodeTree(head, (block) => blocks[block]);
-    assertSameTrees(back, tree);
-    assert.ok(blocks.every((_, block) => !back.isDirty(block)));
+const STOP = new Uint8Array(16).fill(1);
+const LATER = new Uint8Array(16).fill(2);
 
-    // What changes afterwards is in few blocks, and only those need be written.
-    tree.markSaved();
+/** Where trees are saved, by key; counts what is written. */
+class Shelf {
+  readonly values = new Map<string, Uint8Array>();
+  writes = 0;
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    return this.values.get(Buffer.from(key).toString('hex'));
+  }
+
+  put(key: Uint8Array, value: Uint8Array): void {
+    this.writes++;
+    this.values.set(Buffer.from(key).toString('hex'), Uint8Array.from(value));
+  }
+
+  remove(key: Uint8Array): void {
+    this.values.delete(Buffer.from(key).toString('hex'));
+  }
+
+  copy(): Shelf {
+    const copy = new Shelf();
+    for (const [name, value] of this.values) copy.values.set(name, Uint8Array.from(value));
+    return copy;
+  }
+}
+
+test('a saved tree comes back as it was; what was changed, cut off or taken from another save is refused', () => {
+  for (const depth of [1, 3, 4]) {
+    const tree = treeOf(randomLeaves(200, depth), depth);
+    const shelf = new Shelf();
+    // Of a tree that was deeper, and must not be taken for this one's.
+    saveTree(shelf, 7, { tree: treeOf(randomLeaves(9, 9), 4), builtAtMs: 0 }, STOP);
+    saveTree(shelf, 7, { tree, builtAtMs: 1_700_000_000_123 }, STOP);
+    assert.equal(shelf.values.size, 1 + tree.blocks, 'nothing of another tree is left');
+    const back = readTree(shelf, 7, STOP)!;
+    assertSameTrees(back.tree, tree);
+    assert.equal(back.builtAtMs, 1_700_000_000_123);
+    assert.equal(readTree(shelf, 8, STOP), undefined);
+    assert.equal(readTree(shelf, 7, LATER), undefined, 'there was another stop since');
+
+    // What changes afterwards is in few blocks, and only those are written.
+    const before = shelf.copy();
     const more = new DeltaBuilder(depth);
-    for (const { keyLow, high, low } of randomLeaves(2, 99)) more.add(keyLow, high, low);
-    tree.apply(more.finish());
-    const dirty = blocks.map((_, block) => tree.isDirty(block));
-    assert.ok(dirty.filter(Boolean).length <= 2 && dirty.includes(true));
-    const saved = save();
-    const mixed = blocks.map((old, block) => (dirty[block] ? saved[block] : old));
-    assertSameTrees(
-      decodeTree(encodeTreeHead(tree), (block) => mixed[block]),
-      tree,
-    );
-    assert.throws(() => decodeTree(encodeTreeHead(tree), (block) => blocks[block]), CorruptRecordError);
-    assert.throws(() => decodeTree(head, () => undefined), CorruptRecordError);
-    if (blocks.length > 1) {
-      assert.throws(() => decodeTree(head, (block) => blocks[(block + 1) % blocks.length]), CorruptRecordError);
+    for (const { keyLow, high, low } of randomLeaves(1, 99)) more.add(keyLow, high, low);
+    back.tree.apply(more.finish());
+    shelf.writes = 0;
+    saveTree(shelf, 7, back, LATER);
+    assert.equal(shelf.writes, 2);
+    assertSameTrees(readTree(shelf, 7, LATER)!.tree, back.tree);
+
+    for (const [name, value] of shelf.values) {
+      const stale = shelf.copy();
+      const old = before.values.get(name)!;
+      stale.values.set(name, old);
+      // A head of the other stop is no damage: nothing was saved by this one.
+      if (name.length === 10) assert.equal(readTree(stale, 7, LATER), undefined);
+      else if (Buffer.compare(old, value) !== 0) assert.throws(() => readTree(stale, 7, LATER), CorruptRecordError);
+      stale.values.delete(name);
+      if (name.length === 10) assert.equal(readTree(stale, 7, LATER), undefined);
+      else assert.throws(() => readTree(stale, 7, LATER), CorruptRecordError);
+      for (let at = 0; at < value.length; at += name.length === 10 ? 1 : 9_973) {
+        const changed = value.slice();
+        changed[at]! ^= 1;
+        for (const damaged of [changed, value.slice(0, at)]) {
+          stale.values.set(name, damaged);
+          assert.throws(() => readTree(stale, 7, LATER), CorruptRecordError, `byte ${at} of ${name}`);
+        }
+      }
     }
-    for (let at = 0; at < head.length; at++) {
-      const changed = head.slice();
-      changed[at]! ^= 1;
-      assert.throws(() => decodeTree(changed, (block) => blocks[block]), CorruptRecordError);
-      assert.throws(() => decodeTree(head.slice(0, at), (block) => blocks[block]), CorruptRecordError);
+    if (depth === 4) {
+      const [first, second] = [...shelf.values.keys()].filter((name) => name.length > 10);
+      const mixed = shelf.copy();
+      mixed.values.set(first!, shelf.values.get(second!)!);
+      assert.throws(() => readTree(mixed, 7, LATER), CorruptRecordError);
     }
-    const rotten = blocks[0]!.slice();
-    rotten[rotten.length - 1]! ^= 0x80;
-    assert.throws(() => decodeTree(head, (block) => (block === 0 ? rotten : blocks[block])), CorruptRecordError);
   }
 });

@@ -44,6 +44,11 @@ const exchangeRequest: fc.Arbitrary<ExchangeRequest> = fc.oneof(
     other: node,
     root: fc.record({ high: u32, low: u32 }),
   }),
+  fc.record({
+    type: fc.constant('refill' as const),
+    node,
+    pairs: fc.array(fc.record({ partition, other: node }), { maxLength: 5 }),
+  }),
 );
 
 const exchangeAnswer: fc.Arbitrary<ExchangeReply> = fc.oneof(

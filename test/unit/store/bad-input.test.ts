@@ -43,6 +43,16 @@ test('open: each option is checked, by name and by value', async () => {
     ...[-1, 33, 1.5, '2'].map((maxShares) => ({ maxShares })),
     ...[0, 99, 604_800_001, 100.5, '8'].map((exchangeIntervalMs) => ({ exchangeIntervalMs })),
     ...[0, 17, 1.5, '2'].map((hashingThreads) => ({ hashingThreads })),
+    ...[0, 59_999, 31_536_000_001, 60_000.5].map((rebuildIntervalMs) => ({ rebuildIntervalMs })),
+    ...[null, 'night', {}, { from: '1:00', to: '02:00' }, { from: '01:00', to: '24:00' }, { from: 60, to: 120 }].map(
+      (exchangeWindow) => ({ exchangeWindow }),
+    ),
+    ...[
+      { from: '01:00', to: '01:00' },
+      { from: '01:00', to: '02:00', days: 2 },
+    ].map((exchangeWindow) => ({
+      exchangeWindow,
+    })),
     { n: Object.create(null) },
     { sync: Symbol('full') },
   ];
@@ -69,6 +79,8 @@ test('what is within the limits is taken', async () => {
     maxShares: 32,
     exchangeIntervalMs: 100,
     hashingThreads: 16,
+    exchangeWindow: { from: '23:59', to: '00:00' },
+    rebuildIntervalMs: 60_000,
   });
   try {
     const [node] = store.nodes();

@@ -1,6 +1,6 @@
 /** Replicas of a store on real threads, compared until they are equal: in memory, on disk, and after a disk was lost. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sameDigest } from '../../../src/codec/record.js';
@@ -80,6 +80,106 @@ test('a node whose objects file was deleted refills, and its mark ends once it w
       // The news that it was found equal is on its way to it.
       while (left > 0 && performance.now() < until) left = (await store.stats()).nodes.c!.partitionsToRefill!;
       assert.equal(left, 0);
+    } finally {
+      await store.close();
+    }
+    assertEqualReplicas(path);
+  }));
+
+test('trees are taken over from the last stop, and built anew on demand; outside of the window only what is waited for is compared', () =>
+  inDirectory(async (path) => {
+    const hour = new Date().getUTCHours();
+    const clock = (hours: number) => `${String((hour + hours) % 24).padStart(2, '0')}:00`;
+    const exchangeWindow = { from: clock(12), to: clock(13) };
+    const options = { path, sync: 'none', exchangeIntervalMs: 100, exchangeWindow } as const;
+    let store = await open({ ...options, partitions: 8 });
+    await fill(store);
+    // Several times what one would take inside of the window.
+    await store.admin.rebuildTrees('a', WAIT);
+    assert.equal(await sum(store, 'exchanges'), 0);
+    assert((await sum(store, 'treesBuilt')) > 0);
+    await store.admin.waitForExchange(WAIT);
+    const trees = await sum(store, 'treesBuilt');
+    await store.close();
+    store = await open(options);
+    try {
+      await store.admin.waitForExchange(WAIT);
+      assert.equal(await sum(store, 'treesRestored'), 24);
+      assert.equal(await sum(store, 'treesBuilt'), 0, `they were built before, ${trees} of them`);
+      const { nodes } = await store.stats();
+      await store.admin.rebuildTrees('b', WAIT);
+      assert.equal(await sum(store, 'treesBuilt'), nodes.b!.treesRestored);
+      await fails(() => store.admin.rebuildTrees('x'), { code: 'INVALID_ARGUMENT', message: /there is no node "x"/ });
+      await store.admin.stop('b');
+      await fails(() => store.admin.rebuildTrees('b', { timeoutMs: 300 }), {
+        code: 'TIMEOUT',
+        definite: false,
+        message: /the building of all Merkle trees of node "b" was not done within 300 ms/,
+      });
+    } finally {
+      await store.close();
+    }
+    assertEqualReplicas(path);
+  }));
+
+/** Flips a bit of every copy of a text in a file, beneath whoever has it open. */
+function rot(file: string, text: string): void {
+  const bytes = readFileSync(file);
+  const descriptor = openSync(file, 'r+');
+  let flipped = 0;
+  for (let at = bytes.indexOf(text); at !== -1; at = bytes.indexOf(text, at + 1), flipped++) {
+    writeSync(descriptor, Uint8Array.of(bytes[at]! ^ 0x20), 0, 1, at);
+  }
+  closeSync(descriptor);
+  assert(flipped > 0, `${text} is not in ${file}`);
+}
+
+test('a record that rots on disk is never served: a read, a scan and a build of its tree find it, and it is healed', () =>
+  inDirectory(async (path) => {
+    const store = await open({ path, partitions: 8, nodes: 3, sync: 'none', exchangeIntervalMs: 600_000 });
+    const bucket = store.bucket('things', { codec: 'text', r: 1 });
+    const healed = async (wanted: number) => {
+      const until = performance.now() + 30_000;
+      while ((await sum(store, 'rotHealed')) < wanted && performance.now() < until);
+      assert.equal(await sum(store, 'rotHealed'), wanted);
+    };
+    try {
+      await fill(store);
+      await store.admin.waitForHints(WAIT);
+      for (const name of ['a', 'b', 'c']) await store.admin.rebuildTrees(name, WAIT);
+      const finders: [string, () => Promise<void>][] = [
+        [
+          'value 1234',
+          async () => {
+            // Until the replica that is unreadable was asked.
+            while ((await sum(store, 'corruptRecords')) === 0) {
+              assert.equal(
+                (await bucket.get('key 1234', { r: 3 }).catch(() => bucket.get('key 1234'))).value,
+                'value 1234',
+              );
+            }
+          },
+        ],
+        [
+          'value 1357',
+          async () => {
+            let seen = 0;
+            for await (const { key, value } of bucket.scan({ values: true, r: 3 })) {
+              assert.equal(value, String(key).replace('key', 'value'));
+              seen++;
+            }
+            assert.equal(seen, KEYS);
+          },
+        ],
+        ['value 1470', () => store.admin.rebuildTrees('b', WAIT)],
+      ];
+      for (const [i, [text, find]] of finders.entries()) {
+        rot(join(path, 'b', 'objects.mdb'), text);
+        await find();
+        await healed(i + 1);
+        assert((await sum(store, 'corruptRecords')) > i);
+      }
+      await store.admin.waitForExchange(WAIT);
     } finally {
       await store.close();
     }

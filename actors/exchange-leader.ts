@@ -1,0 +1,179 @@
+/**
+ * The exchanges that a node leads: one after another, each when its pair is due, at the rate of the background budget.
+ *
+ *     schedule ──pair──▶ lead (`exchange-lead.ts`) ──▶ found equal: both replicas are told
+ *                                                  └──▶ differed: looked at again soon, until they are equal
+ */
+import type { BackgroundBudget } from '../src/admission/background-budget.js';
+import type { ExchangeAnswer } from '../src/anti-entropy/exchange-asks.js';
+import { ExchangeSchedule, type ExchangeWindow, type Pair } from '../src/anti-entropy/schedule.js';
+import type { Root } from '../src/messages/exchange-messages.js';
+import type { VnodeAnswer } from '../src/messages/vnode-messages.js';
+import type { NodeCounters } from '../src/metrics/node-counters.js';
+import type { PreferenceList } from '../src/ring/preference-list.js';
+import type { ActorContext } from '../src/runtime/actor.js';
+import { ExchangeLead, type LeadAsked, type LeadSpeaker } from './exchange-lead.js';
+import { type ExchangePeers, type Hearer, NOBODY, type PeerAnswer } from './exchange-peers.js';
+import { type ExchangeRecord, nameOf } from './exchange-record.js';
+
+export interface ExchangeLeaderOptions {
+  /** This node's index in the ring. */
+  readonly node: number;
+  readonly preferenceLists: readonly PreferenceList[];
+  readonly record: ExchangeRecord;
+  readonly counters: NodeCounters;
+  /** Of the node: a question, or a batch of repairs, takes a slice. */
+  readonly budget: BackgroundBudget;
+  /** Every pair of replicas is compared at least so often, in milliseconds. */
+  readonly intervalMs: number;
+  /** When exchanges may begin: minutes of the day, UTC. Undefined: always. */
+  readonly window: ExchangeWindow | undefined;
+}
+
+/** An exchange that has heard nothing for so long is given up. */
+const SILENCE_MS = 10_000;
+/** What is being written has arrived after so long at least. */
+const MIN_SETTLE_MS = 20;
+
+export class ExchangeLeader {
+  private readonly options: ExchangeLeaderOptions;
+  private readonly peers: ExchangePeers;
+  private readonly resumeAt: (ms: number) => void;
+  private readonly schedule: ExchangeSchedule;
+  private readonly speaker: LeadSpeaker;
+  private lead: ExchangeLead | undefined;
+  /** The record's `calls` when the exchange began. */
+  private leadSince = 0;
+  private progressMs = 0;
+  /** Until then the exchange waits for what is being written. */
+  private settledMs = 0;
+  /** By pair: where an exchange that failed has come to. */
+  private readonly positions = new Map<string, number>();
+
+  /** @param resumeAt - has `conduct` called at that time */
+  constructor(
+    options: ExchangeLeaderOptions,
+    peers: ExchangePeers,
+    resumeAt: (ms: number) => void,
+    context: ActorContext,
+  ) {
+    this.options = options;
+    this.peers = peers;
+    this.resumeAt = resumeAt;
+    const { node: self, preferenceLists, intervalMs, window } = options;
+    const primaries = preferenceLists.map((list) => list.primaries);
+    this.schedule = new ExchangeSchedule({ self, primaries, intervalMs, window, nowMs: context.now() });
+    this.speaker = {
+      toExchanger: (lead, node, message, what) => {
+        peers.askExchanger(node, message, this.hearerOf(lead, what), context);
+      },
+      toVnode: (lead, node, message, what) => {
+        peers.askVnode(node, lead.pair.partition, message, this.hearerOf(lead, what), context);
+      },
+    };
+  }
+
+  /** True while it matters who is up. */
+  isActive(context: ActorContext): boolean {
+    const now = context.now();
+    return (
+      this.lead !== undefined || this.schedule.isDue(now, minuteOf(context), (other) => this.peers.isUp(other, now))
+    );
+  }
+
+  /** These pairs are due now: somebody waits for them. */
+  hurry(context: ActorContext, wanted: (pair: Pair) => boolean): void {
+    this.schedule.hurry(context.now(), wanted);
+  }
+
+  /** Now and then: gives up an exchange that gets nowhere. */
+  tick(context: ActorContext): void {
+    if (this.lead === undefined || context.now() - this.progressMs <= SILENCE_MS) return;
+    this.lead.abandon();
+    this.end(this.lead, context);
+  }
+
+  /** Goes on with the exchange that is under way, or begins the next one that is due. */
+  conduct(context: ActorContext): void {
+    const { budget } = this.options;
+    const now = context.now();
+    for (;;) {
+      const lead = this.lead ?? this.begin(context);
+      if (lead === undefined) return;
+      if (now < this.settledMs) {
+        this.resumeAt(this.settledMs);
+        return;
+      }
+      if (lead.needsSlice && !budget.take(now)) {
+        this.resumeAt(budget.nextMs);
+        return;
+      }
+      const step = lead.step();
+      if (step === 'done') this.end(lead, context);
+      else if (step === 'wait') this.settledMs = now + Math.max(MIN_SETTLE_MS, 2 * budget.usualMs);
+      else return;
+    }
+  }
+
+  private hearerOf(lead: ExchangeLead, what: LeadAsked): Hearer {
+    return {
+      answered: (answer: PeerAnswer, context) => {
+        if (lead !== this.lead) return;
+        this.progressMs = context.now();
+        if (what.type === 'ask') lead.askAnswered(what.number, what.side, answer as ExchangeAnswer);
+        else lead.repairAnswered(what, answer as VnodeAnswer);
+        this.conduct(context);
+      },
+      failed: (context) => {
+        if (lead !== this.lead) return;
+        lead.failed(what);
+        this.resumeAt(context.now());
+      },
+    };
+  }
+
+  private begin(context: ActorContext): ExchangeLead | undefined {
+    const now = context.now();
+    const { node, record } = this.options;
+    const pair = this.schedule.next(now, minuteOf(context), (other) => this.peers.isUp(other, now));
+    if (pair === undefined) return undefined;
+    const lead = new ExchangeLead(pair, node, this.speaker, this.positions.get(nameOf(pair)) ?? 0);
+    this.lead = lead;
+    this.leadSince = record.calls;
+    this.progressMs = now;
+    this.settledMs = 0;
+    return lead;
+  }
+
+  private end(lead: ExchangeLead, context: ActorContext): void {
+    const { counters, record } = this.options;
+    const { pair, foundEqual, position } = lead;
+    this.lead = undefined;
+    this.settledMs = 0;
+    counters.exchanges++;
+    counters.exchangeKeysFound += lead.keysFound;
+    counters.exchangeKeysRepaired += lead.keysRepaired;
+    counters.exchangeBytes += lead.bytes;
+    counters.lastExchangeAtMs = context.wallClock();
+    if (position > 0) this.positions.set(nameOf(pair), position);
+    else this.positions.delete(nameOf(pair));
+    // Those that differed are looked at again soon: until they are equal.
+    this.schedule.ended(pair, context.now(), foundEqual);
+    if (!foundEqual) return;
+    counters.exchangesEqual++;
+    record.foundEqual(pair, this.leadSince);
+    const [first, second] = lead.roots;
+    if (first !== undefined) this.tellEqual(pair, pair.first, pair.second, first, context);
+    if (second !== undefined) this.tellEqual(pair, pair.second, pair.first, second, context);
+  }
+
+  private tellEqual({ partition }: Pair, to: number, other: number, root: Root, context: ActorContext): void {
+    const message = { type: 'equal', partition, leader: this.options.node, other, root } as const;
+    this.peers.askExchanger(to, message, NOBODY, context);
+  }
+}
+
+/** Of the day, UTC. */
+function minuteOf(context: ActorContext): number {
+  return Math.floor(context.wallClock() / 60_000) % 1_440;
+}

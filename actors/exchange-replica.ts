@@ -1,0 +1,127 @@
+/**
+ * What a node answers to those who lead exchanges of its replicas: from a tree at once, from records when hashing has
+ * brought them; and what it learns from them.
+ */
+import { type ExchangeAnswer, type ExchangeAsk, leavesOf } from '../src/anti-entropy/exchange-asks.js';
+import type { ExchangeReply, ExchangeRequest, Root } from '../src/messages/exchange-messages.js';
+import type { PreferenceList } from '../src/ring/preference-list.js';
+import type { ActorContext, Incoming } from '../src/runtime/actor.js';
+import type { Storage } from '../src/storage/storage.js';
+import type { NodeIdentity } from './node-identity.js';
+import type { ReplicaTree } from './replica-tree.js';
+import type { ReplicaTrees } from './replica-trees.js';
+
+/** A question waits for hashing so long at most: less than a node that stops waits for what it has in hand. */
+const HELD_MS = 500;
+
+export interface ExchangeReplicaOptions {
+  /** This node's index in the ring. */
+  readonly node: number;
+  readonly preferenceLists: readonly PreferenceList[];
+  readonly objects: Storage;
+  readonly identity: NodeIdentity;
+  readonly trees: ReplicaTrees;
+}
+
+/** A question that cannot be answered before hashing has come so far. */
+interface Held {
+  readonly incoming: Incoming<ExchangeReply>;
+  /** When it is answered as not ready. */
+  readonly untilMs: number;
+  answer(context: ActorContext): ExchangeReply | undefined;
+}
+
+export class ExchangeReplica {
+  private readonly options: ExchangeReplicaOptions;
+  private held: Held[] = [];
+
+  constructor(options: ExchangeReplicaOptions) {
+    this.options = options;
+  }
+
+  /** True while questions wait for hashing: look again soon. */
+  get isHolding(): boolean {
+    return this.held.length > 0;
+  }
+
+  asked(
+    { partition, leader, ask }: ExchangeRequest & { type: 'exchange' },
+    incoming: Incoming<ExchangeReply>,
+    context: ActorContext,
+  ): void {
+    const tree = this.options.trees.get(partition);
+    if (tree === undefined) this.reply(incoming, { type: 'not-ready' }, context);
+    else if (!tree.lease.admits(leader, context.now())) this.reply(incoming, { type: 'busy' }, context);
+    else this.answer(ask, leader, tree, incoming, context);
+  }
+
+  /** A replica that was found equal to all others lacks nothing that any of them has. */
+  foundEqual({ partition, leader, other, root }: ExchangeRequest & { type: 'equal' }): void {
+    const { identity, node, preferenceLists, trees } = this.options;
+    const tree = trees.get(partition);
+    if (tree === undefined || !sameRoot(tree.told.get(leader), root) || !identity.refilling.has(partition)) return;
+    tree.equalWith.add(other);
+    const { primaries } = preferenceLists[partition]!;
+    if (!primaries.every((one) => one === node || tree.equalWith.has(one))) return;
+    identity.refilled(partition);
+    // It may be lost once more.
+    tree.equalWith.clear();
+  }
+
+  /** Answers what can be answered by now. */
+  work(context: ActorContext): void {
+    if (this.held.length === 0) return;
+    const { held } = this;
+    this.held = [];
+    for (const one of held) {
+      const late = context.now() > one.untilMs;
+      const answer = one.answer(context) ?? (late ? ({ type: 'not-ready' } as const) : undefined);
+      if (answer === undefined) this.held.push(one);
+      else this.reply(one.incoming, answer, context);
+    }
+  }
+
+  private answer(
+    ask: ExchangeAsk,
+    leader: number,
+    tree: ReplicaTree,
+    incoming: Incoming<ExchangeReply>,
+    context: ActorContext,
+  ): void {
+    const { noted } = tree;
+    let listed: ExchangeAnswer | undefined;
+    if (ask.type === 'keys') {
+      tree.list(ask, (answer) => {
+        listed = answer;
+      });
+    }
+    const untilMs = context.now() + HELD_MS;
+    const held: Held = { incoming, untilMs, answer: (now) => listed ?? this.look(ask, leader, tree, noted, now) };
+    const answer = held.answer(context);
+    if (answer === undefined) this.held.push(held);
+    else this.reply(incoming, answer, context);
+  }
+
+  private look(
+    ask: ExchangeAsk,
+    leader: number,
+    tree: ReplicaTree,
+    noted: number,
+    context: ActorContext,
+  ): ExchangeAnswer | undefined {
+    if (ask.type === 'keys') return undefined;
+    if (ask.type === 'leaves') return leavesOf(ask.keys, (key) => this.options.objects.get(key));
+    const answer = tree.answer(ask, noted, context);
+    if (answer?.type === 'root') tree.told.set(leader, { high: answer.high, low: answer.low });
+    return answer;
+  }
+
+  /** What shows a write of this turn is held back until that is stored. */
+  private reply(incoming: Incoming<ExchangeReply>, answer: ExchangeReply, context: ActorContext): void {
+    context.reply(incoming, answer, this.options.objects.pending ? 'stored' : 'now');
+  }
+}
+
+function sameRoot(a: Root | undefined, b: Root): boolean {
+  return a !== undefined && a.high === b.high && a.low === b.low;
+}

@@ -1,0 +1,30 @@
+/**
+ * Keys whose record on this node is unreadable, as reads, scans and builds of trees have found them: waiting to be fetched
+ * from the other replicas (`rot-healer.ts`). Bounded: what finds no room is found again by a later read, or by the next
+ * build of its tree, which lacks it and is found to differ.
+ */
+const MAX_KEYS = 1_024;
+
+export class RottenKeys {
+  private readonly keys = new Map<string, Uint8Array>();
+
+  /** The key is copied. */
+  note(located: Uint8Array): void {
+    if (this.keys.size >= MAX_KEYS) return;
+    const name = Buffer.from(located.buffer, located.byteOffset, located.byteLength).toString('latin1');
+    if (!this.keys.has(name)) this.keys.set(name, Uint8Array.from(located));
+  }
+
+  /** The one that has waited longest, which waits no more. */
+  take(): Uint8Array | undefined {
+    for (const [name, key] of this.keys) {
+      this.keys.delete(name);
+      return key;
+    }
+    return undefined;
+  }
+
+  get size(): number {
+    return this.keys.size;
+  }
+}
