@@ -10,6 +10,7 @@ import { addDelete } from './delete.js';
 import { addExport } from './export.js';
 import { addGet } from './get.js';
 import { addImport } from './import.js';
+import { addProperties } from './properties.js';
 import { addPut } from './put.js';
 import { addScan } from './scan.js';
 import { addServe } from './serve.js';
@@ -60,6 +61,7 @@ function createProgram(terminal: Terminal): Command {
     addScan,
     addImport,
     addExport,
+    addProperties,
     addStatus,
     addVerify,
     addSimulate,

@@ -1,6 +1,5 @@
 /** A bucket of a running service, over its HTTP interface: its calls as the embedded store has them. */
-import { ConflictError, type ErrorCode, InvalidArgumentError, OverloadedError, QuoralError } from '../base/errors.js';
-import { encodeSegment } from '../service/http/address.js';
+import { ConflictError, InvalidArgumentError, QuoralError } from '../base/errors.js';
 import type {
   DeleteOptions,
   GetOptions,
@@ -10,27 +9,17 @@ import type {
   Receipt,
   ScanEntry,
   ScanOptions,
-  Sibling,
 } from '../store/api.js';
 import { jsonObjectsOf } from './json-objects.js';
+import { parseMultipart, siblingOf } from './remote-siblings.js';
+import { baseOf, causeOf, failureOf, RemoteError, request, SLACK_MS, segment } from './service-request.js';
 import { CommandError } from './terminal.js';
 
-/** How much longer than the store the client waits, in milliseconds: for the connection and the transport of values. */
-const SLACK_MS = 60_000;
 const STORE_TIMEOUT_MS = 5_000;
 /** Reads of a scan with values that are under way before the consumer asks for them. */
 const READS_AHEAD = 32;
 /** The service sends objects of some 16 KiB. */
 const MAX_LIST_OBJECT_CHARS = 2 ** 20;
-
-/** An error that the service reported; those with a class of their own that matters here come as that. */
-export class RemoteError extends QuoralError {
-  readonly code: ErrorCode;
-  constructor(code: ErrorCode, message: string, definite: boolean) {
-    super(message, { definite });
-    this.code = code;
-  }
-}
 
 export class RemoteBucket {
   private readonly path: string;
@@ -77,13 +66,15 @@ export class RemoteBucket {
 
   /** Keys in byte order, by the service's list; with `values`, each is then read by itself, some ahead of the consumer. */
   async *scan(
-    options: Pick<ScanOptions, 'prefix' | 'limit' | 'values'> = {},
+    options: Omit<ScanOptions, 'partial' | 'signal'> = {},
   ): AsyncGenerator<ScanEntry<Uint8Array>, void, undefined> {
-    const { prefix, limit, values = false } = options;
-    if (prefix !== undefined && typeof prefix !== 'string') throw new InvalidArgumentError('The prefix must be text');
+    const { values = false, timeoutMs, ...range } = options;
     const query = new URLSearchParams({ keys: 'stream' });
-    if (prefix !== undefined) query.set('prefix', prefix);
-    if (limit !== undefined) query.set('limit', String(limit));
+    if (timeoutMs !== undefined) query.set('timeout', String(timeoutMs));
+    for (const [name, bound] of Object.entries(range)) {
+      if (bound instanceof Uint8Array) throw new InvalidArgumentError(`${name} must be text, or use --data`);
+      if (bound !== undefined) query.set(name, String(bound));
+    }
     const left = new AbortController();
     try {
       const response = await request(`${this.path.slice(0, -1)}?${query}`, { signal: left.signal });
@@ -139,29 +130,6 @@ export class RemoteBucket {
   }
 }
 
-/** The URL without a slash at its end. @throws {InvalidArgumentError} It is no http or https URL. */
-export function baseOf(url: string): string {
-  const base = URL.canParse(url) ? new URL(url) : undefined;
-  if (base === undefined || !/^https?:$/.test(base.protocol)) throw new InvalidArgumentError(`Not an HTTP URL: ${url}`);
-  return base.href.replace(/\/+$/, '');
-}
-
-/** What a service answers to a GET of `path`, parsed. */
-export async function getJson(url: string, path: string): Promise<unknown> {
-  const response = await request(`${baseOf(url)}${path}`, { signal: AbortSignal.timeout(SLACK_MS) });
-  if (response.status !== 200) throw await failureOf(response);
-  return await response.json();
-}
-
-async function request(url: string, init: RequestInit): Promise<Response> {
-  try {
-    return await fetch(url, init);
-  } catch (error) {
-    const writes = init.method !== undefined && init.method !== 'GET';
-    throw new CommandError(unreachable(new URL(url).origin, causeOf(error), writes));
-  }
-}
-
 /** The keys of a streamed list. It must have come to its end, or some would be missing unnoticed. */
 async function* listedKeys(response: Response): AsyncGenerator<Key, void, undefined> {
   let ended = false;
@@ -208,83 +176,6 @@ function valuedEntry(key: Key, read: ReadResult<Uint8Array>): ScanEntry<Uint8Arr
   };
 }
 
-/** fetch folds dot segments away, even escaped ones, and would ask for something else. */
-function segment(text: Key): string {
-  const encoded = encodeSegment(text);
-  if (encoded === '') throw new InvalidArgumentError('Type, bucket and key must not be empty');
-  if (encoded === '.' || encoded === '..') {
-    throw new InvalidArgumentError(`The name "${encoded}" cannot be sent in a URL: use --data`);
-  }
-  return encoded;
-}
-
 function receiptOf(response: Response): Receipt {
   return { causalContext: response.headers.get('x-riak-vclock') ?? '', acks: [], hints: [] };
-}
-
-async function failureOf(response: Response): Promise<Error> {
-  const text = (await response.text()).trim();
-  const code = response.headers.get('x-quoral-error') as ErrorCode | null;
-  const definite = response.headers.get('x-quoral-definite') === 'true';
-  if (code === 'OVERLOADED') {
-    const retryAfterMs = Number(response.headers.get('retry-after') ?? 1) * 1_000;
-    return new OverloadedError(text, { definite, retryAfterMs });
-  }
-  if (code === 'INVALID_ARGUMENT' && response.status === 404) {
-    return new RemoteError(code, `${text}: create it with PUT /types/TYPE/props, or leave --type out`, definite);
-  }
-  if (code !== null) return new RemoteError(code, text, definite);
-  if (response.status === 400) return new InvalidArgumentError(text);
-  if (response.status === 413) return new RemoteError('VALUE_TOO_LARGE', text, true);
-  return new CommandError(`${new URL(response.url).origin} answered ${response.status}: ${text}`);
-}
-
-/** Causes with which no request has left. */
-const NEVER_SENT: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
-
-function unreachable(origin: string, cause: string, writes: boolean): string {
-  const end = writes && !NEVER_SENT.has(cause) ? '; the write may still take effect' : '';
-  return `Cannot reach ${origin} (${cause})${end}: is "quoral serve" running there?`;
-}
-
-function causeOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return cause instanceof Error ? ((cause as NodeJS.ErrnoException).code ?? cause.message) : String(cause);
-}
-
-const META_PREFIX = 'x-riak-meta-';
-
-function siblingOf(headers: Headers, value: Uint8Array): Sibling<Uint8Array> {
-  const metadata: Record<string, string> = {};
-  headers.forEach((text, name) => {
-    if (name.startsWith(META_PREFIX)) metadata[name.slice(META_PREFIX.length)] = text;
-  });
-  return {
-    value,
-    contentType: headers.get('content-type') ?? 'application/octet-stream',
-    metadata,
-    timestampMs: Date.parse(headers.get('last-modified') ?? ''),
-  };
-}
-
-/** The parts of a multipart/mixed body. Source: RFC 2046, §5.1. */
-function parseMultipart(headers: Headers, body: Uint8Array): Sibling<Uint8Array>[] {
-  const boundary = /boundary=([^;]+)/.exec(headers.get('content-type') ?? '')?.[1];
-  if (boundary === undefined) throw new CommandError('The service sent siblings in a form that is not multipart/mixed');
-  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  const delimiter = Buffer.from(`\r\n--${boundary}`);
-  const siblings: Sibling<Uint8Array>[] = [];
-  for (let at = bytes.indexOf(delimiter); at >= 0; ) {
-    const next = bytes.indexOf(delimiter, at + delimiter.length);
-    if (next < 0) break;
-    const part = bytes.subarray(at + delimiter.length, next);
-    const split = part.indexOf('\r\n\r\n');
-    const lines = part.subarray(0, split).toString('latin1').split('\r\n').filter(Boolean);
-    const fields = lines.map(
-      (line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()] as [string, string],
-    );
-    siblings.push(siblingOf(new Headers(fields), Uint8Array.from(part.subarray(split + 4))));
-    at = next;
-  }
-  return siblings;
 }

@@ -1,11 +1,11 @@
 /** `quoral serve`: opens a store and serves it over HTTP until asked to stop. */
 import type { Command } from 'commander';
 import pc from 'picocolors';
-import { type HttpOptions, serveHttp } from '../service/http/server.js';
+import { type HttpOptions, type HttpService, serveHttp } from '../service/http/server.js';
 import type { OpenOptions, Store } from '../store/api.js';
 import { addJson, addStoreOptions, integer, type StoreFlags, storeOptions } from './options.js';
 import { readServeConfig, type ServeConfig } from './serve-config.js';
-import { print, type Terminal } from './terminal.js';
+import { CommandError, print, type Terminal } from './terminal.js';
 
 interface Flags extends StoreFlags {
   readonly config?: string;
@@ -77,7 +77,7 @@ async function serve(terminal: Terminal, flags: Flags, invoked: Command): Promis
   try {
     const { open, http } = await planOf(flags, invoked);
     await using store = await terminal.openStore(open);
-    const service = await serveHttp(store, http);
+    const service = await listen(store, http);
     try {
       await print(
         terminal.stdout,
@@ -93,6 +93,25 @@ async function serve(terminal: Terminal, flags: Flags, invoked: Command): Promis
   }
   if (!flags.json) await print(terminal.stdout, 'stopped\n');
 }
+
+/** @throws {CommandError} The port or the address cannot be had. */
+async function listen(store: Store, http: HttpOptions): Promise<HttpService> {
+  try {
+    return await serveHttp(store, http);
+  } catch (error) {
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (syscall !== 'listen' && syscall !== 'getaddrinfo') throw error;
+    const why = LISTEN_FAILURES[code ?? ''] ?? (error as Error).message;
+    throw new CommandError(`Cannot listen on ${http.host}:${http.port}: ${why}`);
+  }
+}
+
+const LISTEN_FAILURES: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'the port is taken; name another one with --http, or take a free one with --http 0',
+  EACCES: 'the port is not for this user; name one above 1023 with --http',
+  EADDRNOTAVAIL: 'this machine has no such address; name another one with --host',
+  ENOTFOUND: 'there is no such host; name another one with --host',
+};
 
 function jsonGreeting(url: string, data: string, store: Store): string {
   return `${JSON.stringify({ event: 'listening', url, data, nodes: store.nodes() })}\n`;

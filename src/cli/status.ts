@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { type HotKeyJson, type Status, statusOf } from '../service/http/overview.js';
 import type { PartitionStatus } from '../store/api.js';
 import { addJson } from './options.js';
-import { getJson } from './remote-store.js';
+import { getJson } from './service-request.js';
 import { addDataOrUrl, DEFAULT_URL, type TargetFlags, withStore } from './target.js';
 import { CommandError, print, type Terminal } from './terminal.js';
 import { keyOfJson, oneLine } from './value.js';

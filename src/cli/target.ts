@@ -7,9 +7,12 @@ import { CommandError, type Terminal } from './terminal.js';
 
 export const DEFAULT_URL = 'http://127.0.0.1:8098';
 
+/** Of a scan, what both kinds of target can do. */
+export type ScanRange = Omit<ScanOptions, 'partial' | 'signal'>;
+
 /** What both kinds of target can do. */
 export interface KeyValues extends Pick<Bucket<Uint8Array>, 'get' | 'put' | 'delete'> {
-  scan(options?: Pick<ScanOptions, 'prefix' | 'limit' | 'values'>): AsyncIterable<ScanEntry<Uint8Array>>;
+  scan(options?: ScanRange): AsyncIterable<ScanEntry<Uint8Array>>;
 }
 
 export interface TargetFlags {

@@ -9,9 +9,10 @@ import { TimeoutError } from '../../src/base/errors.js';
 import { jsonObjectsOf } from '../../src/cli/json-objects.js';
 import { encodeSegment } from '../../src/service/http/address.js';
 import { listPieces } from '../../src/service/http/listing.js';
-import { changesOf, propertiesJson } from '../../src/service/http/properties.js';
-import { parseRequest, type RequestHead } from '../../src/service/http/protocol.js';
-import type { BucketProperties, Key } from '../../src/store/api.js';
+import { changesOf, NO_PROPERTIES, propertiesJson, propertiesOf, propsOf } from '../../src/service/http/properties.js';
+import { parseRequest } from '../../src/service/http/protocol.js';
+import type { RequestHead } from '../../src/service/http/request-head.js';
+import type { BucketProperties, BucketPropertyChanges, Key } from '../../src/store/api.js';
 import { holds } from '../support/property.js';
 import { test } from '../support/test.js';
 
@@ -197,7 +198,14 @@ test('properties that a client puts back are those that it got; any other JSON i
   const backAgain = fc.property(properties, fc.option(fc.string(), { nil: undefined }), (all, bucket) => {
     const body = utf8(JSON.stringify({ props: propertiesJson(all, bucket) }));
     const { n, ttlMs, ...others } = all;
-    assert.deepEqual(changesOf(body, bucket, n), { ...others, ...(ttlMs !== undefined && { ttlMs }) });
+    const changes = { ...others, ...(ttlMs !== undefined && { ttlMs }) };
+    assert.deepEqual(changesOf(body, bucket, n), changes);
+    // A client of this package says and hears the same.
+    assert.deepEqual(propertiesOf(JSON.parse(JSON.stringify(propertiesJson(all, bucket)))), { ...all, ttlMs });
+    const sent = (some: BucketPropertyChanges) => utf8(JSON.stringify({ props: propsOf(some) }));
+    assert.deepEqual(changesOf(sent(changes), bucket, n), changes);
+    assert.deepEqual(changesOf(sent({ ...NO_PROPERTIES, r: all.r }), bucket, n), { ...NO_PROPERTIES, r: all.r });
+    assert.deepEqual(changesOf(sent({}), bucket, n), {});
   });
   holds(backAgain, 500);
   const anything = fc.property(fc.jsonValue(), (props) => {

@@ -5,18 +5,11 @@ import { type Address, encodeSegment } from './address.js';
 import { base62 } from './base62.js';
 import { isAny, mayWrite, needRead } from './conditions.js';
 import { failureReply, listFailureText } from './failures.js';
+import { LIST_HEADERS, type ListRequest } from './list-request.js';
 import { listPieces } from './listing.js';
 import { notFound, objectReply, preconditionFailed, UNCONDITIONAL, versionOf } from './object-reply.js';
 import { changesOf, NO_PROPERTIES, type PropertiesRequest, propertiesJson, propertiesReply } from './properties.js';
-import {
-  type DeleteRequest,
-  type HttpRequest,
-  LIST_HEADERS,
-  type ListRequest,
-  type ObjectRequest,
-  type ReadRequest,
-  type WriteRequest,
-} from './protocol.js';
+import type { DeleteRequest, HttpRequest, ObjectRequest, ReadRequest, WriteRequest } from './protocol.js';
 import { type Reply, textReply } from './reply.js';
 
 /** The commands of one service: `execute` never throws for what the store refuses, only for mistakes of this package. */
@@ -179,10 +172,9 @@ export class Commands {
   }
 
   private names({ listed, type, bucket, options }: ListRequest, signal: AbortSignal | undefined): AsyncIterable<Key> {
-    const { timeoutMs } = options;
-    const call = { ...(timeoutMs !== undefined && { timeoutMs }), ...(signal !== undefined && { signal }) };
+    const call = { ...options, ...(signal !== undefined && { signal }) };
     if (listed === 'buckets') return this.store.buckets({ ...call, type });
-    return keysOf(this.store.bucket(bucket, { type }).scan({ ...options, ...call }));
+    return keysOf(this.store.bucket(bucket, { type }).scan(call));
   }
 
   private bucketOf(address: Address): Bucket<Uint8Array> {

@@ -35,8 +35,8 @@ const NAMES = {
   dw: ['dw', 'quorum'],
   notfound_ok: ['notfoundOk', 'boolean'],
   basic_quorum: ['basicQuorum', 'boolean'],
-  max_siblings: ['maxSiblings', 'number'],
   ttl_ms: ['ttlMs', 'number'],
+  max_siblings: ['maxSiblings', 'number'],
 } as const satisfies Readonly<Record<string, readonly [keyof BucketProperties, 'quorum' | 'boolean' | 'number']>>;
 
 /** What is so for every bucket of this store. */
@@ -164,6 +164,33 @@ function resolutionOf(
   if (lastWriteWins === true || allowMult === false) return 'last-write-wins';
   if (lastWriteWins === false) return 'siblings';
   return allowMult === null || lastWriteWins === null ? null : undefined;
+}
+
+/** What a service's `props` say; undefined if they are none of this store's. The reverse of `propertiesJson`. */
+export function propertiesOf(props: unknown): BucketProperties | undefined {
+  if (!isObject(props) || typeof props.n_val !== 'number') return undefined;
+  const properties: Record<string, unknown> = { n: props.n_val };
+  for (const [name, [own, kind]] of Object.entries(NAMES)) {
+    const value = props[name];
+    const isNone = own === 'ttlMs' && value === undefined;
+    if (!isNone && typeof value !== kind && !(kind === 'quorum' && isQuorum(value))) return undefined;
+    properties[own] = value;
+  }
+  properties.resolution = props.last_write_wins === true ? 'last-write-wins' : 'siblings';
+  return properties as unknown as BucketProperties;
+}
+
+/** Changes under Riak's names: the `props` of a request. The reverse of `changesOf`. */
+export function propsOf(changes: BucketPropertyChanges): Json {
+  const props: Record<string, unknown> = {};
+  for (const [name, [own]] of Object.entries(NAMES)) if (changes[own] !== undefined) props[name] = changes[own];
+  const { resolution } = changes;
+  if (resolution === null) return { ...props, allow_mult: null, last_write_wins: null };
+  return resolution === undefined ? props : { ...props, allow_mult: resolution === 'siblings' };
+}
+
+function isQuorum(value: unknown): boolean {
+  return typeof value === 'number' || typeof value === 'string';
 }
 
 function isObject(value: unknown): value is Json {

@@ -15,8 +15,9 @@ import type { Store } from '../../store/api.js';
 import { isObjectFamily, parseTarget } from './address.js';
 import { Commands } from './commands.js';
 import { failureReply } from './failures.js';
+import type { ListRequest } from './list-request.js';
 import { resourcesReply, statsReply, statusReply } from './overview.js';
-import { type HttpRequest, type ListRequest, parseRequest } from './protocol.js';
+import { type HttpRequest, parseRequest } from './protocol.js';
 import { type Reply, textReply } from './reply.js';
 
 export interface HttpOptions {

@@ -96,6 +96,11 @@ for (const target of ['--data', '--url'] as const) {
     t.strictSame(await scan(), { code: 0, out: 'a\nb1\nb2\ntab\\t\n0x80\né\n0xff\n', err: '' });
     t.equal((await scan('--prefix', 'b')).out, 'b1\nb2\n');
     t.equal((await scan('--limit', '1', '--values')).out, 'a\tof a\\n\n');
+    t.equal((await scan('--gte', 'b1', '--lt', 'tab\t', '--r', 'all')).out, 'b1\nb2\n');
+    t.equal((await scan('--gt', 'b1', '--lte', 'tab\t', '--timeout', '5000')).out, 'b2\ntab\\t\n');
+    t.equal((await scan('--after', 'YjE', '--limit', '1')).out, 'b2\n');
+    t.match(await scan('--after', 'no cursor!'), { code: 2, err: /after must be the cursor/ });
+    t.match(await scan('--r', '9'), { code: 2, err: /r must be/ });
     const lines = (await scan('--json', '--values')).out
       .trimEnd()
       .split('\n')
@@ -105,6 +110,54 @@ for (const target of ['--data', '--url'] as const) {
     t.equal((await terminal.run('scan', 'empty', ...where)).out, '');
     const all = await terminal.run('scan', 'many', ...where, '--values');
     t.equal(all.out, many.map((key) => `${key}\t${key}\n`).join(''));
+  });
+}
+
+for (const target of ['--data', '--url'] as const) {
+  test(`properties with ${target}: of a bucket, of a type, changed and taken back, types created`, async (t) => {
+    const terminal = new FakeTerminal();
+    const { url } = await startService(t);
+    const data = `${t.testdir()}/store`;
+    const where = [target, target === '--url' ? url : data];
+    const run = (...args: string[]) => terminal.run('properties', ...args, ...where);
+    if (target === '--data') {
+      t.match(await run('carts'), { code: 1, err: /There is no store in/ });
+      await terminal.run('put', 'carts', 'alice', 'milk', ...where);
+    }
+    const json = async (...args: string[]) => JSON.parse((await run(...args, '--json')).out);
+    const defaults = { n: 3, r: 2, w: 2, pr: 0, pw: 0, dw: 0, notfoundOk: true, basicQuorum: false };
+    t.strictSame(await json('carts'), { ...defaults, maxSiblings: 100, resolution: 'siblings' });
+    const changed = await run('carts', '--set', 'w=all', '--set', 'ttlMs=60000', '--set', 'notfoundOk=false');
+    t.match(changed, { code: 0, out: /│ w +│ all +│[\s\S]*│ ttlMs +│ 60000 +│/, err: '' });
+    t.match(await json('carts', '--set', 'resolution=last-write-wins', '--unset', 'notfoundOk'), {
+      ...{ w: 'all', ttlMs: 60_000, notfoundOk: true, resolution: 'last-write-wins' },
+    });
+    t.match(await json('carts', '--unset', 'w', '--unset', 'ttlMs', '--unset', 'resolution', '--timeout', '4000'), {
+      ...{ w: 2, ttlMs: undefined, resolution: 'siblings' },
+    });
+
+    t.match(await run('--type', 'brief'), { code: 2, err: /brief[^\n]*\n$/ });
+    t.match(await run('--type', 'brief', '--set', 'r=1'), { code: 2, err: /brief[^\n]*\n$/ });
+    t.match(await run('carts', '--type', 'brief', '--set', 'r=1'), { code: 2, err: /brief[^\n]*\n$/ });
+    t.match(await json('--type', 'brief', '--create', '--set', 'r=one'), { r: 'one', w: 2 });
+    t.match(await json('--type', 'brief', '--set', 'maxSiblings=5'), { r: 'one', maxSiblings: 5 });
+    t.match(await json('b', '--type', 'brief'), { r: 'one', maxSiblings: 5 });
+    t.match(await json(), defaults);
+
+    for (const wrong of [
+      'w=9',
+      'ttlMs=-1',
+      'ttlMs=soon',
+      'resolution=merge',
+      'n=2',
+      'notfoundOk=perhaps',
+      'w',
+      'x=1',
+    ]) {
+      t.match(await run('carts', '--set', wrong), { code: 2, out: '', err: /\S/ }, wrong);
+    }
+    t.match(await run('carts', '--unset', 'codec'), { code: 2, err: /There is no property "codec"/ });
+    t.match(await run('carts', '--create'), { code: 2, err: /--create is for a bucket type/ });
   });
 }
 
@@ -315,6 +368,17 @@ test('serve says what to try, serves, and closes all in order when asked to stop
     t.equal(terminal.listens, false);
     await t.rejects(fetch(`${url}/ping`));
   }
+});
+
+test('serve says what to do where it cannot listen, and leaves nothing open', async (t) => {
+  const terminal = new FakeTerminal();
+  const { url } = await startService(t);
+  const data = `${t.testdir()}/store`;
+  const taken = await terminal.run('serve', '--data', data, '--http', new URL(url).port);
+  t.match(taken, { code: 1, out: '', err: /^quoral: Cannot listen on 127.0.0.1:\d+: the port is taken; [^\n]*--http/ });
+  const foreign = await terminal.run('serve', '--data', data, '--http', '0', '--host', '192.0.2.1', '--insecure');
+  t.match(foreign, { code: 1, err: /no such address; name another one with --host/ });
+  t.equal(terminal.stores.get(data)!.closed, true);
 });
 
 test('serve takes its options from a file, the command line before it', async (t) => {

@@ -479,6 +479,9 @@ test('keys and buckets are listed in each URL family, whole or streamed, and not
     t.equal(await json(`${path}?keys=true${old}`), `200 ${list}`);
     t.equal(await json(`${path}?keys=stream&timeout=1000${old}`), `200 ${list}{"keys":[]}`);
     t.equal(await json(`${path}?keys=stream&prefix=a&limit=1${old}`), '200 {"keys":["a"]}{"keys":[]}');
+    t.equal(await json(`${path}?keys=true&gte=0&lt=a&r=all${old}`), '200 {"keys":["0","\\\\"]}');
+    t.equal(await json(`${path}?keys=true&gt=a&lte=a%22b${old}`), '200 {"keys":["a\\"b"]}');
+    t.equal(await json(`${path}?keys=true&after=YQ&limit=1${old}`), '200 {"keys":["a\\"b"]}');
     t.equal(await json(`${path}?${old}`), '200 {}');
   }
   t.equal(await json('/buckets/gone/keys?keys=true'), '200 {"keys":[]}');
@@ -495,8 +498,12 @@ test('keys and buckets are listed in each URL family, whole or streamed, and not
   }
   t.match(await textOf(`${url}/buckets/b/keys?keys=true&timeout=soon`), /^400 Bad timeout/);
   t.match(await textOf(`${url}/buckets/b/keys?keys=true&limit=-1`), /^400 Bad limit/);
+  t.match(await textOf(`${url}/buckets/b/keys?keys=true&r=most`), /^400 r query parameter must be an integer/);
+  t.match(await textOf(`${url}/buckets?buckets=true&prefix=a`), /^400 A list of buckets takes no bounds/);
   t.equal(store.calls.scan + store.calls.buckets, begun);
   t.match(await textOf(`${url}/buckets/b/keys?keys=true&timeout=0`), /^400 timeoutMs/);
+  t.match(await textOf(`${url}/buckets/b/keys?keys=true&r=9`), /^400 r must be/);
+  t.match(await textOf(`${url}/buckets/b/keys?keys=true&after=none!`), /^400 after must be the cursor/);
 
   // The oldest URLs give the bucket's properties first.
   const withProps = await (await fetch(`${url}/riak/b%2F1?keys=true`)).json();
