@@ -19,6 +19,7 @@ import { HintStore } from './hint-store.js';
 import { localHashing } from './local-hashing.js';
 import { NodeIdentity } from './node-identity.js';
 import { poolHashing } from './pool-hashing.js';
+import { ReapRecord } from './reap-record.js';
 import { spawnNode } from './registry.js';
 import type { Hashing } from './replica-tree.js';
 
@@ -37,8 +38,16 @@ await runWorkerThread<NodeStart>(async (start) => {
   const { losses } = storage;
   const identity = NodeIdentity.open({ system, objects, random, losses, partitions: refillable(thread, data) });
   const { maxHintBytes: maxBytes, gauges } = data;
-  const hints = new HintStore({ storage: storage.hints, maxBytes, random, counters, gauge: new Int32Array(gauges) });
+  const hints = new HintStore({
+    storage: storage.hints,
+    maxBytes,
+    random,
+    counters,
+    isNew: data.isNew,
+    gauge: new Int32Array(gauges),
+  });
   const record = new ExchangeRecord(random.uint32() + 1);
+  const reaped = new ReapRecord(random.uint32() + 1);
   spawnNode(host, {
     node: thread,
     preferenceLists: data.preferenceLists,
@@ -53,7 +62,13 @@ await runWorkerThread<NodeStart>(async (start) => {
     maxOperations: data.maxOperations,
     maxSiblings: data.maxSiblings,
     maxObjectBytes: data.maxObjectBytes,
-    exchange: { intervalMs: data.exchangeIntervalMs, hashing: hashingFor(start, storage), record },
+    exchange: {
+      intervalMs: data.exchangeIntervalMs,
+      hashing: hashingFor(start, storage),
+      record,
+      reaping: { graceMs: data.tombstoneGraceMs, record: reaped },
+    },
+    report,
   });
   const control: NodeControl = {
     counters: () => ({ ...counters }),
@@ -65,6 +80,7 @@ await runWorkerThread<NodeStart>(async (start) => {
     hints: () => hints.status(),
     hotKeys: () => hotKeys.counted(performance.now()),
     compare: (session, call) => record.compare(session, call),
+    reap: (session, call) => reaped.reap(session, call),
     memory: () => {
       const { heapUsed, external } = process.memoryUsage();
       return { heapUsedBytes: heapUsed, externalBytes: external };

@@ -29,6 +29,9 @@ export class RecordView {
   attemptCounter = 0;
   ms = 0;
   logical = 0;
+  isTombstone = false;
+  /** 0: never. */
+  expiresAtMs = 0;
   private bytes: Uint8Array = new Uint8Array(0);
 
   /**
@@ -52,11 +55,13 @@ export class RecordView {
     const flags = record[at + 8]!;
     at += 9;
     if ((flags & ~KNOWN_FLAGS) !== 0) return false;
+    this.expiresAtMs = 0;
     if ((flags & ~TOMBSTONE) !== 0) {
-      varintAt(record, at);
+      this.expiresAtMs = varintAt(record, at);
       at = varintEnd;
     }
-    if ((flags & TOMBSTONE) === 0) {
+    this.isTombstone = (flags & TOMBSTONE) !== 0;
+    if (!this.isTombstone) {
       const length = varintAt(record, at);
       at = varintEnd + length;
     }

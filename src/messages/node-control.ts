@@ -28,6 +28,8 @@ export interface NodeStart {
   readonly maxObjectBytes: number;
   /** Every pair of replicas is compared at least so often, in milliseconds. */
   readonly exchangeIntervalMs: number;
+  /** How long deletions, and values that have expired, are kept at least, in milliseconds. */
+  readonly tombstoneGraceMs: number;
   /** 4 bytes, over all incarnations of the node: the word of its objects file's `SharedOpening`. */
   readonly opening: SharedArrayBuffer;
 }
@@ -68,6 +70,14 @@ export interface ComparedPairs {
   readonly equal: readonly Pair[];
 }
 
+/** The partitions whose reaping a node leads in which it has found nothing that may go since a call for it. */
+export interface ReapedPartitions {
+  /** Another one after each start of the node: calls are counted within it. */
+  readonly session: number;
+  readonly call: number;
+  readonly partitions: readonly number[];
+}
+
 /** What a node's thread serves. A type, not an interface: the control plane passes plain data only. */
 export interface NodeControl {
   counters(): NodeCounters;
@@ -81,4 +91,6 @@ export interface NodeControl {
    * `session` other than the present one (0) begins a new call.
    */
   compare(session: number, call: number): ComparedPairs;
+  /** The same of reaping: has it look for tombstones that may go, and reap them, as long as somebody asks. */
+  reap(session: number, call: number): ReapedPartitions;
 }

@@ -3,7 +3,7 @@
  * the thread that has the nodes, or that thread for another which has attached.
  */
 import { InvalidArgumentError } from '../base/errors.js';
-import type { ComparedPairs, HintStatus } from '../messages/node-control.js';
+import type { ComparedPairs, HintStatus, ReapedPartitions } from '../messages/node-control.js';
 import type { PreferenceList } from '../ring/preference-list.js';
 import type { Member } from '../ring/ring.js';
 import type { Admin } from './api.js';
@@ -11,6 +11,7 @@ import { within } from './deadline.js';
 import { ExchangeWait } from './exchange-wait.js';
 import { HintWait } from './hint-wait.js';
 import { checkPause, show } from './options.js';
+import { ReapWait } from './reap-wait.js';
 
 /** What is done to nodes, which are given by their indexes. A type, not an interface: the control plane passes it. */
 export type NodeActs = {
@@ -24,6 +25,8 @@ export type NodeActs = {
   hints(node: number): Promise<HintStatus>;
   /** As `NodeControl.compare`. Rejects if the node dies meanwhile. */
   compare(node: number, session: number, call: number): Promise<ComparedPairs>;
+  /** As `NodeControl.reap`. Rejects if the node dies meanwhile. */
+  reap(node: number, session: number, call: number): Promise<ReapedPartitions>;
 };
 
 /** What is known of the nodes where the acts are asked for. */
@@ -101,6 +104,19 @@ export function adminOf(acts: NodeActs, nodes: Nodes): Admin {
       };
       try {
         await within(options, what, () => wait.done());
+      } finally {
+        wait.stop();
+      }
+    },
+    waitForReaping: async (options = {}) => {
+      const partitions = nodes.preferenceLists.length;
+      const wait = new ReapWait({ nodes: members.length, partitions, isUp, ask: acts.reap.bind(acts) });
+      try {
+        await within(
+          options,
+          () => `the reaping of what may go in ${wait.awaited} partitions`,
+          () => wait.done(),
+        );
       } finally {
         wait.stop();
       }

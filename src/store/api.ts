@@ -66,6 +66,12 @@ export interface OpenOptions {
    * default 600,000).
    */
   readonly exchangeIntervalMs?: number;
+  /**
+   * How long deletions, and values that have expired, are kept at least before they are forgotten, in milliseconds:
+   * 100 to 31,536,000,000, default 86,400,000 (a day). Longer than any put of a deleted key may still be under way: a put
+   * that was tried again, and whose key was deleted, could else come back by its first try.
+   */
+  readonly tombstoneGraceMs?: number;
   /** Threads that hash what lies on disk for those comparisons, all nodes together: 1 (default) to 16. None while idle. */
   readonly hashingThreads?: number;
 }
@@ -538,6 +544,12 @@ export interface Admin {
    * the call and were equal. Replicas of a node that is down wait for its start, and so does this call: give it a `timeoutMs`.
    */
   waitForExchange(options?: CallOptions): Promise<void>;
+  /**
+   * Has everything reaped now that may go: deletions, and values that have expired, older than `tombstoneGraceMs`. Resolves
+   * when a look at each partition that began after the call has found nothing of that left. All replicas are needed for it:
+   * while a node is down it waits for its start, and so does this call: give it a `timeoutMs`.
+   */
+  waitForReaping(options?: CallOptions): Promise<void>;
 }
 
 /** Lets one other thread of the application use the store: a port, to be transferred to it and given to `attach`. */

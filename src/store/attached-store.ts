@@ -137,6 +137,7 @@ function actsOf(opener: Remote<OpenerControl>): NodeActs {
     heal: () => opener.heal().catch(rethrow),
     hints: (node) => opener.hints(node),
     compare: (node, session, call) => opener.compare(node, session, call),
+    reap: (node, session, call) => opener.reap(node, session, call),
   };
 }
 

@@ -33,6 +33,7 @@ export interface CheckedOptions {
   readonly maxHintBytes: number;
   readonly maxShares: number;
   readonly exchangeIntervalMs: number;
+  readonly tombstoneGraceMs: number;
   readonly hashingThreads: number;
 }
 
@@ -54,6 +55,9 @@ const MAX_HASHING_THREADS = 16;
 const DEFAULT_EXCHANGE_INTERVAL_MS = 600_000;
 /** Up to a week: what is compared less often is not compared. */
 const MAX_EXCHANGE_INTERVAL_MS = 7 * 24 * 3_600_000;
+/** Far longer than a put may take, and short enough that a store of short-lived keys does not grow without need. */
+const DEFAULT_TOMBSTONE_GRACE_MS = 24 * 3_600_000;
+const MAX_TOMBSTONE_GRACE_MS = 365 * 24 * 3_600_000;
 
 const OPEN_OPTIONS = new Set([
   'path',
@@ -72,6 +76,7 @@ const OPEN_OPTIONS = new Set([
   'maxHintBytes',
   'maxShares',
   'exchangeIntervalMs',
+  'tombstoneGraceMs',
   'hashingThreads',
 ]);
 
@@ -101,6 +106,8 @@ export function checkOpenOptions(options: OpenOptions): CheckedOptions {
     exchangeIntervalMs:
       integer('exchangeIntervalMs', options.exchangeIntervalMs, 100, MAX_EXCHANGE_INTERVAL_MS) ??
       DEFAULT_EXCHANGE_INTERVAL_MS,
+    tombstoneGraceMs:
+      integer('tombstoneGraceMs', options.tombstoneGraceMs, 100, MAX_TOMBSTONE_GRACE_MS) ?? DEFAULT_TOMBSTONE_GRACE_MS,
     hashingThreads: integer('hashingThreads', options.hashingThreads, 1, MAX_HASHING_THREADS) ?? 1,
   };
 }

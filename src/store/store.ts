@@ -89,6 +89,7 @@ export class EmbeddedStore extends ApplicationStore {
       heal: () => group.heal(),
       hints: async (node) => group.control<NodeControl>(node).hints(),
       compare: async (node, session, call) => group.control<NodeControl>(node).compare(session, call),
+      reap: async (node, session, call) => group.control<NodeControl>(node).reap(session, call),
     };
     this.admin = adminOf(acts, this.nodesHere());
     this.shares = new Shares({
@@ -195,6 +196,7 @@ export class EmbeddedStore extends ApplicationStore {
       preferenceLists: ring.preferenceLists,
       maxOperations: MAX_OPERATIONS,
       exchangeIntervalMs: options.exchangeIntervalMs,
+      tombstoneGraceMs: options.tombstoneGraceMs,
       opening: this.openings[node]!,
       maxSiblings: MAX_SIBLINGS,
       maxObjectBytes: OBJECT_VALUES * options.maxValueBytes + OBJECT_OVERHEAD_BYTES,
