@@ -17,6 +17,9 @@ export class ExchangeRecord {
   /** Of a call that somebody waits for since the exchanger last asked; 0: none. */
   private awaited = 0;
   private readonly pairs = new Map<string, EqualPair>();
+  /** What the node's reaper waits for. */
+  private wanted: readonly Pair[] = [];
+  private wantedSince = 0;
 
   /** @param session - drawn by chance, above 0: tells this run of the node from others */
   constructor(session: number) {
@@ -35,11 +38,28 @@ export class ExchangeRecord {
     };
   }
 
-  /** The pairs that somebody waits for to be compared now, if anybody does; asked once for each time that he asks. */
+  /** The pairs that somebody waits for to be compared now, if anybody does; of a call, once for each time that he asks. */
   takeAwaited(): ((pair: Pair) => boolean) | undefined {
-    const { awaited } = this;
+    const { awaited, wanted, wantedSince } = this;
     this.awaited = 0;
-    return awaited === 0 ? undefined : (pair) => (this.pairs.get(nameOf(pair))?.since ?? 0) < awaited;
+    if (awaited === 0 && wanted.length === 0) return undefined;
+    const names = new Set(wanted.map(nameOf));
+    return (pair) => {
+      const name = nameOf(pair);
+      const since = this.pairs.get(name)?.since ?? 0;
+      return since < awaited || (since < wantedSince && names.has(name));
+    };
+  }
+
+  /** Has these pairs compared from now on until they are found equal, or something else is wanted; they are led here. */
+  want(pairs: readonly Pair[]): void {
+    this.wanted = pairs;
+    this.wantedSince = ++this.calls;
+  }
+
+  /** True if all that is wanted has been found equal since. */
+  get hasWanted(): boolean {
+    return this.wanted.every((pair) => (this.pairs.get(nameOf(pair))?.since ?? 0) >= this.wantedSince);
   }
 
   /** @param since - `calls`, when the exchange began */

@@ -16,7 +16,7 @@ import { Inquiry } from '../src/hinted-handoff/inquiry.js';
 import { FailureDetector, type NodeHealth } from '../src/membership/failure-detector.js';
 import { hintDelivererRef, vnodeRef } from '../src/messages/addresses.js';
 import type { HoldingAnswer, HoldingRequest } from '../src/messages/hint-delivery-messages.js';
-import type { VnodeAnswer } from '../src/messages/vnode-messages.js';
+import type { TaggedEntry, VnodeAnswer } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
 import type { PreferenceList } from '../src/ring/preference-list.js';
 import type { Actor, ActorContext, Failure, Incoming, TimerId } from '../src/runtime/actor.js';
@@ -47,7 +47,13 @@ const MAX_REQUESTS = 65_536;
 
 /** What was asked: an owner's vnode to take a batch, or a node what it holds. */
 type Asked =
-  | { readonly type: 'batch'; readonly node: number; readonly owner: number; readonly delivery: Delivery }
+  | {
+      readonly type: 'batch';
+      readonly node: number;
+      readonly owner: number;
+      readonly delivery: Delivery;
+      readonly entries: readonly TaggedEntry[];
+    }
   | { readonly type: 'question'; readonly node: number; readonly question: number };
 
 export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, VnodeAnswer | HoldingAnswer> {
@@ -123,6 +129,7 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
       case 'took': {
         const refused = [...answer.stale, ...answer.unmerged];
         this.counters.hintsUndeliverable += refused.length;
+        for (const place of answer.stale) this.hints.setAsideStale(owner, asked.entries[place]!.key);
         this.delete(owner, delivery.onTook(refused, context.now()));
         break;
       }
@@ -242,7 +249,7 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     const recipients = this.recipientsFor(owner, batch.partition);
     delivery.sent(recipients.length);
     for (const recipient of recipients) {
-      const ticket = this.asked.add({ type: 'batch', node: recipient, owner, delivery });
+      const ticket = this.asked.add({ type: 'batch', node: recipient, owner, delivery, entries });
       context.request(vnodeRef(recipient, batch.partition), { type: 'hand-off', entries }, ticket);
     }
   }

@@ -77,7 +77,7 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
       else context.reply(incoming, known);
       return;
     }
-    if (this.isRefused(incoming, context)) return;
+    if (this.isRefused(put.key, incoming, context)) return;
     const writer = this.writerOf(kept, context);
     const minted = this.minter.mint(put, local, writer, tag, context);
     if (minted.type === 'not-minted') {
@@ -116,7 +116,7 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
       this.replyWrote(durable, incoming, context);
       return;
     }
-    if (this.isRefused(incoming, context)) return;
+    if (this.isRefused(key, incoming, context)) return;
     checkRecord(record);
     this.minter.observeAll(record, context);
     const { id, counter } = this.writerOf(kept, context);
@@ -180,9 +180,13 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
   }
 
   /** True if nothing can be stored here now: the write has had its answer, and is certain not to be here. */
-  private isRefused(incoming: Incoming<VnodeAnswer>, context: ActorContext): boolean {
+  private isRefused(key: Uint8Array, incoming: Incoming<VnodeAnswer>, context: ActorContext): boolean {
     const { gate } = this.hints;
-    if (gate.open) return false;
+    if (gate.open) {
+      if (this.hints.isFenced(partitionOf(key))) return false;
+      context.reply(incoming, { type: 'no-storage', full: false });
+      return true;
+    }
     this.probe(context);
     this.counters.writesRefused++;
     context.reply(incoming, { type: 'no-storage', full: gate.full });

@@ -6,12 +6,14 @@
  * change it, so that a start need not read all hints; and for each partition the tag below which hints are refused.
  */
 import { WriteGate } from '../src/admission/write-gate.js';
+import type { PartitionFence } from '../src/anti-entropy/reaping.js';
 import { StorageFullError } from '../src/base/errors.js';
 import { hash64, hashLow } from '../src/base/hash.js';
 import type { Random } from '../src/base/random.js';
 import { ByteReader, uint32At, viewOf } from '../src/codec/byte-reader.js';
 import { ByteWriter } from '../src/codec/byte-writer.js';
 import { CorruptRecordError, UnknownRecordVersionError } from '../src/codec/errors.js';
+import { partitionRange } from '../src/codec/key.js';
 import { sameDigest } from '../src/codec/record.js';
 import type { Passes } from '../src/hinted-handoff/delivery.js';
 import {
@@ -35,6 +37,8 @@ export interface HintStoreOptions {
   readonly maxBytes: number;
   readonly random: Random;
   readonly counters: NodeCounters;
+  /** True if there has been no hint store of this node before. */
+  readonly isNew: boolean;
   /** Index 0 is kept at the number of hints, for whoever looks at this node from another thread. */
   readonly gauge?: Int32Array | undefined;
 }
@@ -54,6 +58,9 @@ export type Kept = Hint | undefined | 'newer';
 const LEDGER = 'o';
 const REFUSE_BELOW = 'f';
 const PROBE = 'p';
+/** There since the store was new, or has learnt what it lost. */
+const KNOWS_FENCES = 'k';
+const KNOWN = Uint8Array.of(1);
 /** A few pages, as a turn writes. */
 const PROBE_VALUE = new Uint8Array(16_384);
 /** Hints that a page takes from the storage: before it knows how large they are, and at a time. */
@@ -76,6 +83,8 @@ export class HintStore {
   /** False after a failed commit: what was written with it may be there or not. */
   private known = false;
   private drawn: Session;
+  /** Of a store that was lost: the partitions of which it has learnt since below which tag it refuses hints. */
+  private learnt: Set<number> | undefined;
 
   constructor(options: HintStoreOptions) {
     this.storage = options.storage;
@@ -85,6 +94,9 @@ export class HintStore {
     this.gauge = options.gauge ?? new Int32Array(1);
     this.drawn = this.drawSession();
     this.load();
+    const known = this.storage.get(ownKey(KNOWS_FENCES, 0)) !== undefined;
+    if (!known && options.isNew) this.storage.put(ownKey(KNOWS_FENCES, 0), KNOWN);
+    this.learnt = known || options.isNew ? undefined : new Set();
   }
 
   /** Names that were drawn in another session are not to be minted by. */
@@ -196,6 +208,32 @@ export class HintStore {
     }
   }
 
+  /** True if there is a hint of the partition with a tag up to `g`; of a newer format counts as one, whatever its tag. */
+  hasHintUpTo(partition: number, g: number): boolean {
+    const { gte, lt } = partitionRange(partition);
+    for (const owner of this.owners.keys()) {
+      let from: RangeOptions = { gte: hintKey(owner, gte), lt: hintKey(owner, lt), limit: READ_AT_FIRST };
+      for (let found = this.storage.range(from); found.length > 0; found = this.storage.range(from)) {
+        for (const { key, value } of found) {
+          const hint = this.read(key, value);
+          if (hint === 'newer' || (hint !== undefined && hint.tag <= g)) return true;
+        }
+        from = { gt: found[found.length - 1]!.key, lt: hintKey(owner, lt), limit: READ_AT_ONCE };
+      }
+    }
+    return false;
+  }
+
+  /**
+   * Its owner refuses this hint as read before something was reaped: it will never take it. No census leaves such a hint;
+   * these come of a hint file that was taken back to an older state. Out of the way, and kept.
+   */
+  setAsideStale(owner: number, located: Uint8Array): void {
+    const key = hintKey(owner, located);
+    const bytes = this.storage.get(key);
+    if (bytes !== undefined) this.setAside(key, bytes);
+  }
+
   /** Hints of this partition whose tag is lower are refused. */
   refuseBelow(partition: number): number {
     const bytes = this.storage.get(ownKey(REFUSE_BELOW, partition));
@@ -206,6 +244,26 @@ export class HintStore {
     const writer = new ByteWriter(6);
     writer.u48(tag);
     this.storage.put(ownKey(REFUSE_BELOW, partition), writer.bytes);
+  }
+
+  /**
+   * True if it is known below which tag hints of the partition are refused. A store that was lost does not know, until a
+   * primary has told: a hint that it took before that might bear a tag that no replica takes any more.
+   */
+  isFenced(partition: number): boolean {
+    return this.learnt === undefined || this.learnt.has(partition);
+  }
+
+  /** Primaries of another node have told their fences. @param partitions - how many there are */
+  learnFences(told: readonly PartitionFence[], partitions: number): void {
+    if (this.learnt === undefined) return;
+    for (const { partition, tag } of told) {
+      if (this.refuseBelow(partition) < tag) this.setRefuseBelow(partition, tag);
+      this.learnt.add(partition);
+    }
+    if (this.learnt.size < partitions) return;
+    this.learnt = undefined;
+    this.storage.put(ownKey(KNOWS_FENCES, 0), KNOWN);
   }
 
   /** For whoever waits for hints, or looks at them, from outside the thread. */

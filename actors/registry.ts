@@ -8,12 +8,14 @@ import {
   EXCHANGER_SLOT,
   HINT_DELIVERER_SLOT,
   HINT_KEEPER_SLOT,
+  REAPER_SLOT,
   vnodeSlot,
 } from '../src/messages/addresses.js';
 import { coordinatorConversation } from '../src/messages/coordinator-messages.js';
 import { exchangeConversation } from '../src/messages/exchange-messages.js';
 import { hintDeliveryConversation } from '../src/messages/hint-delivery-messages.js';
 import { hintConversation } from '../src/messages/hint-messages.js';
+import { reapConversation } from '../src/messages/reap-messages.js';
 import { vnodeConversation } from '../src/messages/vnode-messages.js';
 import type { HotKeys } from '../src/metrics/hot-keys.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
@@ -29,6 +31,8 @@ import { HintDeliverer } from './hint-deliverer.js';
 import { HintKeeper } from './hint-keeper.js';
 import type { HintStore } from './hint-store.js';
 import type { NodeIdentity } from './node-identity.js';
+import type { ReapRecord } from './reap-record.js';
+import { Reaper } from './reaper.js';
 import type { ReplicaTrees } from './replica-trees.js';
 import { Vnode } from './vnode.js';
 
@@ -40,6 +44,15 @@ export interface ExchangeEnvironment {
   readonly window: ExchangeWindow | undefined;
   readonly trees: ReplicaTrees;
   readonly record: ExchangeRecord;
+  /** Undefined: tombstones stay. */
+  readonly reaping: ReapingEnvironment | undefined;
+}
+
+/** How tombstones are reaped. */
+export interface ReapingEnvironment {
+  /** How long deletions, and values that have expired, are kept at least, in milliseconds. */
+  readonly graceMs: number;
+  readonly record: ReapRecord;
 }
 
 /** What a node's actors are made from. */
@@ -63,11 +76,13 @@ export interface NodeEnvironment {
   readonly maxObjectBytes: number;
   /** Undefined: they are not compared. */
   readonly exchange: ExchangeEnvironment | undefined;
+  /** Tells the operator of something that he should know. */
+  readonly report: (what: string, error: Error) => void;
 }
 
 /**
- * Puts the node's actors onto `host`: its coordinator, hint keeper, hint deliverer and exchanger, and a vnode for each
- * partition of which it is a primary.
+ * Puts the node's actors onto `host`: its coordinator, hint keeper, hint deliverer, exchanger and reaper, and a vnode for
+ * each partition of which it is a primary.
  */
 export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
   const { node, preferenceLists, objects, hints, maxOperations, exchange } = environment;
@@ -106,5 +121,12 @@ export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
     EXCHANGER_SLOT,
     exchangeConversation,
     (context) => new Exchanger({ ...environment, ...exchange, budget }, context),
+  );
+  const { record: exchanges, reaping } = exchange;
+  if (reaping === undefined) return;
+  host.spawn(
+    REAPER_SLOT,
+    reapConversation,
+    (context) => new Reaper({ ...environment, ...reaping, fences, exchanges, budget }, context),
   );
 }

@@ -7,6 +7,7 @@ import { ExchangeRecord } from './exchange-record.js';
 import { HintStore } from './hint-store.js';
 import { localHashing } from './local-hashing.js';
 import { NodeIdentity } from './node-identity.js';
+import { ReapRecord } from './reap-record.js';
 import { type NodeEnvironment, spawnNode } from './registry.js';
 import { ReplicaTrees } from './replica-trees.js';
 
@@ -20,6 +21,8 @@ export interface SimulatedEnvironment extends Omit<NodeEnvironment, 'identity' |
   /** Undefined: replicas are not compared. */
   readonly exchangeIntervalMs: number | undefined;
   readonly maxTreeAgeMs: number;
+  /** Undefined: tombstones stay. */
+  readonly tombstoneGraceMs: number | undefined;
 }
 
 export function spawn(host: ActorHost, parts: SimulatedEnvironment): void {
@@ -28,8 +31,11 @@ export function spawn(host: ActorHost, parts: SimulatedEnvironment): void {
     return preferenceLists[partition]!.primaries.includes(node);
   });
   const identity = NodeIdentity.open({ system, objects, random, losses, partitions });
-  const hints = new HintStore({ storage: parts.hints, maxBytes, random, counters });
-  const { exchangeIntervalMs: intervalMs, maxTreeAgeMs } = parts;
+  const { exchangeIntervalMs: intervalMs, maxTreeAgeMs, tombstoneGraceMs: graceMs } = parts;
+  // Where nothing is reaped there is nothing that a lost hint store would have to learn.
+  const isNew = parts.isNew || graceMs === undefined;
+  const hints = new HintStore({ storage: parts.hints, maxBytes, random, counters, isNew });
+  const reaping = graceMs === undefined ? undefined : { graceMs, record: new ReapRecord(1) };
   const exchange =
     intervalMs === undefined
       ? undefined
@@ -38,6 +44,7 @@ export function spawn(host: ActorHost, parts: SimulatedEnvironment): void {
           window: undefined,
           trees: new ReplicaTrees({ objects, counters, hashing: localHashing(objects), maxAgeMs: maxTreeAgeMs }),
           record: new ExchangeRecord(1),
+          reaping,
         };
   spawnNode(host, { ...parts, identity, hints, exchange, hotKeys: new HotKeys() });
 }

@@ -19,6 +19,7 @@ import { HintStore } from './hint-store.js';
 import { localHashing } from './local-hashing.js';
 import { NodeIdentity } from './node-identity.js';
 import { poolHashing } from './pool-hashing.js';
+import { ReapRecord } from './reap-record.js';
 import { spawnNode } from './registry.js';
 import { type Hashing, ReplicaTrees } from './replica-trees.js';
 
@@ -37,10 +38,18 @@ await runWorkerThread<NodeStart>(async (start) => {
   const { losses } = storage;
   const identity = NodeIdentity.open({ system, objects, random, losses, partitions: refillable(thread, data) });
   const { maxHintBytes: maxBytes, gauges } = data;
-  const hints = new HintStore({ storage: storage.hints, maxBytes, random, counters, gauge: new Int32Array(gauges) });
+  const hints = new HintStore({
+    storage: storage.hints,
+    maxBytes,
+    random,
+    counters,
+    isNew: data.isNew,
+    gauge: new Int32Array(gauges),
+  });
   const record = new ExchangeRecord(random.uint32() + 1);
   const hashing = hashingFor(start, storage);
   const trees = new ReplicaTrees({ objects, counters, hashing, maxAgeMs: data.rebuildIntervalMs });
+  const reaped = new ReapRecord(random.uint32() + 1);
   spawnNode(host, {
     node: thread,
     preferenceLists: data.preferenceLists,
@@ -55,7 +64,14 @@ await runWorkerThread<NodeStart>(async (start) => {
     maxOperations: data.maxOperations,
     maxSiblings: data.maxSiblings,
     maxObjectBytes: data.maxObjectBytes,
-    exchange: { intervalMs: data.exchangeIntervalMs, window: data.exchangeWindow, trees, record },
+    exchange: {
+      intervalMs: data.exchangeIntervalMs,
+      window: data.exchangeWindow,
+      trees,
+      record,
+      reaping: { graceMs: data.tombstoneGraceMs, record: reaped },
+    },
+    report,
   });
   const control: NodeControl = {
     counters: () => ({ ...counters }),
@@ -71,6 +87,7 @@ await runWorkerThread<NodeStart>(async (start) => {
       const mine = session === record.session ? call : trees.rebuildAll();
       return { session: record.session, call: mine, left: trees.unbuiltSince(mine) };
     },
+    reap: (session, call) => reaped.reap(session, call),
     memory: () => {
       const { heapUsed, external } = process.memoryUsage();
       return { heapUsedBytes: heapUsed, externalBytes: external };

@@ -16,7 +16,15 @@
  * Pure: `next` says what to do; answers come by their question's number. Model-checked in `test/property/anti-entropy`.
  */
 import { digestHigh, digestLow } from '../codec/record.js';
+import { deadFromMs } from '../objects/resolution.js';
 import type { StoredObject } from '../objects/stored-object.js';
+
+/** How a vnode's fence stands (`fence.ts`), and of which partition it is. */
+export interface PartitionFence {
+  readonly partition: number;
+  readonly tag: number;
+  readonly floor: number;
+}
 
 /** A tombstone that may go: the key, and the digest of the record that is there. */
 export interface ReapCandidate {
@@ -231,10 +239,7 @@ export class ReapRound {
  * @param graceMs - how long deletions are kept at least, in milliseconds
  */
 export function mayBeReaped(object: StoredObject, wallMs: number, graceMs: number): boolean {
-  return object.siblings.every(({ tombstone, timestamp, expiresAtMs }) => {
-    if (tombstone) return timestamp.ms + graceMs <= wallMs;
-    return expiresAtMs !== 0 && Math.max(expiresAtMs, timestamp.ms) + graceMs <= wallMs;
-  });
+  return deadFromMs(object) + graceMs <= wallMs;
 }
 
 /** The record under `key` as a candidate; copies nothing. */

@@ -17,6 +17,7 @@ import type { Timestamp } from '../clocks/timestamp.js';
 import { type AttemptOutcome, outcomeOf } from '../objects/attempt.js';
 import { merge, replaces } from '../objects/merge.js';
 import { assertWritable, type MintedDot, mint, timestampOf, type Write } from '../objects/mint.js';
+import { deadFromMs, siblingDeadFromMs } from '../objects/resolution.js';
 import type { Sibling } from '../objects/stored-object.js';
 import { ByteWriter, varintSize } from './byte-writer.js';
 import {
@@ -83,6 +84,12 @@ export function highestCounterIn(record: Uint8Array, writer: WriterId): number {
 export function timestampsIn(record: Uint8Array): Timestamp[] {
   if (here.read(record)) return [{ ms: here.ms, logical: here.logical }];
   return decodeSoundRecord(record).siblings.map(({ timestamp }) => timestamp);
+}
+
+/** As `deadFromMs` of the object. @param record - its checksum was checked before */
+export function deadFromMsIn(record: Uint8Array): number {
+  if (here.read(record)) return siblingDeadFromMs(here.isTombstone, here.ms, here.expiresAtMs);
+  return deadFromMs(decodeSoundRecord(record));
 }
 
 /**

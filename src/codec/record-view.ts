@@ -31,6 +31,9 @@ export class RecordView {
   logical = 0;
   /** Where the sibling's body begins, with its length; of a tombstone the end of the record. */
   bodyStart = 0;
+  isTombstone = false;
+  /** 0: never. */
+  expiresAtMs = 0;
   private bytes: Uint8Array = new Uint8Array(0);
 
   /**
@@ -54,12 +57,14 @@ export class RecordView {
     const flags = record[at + 8]!;
     at += 9;
     if ((flags & ~KNOWN_FLAGS) !== 0) return false;
+    this.expiresAtMs = 0;
     if ((flags & ~TOMBSTONE) !== 0) {
-      varintAt(record, at);
+      this.expiresAtMs = varintAt(record, at);
       at = varintEnd;
     }
     this.bodyStart = at;
-    if ((flags & TOMBSTONE) === 0) {
+    this.isTombstone = (flags & TOMBSTONE) !== 0;
+    if (!this.isTombstone) {
       const length = varintAt(record, at);
       at = varintEnd + length;
     }

@@ -4,13 +4,12 @@
  * Clients live on the threads after the nodes'.
  */
 
-import type { ReapAnswer } from '../anti-entropy/reaping.js';
 import { type ActorRef, refAt } from '../runtime/actor.js';
 import { type CoordinatorAnswer, type CoordinatorRequest, coordinatorConversation } from './coordinator-messages.js';
 import { type ExchangeReply, type ExchangeRequest, exchangeConversation } from './exchange-messages.js';
 import { type HoldingAnswer, type HoldingRequest, hintDeliveryConversation } from './hint-delivery-messages.js';
 import { type HintRequest, hintConversation } from './hint-messages.js';
-import { type ReapRequest, reapConversation } from './reap-messages.js';
+import { type ReaperAnswer, type ReapRequest, reapConversation } from './reap-messages.js';
 import { type VnodeAnswer, type VnodeRequest, vnodeConversation } from './vnode-messages.js';
 
 export const COORDINATOR_SLOT = 1;
@@ -42,7 +41,7 @@ export function exchangerRef(node: number): ActorRef<ExchangeRequest, ExchangeRe
   return refAt(exchangeConversation, node, EXCHANGER_SLOT);
 }
 
-export function reaperRef(node: number): ActorRef<ReapRequest, ReapAnswer> {
+export function reaperRef(node: number): ActorRef<ReapRequest, ReaperAnswer> {
   return refAt(reapConversation, node, REAPER_SLOT);
 }
 

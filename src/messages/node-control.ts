@@ -32,6 +32,8 @@ export interface NodeStart {
   readonly exchangeWindow: ExchangeWindow | undefined;
   /** How old a Merkle tree may be, in milliseconds, before it is built anew. */
   readonly rebuildIntervalMs: number;
+  /** How long deletions, and values that have expired, are kept at least, in milliseconds. */
+  readonly tombstoneGraceMs: number;
   /** 4 bytes, over all incarnations of the node: the word of its objects file's `SharedOpening`. */
   readonly opening: SharedArrayBuffer;
 }
@@ -81,6 +83,14 @@ export interface RebuiltTrees {
   readonly left: number;
 }
 
+/** The partitions whose reaping a node leads in which it has found nothing that may go since a call for it. */
+export interface ReapedPartitions {
+  /** Another one after each start of the node: calls are counted within it. */
+  readonly session: number;
+  readonly call: number;
+  readonly partitions: readonly number[];
+}
+
 /** What a node's thread serves. A type, not an interface: the control plane passes plain data only. */
 export interface NodeControl {
   counters(): NodeCounters;
@@ -96,4 +106,6 @@ export interface NodeControl {
   compare(session: number, call: number): ComparedPairs;
   /** Has all of the node's trees built anew. A `session` other than the present one (0) begins a new call. */
   rebuild(session: number, call: number): RebuiltTrees;
+  /** The same of reaping: has it look for tombstones that may go, and reap them, as long as somebody asks. */
+  reap(session: number, call: number): ReapedPartitions;
 }

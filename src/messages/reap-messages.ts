@@ -3,7 +3,7 @@
  * on its way between threads. What is about a node goes to its reaper, what is about a replica to its vnode
  * (`vnode-messages.ts`).
  */
-import type { ReapAnswer, ReapAsk, ReapCandidate } from '../anti-entropy/reaping.js';
+import type { PartitionFence, ReapAnswer, ReapAsk, ReapCandidate } from '../anti-entropy/reaping.js';
 import {
   type Conversation,
   FrameError,
@@ -17,11 +17,19 @@ export type NodeAsk = ReapAsk & { readonly type: 'ask' | 'census' };
 /** To a vnode. */
 export type ReplicaAsk = ReapAsk & { readonly type: 'vote' | 'commit' };
 
-export interface ReapRequest {
-  readonly type: 'reap';
-  readonly partition: number;
-  readonly ask: NodeAsk;
-}
+export type ReapRequest =
+  | { readonly type: 'reap'; readonly partition: number; readonly ask: NodeAsk }
+  /** How do the fences of your vnodes stand? Asked by a node that has started. Replied to as 'fences'. */
+  | { readonly type: 'fences' };
+
+/** What a reaper answers. */
+export type ReaperAnswer =
+  | ReapAnswer
+  /** Of the replicas that are not set aside. */
+  | { readonly type: 'fences'; readonly fences: readonly PartitionFence[] };
+
+/** Stands in the place of a partition: none. */
+const NO_PARTITION = 0xffff_ffff;
 
 const ASK = 1;
 const VOTE = 2;
@@ -29,13 +37,18 @@ const CENSUS = 3;
 const COMMIT = 4;
 
 const request: MessageCodec<ReapRequest> = {
-  size: ({ ask }) => 4 + reapAskCodec.size(ask),
-  write({ partition, ask }, out) {
-    out.u32(partition);
-    reapAskCodec.write(ask, out);
+  size: (message) => (message.type === 'fences' ? 4 : 4 + reapAskCodec.size(message.ask)),
+  write(message, out) {
+    if (message.type === 'fences') {
+      out.u32(NO_PARTITION);
+      return;
+    }
+    out.u32(message.partition);
+    reapAskCodec.write(message.ask, out);
   },
   read(from) {
     const partition = from.u32();
+    if (partition === NO_PARTITION) return { type: 'fences' };
     const ask = reapAskCodec.read(from);
     if (ask.type === 'ask' || ask.type === 'census') return { type: 'reap', partition, ask };
     throw new FrameError(`a reaper is not asked to ${ask.type}`);
@@ -101,6 +114,7 @@ const NOT_CLEAR = 4;
 const LATE = 5;
 const BEHIND = 6;
 const REAPED = 7;
+const FENCES = 8;
 
 export const reapAnswerCodec: MessageCodec<ReapAnswer> = {
   size(message) {
@@ -146,29 +160,56 @@ export const reapAnswerCodec: MessageCodec<ReapAnswer> = {
         return;
     }
   },
+  read: (from) => readReapAnswer(from.u8(), from),
+};
+
+function readReapAnswer(type: number, from: FrameReader): ReapAnswer {
+  switch (type) {
+    case READY: {
+      const ringVersion = from.u32();
+      const pendingOwner = from.u8() === 1;
+      return { type: 'ready', ringVersion, pendingOwner, tag: from.f64(), floor: from.f64() };
+    }
+    case VOTED:
+      return { type: 'voted', held: from.bytes() };
+    case CLEAR:
+      return { type: 'clear' };
+    case NOT_CLEAR:
+      return { type: 'not-clear' };
+    case LATE:
+      return { type: 'late' };
+    case BEHIND:
+      return { type: 'behind' };
+    case REAPED:
+      return { type: 'reaped', count: from.u32() };
+    default:
+      throw new FrameError(`no answer of a round of reaping has type ${type}`);
+  }
+}
+
+const answer: MessageCodec<ReaperAnswer> = {
+  size: (message) => (message.type === 'fences' ? 5 + 20 * message.fences.length : reapAnswerCodec.size(message)),
+  write(message, out) {
+    if (message.type !== 'fences') {
+      reapAnswerCodec.write(message, out);
+      return;
+    }
+    out.u8(FENCES);
+    out.u32(message.fences.length);
+    for (const { partition, tag, floor } of message.fences) {
+      out.u32(partition);
+      out.f64(tag);
+      out.f64(floor);
+    }
+  },
   read(from) {
     const type = from.u8();
-    switch (type) {
-      case READY: {
-        const ringVersion = from.u32();
-        const pendingOwner = from.u8() === 1;
-        return { type: 'ready', ringVersion, pendingOwner, tag: from.f64(), floor: from.f64() };
-      }
-      case VOTED:
-        return { type: 'voted', held: from.bytes() };
-      case CLEAR:
-        return { type: 'clear' };
-      case NOT_CLEAR:
-        return { type: 'not-clear' };
-      case LATE:
-        return { type: 'late' };
-      case BEHIND:
-        return { type: 'behind' };
-      case REAPED:
-        return { type: 'reaped', count: from.u32() };
-      default:
-        throw new FrameError(`no answer of a round of reaping has type ${type}`);
-    }
+    if (type !== FENCES) return readReapAnswer(type, from);
+    const count = from.u32();
+    const fences: PartitionFence[] = [];
+    // A malformed count ends at the frame's end, where the reader throws.
+    for (let i = 0; i < count; i++) fences.push({ partition: from.u32(), tag: from.f64(), floor: from.f64() });
+    return { type: 'fences', fences };
   },
 };
 
@@ -195,8 +236,8 @@ function readCandidates(from: FrameReader): ReapCandidate[] {
   return candidates;
 }
 
-export const reapConversation: Conversation<ReapRequest, ReapAnswer> = {
+export const reapConversation: Conversation<ReapRequest, ReaperAnswer> = {
   name: 'reap',
   request,
-  answer: reapAnswerCodec,
+  answer,
 };

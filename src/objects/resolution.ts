@@ -11,6 +11,21 @@ export function isAbsent(sibling: Sibling, wallMs: number): boolean {
   return sibling.tombstone || (sibling.expiresAtMs !== 0 && wallMs >= sibling.expiresAtMs);
 }
 
+/** From when on nothing of the object is alive, in wall-clock milliseconds; Infinity if something is for good. */
+export function deadFromMs(object: StoredObject): number {
+  let fromMs = 0;
+  for (const { tombstone, timestamp, expiresAtMs } of object.siblings) {
+    fromMs = Math.max(fromMs, siblingDeadFromMs(tombstone, timestamp.ms, expiresAtMs));
+  }
+  return fromMs;
+}
+
+/** As `deadFromMs`, of one sibling that was written at `ms`. */
+export function siblingDeadFromMs(tombstone: boolean, ms: number, expiresAtMs: number): number {
+  if (tombstone) return ms;
+  return expiresAtMs === 0 ? Number.POSITIVE_INFINITY : Math.max(expiresAtMs, ms);
+}
+
 /** The values at `wallMs`, oldest first; those of one timestamp by dot. */
 export function visibleSiblings(object: StoredObject, wallMs: number): Sibling[] {
   const visible: Sibling[] = [];

@@ -56,6 +56,8 @@ export interface NodeParts {
   readonly losses: number;
   readonly exchangeIntervalMs: number | undefined;
   readonly maxTreeAgeMs: number;
+  readonly tombstoneGraceMs: number | undefined;
+  readonly report: (what: string, error: Error) => void;
 }
 
 /** The actors' registry: puts a node's actors onto a host. */
@@ -99,6 +101,8 @@ export interface SimulatedClusterOptions {
   readonly exchangeIntervalMs?: number;
   /** How old a tree of a replica may be, in milliseconds (default: a week). */
   readonly maxTreeAgeMs?: number;
+  /** How long deletions are kept before they are reaped, in virtual milliseconds (default: for good). */
+  readonly tombstoneGraceMs?: number;
   readonly planted?: Planted;
   /** Told in words of everything that strikes or is done, for stories. */
   readonly say?: (time: number, what: string) => void;
@@ -473,6 +477,8 @@ export class SimulatedCluster {
         losses: this.losses[node] ?? 0,
         exchangeIntervalMs: this.options.exchangeIntervalMs,
         maxTreeAgeMs: this.options.maxTreeAgeMs ?? DEFAULT_TREE_AGE_MS,
+        tombstoneGraceMs: this.options.tombstoneGraceMs,
+        report: (_what, error) => this.say(`node ${this.names[node]}: ${error.message}`),
       });
     } catch (error) {
       if (!(error instanceof StorageFailedError || error instanceof StorageFullError)) throw error;

@@ -3,7 +3,7 @@
  * the thread that has the nodes, or that thread for another which has attached.
  */
 import { InvalidArgumentError } from '../base/errors.js';
-import type { ComparedPairs, HintStatus, RebuiltTrees } from '../messages/node-control.js';
+import type { ComparedPairs, HintStatus, ReapedPartitions, RebuiltTrees } from '../messages/node-control.js';
 import type { PreferenceList } from '../ring/preference-list.js';
 import type { Member } from '../ring/ring.js';
 import type { Admin } from './api.js';
@@ -11,6 +11,7 @@ import { within } from './deadline.js';
 import { ExchangeWait } from './exchange-wait.js';
 import { HintWait } from './hint-wait.js';
 import { checkPause, show } from './options.js';
+import { ReapWait } from './reap-wait.js';
 import { RebuildWait } from './rebuild-wait.js';
 
 /** What is done to nodes, which are given by their indexes. A type, not an interface: the control plane passes it. */
@@ -27,6 +28,8 @@ export type NodeActs = {
   compare(node: number, session: number, call: number): Promise<ComparedPairs>;
   /** As `NodeControl.rebuild`. Rejects if the node dies meanwhile. */
   rebuild(node: number, session: number, call: number): Promise<RebuiltTrees>;
+  /** As `NodeControl.reap`. Rejects if the node dies meanwhile. */
+  reap(node: number, session: number, call: number): Promise<ReapedPartitions>;
 };
 
 /** What is known of the nodes where the acts are asked for. */
@@ -115,6 +118,19 @@ export function adminOf(acts: NodeActs, nodes: Nodes): Admin {
       const what = () => `the building of ${wait.left ?? 'all'} Merkle trees of node ${show(name)}`;
       try {
         await within(options, what, () => wait.done());
+      } finally {
+        wait.stop();
+      }
+    },
+    waitForReaping: async (options = {}) => {
+      const partitions = nodes.preferenceLists.length;
+      const wait = new ReapWait({ nodes: members.length, partitions, isUp, ask: acts.reap.bind(acts) });
+      try {
+        await within(
+          options,
+          () => `the reaping of what may go in ${wait.awaited} partitions`,
+          () => wait.done(),
+        );
       } finally {
         wait.stop();
       }

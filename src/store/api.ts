@@ -76,6 +76,12 @@ export interface OpenOptions {
    * (60,000 to 31,536,000,000 milliseconds, default 604,800,000: a week).
    */
   readonly rebuildIntervalMs?: number;
+  /**
+   * How long deletions, and values that have expired, are kept at least before they are forgotten, in milliseconds:
+   * 100 to 31,536,000,000, default 86,400,000 (a day). Longer than any put of a deleted key may still be under way: a put
+   * that was tried again, and whose key was deleted, could else come back by its first try.
+   */
+  readonly tombstoneGraceMs?: number;
   /** Threads that hash what lies on disk for those comparisons, all nodes together: 1 (default) to 16. None while idle. */
   readonly hashingThreads?: number;
 }
@@ -561,6 +567,12 @@ export interface Admin {
    * found. Resolves when all of them are. A node that is down does it after its start: give it a `timeoutMs`.
    */
   rebuildTrees(node: string, options?: CallOptions): Promise<void>;
+  /**
+   * Has everything reaped now that may go: deletions, and values that have expired, older than `tombstoneGraceMs`. Resolves
+   * when a look at each partition that began after the call has found nothing of that left. All replicas are needed for it:
+   * while a node is down it waits for its start, and so does this call: give it a `timeoutMs`.
+   */
+  waitForReaping(options?: CallOptions): Promise<void>;
 }
 
 /** Lets one other thread of the application use the store: a port, to be transferred to it and given to `attach`. */

@@ -138,6 +138,7 @@ function actsOf(opener: Remote<OpenerControl>): NodeActs {
     hints: (node) => opener.hints(node),
     compare: (node, session, call) => opener.compare(node, session, call),
     rebuild: (node, session, call) => opener.rebuild(node, session, call),
+    reap: (node, session, call) => opener.reap(node, session, call),
   };
 }
 

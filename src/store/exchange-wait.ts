@@ -5,6 +5,7 @@
 import type { Pair } from '../anti-entropy/schedule.js';
 import type { ComparedPairs } from '../messages/node-control.js';
 import type { PreferenceList } from '../ring/preference-list.js';
+import { pollNodes } from './poll-nodes.js';
 
 /** What is known of the nodes. */
 export interface Comparers {
@@ -14,9 +15,6 @@ export interface Comparers {
   /** As `NodeControl.compare`. Rejects if the node dies meanwhile. */
   ask(node: number, session: number, call: number): Promise<ComparedPairs>;
 }
-
-/** Between two rounds of questions, in milliseconds. */
-const ROUND_MS = 50;
 
 export class ExchangeWait {
   private readonly comparers: Comparers;
@@ -40,11 +38,11 @@ export class ExchangeWait {
 
   /** Resolves when every pair of replicas was found equal, or after `stop`. */
   async done(): Promise<void> {
-    for (;;) {
-      await Promise.all(Array.from({ length: this.comparers.nodes }, (_, node) => this.ask(node)));
-      if (this.open.size === 0 || this.stopped) return;
-      await new Promise((resolve) => setTimeout(resolve, ROUND_MS));
-    }
+    await pollNodes(
+      this.comparers.nodes,
+      (node) => this.ask(node),
+      () => this.open.size === 0 || this.stopped,
+    );
   }
 
   /** Nobody waits any more. */

@@ -37,6 +37,7 @@ export interface CheckedOptions {
   /** In minutes of the day, UTC. */
   readonly exchangeWindow: ExchangeWindow | undefined;
   readonly rebuildIntervalMs: number;
+  readonly tombstoneGraceMs: number;
   readonly hashingThreads: number;
 }
 
@@ -62,6 +63,9 @@ const DEFAULT_REBUILD_INTERVAL_MS = 7 * 24 * 3_600_000;
 const MIN_REBUILD_INTERVAL_MS = 60_000;
 /** A year. */
 const MAX_REBUILD_INTERVAL_MS = 365 * 24 * 3_600_000;
+/** Far longer than a put may take, and short enough that a store of short-lived keys does not grow without need. */
+const DEFAULT_TOMBSTONE_GRACE_MS = 24 * 3_600_000;
+const MAX_TOMBSTONE_GRACE_MS = 365 * 24 * 3_600_000;
 
 const OPEN_OPTIONS = new Set([
   'path',
@@ -82,6 +86,7 @@ const OPEN_OPTIONS = new Set([
   'exchangeIntervalMs',
   'exchangeWindow',
   'rebuildIntervalMs',
+  'tombstoneGraceMs',
   'hashingThreads',
 ]);
 
@@ -116,6 +121,8 @@ export function checkOpenOptions(options: OpenOptions): CheckedOptions {
     rebuildIntervalMs:
       integer('rebuildIntervalMs', options.rebuildIntervalMs, MIN_REBUILD_INTERVAL_MS, MAX_REBUILD_INTERVAL_MS) ??
       DEFAULT_REBUILD_INTERVAL_MS,
+    tombstoneGraceMs:
+      integer('tombstoneGraceMs', options.tombstoneGraceMs, 100, MAX_TOMBSTONE_GRACE_MS) ?? DEFAULT_TOMBSTONE_GRACE_MS,
     hashingThreads: integer('hashingThreads', options.hashingThreads, 1, MAX_HASHING_THREADS) ?? 1,
   };
 }

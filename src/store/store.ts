@@ -90,6 +90,7 @@ export class EmbeddedStore extends ApplicationStore {
       hints: async (node) => group.control<NodeControl>(node).hints(),
       compare: async (node, session, call) => group.control<NodeControl>(node).compare(session, call),
       rebuild: async (node, session, call) => group.control<NodeControl>(node).rebuild(session, call),
+      reap: async (node, session, call) => group.control<NodeControl>(node).reap(session, call),
     };
     this.admin = adminOf(acts, this.nodesHere());
     this.shares = new Shares({
@@ -198,6 +199,7 @@ export class EmbeddedStore extends ApplicationStore {
       exchangeIntervalMs: options.exchangeIntervalMs,
       exchangeWindow: options.exchangeWindow,
       rebuildIntervalMs: options.rebuildIntervalMs,
+      tombstoneGraceMs: options.tombstoneGraceMs,
       opening: this.openings[node]!,
       maxSiblings: MAX_SIBLINGS,
       maxObjectBytes: OBJECT_VALUES * options.maxValueBytes + OBJECT_OVERHEAD_BYTES,

@@ -9,7 +9,7 @@ import { anObject } from './records.js';
 /** Keeps an object for `owner` under each of these located keys; commits and closes. */
 export function plantHints(storage: Storage, owner: number, located: readonly Uint8Array[]): void {
   const random = new SeededRandom(1);
-  const hints = new HintStore({ storage, maxBytes: 2 ** 30, random, counters: newNodeCounters() });
+  const hints = new HintStore({ storage, maxBytes: 2 ** 30, random, counters: newNodeCounters(), isNew: true });
   const id = { high: 1, low: 1 };
   located.forEach((key, i) => {
     const hint = { tag: 0, session: id, writer: id, counter: 0, record: encodeRecord(anObject(i)) };

@@ -1,13 +1,12 @@
 // Goal: every message of exchanges and of reaping survives its binary form, and `size` never announces too little.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { ReapAnswer } from '../../../src/anti-entropy/reaping.js';
 import {
   type ExchangeReply,
   type ExchangeRequest,
   exchangeConversation,
 } from '../../../src/messages/exchange-messages.js';
-import { type ReapRequest, reapConversation } from '../../../src/messages/reap-messages.js';
+import { type ReaperAnswer, type ReapRequest, reapConversation } from '../../../src/messages/reap-messages.js';
 import { FrameError, type MessageCodec } from '../../../src/runtime/actor.js';
 import { ArrayFrame, throughFrame } from '../../support/array-frame.js';
 import { holds } from '../../support/property.js';
@@ -62,13 +61,16 @@ const exchangeAnswer: fc.Arbitrary<ExchangeReply> = fc.oneof(
   just('noted'),
 );
 
-const reapRequest: fc.Arbitrary<ReapRequest> = fc.record({
-  type: fc.constant('reap' as const),
-  partition,
-  ask: fc.oneof(just('ask'), fc.record({ type: fc.constant('census' as const), g: height })),
-});
+const reapRequest: fc.Arbitrary<ReapRequest> = fc.oneof(
+  fc.record({
+    type: fc.constant('reap' as const),
+    partition,
+    ask: fc.oneof(just('ask'), fc.record({ type: fc.constant('census' as const), g: height })),
+  }),
+  just('fences'),
+);
 
-const reapAnswer: fc.Arbitrary<ReapAnswer> = fc.oneof(
+const reaperAnswer: fc.Arbitrary<ReaperAnswer> = fc.oneof(
   fc.record({
     type: fc.constant('ready' as const),
     ringVersion: u32,
@@ -82,6 +84,10 @@ const reapAnswer: fc.Arbitrary<ReapAnswer> = fc.oneof(
   just('not-clear'),
   just('late'),
   just('behind'),
+  fc.record({
+    type: fc.constant('fences' as const),
+    fences: fc.array(fc.record({ partition, tag: height, floor: height }), { maxLength: 5 }),
+  }),
 );
 
 /** Whatever kind of array bytes and words come in. */
@@ -107,7 +113,7 @@ test('exchanges and rounds of reaping survive their binary form', () => {
   survives(exchangeConversation.request, exchangeRequest, 0);
   survives(exchangeConversation.answer, exchangeAnswer, 0);
   survives(reapConversation.request, reapRequest, 1);
-  survives(reapConversation.answer, reapAnswer, 0);
+  survives(reapConversation.answer, reaperAnswer, 0);
 });
 
 test('words that are cut off are refused', () => {

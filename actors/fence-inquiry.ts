@@ -1,0 +1,123 @@
+/**
+ * Whether a node's fences are where those of the others are. A node that starts asks every other one: a replica whose
+ * tag is below a peer's floor was taken back to an older state, and may hold what was reaped since. It is set aside at
+ * once; when all its peers have told their fences it is emptied, and begins anew above them.
+ *
+ *     started ──fences?──▶ others        below a peer's floor ──▶ set aside ──all peers have told──▶ discard ──▶ adopt
+ *
+ * A node that has lost its hints has lost with them below which tag it refuses others: it takes that from the primaries.
+ */
+import type { PartitionFence } from '../src/anti-entropy/reaping.js';
+import type { VnodeAnswer, VnodeRequest } from '../src/messages/vnode-messages.js';
+import type { PreferenceList } from '../src/ring/preference-list.js';
+import type { NodeFences } from './fence.js';
+import type { HintStore } from './hint-store.js';
+
+export interface FenceInquiryOptions {
+  readonly node: number;
+  readonly preferenceLists: readonly PreferenceList[];
+  readonly fences: NodeFences;
+  readonly hints: HintStore;
+  /** Tells the operator. */
+  readonly report: (what: string, error: Error) => void;
+}
+
+export interface InquirySpeaker {
+  askFences(node: number): void;
+  askVnode(partition: number, message: VnodeRequest): void;
+}
+
+/** A replica that is set aside. */
+interface Recovery {
+  readonly heard: Map<number, PartitionFence>;
+  isAsking: boolean;
+}
+
+export class FenceInquiry {
+  private readonly options: FenceInquiryOptions;
+  /** The partitions of which this node is a primary. */
+  private readonly own: readonly number[];
+  private readonly unheard = new Set<number>();
+  private readonly recoveries = new Map<number, Recovery>();
+
+  constructor(options: FenceInquiryOptions) {
+    this.options = options;
+    const { node, preferenceLists } = options;
+    this.own = [...preferenceLists.keys()].filter((partition) => this.primariesOf(partition).includes(node));
+    for (const { primaries } of preferenceLists) for (const other of primaries) this.unheard.add(other);
+    this.unheard.delete(node);
+  }
+
+  /** Asks whoever has not told what is to be known, and goes on with what is set aside. */
+  tick(speaker: InquirySpeaker): void {
+    const { fences, node } = this.options;
+    const toAsk = new Set(this.unheard);
+    for (const partition of this.own) {
+      if (!fences.of(partition).isSetAside) continue;
+      let recovery = this.recoveries.get(partition);
+      if (recovery === undefined) {
+        recovery = { heard: new Map(), isAsking: false };
+        this.recoveries.set(partition, recovery);
+      }
+      if (recovery.isAsking) continue;
+      const missing = this.primariesOf(partition).filter((one) => one !== node && !recovery.heard.has(one));
+      for (const other of missing) toAsk.add(other);
+      if (missing.length === 0) this.ask(partition, recovery, { type: 'discard' }, speaker);
+    }
+    for (const other of toAsk) speaker.askFences(other);
+  }
+
+  /** `node` has told how its fences stand. */
+  heard(node: number, told: readonly PartitionFence[]): void {
+    this.unheard.delete(node);
+    for (const fence of told) {
+      this.compare(fence);
+      this.recoveries.get(fence.partition)?.heard.set(node, fence);
+    }
+    this.options.hints.learnFences(told, this.options.preferenceLists.length);
+  }
+
+  /** A vnode that was asked to begin anew has answered; undefined: it will not. */
+  vnodeAnswered(partition: number, answer: VnodeAnswer | undefined, speaker: InquirySpeaker): void {
+    const recovery = this.recoveries.get(partition);
+    if (recovery === undefined) return;
+    recovery.isAsking = false;
+    if (answer?.type === 'discarded') {
+      let tag = 0;
+      let floor = 0;
+      for (const fence of recovery.heard.values()) {
+        tag = Math.max(tag, fence.tag);
+        floor = Math.max(floor, fence.floor);
+      }
+      this.ask(partition, recovery, { type: 'adopt', tag, floor }, speaker);
+    } else if (answer?.type === 'adopted') {
+      this.recoveries.delete(partition);
+      this.options.report('fence', new Error(`the replica of partition ${partition} is refilled from the others`));
+    }
+  }
+
+  /** A peer's fence of a partition is known: how this node's own stands to it. */
+  compare({ partition, floor }: PartitionFence): void {
+    const { fences, node, report } = this.options;
+    if (!this.primariesOf(partition).includes(node)) return;
+    const fence = fences.of(partition);
+    if (fence.isSetAside || !fence.isBehind(floor)) return;
+    fence.setAside();
+    report(
+      'fence',
+      new Error(
+        `the replica of partition ${partition} was taken back to an older state: its tag is ${fence.raised}, below the ` +
+          `floor ${floor} of another replica; it is set aside, and will be emptied and refilled`,
+      ),
+    );
+  }
+
+  private ask(partition: number, recovery: Recovery, message: VnodeRequest, speaker: InquirySpeaker): void {
+    recovery.isAsking = true;
+    speaker.askVnode(partition, message);
+  }
+
+  private primariesOf(partition: number): readonly number[] {
+    return this.options.preferenceLists[partition]!.primaries;
+  }
+}

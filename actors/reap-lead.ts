@@ -1,0 +1,174 @@
+/**
+ * One look at a partition by the node that leads its reaping: walks through the records slice by slice, and has what may
+ * go reaped in rounds, each of so many candidates. What a round asks, and when it is abandoned, is decided in
+ * `src/anti-entropy/reaping.ts`.
+ *
+ *     scan ──enough candidates, or the end──▶ round ──reaped──▶ scan on ──▶ … ──the end──▶ done
+ *                                               └──abandoned──▶ done: it is tried again later
+ */
+import {
+  candidateOf,
+  type ReapAnswer,
+  type ReapAsk,
+  type ReapCandidate,
+  type ReapOutcome,
+  ReapRound,
+} from '../src/anti-entropy/reaping.js';
+import { partitionRange } from '../src/codec/key.js';
+import { isSoundRecord } from '../src/codec/record.js';
+import { deadFromMsIn } from '../src/codec/record-update.js';
+import type { Storage } from '../src/storage/storage.js';
+
+export interface ReapLeadOptions {
+  readonly node: number;
+  readonly partition: number;
+  readonly primaries: readonly number[];
+  readonly members: readonly number[];
+  readonly objects: Storage;
+  readonly graceMs: number;
+  /** The record's `calls` as it begins. */
+  readonly since: number;
+}
+
+/** How a lead speaks to others; outcomes come to `answered` and `failed`, and to `exchanged`. */
+export interface ReapSpeaker {
+  ask(lead: ReapLead, number: number, to: readonly number[], ask: ReapAsk): void;
+  /** Has this node's replica compared with those of these nodes. */
+  exchange(lead: ReapLead, others: readonly number[]): void;
+}
+
+export type ReapLeadStep =
+  /** Call again with another slice of time. */
+  | 'more'
+  /** Nothing before somebody answers. */
+  | 'awaiting'
+  /** A round has come to its end, and what it has reaped is to be counted; call again. */
+  | 'round-ended'
+  | 'done';
+
+const SCANNED_AT_ONCE = 256;
+/** Of a round. */
+const MAX_CANDIDATES = 256;
+
+export class ReapLead {
+  readonly partition: number;
+  readonly since: number;
+  /** When the next tombstone that was seen may go, in milliseconds from when it was seen; Infinity: none was. */
+  ripeInMs = Number.POSITIVE_INFINITY;
+  /** True if something was found that may go. */
+  foundRipe = false;
+  /** Of the last round. */
+  outcome: ReapOutcome | undefined;
+  private readonly options: ReapLeadOptions;
+  private readonly speaker: ReapSpeaker;
+  private from: Uint8Array | undefined;
+  private scanned = false;
+  private keys: Uint8Array[] = [];
+  private round: ReapRound | undefined;
+  private exchanging = false;
+
+  constructor(options: ReapLeadOptions, speaker: ReapSpeaker) {
+    this.partition = options.partition;
+    this.since = options.since;
+    this.options = options;
+    this.speaker = speaker;
+  }
+
+  /** Goes on by a slice. */
+  step(wallMs: number): ReapLeadStep {
+    if (this.round !== undefined) return this.lead(this.round, wallMs);
+    if (this.outcome === 'abandoned') return 'done';
+    if (this.keys.length < MAX_CANDIDATES && !this.scanned) {
+      this.scan(wallMs);
+      return 'more';
+    }
+    if (this.keys.length === 0) return 'done';
+    const { node, primaries, members } = this.options;
+    this.round = new ReapRound({ self: node, primaries, members });
+    return 'more';
+  }
+
+  answered(number: number, node: number, answer: ReapAnswer): void {
+    this.round?.answered(number, node, answer);
+  }
+
+  failed(number: number, node: number): void {
+    this.round?.failed(number, node);
+  }
+
+  /** What `exchange` was asked for has been done. */
+  exchanged(complete: boolean): void {
+    if (!this.exchanging) return;
+    this.exchanging = false;
+    this.round?.exchanged(complete);
+  }
+
+  get isExchanging(): boolean {
+    return this.exchanging;
+  }
+
+  /** It takes too long. */
+  abandon(): void {
+    this.round = undefined;
+    this.exchanging = false;
+    this.outcome = 'abandoned';
+  }
+
+  private lead(round: ReapRound, wallMs: number): ReapLeadStep {
+    if (this.exchanging) return 'awaiting';
+    const step = round.next();
+    switch (step.type) {
+      case 'ask':
+        this.speaker.ask(this, step.number, step.to, step.ask);
+        return 'awaiting';
+      case 'exchange':
+        if (step.with.length === 0) {
+          round.exchanged(true);
+          return 'more';
+        }
+        this.exchanging = true;
+        this.speaker.exchange(this, step.with);
+        return 'awaiting';
+      case 'collect':
+        round.collected(this.collect(wallMs));
+        return 'more';
+      case 'none':
+        return 'awaiting';
+      case 'done':
+        this.round = undefined;
+        this.keys = [];
+        this.outcome = step.outcome;
+        return 'round-ended';
+    }
+  }
+
+  /** Looks through the next records. */
+  private scan(wallMs: number): void {
+    const { objects, partition, graceMs } = this.options;
+    const { gte, lt } = partitionRange(partition);
+    const limit = SCANNED_AT_ONCE;
+    const found = objects.range(this.from === undefined ? { gte, lt, limit } : { gt: this.from, lt, limit });
+    for (const { key, value } of found) {
+      // What is unreadable is not known to be dead.
+      if (!isSoundRecord(value)) continue;
+      const ripeInMs = deadFromMsIn(value) + graceMs - wallMs;
+      if (ripeInMs <= 0) this.keys.push(key);
+      else this.ripeInMs = Math.min(this.ripeInMs, ripeInMs);
+    }
+    this.from = found[found.length - 1]?.key;
+    this.scanned = found.length < limit;
+    if (this.keys.length > 0) this.foundRipe = true;
+  }
+
+  /** The candidates as they are now. */
+  private collect(wallMs: number): ReapCandidate[] {
+    const { objects, graceMs } = this.options;
+    const candidates: ReapCandidate[] = [];
+    for (const key of this.keys) {
+      const record = objects.get(key);
+      if (record === undefined || !isSoundRecord(record)) continue;
+      if (deadFromMsIn(record) + graceMs <= wallMs) candidates.push(candidateOf(key, record));
+    }
+    return candidates;
+  }
+}
