@@ -1,4 +1,4 @@
-/** `quoral status`: the nodes, what they hold, and the ring. */
+/** `quoral status`: the nodes, what they hold, how their replicas were compared, and the ring. */
 import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { type HotKeyJson, type Status, statusOf } from '../service/http/overview.js';
@@ -69,7 +69,42 @@ function tables({ nodes, ring, stats }: Status): string {
     ofRing.push([primaries, fallbacks, rangesOf(partitions)]);
   }
   const replicas = ring[0]?.primaries.length ?? 0;
-  return `${ofNodes}\n\n${ring.length} partitions, ${replicas} replicas of each:\n${ofRing}\n${hottest(stats.hottest)}`;
+  return `${ofNodes}\n\n${exchanges(nodes, stats)}\n\n${ring.length} partitions, ${replicas} replicas of each:\n${ofRing}\n${hottest(stats.hottest)}`;
+}
+
+/**
+ * What nodes have done for their replicas to be equal. An exchange is counted by the node that led it; what is yet to be
+ * refilled, by the node that lost it.
+ */
+function exchanges(nodes: Status['nodes'], stats: Status['stats']): string {
+  const right = 'right' as const;
+  const table = new Table({
+    head: ['node', 'last exchange', 'differed', 'repaired', 'moved', 'to refill'],
+    colAligns: ['left', 'left', right, right, right, right],
+    style: PLAIN,
+  });
+  for (const { name, partitions } of nodes) {
+    const counted = stats.nodes[name];
+    if (counted === undefined) {
+      table.push([short(name), ...new Array<string>(5).fill('–')]);
+      continue;
+    }
+    const { lastExchangeAtMs = 0, partitionsToRefill = 0 } = counted;
+    table.push([
+      short(name),
+      lastExchangeAtMs === 0 ? '–' : minuteOf(lastExchangeAtMs),
+      counted.exchangeKeysFound ?? 0,
+      counted.exchangeKeysRepaired ?? 0,
+      size(counted.exchangeBytes ?? 0),
+      partitionsToRefill === 0 ? '–' : `${partitionsToRefill} of ${partitions}`,
+    ]);
+  }
+  return `Replicas compared, keys that differed:\n${table}`;
+}
+
+/** `2026-11-22 20:58`, UTC. */
+function minuteOf(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 16).replace('T', ' ');
 }
 
 /** Nothing, if no key stands out. */

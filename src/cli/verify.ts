@@ -1,8 +1,9 @@
-/** `quoral verify`: looks through every record and all replicas of a store that is not open. */
+/** `quoral verify`: looks through every record, Merkle tree and all replicas of a store that is not open. */
 import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { equalBytes, textOf, utf8 } from '../base/bytes.js';
-import type { Finding, VerifyReport } from '../store/verify.js';
+import type { Finding } from '../store/verify/replica-walk.js';
+import type { VerifyReport } from '../store/verify.js';
 import { addJson, integer } from './options.js';
 import { CommandError, print, type Terminal } from './terminal.js';
 import { jsonKey, oneLine } from './value.js';
@@ -20,15 +21,15 @@ const PLAIN = { head: [], border: [] };
 export function addVerify(program: Command, terminal: Terminal): void {
   const command = program
     .command('verify')
-    .description('look through every record and all replicas of a store that is not open')
+    .description('look through every record, Merkle tree and all replicas of a store that is not open')
     .argument('<dir>', "the store's directory")
     .option('--findings <count>', 'list at most so many keys (default: 100)', integer(0, 1_000_000));
   addJson(command)
     .addHelpText(
       'after',
       `
-Exit code 1 if a file or a record is damaged. Keys that are missing or different on a replica are listed, and are no
-damage: the next read or exchange of such a key brings its replicas together.
+Exit code 1 if a file, a record or a Merkle tree is damaged. Keys that are missing or different on a replica are listed,
+and are no damage: the next read or exchange of such a key brings its replicas together.
 
 Example:
   $ quoral verify ./data`,
@@ -51,15 +52,22 @@ async function verify(terminal: Terminal, directory: string, flags: Flags): Prom
   });
   await print(terminal.stdout, flags.json ? `${JSON.stringify(plain(report))}\n` : told(report));
   const damaged = report.nodes.filter(({ damage }) => damage !== undefined);
-  if (damaged.length === 0 && report.unreadable === 0) return;
+  const trees = report.nodes.reduce((sum, { treesAmiss }) => sum + treesAmiss, 0);
+  if (damaged.length === 0 && report.unreadable === 0 && trees === 0) return;
   throw new CommandError(
-    `${damaged.length} damaged files, ${report.unreadable} unreadable records: start the store, and the other replicas heal them`,
+    `${damaged.length} damaged files, ${report.unreadable} unreadable records, ${trees} wrong trees: start the store, and the other replicas heal them`,
   );
 }
 
 function told(report: VerifyReport): string {
-  const nodes = new Table({ head: ['node', 'records', 'file'], colAligns: ['left', 'right', 'left'], style: PLAIN });
-  for (const { name, records, damage } of report.nodes) nodes.push([name, records ?? '–', damage ?? 'whole']);
+  const nodes = new Table({
+    head: ['node', 'records', 'trees', 'file'],
+    colAligns: ['left', 'right', 'right', 'left'],
+    style: PLAIN,
+  });
+  for (const { name, records, damage, trees, treesAmiss } of report.nodes) {
+    nodes.push([name, records ?? '–', treesAmiss === 0 ? trees : `${treesAmiss} of ${trees} wrong`, damage ?? 'whole']);
+  }
   const { keys, unreadable, missing, different, findings } = report;
   const lines = findings.map((finding) => `${finding.what} on ${finding.nodes.join(', ')}: ${nameOf(finding)}`);
   const left = unreadable + missing + different - findings.length;

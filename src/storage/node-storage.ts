@@ -74,6 +74,11 @@ export function objectsFile(directory: string): string {
   return join(directory, OBJECTS_FILE);
 }
 
+/** The file of what it must never lose or find damaged. */
+export function systemFile(directory: string): string {
+  return join(directory, SYSTEM_FILE);
+}
+
 /**
  * Opens the storages of the node whose data is in `directory`; creates what is missing. Takes as long as a walk through
  * the objects file if that is not to be trusted.
@@ -84,7 +89,7 @@ export function objectsFile(directory: string): string {
 export async function openNodeStorage(directory: string, options: NodeStorageOptions): Promise<NodeStorage> {
   const { sync, boot, mayStartEmpty, inTransaction } = options;
   const objectsPath = objectsFile(directory);
-  const systemPath = join(directory, SYSTEM_FILE);
+  const systemPath = systemFile(directory);
   const hintsPath = join(directory, HINTS_FILE);
   const warnings: string[] = [];
   let created: NodeStorage['created'];

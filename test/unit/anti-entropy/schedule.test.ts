@@ -76,6 +76,16 @@ test('exchanges begin within their window, spread out, and later and later if th
   const day = new ExchangeSchedule({ ...options, window: { from: 60, to: 120 } });
   assert.equal(day.next(0, 59, up), undefined);
   assert.notEqual(day.next(0, 60, up), undefined);
+  // What somebody waits for is compared at any time, until it was equal.
+  const called = new ExchangeSchedule({ ...options, window: { from: 60, to: 120 } });
+  const wanted = { partition: 0, first: 1, second: 2 };
+  called.hurry(0, ({ first }) => first === 1);
+  assert.deepEqual(called.next(0, 500, up), wanted);
+  called.ended(wanted, 0, false);
+  assert.deepEqual(called.next(100, 500, up), wanted);
+  called.ended(wanted, 100, true);
+  assert.equal(called.next(1_000_000, 500, up), undefined);
+  assert.notEqual(called.next(1_000_000, 100, up), undefined);
 
   const schedule = new ExchangeSchedule(options);
   const pair = schedule.next(0, 0, up)!;

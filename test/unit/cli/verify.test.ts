@@ -26,9 +26,11 @@ test('what is amiss in a store is found, and named', async (t) => {
   await using(path, async (store) => {
     const bucket = store.bucket('carts', { codec: 'text', w: 'all' });
     for (let i = 0; i < KEYS; i++) await bucket.put(`k${i}`, `value ${i}`);
+    await store.admin.waitForExchange();
   });
   const whole = await terminal.run('verify', path);
   t.match(whole, { code: 0, err: '' });
+  t.match(whole.out, /│ b +│ +\d+ │ +8 │ whole/);
   t.match(whole.out, new RegExp(`${KEYS} keys: 0 unreadable, 0 missing, 0 different`));
 
   // Three nodes, each with every key.
@@ -49,7 +51,8 @@ test('what is amiss in a store is found, and named', async (t) => {
   t.match(amiss.out, /^missing on b: carts\/k2$/m);
   t.match(amiss.out, /^different on [abc], [abc], [abc]: carts\/k3$/m);
   t.match(amiss.out, new RegExp(`${KEYS} keys: 1 unreadable, 1 missing, 1 different`));
-  t.match(amiss.err, /0 damaged files, 1 unreadable records/);
+  t.match(amiss.err, /0 damaged files, 1 unreadable records, 3 wrong trees/);
+  t.match(amiss.out, /│ a +│ +\d+ │ 1 of 8 wrong │ whole/, 'each was changed beneath its tree');
   const json = JSON.parse((await terminal.run('verify', path, '--json', '--findings', '1')).out);
   t.match(json, { keys: KEYS, unreadable: 1, missing: 1, different: 1 });
   t.equal(json.findings.length, 1);
