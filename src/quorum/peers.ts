@@ -43,8 +43,19 @@ export interface Hedging {
   readonly cost: number;
 }
 
+/** What a look is made with: a thread's pulse, and whether it is within a commit. */
+export interface Sight {
+  pulse(node: number): number;
+  committing(node: number): boolean;
+}
+
 /** A pulse that has not moved for so long stands still, in milliseconds: a running thread's does in less. */
 const STANDSTILL_MS = 40;
+/**
+ * The same of a thread that is seen within a commit: it is well, and its disk slow. A write that is backed up becomes a
+ * hint, which is a commit, too, most likely on the same disk.
+ */
+const SLOW_COMMIT_MS = 150;
 /** One node may stand still, and one more for each so many, before it is the machine that is overloaded. */
 const STILL_SHARE = 8;
 /** Who has not looked for so long knows nothing of what was between, in milliseconds. */
@@ -110,7 +121,7 @@ export class Peers {
   }
 
   /** Looks at everybody: every few milliseconds while something is under way. */
-  look(pulseOf: { pulse(node: number): number }, nowMs: number): void {
+  look(sight: Sight, nowMs: number): void {
     const blind = nowMs - this.lookedMs > BLIND_MS;
     this.lookedMs = nowMs;
     let up = NO_SLOTS;
@@ -121,12 +132,15 @@ export class Peers {
         up = withSlot(up, node);
         continue;
       }
-      const pulse = pulseOf.pulse(node);
+      const pulse = sight.pulse(node);
       if (blind || pulse !== this.pulses[node]) {
         this.pulses[node] = pulse;
         this.movedMs[node] = nowMs;
       }
-      if (nowMs - this.movedMs[node]! >= STANDSTILL_MS) still = withSlot(still, node);
+      const silenceMs = nowMs - this.movedMs[node]!;
+      if (silenceMs >= SLOW_COMMIT_MS || (silenceMs >= STANDSTILL_MS && !sight.committing(node))) {
+        still = withSlot(still, node);
+      }
       this.detector.observe(node, pulse, nowMs);
       if (hasSlot(this.knownDown, node)) continue;
       const state = this.detector.state(node, nowMs);

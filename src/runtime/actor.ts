@@ -126,6 +126,11 @@ export interface ActorContext {
    * Costs a thread that is busy nothing, and one that is idle a pass of its loop.
    */
   pulse(thread: number): number;
+  /**
+   * True while a thread that is up is seen to be within a commit: if its pulse stands still, that is why. False for one
+   * on the other side of a split.
+   */
+  committing(thread: number): boolean;
 }
 
 /** Two readings of a running thread's pulse differ if they are so far apart, in milliseconds. */

@@ -65,6 +65,10 @@ export class TappedContext implements ActorContext {
   pulse(thread: number): number {
     return this.inner.pulse(thread);
   }
+
+  committing(thread: number): boolean {
+    return this.inner.committing(thread);
+  }
 }
 
 /** Passes everything on to an actor, with another context; override what is to be heard or changed. */

@@ -167,6 +167,13 @@ const MUTANTS: readonly Mutant[] = [
     caughtBy: 'the pulse of a thread goes on while it is idle',
   },
   {
+    bug: 'a paused thread is seen within a commit',
+    from: 'return committing && !paused;',
+    to: 'return committing || paused;',
+    caughtBy: 'the pulse of a thread goes on while it is idle',
+    file: 'simulator.js',
+  },
+  {
     bug: 'an idle thread shows no pulse',
     from: 'this.#turns + Math.floor(until / PULSE_MS)',
     to: 'this.#turns',

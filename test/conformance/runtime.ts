@@ -145,6 +145,11 @@ export class Stage {
     return this.system.outside(() => this.#probe.pulse(thread));
   }
 
+  /** True if the client's thread sees another within a commit. */
+  committing(thread: number): boolean {
+    return this.system.outside(() => this.#probe.committing(thread));
+  }
+
   /** Waits until the pulse of a thread is seen to go on. */
   async beats(thread: number): Promise<void> {
     let last = this.pulse(thread);
@@ -514,6 +519,8 @@ export const RUNTIME_STORIES: readonly RuntimeStory[] = [
       const committing = stage.pulse(1);
       await stage.quiet(40);
       assert.equal(stage.pulse(1), committing, 'a thread within a commit shows no pulse');
+      assert(stage.committing(1), 'but why');
+      assert(!stage.committing(0), 'only that one is within a commit');
       stage.openGate();
       await stage.outcomesOf([stored]);
       await stage.beats(1);
@@ -523,6 +530,7 @@ export const RUNTIME_STORIES: readonly RuntimeStory[] = [
       const asked = stage.ask(other, say('echo'));
       await stage.quiet(100);
       assert.deepEqual([stage.pulse(1), await ofOther()], paused, 'a paused thread shows no pulse');
+      assert(!stage.committing(1), 'a paused thread is in no commit');
       assert(!isSettled(asked), 'a paused thread answers nothing');
       await stage.beats(0);
       await stage.outcomesOf([asked]);

@@ -379,6 +379,11 @@ export class Probe implements Actor<never, never, Say> {
     return this.#context.pulse(thread);
   }
 
+  /** To be called within `outside`. */
+  committing(thread: number): boolean {
+    return this.#context.committing(thread);
+  }
+
   receive(): void {
     throw new Error('nobody asks a probe');
   }

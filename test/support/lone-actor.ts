@@ -52,4 +52,9 @@ export class LoneContext implements ActorContext {
   pulse(_thread?: number): number {
     return this.nowMs;
   }
+
+  /** And none is within a commit. */
+  committing(): boolean {
+    return false;
+  }
 }

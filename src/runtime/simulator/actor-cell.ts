@@ -23,6 +23,7 @@ export interface CellHost {
   after(cell: ActorCell, incarnation: number, delayMs: number, message: unknown): TimerId;
   cancel(cell: ActorCell, incarnation: number, timer: TimerId): void;
   pulseFor(cell: ActorCell, incarnation: number, thread: number): number;
+  committingFor(cell: ActorCell, incarnation: number, thread: number): boolean;
 }
 
 export interface ActorCell {
@@ -88,5 +89,9 @@ export class CellContext implements ActorContext {
 
   pulse(thread: number): number {
     return this.#host.pulseFor(this.#cell, this.incarnation, thread);
+  }
+
+  committing(thread: number): boolean {
+    return this.#host.committingFor(this.#cell, this.incarnation, thread);
   }
 }

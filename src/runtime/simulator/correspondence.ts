@@ -98,6 +98,11 @@ export class Correspondence {
     return this.#peers.pulse(peer, this.#world.isCut(peer, thread) ? undefined : this.#world.pulseOf(peer));
   }
 
+  /** See `ActorContext.committing`. */
+  committing(peer: number): boolean {
+    return !this.#world.isCut(peer, this.#self.thread) && this.#world.isCommitting(peer);
+  }
+
   // ── Requests ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   request(cell: ActorCell, ref: ActorRef<unknown, unknown>, message: unknown, correlation: number): void {

@@ -296,6 +296,11 @@ export class Residents implements CellHost, EventReceiver {
     return this.#correspondence.pulse(thread);
   }
 
+  committingFor(cell: ActorCell, incarnation: number, thread: number): boolean {
+    this.#assertInTurn(cell, incarnation);
+    return this.#correspondence.committing(thread);
+  }
+
   #assertInTurn(cell: ActorCell, incarnation: number): void {
     assert(this.#home.inTurn, 'a context is used only inside its actor');
     assert(cell.alive && cell.incarnation === incarnation, 'a context is used only by its own incarnation');

@@ -313,6 +313,11 @@ export class Simulator implements World, EventReceiver {
     return this.host(thread).pulse;
   }
 
+  isCommitting(thread: number): boolean {
+    const { committing, paused } = this.host(thread);
+    return committing && !paused;
+  }
+
   isCut(from: number, to: number): boolean {
     return this.network.isCut(from, to);
   }

@@ -45,6 +45,8 @@ export interface World {
   incarnationIfUp(thread: number): number;
   /** How far a thread's event loop has come. */
   pulseOf(thread: number): number;
+  /** True while a thread is within a commit. */
+  isCommitting(thread: number): boolean;
   /** True if frames from `from` to `to` are being cut off. */
   isCut(from: number, to: number): boolean;
   /** An actor failed. */

@@ -89,6 +89,7 @@ export interface CellHost {
   after(cell: ActorCell, incarnation: number, delayMs: number, message: unknown): TimerId;
   cancel(timer: TimerId): void;
   pulse(thread: number): number;
+  committing(thread: number): boolean;
 }
 
 /** What one incarnation of an actor gets from its host. */
@@ -141,6 +142,10 @@ export class CellContext implements ActorContext {
 
   pulse(thread: number): number {
     return this.host.pulse(thread);
+  }
+
+  committing(thread: number): boolean {
+    return this.host.committing(thread);
   }
 
   private own(incoming: unknown): Envelope {

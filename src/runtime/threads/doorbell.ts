@@ -67,6 +67,11 @@ export function readPulse(words: Int32Array): number {
   return pulse;
 }
 
+/** True while the thread that `words` belong to is within a commit, or other work on a storage. */
+export function isInCommit(words: Int32Array): boolean {
+  return Atomics.load(words, COMMIT) === INSIDE;
+}
+
 /** False before a thread is ready, and once it is about to end. */
 export function hasPulse(memory: SharedArrayBuffer): boolean {
   return Atomics.load(new Int32Array(memory), PULSE) !== NO_PULSE;

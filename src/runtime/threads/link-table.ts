@@ -102,6 +102,11 @@ export class LinkTable {
     return this.links[peer]?.pulse ?? this.splits.pulse(peer);
   }
 
+  /** See `ActorContext.committing`. */
+  committing(peer: number): boolean {
+    return this.links[peer]?.committing ?? false;
+  }
+
   close(): void {
     this.splits.close();
     for (const link of this.readers) this.desk.detach(link);

@@ -14,7 +14,7 @@ import type { ActorRef, Failure, MessageCodec } from '../actor.js';
 import { slotOf } from '../actor.js';
 import type { ActorCell } from './actor-cell.js';
 import { type BodyDesk, BodySide, encodeBody } from './bodies.js';
-import { readPulse, ring } from './doorbell.js';
+import { isInCommit, readPulse, ring } from './doorbell.js';
 import { CODE_SHIFT, FAILURE, FAILURES, REQUEST } from './envelope.js';
 import { BESIDE, createEmptyLane, createLane, LaneReader, LaneWriter, longestFrame, requestLimit } from './lane.js';
 import { Outstanding } from './outstanding.js';
@@ -164,6 +164,11 @@ export class Link {
   /** The peer's, or −1. */
   get pulse(): number {
     return readPulse(this.bell);
+  }
+
+  /** True while the peer is within a commit. */
+  get committing(): boolean {
+    return isInCommit(this.bell);
   }
 
   /** Remembers the incarnation of the peer's actor in `slot`. */

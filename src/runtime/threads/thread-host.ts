@@ -291,6 +291,11 @@ export class ThreadHost implements ActorHost, ActorTableHost, HeldOutlet, TurnTa
     return thread === this.thread ? this.bell.pulse : this.links.pulse(thread);
   }
 
+  /** See `ActorContext.committing`; of this thread itself it is asked only between its commits. */
+  committing(thread: number): boolean {
+    return thread !== this.thread && this.links.committing(thread);
+  }
+
   // ---- For the actor table and the commit stage
 
   fail(request: Envelope, failure: Failure): void {

@@ -18,6 +18,7 @@ const TRUSTING: Detector = {
 /** Nodes whose pulses go on, but for those that are told to stand still. */
 class World {
   readonly standing = new Set<number>();
+  readonly inCommit = new Set<number>();
   readonly peers: Peers;
   nowMs = 1_000;
   private readonly pulses: number[];
@@ -29,6 +30,10 @@ class World {
 
   pulse(node: number): number {
     return this.pulses[node]!;
+  }
+
+  committing(node: number): boolean {
+    return this.inCommit.has(node);
   }
 
   run(ms: number): void {
@@ -130,6 +135,24 @@ test('all of a thread that stands still is backed up; not where many do', async 
   world.nowMs += 10_000;
   world.peers.look(world, world.nowMs);
   t.equal(world.peers.standsStill(1), false);
+});
+
+test('a thread within a commit is well for longer, but not for ever', async (t) => {
+  const world = new World(5);
+  world.run(100);
+  world.standing.add(3);
+  world.inCommit.add(3);
+  world.run(140);
+  t.equal(world.peers.standsStill(3), false, 'its disk is slow');
+  world.inCommit.delete(3);
+  world.run(5);
+  t.equal(world.peers.standsStill(3), true, 'it has left the commit, and does nothing all the same');
+  world.inCommit.add(3);
+  world.run(5);
+  t.equal(world.peers.standsStill(3), true, 'nobody waits so long for a disk');
+  world.standing.clear();
+  world.run(5);
+  t.equal(world.peers.standsStill(3), false);
 });
 
 test('what somebody is certain of stands above suspicion', async (t) => {
