@@ -1,6 +1,7 @@
 /** `quoral delete`: deletes a key. */
 import type { Command } from 'commander';
-import type { Quorum, Receipt } from '../store/api.js';
+import type { Quorum } from '../store/api/call-options.js';
+import type { Receipt } from '../store/api/results.js';
 import { addJson, addTimeout, quorum } from './options.js';
 import { addTarget, type KeyValues, type TargetFlags, withBucket } from './target.js';
 import { CommandError, print, type Terminal } from './terminal.js';

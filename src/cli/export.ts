@@ -1,6 +1,6 @@
 /** `quoral export`: writes a bucket's keys, with all siblings, to a file that `quoral import --format export` reads. */
 import type { Command } from 'commander';
-import type { ScanEntry } from '../store/api.js';
+import type { ScanEntry } from '../store/api/results.js';
 import { CountReport } from './export/count-report.js';
 import { WholeFile } from './export/whole-file.js';
 import { addJson } from './options.js';

@@ -2,7 +2,8 @@
 
 import Table from 'cli-table3';
 import type { Command } from 'commander';
-import type { Quorum, ReadResult } from '../store/api.js';
+import type { Quorum } from '../store/api/call-options.js';
+import type { ReadResult } from '../store/api/results.js';
 import { addJson, addTimeout, quorum } from './options.js';
 import { addTarget, type TargetFlags, withBucket } from './target.js';
 import { CommandError, print, type Terminal } from './terminal.js';

@@ -1,6 +1,6 @@
 /** Options that several commands share. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { Quorum } from '../store/api.js';
+import type { Quorum } from '../store/api/call-options.js';
 
 /** An option's parser for whole numbers within a range. */
 export function integer(min: number, max: number): (text: string) => number {

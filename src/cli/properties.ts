@@ -1,7 +1,8 @@
 /** `quoral properties`: prints or changes what is stored of a bucket or a bucket type; creates types. */
 import Table from 'cli-table3';
 import { type Command, InvalidArgumentError } from 'commander';
-import type { BucketProperties, BucketPropertyChanges, Store } from '../store/api.js';
+import type { BucketProperties, BucketPropertyChanges } from '../store/api/properties.js';
+import type { Store } from '../store/api/store.js';
 import { addJson, addTimeout, quorum } from './options.js';
 import { RemoteProperties } from './remote-properties.js';
 import { addTarget, DEFAULT_URL, type TargetFlags, withStore } from './target.js';

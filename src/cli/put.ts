@@ -1,7 +1,8 @@
 /** `quoral put`: stores a value under a key. */
 import type { Command } from 'commander';
 import { utf8 } from '../base/bytes.js';
-import type { PutOptions, Quorum, Receipt } from '../store/api.js';
+import type { PutOptions, Quorum } from '../store/api/call-options.js';
+import type { Receipt } from '../store/api/results.js';
 import { addJson, addTimeout, quorum } from './options.js';
 import { addTarget, type KeyValues, type TargetFlags, withBucket } from './target.js';
 import { print, type Terminal, UsageError } from './terminal.js';

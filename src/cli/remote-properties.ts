@@ -1,6 +1,7 @@
 /** The properties of buckets and types of a running service: the store's calls on them, over HTTP. */
 import { propertiesOf, propsOf } from '../service/http/properties.js';
-import type { BucketProperties, BucketPropertyChanges, CallOptions } from '../store/api.js';
+import type { CallOptions } from '../store/api/call-options.js';
+import type { BucketProperties, BucketPropertyChanges } from '../store/api/properties.js';
 import { baseOf, failureOf, getJson, request, SLACK_MS, segment } from './service-request.js';
 import { CommandError } from './terminal.js';
 

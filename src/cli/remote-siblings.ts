@@ -1,5 +1,5 @@
 /** What the service sends of an object: one value with its headers, or several in parts. */
-import type { Sibling } from '../store/api.js';
+import type { Sibling } from '../store/api/results.js';
 import { CommandError } from './terminal.js';
 
 const META_PREFIX = 'x-riak-meta-';

@@ -1,15 +1,7 @@
 /** A bucket of a running service, over its HTTP interface: its calls as the embedded store has them. */
 import { ConflictError, InvalidArgumentError, QuoralError } from '../base/errors.js';
-import type {
-  DeleteOptions,
-  GetOptions,
-  Key,
-  PutOptions,
-  ReadResult,
-  Receipt,
-  ScanEntry,
-  ScanOptions,
-} from '../store/api.js';
+import type { DeleteOptions, GetOptions, Key, PutOptions, ScanOptions } from '../store/api/call-options.js';
+import type { ReadResult, Receipt, ScanEntry } from '../store/api/results.js';
 import { jsonObjectsOf } from './json-objects.js';
 import { parseMultipart, siblingOf } from './remote-siblings.js';
 import { baseOf, causeOf, failureOf, RemoteError, request, SLACK_MS, segment } from './service-request.js';

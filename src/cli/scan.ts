@@ -1,6 +1,7 @@
 /** `quoral scan`: prints a bucket's keys in byte order. */
 import type { Command } from 'commander';
-import type { Quorum, ScanEntry } from '../store/api.js';
+import type { Quorum } from '../store/api/call-options.js';
+import type { ScanEntry } from '../store/api/results.js';
 import { addJson, addTimeout, integer, quorum } from './options.js';
 import { addTarget, type ScanRange, type TargetFlags, withBucket } from './target.js';
 import { print, type Terminal } from './terminal.js';

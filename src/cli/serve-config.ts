@@ -3,7 +3,7 @@
  * `http` (the port), `host` and `insecure`. What the command line says goes before it.
  */
 import { readFile } from 'node:fs/promises';
-import type { OpenOptions } from '../store/api.js';
+import type { OpenOptions } from '../store/api/open-options.js';
 import { UsageError } from './terminal.js';
 
 export interface ServeConfig {

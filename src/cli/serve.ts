@@ -2,7 +2,8 @@
 import type { Command } from 'commander';
 import pc from 'picocolors';
 import { type HttpOptions, type HttpService, serveHttp } from '../service/http/server.js';
-import type { OpenOptions, Store } from '../store/api.js';
+import type { OpenOptions } from '../store/api/open-options.js';
+import type { Store } from '../store/api/store.js';
 import { addJson, addStoreOptions, integer, type StoreFlags, storeOptions } from './options.js';
 import { readServeConfig, type ServeConfig } from './serve-config.js';
 import { CommandError, print, type Terminal } from './terminal.js';

@@ -1,7 +1,7 @@
 /** What every request to a running service has in common: its URL, its time, and what its failures are here. */
 import { type ErrorCode, InvalidArgumentError, OverloadedError, QuoralError } from '../base/errors.js';
 import { encodeSegment } from '../service/http/address.js';
-import type { Key } from '../store/api.js';
+import type { Key } from '../store/api/call-options.js';
 import { CommandError } from './terminal.js';
 
 /** How much longer than the store the client waits, in milliseconds: for the connection and the transport of values. */

@@ -2,7 +2,7 @@
 import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { type HotKeyJson, type Status, statusOf } from '../service/http/overview.js';
-import type { PartitionStatus } from '../store/api.js';
+import type { PartitionStatus } from '../store/api/status.js';
 import { addJson } from './options.js';
 import { getJson } from './service-request.js';
 import { addDataOrUrl, DEFAULT_URL, type TargetFlags, withStore } from './target.js';

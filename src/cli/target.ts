@@ -1,7 +1,11 @@
 /** Where a command's data is: a directory that it opens itself (`--data`), or a running service (`--url`). */
 import { existsSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import type { Bucket, OpenOptions, ScanEntry, ScanOptions, Store } from '../store/api.js';
+import type { Bucket } from '../store/api/bucket.js';
+import type { ScanOptions } from '../store/api/call-options.js';
+import type { OpenOptions } from '../store/api/open-options.js';
+import type { ScanEntry } from '../store/api/results.js';
+import type { Store } from '../store/api/store.js';
 import { RemoteBucket } from './remote-store.js';
 import { CommandError, type Terminal } from './terminal.js';
 

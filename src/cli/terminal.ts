@@ -4,7 +4,8 @@
  */
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
-import type { OpenOptions, Store } from '../store/api.js';
+import type { OpenOptions } from '../store/api/open-options.js';
+import type { Store } from '../store/api/store.js';
 
 /** `columns`: how wide a terminal is. */
 export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number };

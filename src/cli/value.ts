@@ -1,6 +1,7 @@
 /** Stored values as the command line shows them. */
 import { textOf, utf8 } from '../base/bytes.js';
-import type { Key, Sibling } from '../store/api.js';
+import type { Key } from '../store/api/call-options.js';
+import type { Sibling } from '../store/api/results.js';
 
 /** Bytes for JSON: as text where they are UTF-8, in base64 otherwise. */
 export function jsonBytes(bytes: Uint8Array): { value: string; encoding: 'utf8' | 'base64' } {

@@ -6,7 +6,7 @@ import { InvalidArgumentError } from '../base/errors.js';
 import type { ComparedPairs, HintStatus, ReapedPartitions, RebuiltTrees } from '../messages/node-control.js';
 import type { PreferenceList } from '../ring/preference-list.js';
 import type { Member } from '../ring/ring.js';
-import type { Admin } from './api.js';
+import type { Admin } from './api/store.js';
 import { within } from './deadline.js';
 import { ExchangeWait } from './exchange-wait.js';
 import { HintWait } from './hint-wait.js';

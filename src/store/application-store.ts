@@ -11,23 +11,16 @@ import type { Ring } from '../ring/ring.js';
 import type { Conversation } from '../runtime/actor.js';
 import type { ThreadHost } from '../runtime/threads/thread-host.js';
 import type { Nodes } from './admin.js';
+import type { Bucket, BucketOptions } from './api/bucket.js';
+import type { CallOptions, ListBucketsOptions } from './api/call-options.js';
 import type {
-  Admin,
-  Bucket,
-  BucketOptions,
   BucketProperties,
   BucketPropertiesOptions,
   BucketPropertyChanges,
   BucketTypeChanges,
-  CallOptions,
-  ListBucketsOptions,
-  NodeState,
-  NodeStatus,
-  PartitionStatus,
-  ShareTicket,
-  Store,
-  StoreStats,
-} from './api.js';
+} from './api/properties.js';
+import type { NodeState, NodeStatus, PartitionStatus, StoreStats } from './api/status.js';
+import type { Admin, ShareTicket, Store } from './api/store.js';
 import { BucketHandle } from './bucket.js';
 import { type BucketHome, closed, type StoreHome } from './bucket-home.js';
 import { listBuckets } from './bucket-list.js';

@@ -1,7 +1,7 @@
 /** Attaches a thread of the application to a store that another of its threads has opened. */
 import { MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { ClosedError, InvalidArgumentError } from '../base/errors.js';
-import type { ShareTicket, Store } from './api.js';
+import type { ShareTicket, Store } from './api/store.js';
 import { AttachedStore } from './attached-store.js';
 import { show } from './options.js';
 import { type Grant, TICKET } from './ticket.js';

@@ -18,7 +18,7 @@ import { joinGroup } from '../runtime/threads/join-group.js';
 import { ThreadStuckError } from '../runtime/threads/thread-errors.js';
 import type { ThreadHost } from '../runtime/threads/thread-host.js';
 import { adminOf, type NodeActs } from './admin.js';
-import type { Admin } from './api.js';
+import type { Admin } from './api/store.js';
 import { ApplicationStore, type NodeFigures, spawnClient } from './application-store.js';
 import type { Client } from './client.js';
 import type { AttachedSays, Grant, Joined, OpenerControl, OpenerSays } from './ticket.js';

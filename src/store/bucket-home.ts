@@ -2,7 +2,7 @@
 import { ClosedError, type QuoralError } from '../base/errors.js';
 import type { OperationFailure } from '../messages/coordinator-messages.js';
 import type { Histogram } from '../metrics/histogram.js';
-import type { Quorum } from './api.js';
+import type { Quorum } from './api/call-options.js';
 import type { Client } from './client.js';
 import type { Quorums } from './options.js';
 import type { PropertyCache } from './property-cache.js';

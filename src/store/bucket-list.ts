@@ -12,7 +12,7 @@ import { Heap } from '../base/heap.js';
 import { bucketPrefix, decodeLocatedKey, type KeyRange, successorOf, typeRange } from '../codec/key.js';
 import { decodeSoundRecord } from '../codec/record.js';
 import { visibleSiblings } from '../objects/resolution.js';
-import type { ListBucketsOptions } from './api.js';
+import type { ListBucketsOptions } from './api/call-options.js';
 import type { BucketHome } from './bucket-home.js';
 import { checkNames, checkSignal, checkTimeout, defaultQuorum, quorumOf } from './options.js';
 import { askForPage, justAfter, type PageOptions } from './page.js';

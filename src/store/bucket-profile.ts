@@ -1,8 +1,10 @@
 /** What calls through a handle do unless they say otherwise: by the handle's options, or else by what is stored. */
 import { InvalidArgumentError } from '../base/errors.js';
-import type { BucketOptions, BucketProperties, Codec, Quorum } from './api.js';
+import type { BucketOptions, Codec } from './api/bucket.js';
+import type { Quorum } from './api/call-options.js';
+import type { BucketProperties } from './api/properties.js';
 import type { StoreHome } from './bucket-home.js';
-import { type GivenProperties, withDefaults } from './bucket-properties.js';
+import { type GivenProperties, OF_BUCKETS, withDefaults } from './bucket-properties.js';
 import {
   checkDurable,
   checkMaxSiblings,
@@ -17,21 +19,7 @@ import {
 import type { Reading } from './read-result.js';
 import { codecOf } from './value-codecs.js';
 
-const BUCKET_OPTIONS = new Set([
-  'type',
-  'codec',
-  'resolution',
-  'merge',
-  'notfoundOk',
-  'basicQuorum',
-  'maxSiblings',
-  'ttlMs',
-  'r',
-  'w',
-  'pr',
-  'pw',
-  'dw',
-]);
+const BUCKET_OPTIONS = new Set(['type', 'codec', 'merge', ...OF_BUCKETS]);
 
 export interface BucketProfile<V> {
   /** Of what is stored, as it was taken into account. */

@@ -7,7 +7,8 @@
  * store keeps as siblings, come to one result whoever merges them: property by property, the latest one holds.
  */
 import { InvalidArgumentError } from '../base/errors.js';
-import type { BucketProperties, BucketTypeChanges, Sibling } from './api.js';
+import type { BucketProperties, BucketPropertyChanges, BucketTypeChanges } from './api/properties.js';
+import type { Sibling } from './api/results.js';
 import {
   checkDurable,
   checkMaxSiblings,
@@ -46,8 +47,16 @@ export interface PropertyLimits {
 }
 
 const QUORUMS = ['r', 'w', 'pr', 'pw', 'dw'] as const satisfies readonly (keyof Quorums)[];
-const OF_BUCKETS = new Set([...QUORUMS, 'notfoundOk', 'basicQuorum', 'ttlMs', 'maxSiblings', 'resolution']);
-const OF_TYPES = new Set(['n', ...OF_BUCKETS]);
+/** What a bucket may have of its own, and a handle may say, too. */
+export const OF_BUCKETS: ReadonlySet<string> = new Set([
+  ...QUORUMS,
+  'notfoundOk',
+  'basicQuorum',
+  'ttlMs',
+  'maxSiblings',
+  'resolution',
+] satisfies (keyof BucketPropertyChanges)[]);
+const OF_TYPES: ReadonlySet<string> = new Set(['n', ...OF_BUCKETS]);
 
 /** @throws {InvalidArgumentError} A property is unknown or out of its range. */
 export function checkChanges(

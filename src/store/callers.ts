@@ -4,7 +4,7 @@ import type { SeenContext } from '../codec/context.js';
 import type { KeyHash } from '../codec/key.js';
 import type { OperationFailure } from '../messages/coordinator-messages.js';
 import type { Histogram } from '../metrics/histogram.js';
-import type { ReadResult, Receipt } from './api.js';
+import type { ReadResult, Receipt } from './api/results.js';
 import type { StoreHome } from './bucket-home.js';
 import type { Call } from './calls.js';
 import type { GetOutcome, PutOutcome, Settle } from './client.js';

@@ -1,7 +1,7 @@
 /** Deadlines of what nobody can take back: what is not done in time goes on all the same. */
 import { AbortedError, TimeoutError } from '../base/errors.js';
 import { ThreadStuckError } from '../runtime/threads/thread-errors.js';
-import type { CallOptions } from './api.js';
+import type { CallOptions } from './api/call-options.js';
 import { checkNames, checkSignal, checkTimeout } from './options.js';
 
 const OPTIONS = new Set(['timeoutMs', 'signal']);

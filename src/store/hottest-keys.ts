@@ -3,7 +3,7 @@ import { assert } from '../base/assert.js';
 import { textOf } from '../base/bytes.js';
 import { decodeLocatedKey } from '../codec/key.js';
 import { hottestOf, type KeyCounts } from '../metrics/hot-keys.js';
-import type { HotKeyStatus } from './api.js';
+import type { HotKeyStatus } from './api/status.js';
 
 const MOST = 10;
 

@@ -4,7 +4,7 @@
  */
 import { utf8 } from '../base/bytes.js';
 import { InvalidArgumentError, OverloadedError } from '../base/errors.js';
-import type { Key, PutEntry } from './api.js';
+import type { Key, PutEntry } from './api/call-options.js';
 import { show } from './options.js';
 
 /** One operation, not begun yet. */

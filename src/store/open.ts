@@ -4,7 +4,8 @@
 import { InvalidArgumentError } from '../base/errors.js';
 import { createRing, type Ring } from '../ring/ring.js';
 import { ringFromJson, ringToJson } from '../ring/ring-json.js';
-import type { OpenOptions, Store } from './api.js';
+import type { OpenOptions } from './api/open-options.js';
+import type { Store } from './api/store.js';
 import { type FixedOptions, type NodeEntry, openDataDirectory } from './data-directory.js';
 import {
   type CheckedOptions,

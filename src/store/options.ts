@@ -7,7 +7,8 @@ import type { ExchangeWindow } from '../anti-entropy/schedule.js';
 import { isWellFormed, utf8 } from '../base/bytes.js';
 import { InvalidArgumentError } from '../base/errors.js';
 import type { Member } from '../ring/ring.js';
-import type { ExchangeWindowOptions, NodeOptions, OpenOptions, Quorum } from './api.js';
+import type { Quorum } from './api/call-options.js';
+import type { ExchangeWindowOptions, NodeOptions, OpenOptions } from './api/open-options.js';
 
 /** Replicas that an operation waits for, as numbers. */
 export interface Quorums {

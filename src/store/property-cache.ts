@@ -9,7 +9,7 @@
  * Bounded: the entries used longest ago go, and the handles that have them look for new ones.
  */
 import { AbortedError, InvalidArgumentError, OverloadedError, TimeoutError } from '../base/errors.js';
-import type { BucketProperties, BucketTypeChanges } from './api.js';
+import type { BucketProperties, BucketTypeChanges } from './api/properties.js';
 import type { StoreHome } from './bucket-home.js';
 import { type GivenProperties, givenBy, type StampedProperties, withDefaults } from './bucket-properties.js';
 import { waitFor } from './deadline.js';

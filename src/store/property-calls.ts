@@ -1,13 +1,13 @@
-/** The store's calls on properties: they check what they are given, and hand it on. What each promises stands in `api.ts`. */
+/** The store's calls on properties: they check what they are given, and hand it on. What each promises stands in `api/store.ts`. */
 import { InvalidArgumentError } from '../base/errors.js';
 import { bucketPrefix, locateKey } from '../codec/key.js';
+import type { CallOptions } from './api/call-options.js';
 import type {
   BucketProperties,
   BucketPropertiesOptions,
   BucketPropertyChanges,
   BucketTypeChanges,
-  CallOptions,
-} from './api.js';
+} from './api/properties.js';
 import type { BucketHome } from './bucket-home.js';
 import { checkChanges } from './bucket-properties.js';
 import { checkNames, checkSignal, checkTimeout, show, textBytes } from './options.js';

@@ -6,7 +6,8 @@ import { decodeSoundRecord } from '../codec/record.js';
 import { encodeToken } from '../codec/token.js';
 import { highestTimestamp, isAbsent, lastWrite, visibleSiblings } from '../objects/resolution.js';
 import type { StoredObject, Sibling as StoredSibling } from '../objects/stored-object.js';
-import type { Codec, MergeFunction, ReadResult, Sibling } from './api.js';
+import type { Codec, MergeFunction } from './api/bucket.js';
+import type { ReadResult, Sibling } from './api/results.js';
 
 /** How a bucket handle makes results of records. */
 export interface Reading<V> {

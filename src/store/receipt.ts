@@ -4,7 +4,7 @@ import type { SeenContext } from '../codec/context.js';
 import type { KeyHash } from '../codec/key.js';
 import { encodeToken } from '../codec/token.js';
 import { receiptContext } from '../objects/mint.js';
-import type { Receipt } from './api.js';
+import type { Receipt } from './api/results.js';
 import type { PutOutcome } from './client.js';
 
 export interface ReceiptParts {

@@ -2,7 +2,8 @@
 import { textOf } from '../base/bytes.js';
 import { decodeLocatedKey, keyHash } from '../codec/key.js';
 import type { ListedEntry } from '../messages/vnode-messages.js';
-import type { Key, ScanEntry } from './api.js';
+import type { Key } from './api/call-options.js';
+import type { ScanEntry } from './api/results.js';
 import { ObjectRead, type Reading } from './read-result.js';
 
 /** How a scan shows what it has read. */

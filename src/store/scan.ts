@@ -7,7 +7,8 @@ import { InvalidArgumentError, QuorumNotMetError, QuorumUnavailableError, Timeou
 import { Heap } from '../base/heap.js';
 import { bucketRange, type KeyRange } from '../codec/key.js';
 import type { ListedEntry } from '../messages/vnode-messages.js';
-import type { CallOptions, Key, Scan, ScanEntry, ScanOptions } from './api.js';
+import type { CallOptions, Key, ScanOptions } from './api/call-options.js';
+import type { Scan, ScanEntry } from './api/results.js';
 import type { BucketHome } from './bucket-home.js';
 import { checkNames, checkSignal, checkTimeout, flag, quorumOf, show, textBytes } from './options.js';
 import { aborted, askForPage, justAfter, type PageOptions } from './page.js';

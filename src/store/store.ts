@@ -12,7 +12,7 @@ import { HashingPool } from '../runtime/threads/hashing-pool.js';
 import { ThreadStartError } from '../runtime/threads/thread-errors.js';
 import { type GroupEvent, ThreadGroup } from '../runtime/threads/thread-group.js';
 import { adminOf, type NodeActs } from './admin.js';
-import type { Admin, ShareTicket } from './api.js';
+import type { Admin, ShareTicket } from './api/store.js';
 import { ApplicationStore, type NodeFigures, spawnClient } from './application-store.js';
 import { BOOT } from './boot-id.js';
 import { closed } from './bucket-home.js';

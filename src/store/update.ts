@@ -4,7 +4,7 @@
  * nobody can say for how long.
  */
 import { AbortedError } from '../base/errors.js';
-import type { ReadResult, Receipt } from './api.js';
+import type { ReadResult, Receipt } from './api/results.js';
 import type { BucketHome } from './bucket-home.js';
 
 export interface UpdateSteps<V> {

@@ -3,7 +3,7 @@
 import { Packr } from 'msgpackr';
 import { textOf, utf8 } from '../base/bytes.js';
 import { InvalidArgumentError } from '../base/errors.js';
-import type { BucketOptions, Codec } from './api.js';
+import type { BucketOptions, Codec } from './api/bucket.js';
 import { show, textBytes } from './options.js';
 
 const raw: Codec<Uint8Array> = {

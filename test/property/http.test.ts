@@ -12,7 +12,8 @@ import { listPieces } from '../../src/service/http/listing.js';
 import { changesOf, NO_PROPERTIES, propertiesJson, propertiesOf, propsOf } from '../../src/service/http/properties.js';
 import { parseRequest } from '../../src/service/http/protocol.js';
 import type { RequestHead } from '../../src/service/http/request-head.js';
-import type { BucketProperties, BucketPropertyChanges, Key } from '../../src/store/api.js';
+import type { Key } from '../../src/store/api/call-options.js';
+import type { BucketProperties, BucketPropertyChanges } from '../../src/store/api/properties.js';
 import { holds } from '../support/property.js';
 import { test } from '../support/test.js';
 

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import { run } from '../../src/cli/program.js';
 import type { Output, Terminal } from '../../src/cli/terminal.js';
-import type { OpenOptions } from '../../src/store/api.js';
+import type { OpenOptions } from '../../src/store/api/open-options.js';
 import { WatchedStore } from './watched-store.js';
 
 class Screen extends Writable {

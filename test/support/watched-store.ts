@@ -6,17 +6,15 @@
 import { t } from 'tap';
 import { ClosedError, InvalidArgumentError } from '../../src/base/errors.js';
 import { open } from '../../src/index.js';
+import type { Bucket, BucketOptions } from '../../src/store/api/bucket.js';
+import type { CallOptions, ListBucketsOptions } from '../../src/store/api/call-options.js';
 import type {
-  Bucket,
-  BucketOptions,
   BucketProperties,
   BucketPropertiesOptions,
   BucketPropertyChanges,
   BucketTypeChanges,
-  CallOptions,
-  ListBucketsOptions,
-  Store,
-} from '../../src/store/api.js';
+} from '../../src/store/api/properties.js';
+import type { Store } from '../../src/store/api/store.js';
 
 const shared = await open();
 t.teardown(() => shared.close());

@@ -9,7 +9,8 @@
  */
 import { equalBytes } from '../../base/bytes.js';
 import { OverloadedError, QuoralError } from '../../base/errors.js';
-import type { Key, Sibling } from '../../store/api.js';
+import type { Key } from '../../store/api/call-options.js';
+import type { Sibling } from '../../store/api/results.js';
 import type { KeyValues } from '../target.js';
 import type { Position } from './checkpoint.js';
 import type { Line } from './lines.js';

@@ -1,6 +1,6 @@
 /** What one line of an import file asks to be stored. Pure. */
 import { textOf, utf8 } from '../../base/bytes.js';
-import type { Key } from '../../store/api.js';
+import type { Key } from '../../store/api/call-options.js';
 import { keyOfJson, siblingOfJson } from '../value.js';
 import { fieldsOf } from './csv.js';
 

@@ -4,7 +4,7 @@
  * Source: the URL families of Riak KV's HTTP interface.
  */
 import { textOf, utf8 } from '../../base/bytes.js';
-import type { Key } from '../../store/api.js';
+import type { Key } from '../../store/api/call-options.js';
 
 export interface Address {
   readonly type: string;

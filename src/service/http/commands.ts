@@ -1,6 +1,8 @@
 /** Carries requests out on a store. */
 import { randomBytes } from 'node:crypto';
-import type { Bucket, Key, PutOptions, Quorum, Store } from '../../store/api.js';
+import type { Bucket } from '../../store/api/bucket.js';
+import type { Key, PutOptions, Quorum } from '../../store/api/call-options.js';
+import type { Store } from '../../store/api/store.js';
 import { type Address, encodeSegment } from './address.js';
 import { base62 } from './base62.js';
 import { isAny, mayWrite, needRead } from './conditions.js';

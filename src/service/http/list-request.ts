@@ -1,5 +1,5 @@
 /** Requests for lists of keys or buckets: what they ask of the store. Pure. Source: Riak KV's HTTP API. */
-import type { ScanOptions } from '../../store/api.js';
+import type { ScanOptions } from '../../store/api/call-options.js';
 import type { Listed, ListMode } from './listing.js';
 import { parseQuorums, parseTimeout } from './parameters.js';
 import { textReply } from './reply.js';

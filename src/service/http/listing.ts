@@ -9,7 +9,7 @@
  * Source: Riak KV's HTTP API (list keys, list buckets).
  */
 import { QuoralError } from '../../base/errors.js';
-import type { Key } from '../../store/api.js';
+import type { Key } from '../../store/api/call-options.js';
 
 /** What is listed. */
 export type Listed = 'keys' | 'buckets';

@@ -2,7 +2,7 @@
  * What was read, as a reply: one value, the choice between siblings, or not found. Pure.
  * Source: Riak KV's HTTP API (fetch object, siblings).
  */
-import type { ReadResult, Sibling } from '../../store/api.js';
+import type { ReadResult, Sibling } from '../../store/api/results.js';
 import type { Address } from './address.js';
 import { type Conditions, evaluate, type Version } from './conditions.js';
 import { metadataHeaders } from './headers.js';

@@ -2,7 +2,8 @@
  * What the service says of itself: `/`, `/stats` and `/admin/status`. Pure.
  * Source: Riak KV's HTTP API (list resources, status); the names and units of its statistics, where the store has them.
  */
-import type { HotKeyStatus, LatencySummary, NodeStatus, PartitionStatus, Store, StoreStats } from '../../store/api.js';
+import type { HotKeyStatus, LatencySummary, NodeStatus, PartitionStatus, StoreStats } from '../../store/api/status.js';
+import type { Store } from '../../store/api/store.js';
 import { qualityOf } from './media-type.js';
 import type { Reply } from './reply.js';
 

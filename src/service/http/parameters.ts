@@ -2,7 +2,7 @@
  * Query parameters, as Riak names and refuses them. Pure.
  * Source: Riak KV's HTTP API (its parameters and error texts).
  */
-import type { Quorum } from '../../store/api.js';
+import type { Quorum } from '../../store/api/call-options.js';
 import { type Refusal, refused } from './request-head.js';
 
 type QuorumName = 'r' | 'w' | 'pr' | 'pw' | 'dw';

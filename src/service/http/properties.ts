@@ -7,7 +7,7 @@
  * Source: Riak KV's HTTP API (get, set, reset bucket properties), and the defaults of its properties.
  */
 import { textOf } from '../../base/bytes.js';
-import type { BucketProperties, BucketPropertyChanges } from '../../store/api.js';
+import type { BucketProperties, BucketPropertyChanges } from '../../store/api/properties.js';
 import type { PropertiesAddress } from './address.js';
 import { header, type RequestHeaders } from './headers.js';
 import { essenceOf } from './media-type.js';

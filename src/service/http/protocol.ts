@@ -3,7 +3,7 @@
  * headers in, a request or a refusal out. `commands.ts` carries requests out, `server.ts` talks to sockets.
  * Source: Riak KV's HTTP API (its behaviour, parameters and error texts).
  */
-import type { DeleteOptions, GetOptions, Key, PutOptions } from '../../store/api.js';
+import type { DeleteOptions, GetOptions, Key, PutOptions } from '../../store/api/call-options.js';
 import { type Address, parseAddress, parseBucketsAddress, parsePropertiesAddress, parseTarget } from './address.js';
 import { type Conditions, conditionsOf, needRead } from './conditions.js';
 import { header, metadataOf, type RequestHeaders } from './headers.js';

@@ -11,7 +11,7 @@ import { Readable } from 'node:stream';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { EMPTY } from '../../base/bytes.js';
 import { ClosedError, InvalidArgumentError, QuoralError } from '../../base/errors.js';
-import type { Store } from '../../store/api.js';
+import type { Store } from '../../store/api/store.js';
 import { isObjectFamily, parseTarget } from './address.js';
 import { Commands } from './commands.js';
 import { failureReply } from './failures.js';

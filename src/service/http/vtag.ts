@@ -4,7 +4,7 @@
  */
 import { utf8 } from '../../base/bytes.js';
 import { hash64, hashLow } from '../../base/hash.js';
-import type { Sibling } from '../../store/api.js';
+import type { Sibling } from '../../store/api/results.js';
 import { base62 } from './base62.js';
 
 type Content = Sibling<Uint8Array>;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sameDigest } from '../../../src/codec/record.js';
 import { open } from '../../../src/index.js';
-import type { Store } from '../../../src/store/api.js';
+import type { Store } from '../../../src/store/api/store.js';
 import { fails } from '../../support/rejection.js';
 import { readReplicas } from '../../support/replica-files.js';
 import { test } from '../../support/test.js';

@@ -8,7 +8,7 @@ import { encodeLocatedKey, setPartition } from '../../../src/codec/key.js';
 import { hintKey } from '../../../src/hinted-handoff/hint-key.js';
 import { open } from '../../../src/index.js';
 import { openLmdbStorage } from '../../../src/storage/lmdb-storage.js';
-import type { Store } from '../../../src/store/api.js';
+import type { Store } from '../../../src/store/api/store.js';
 import { plantHints } from '../../support/planted-hints.js';
 import { fails } from '../../support/rejection.js';
 import { readReplicas } from '../../support/replica-files.js';

@@ -1,0 +1,130 @@
+/** What calls on a store take: keys, quorums, and the options of each call; explained here, once, for whoever uses them. */
+
+/** A quorum: a number from 1 to n, or a word for one. */
+export type Quorum = number | 'one' | 'quorum' | 'all';
+
+/** A key: text, or bytes. Type, bucket and key are together at most 1,900 bytes. */
+export type Key = string | Uint8Array;
+
+/** What every call takes. */
+export interface CallOptions {
+  /** How long to wait for the quorum, in milliseconds: 1 to 3,600,000. Default: that of `open`, 5,000. */
+  readonly timeoutMs?: number;
+  /** Gives up waiting: ABORTED. What was sent may still take effect. */
+  readonly signal?: AbortSignal;
+}
+
+/** How many replicas a read asks. What is left out is as the handle, the bucket, its type or `open` has it. */
+export interface ReadQuorums {
+  /** Replicas that must have answered: 1 … n. Default 2. */
+  readonly r?: Quorum;
+  /** How many of them must be the key's own primaries: 0 … n. Default 0. */
+  readonly pr?: Quorum;
+  /** True: a replica that has nothing counts towards R. False: R replicas must have something, or none of them all. Default true. */
+  readonly notfoundOk?: boolean;
+  /** Without `notfoundOk`: a majority that has nothing is enough for not found. As in Riak. Default false. */
+  readonly basicQuorum?: boolean;
+}
+
+/** How many replicas a write waits for. What is left out is as the handle, the bucket, its type or `open` has it. */
+export interface WriteQuorums {
+  /** Replicas that must have stored the write: 1 … n. Default 2. */
+  readonly w?: Quorum;
+  /** How many of them must be the key's own primaries: 0 … n. Default 0. */
+  readonly pw?: Quorum;
+  /** Replicas that must have flushed the write to disk: 0 … n. Default 0. Above 0 it needs a path and `sync: 'full'`. */
+  readonly dw?: Quorum;
+}
+
+/** What is stored with a value. */
+export interface ContentOptions {
+  /** Texts of your own, by name; with the content type at most 64 KiB. They replace those of the value before. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** The media type of the value. Default: the codec's. */
+  readonly contentType?: string;
+  /** How long the value lives from the moment of writing, in milliseconds; then it is as if deleted. */
+  readonly ttlMs?: number | undefined;
+}
+
+/** Of a read of many keys. */
+export interface ReadOptions extends CallOptions, ReadQuorums {}
+
+/** Of a get. */
+export interface GetOptions extends ReadOptions {
+  /**
+   * The causalContext of a read or receipt of this key. The read shows at least what that one saw: if the R replicas do
+   * not, every replica is asked; if they do not either, it is a STALE_READ.
+   */
+  readonly session?: string | undefined;
+}
+
+/** Of an update: of its read, and of the write that may follow. */
+export interface UpdateOptions extends ReadOptions, WriteQuorums, ContentOptions {}
+
+/** Of a put. */
+export interface PutOptions extends CallOptions, WriteQuorums, ContentOptions {
+  /** Of the read or receipt that this write answers: it replaces the siblings that those saw. Without one, it stands beside them. */
+  readonly causalContext?: string | undefined;
+  /**
+   * Puts only if no value is there, else PRECONDITION_FAILED. Checked at the one vnode that coordinates the put, so not
+   * atomic: across a network split, or while a node is down, another vnode checks what it knows, and both puts may
+   * succeed, as siblings. A put with a condition is not tried again by itself after an outcome that is not definite.
+   */
+  readonly ifNoneMatch?: boolean;
+  /**
+   * The causalContext of a read or receipt of this key. Puts only if nothing was written since, else
+   * PRECONDITION_FAILED; stands for `causalContext` where that is left out. As little atomic as `ifNoneMatch`.
+   */
+  readonly ifMatch?: string;
+}
+
+/** One put of `putMany`. */
+export interface PutEntry<V> extends PutOptions {
+  /** Each key once. */
+  readonly key: Key;
+  /** What to store under it. */
+  readonly value: V;
+}
+
+/** What stands for every put of `putMany` that does not say otherwise. */
+export type PutManyOptions = Omit<PutOptions, 'causalContext' | 'ifMatch'>;
+
+/** Of a delete. */
+export interface DeleteOptions extends CallOptions, WriteQuorums {
+  /** Without one, the delete reads first and uses that context. */
+  readonly causalContext?: string | undefined;
+  /** Replicas that must have answered the read of a delete without a context: 1 … n. Default 2. */
+  readonly r?: Quorum;
+}
+
+/** Of a scan. All bounds that are given hold. `timeoutMs` is for each page, of which a scan asks for many. */
+export interface ScanOptions extends CallOptions {
+  /** Keys that start with it. */
+  readonly prefix?: Key;
+  /** Keys from this one on. */
+  readonly gte?: Key;
+  /** Keys after this one. */
+  readonly gt?: Key;
+  /** Keys before this one. */
+  readonly lt?: Key;
+  /** Keys up to and with this one. */
+  readonly lte?: Key;
+  /** At most so many entries: 0 or more. Default: all. */
+  readonly limit?: number;
+  /** With `true`, entries carry every field of `ReadResult`. */
+  readonly values?: boolean;
+  /** Goes on after the entry that had this cursor. */
+  readonly after?: string;
+  /** Goes on without the partitions that cannot be read, and names them in the scan's `unreachable`. Default false. */
+  readonly partial?: boolean;
+  /** Replicas of each partition that must have answered: 1 … n. Default 2. */
+  readonly r?: Quorum;
+}
+
+/** Of a list of buckets. */
+export interface ListBucketsOptions extends CallOptions {
+  /** The bucket type whose buckets are wanted. Default 'default'. */
+  readonly type?: string;
+  /** Replicas of each partition that must have answered: 1 … n. Default 2. */
+  readonly r?: Quorum;
+}

@@ -1,0 +1,85 @@
+/** What `open` takes. */
+import type { Quorum } from './call-options.js';
+
+/** One node of a new store. */
+export interface NodeOptions {
+  /** The node's name, unique in the store: letters, digits, `-`, `_` and `.`, at most 64. */
+  readonly name: string;
+  /** Where it keeps its data. Default: a directory of its name in the store's. */
+  readonly path?: string;
+  /** What fails together with it: a disk, a host, a rack. Replicas go to distinct zones where they can. Default: its name. */
+  readonly zone?: string;
+  /** Its share of the ring, relative to the others. Default 1. */
+  readonly weight?: number;
+}
+
+/** What `open` takes. What is fixed at creation may be left out when a store is opened again. */
+export interface OpenOptions {
+  /** The data directory; created if missing. Omitted: memory only. */
+  readonly path?: string;
+  /** How many nodes ('a', 'b', …), or each by itself. Fixed at creation. Default 5, at most 32. */
+  readonly nodes?: number | readonly NodeOptions[];
+  /** Replicas of each key, at most the number of nodes. Fixed at creation. Default 3. */
+  readonly n?: number;
+  /** Replicas that a read waits for. Default 2. */
+  readonly r?: Quorum;
+  /** Replicas that a write waits for. Default 2. */
+  readonly w?: Quorum;
+  /** Replicas that must have flushed a write to disk: 0 … n. Default 0. */
+  readonly dw?: Quorum;
+  /** Primaries among the replicas that a read waits for: 0 … n. Default 0. */
+  readonly pr?: Quorum;
+  /** Primaries among the replicas that a write waits for: 0 … n. Default 0. */
+  readonly pw?: Quorum;
+  /** Partitions of the ring, a power of two from 8 to 1,024. Fixed at creation. Default 64. */
+  readonly partitions?: number;
+  /** 'full': every commit is flushed, and survives power loss. 'none': fast; survives a crash of the process, not of the power. Default 'full'. */
+  readonly sync?: 'full' | 'none';
+  /** How long a call waits for its quorum, in milliseconds: 1 to 3,600,000. Default 5,000. */
+  readonly timeoutMs?: number;
+  /** The largest value, in bytes: 1 to 64 MiB. Default 8 MiB. */
+  readonly maxValueBytes?: number;
+  /** Calls in flight of one handle before OVERLOADED. Default 10,000. */
+  readonly maxInFlight?: number;
+  /**
+   * What each node keeps at most for others that are out of reach, in bytes of keys and records: 0 to 64 TiB. A node that
+   * is full of hints refuses more, and the next one stands in. Default 1 GiB.
+   */
+  readonly maxHintBytes?: number;
+  /**
+   * Threads of the application that may be attached at a time, tickets of `share` included: 0 to 32. Default 8. Costs
+   * nothing until a thread is attached.
+   */
+  readonly maxShares?: number;
+  /**
+   * Any two replicas of a partition are compared at least so often, and what differs is merged (100 to 604,800,000 milliseconds,
+   * default 600,000).
+   */
+  readonly exchangeIntervalMs?: number;
+  /**
+   * The time of the day, UTC, in which those comparisons begin, such as `{ from: '23:30', to: '05:00' }` (default: always).
+   * What somebody waits for (`admin.waitForExchange`) and the refilling of a lost replica do not wait for it.
+   */
+  readonly exchangeWindow?: ExchangeWindowOptions;
+  /**
+   * How old what is compared may be: after so long it is made anew from the records, to find what has rotted since
+   * (60,000 to 31,536,000,000 milliseconds, default 604,800,000: a week).
+   */
+  readonly rebuildIntervalMs?: number;
+  /**
+   * How long deletions, and values that have expired, are kept at least before they are forgotten, in milliseconds:
+   * 100 to 31,536,000,000, default 86,400,000 (a day). Longer than any put of a deleted key may still be under way: a put
+   * that was tried again, and whose key was deleted, could else come back by its first try.
+   */
+  readonly tombstoneGraceMs?: number;
+  /** Threads that hash what lies on disk for those comparisons, all nodes together: 1 (default) to 16. None while idle. */
+  readonly hashingThreads?: number;
+}
+
+/** Times of the day, UTC, as `'hh:mm'`; `from` above `to`: over midnight. */
+export interface ExchangeWindowOptions {
+  /** Its beginning. */
+  readonly from: string;
+  /** Its end. */
+  readonly to: string;
+}
