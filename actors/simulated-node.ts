@@ -8,7 +8,7 @@ import { HintStore } from './hint-store.js';
 import { localHashing } from './local-hashing.js';
 import { NodeIdentity } from './node-identity.js';
 import { type NodeEnvironment, spawnNode } from './registry.js';
-import { ReplicaTrees } from './replica-trees.js';
+import { type Hashing, ReplicaTrees } from './replica-trees.js';
 
 /** A node's environment, but for its identity and hints, which are opened from its storages. */
 export interface SimulatedEnvironment extends Omit<NodeEnvironment, 'identity' | 'hints' | 'hotKeys' | 'exchange'> {
@@ -20,6 +20,8 @@ export interface SimulatedEnvironment extends Omit<NodeEnvironment, 'identity' |
   /** Undefined: replicas are not compared. */
   readonly exchangeIntervalMs: number | undefined;
   readonly maxTreeAgeMs: number;
+  /** Of the trees (default: that of the records). */
+  readonly hashing?: Hashing;
 }
 
 export function spawn(host: ActorHost, parts: SimulatedEnvironment): void {
@@ -29,14 +31,14 @@ export function spawn(host: ActorHost, parts: SimulatedEnvironment): void {
   });
   const identity = NodeIdentity.open({ system, objects, random, losses, partitions });
   const hints = new HintStore({ storage: parts.hints, maxBytes, random, counters });
-  const { exchangeIntervalMs: intervalMs, maxTreeAgeMs } = parts;
+  const { exchangeIntervalMs: intervalMs, maxTreeAgeMs, hashing = localHashing(objects) } = parts;
   const exchange =
     intervalMs === undefined
       ? undefined
       : {
           intervalMs,
           window: undefined,
-          trees: new ReplicaTrees({ objects, counters, hashing: localHashing(objects), maxAgeMs: maxTreeAgeMs }),
+          trees: new ReplicaTrees({ objects, counters, hashing, maxAgeMs: maxTreeAgeMs }),
           record: new ExchangeRecord(1),
         };
   spawnNode(host, { ...parts, identity, hints, exchange, hotKeys: new HotKeys() });

@@ -120,6 +120,8 @@ export class SimulatedCluster {
   readonly r: number;
   readonly w: number;
   readonly sync: 'full' | 'none';
+  /** How often replicas are compared; undefined: never. */
+  readonly exchangeIntervalMs: number | undefined;
   readonly names: readonly string[];
   /** Actors that failed without having been crashed by a script, and stops that found unanswered requests. */
   readonly failures: string[] = [];
@@ -143,6 +145,7 @@ export class SimulatedCluster {
     this.r = options.r ?? 2;
     this.w = options.w ?? 2;
     this.sync = options.sync ?? 'full';
+    this.exchangeIntervalMs = options.exchangeIntervalMs;
     this.names = Array.from({ length: nodes }, (_, node) => String.fromCharCode(97 + node));
     const members = this.names.map((name, node) => ({ name, zone: options.zones?.[node] ?? name, weight: 1 }));
     this.ring = createRing({ members, partitions, n });
@@ -471,7 +474,7 @@ export class SimulatedCluster {
         maxSiblings: 100,
         maxObjectBytes: 2 ** 20,
         losses: this.losses[node] ?? 0,
-        exchangeIntervalMs: this.options.exchangeIntervalMs,
+        exchangeIntervalMs: this.exchangeIntervalMs,
         maxTreeAgeMs: this.options.maxTreeAgeMs ?? DEFAULT_TREE_AGE_MS,
       });
     } catch (error) {
