@@ -9,7 +9,7 @@ import { localHashing } from './local-hashing.js';
 import { NodeIdentity } from './node-identity.js';
 import { ReapRecord } from './reap-record.js';
 import { type NodeEnvironment, spawnNode } from './registry.js';
-import { ReplicaTrees } from './replica-trees.js';
+import { type Hashing, ReplicaTrees } from './replica-trees.js';
 
 /** A node's environment, but for its identity and hints, which are opened from its storages. */
 export interface SimulatedEnvironment extends Omit<NodeEnvironment, 'identity' | 'hints' | 'hotKeys' | 'exchange'> {
@@ -23,6 +23,8 @@ export interface SimulatedEnvironment extends Omit<NodeEnvironment, 'identity' |
   readonly maxTreeAgeMs: number;
   /** Undefined: tombstones stay. */
   readonly tombstoneGraceMs: number | undefined;
+  /** Of the trees (default: that of the records). */
+  readonly hashing?: Hashing;
 }
 
 export function spawn(host: ActorHost, parts: SimulatedEnvironment): void {
@@ -31,7 +33,12 @@ export function spawn(host: ActorHost, parts: SimulatedEnvironment): void {
     return preferenceLists[partition]!.primaries.includes(node);
   });
   const identity = NodeIdentity.open({ system, objects, random, losses, partitions });
-  const { exchangeIntervalMs: intervalMs, maxTreeAgeMs, tombstoneGraceMs: graceMs } = parts;
+  const {
+    exchangeIntervalMs: intervalMs,
+    maxTreeAgeMs,
+    hashing = localHashing(objects),
+    tombstoneGraceMs: graceMs,
+  } = parts;
   // Where nothing is reaped there is nothing that a lost hint store would have to learn.
   const isNew = parts.isNew || graceMs === undefined;
   const hints = new HintStore({ storage: parts.hints, maxBytes, random, counters, isNew });
@@ -42,7 +49,7 @@ export function spawn(host: ActorHost, parts: SimulatedEnvironment): void {
       : {
           intervalMs,
           window: undefined,
-          trees: new ReplicaTrees({ objects, counters, hashing: localHashing(objects), maxAgeMs: maxTreeAgeMs }),
+          trees: new ReplicaTrees({ objects, counters, hashing, maxAgeMs: maxTreeAgeMs }),
           record: new ExchangeRecord(1),
           reaping,
         };

@@ -25,6 +25,8 @@ export const FAULT_KINDS = [
   'full hint disk',
   'failing disk',
   'rot',
+  'disk loss',
+  'late hints',
   'pause',
 ] as const;
 
@@ -186,6 +188,18 @@ export class FaultScript {
         return true;
       case 'rot':
         return this.rot();
+      case 'disk loss':
+        // Where power takes the other replicas back, too, none may be left.
+        if (!cluster.isUp(name) || cluster.sync === 'none') return false;
+        cluster.crashNode(name);
+        cluster.loseObjects(name);
+        this.after(lasting, () => cluster.startNode(name));
+        return true;
+      case 'late hints':
+        // Whoever keeps some comes back last, with what the others have had replaced meanwhile.
+        if (!cluster.isUp(name) || cluster.hintsOn(name).length === 0) return false;
+        cluster.stopNode(name);
+        return true;
       case 'pause':
         if (!cluster.isUp(name)) return false;
         cluster.pause(name, lasting);

@@ -18,6 +18,10 @@ const SETTLING_MS = 1_200;
 const REPAIR_MS = 100;
 /** By then every hint is delivered: the longest back-off, and a little more. */
 const DELIVERY_MS = 3_000;
+/** By then replicas have been compared, and compared again where they differed: in intervals, and what is beyond them. */
+const EXCHANGE_INTERVALS = 4;
+const EXCHANGE_MS = 2_000;
+const LOOK_MS = 20;
 const STOPPING_MS = 5_000;
 const FINAL_READ_ATTEMPTS = 3;
 
@@ -48,6 +52,13 @@ export function judge(cluster: SimulatedCluster, keys: ReadonlySet<string>, dura
     cluster.runFor(SETTLING_MS);
     cluster.simulator.runUntil(() => cluster.hints === 0, DELIVERY_MS);
     verdict.hears('no hint is left', undelivered(cluster));
+    const { exchangeIntervalMs } = cluster;
+    if (exchangeIntervalMs !== undefined) {
+      const limitMs = EXCHANGE_INTERVALS * exchangeIntervalMs + EXCHANGE_MS;
+      const until = cluster.time + limitMs;
+      while (divergences(cluster, keys).length > 0 && cluster.time < until) cluster.runFor(LOOK_MS);
+      verdict.hears(`without any read, replicas are identical within ${limitMs} ms`, divergences(cluster, keys));
+    }
     const unread: string[] = [];
     const final = readAll(cluster, keys, unread);
     verdict.hears('after healing, every key can be read from all replicas', unread);

@@ -124,6 +124,8 @@ export class SimulatedCluster {
   readonly r: number;
   readonly w: number;
   readonly sync: 'full' | 'none';
+  /** How often replicas are compared; undefined: never. */
+  readonly exchangeIntervalMs: number | undefined;
   readonly names: readonly string[];
   /** Actors that failed without having been crashed by a script, and stops that found unanswered requests. */
   readonly failures: string[] = [];
@@ -147,6 +149,7 @@ export class SimulatedCluster {
     this.r = options.r ?? 2;
     this.w = options.w ?? 2;
     this.sync = options.sync ?? 'full';
+    this.exchangeIntervalMs = options.exchangeIntervalMs;
     this.names = Array.from({ length: nodes }, (_, node) => String.fromCharCode(97 + node));
     const members = this.names.map((name, node) => ({ name, zone: options.zones?.[node] ?? name, weight: 1 }));
     this.ring = createRing({ members, partitions, n });
@@ -475,7 +478,7 @@ export class SimulatedCluster {
         maxSiblings: 100,
         maxObjectBytes: 2 ** 20,
         losses: this.losses[node] ?? 0,
-        exchangeIntervalMs: this.options.exchangeIntervalMs,
+        exchangeIntervalMs: this.exchangeIntervalMs,
         maxTreeAgeMs: this.options.maxTreeAgeMs ?? DEFAULT_TREE_AGE_MS,
         tombstoneGraceMs: this.options.tombstoneGraceMs,
         report: (_what, error) => this.say(`node ${this.names[node]}: ${error.message}`),

@@ -9,8 +9,10 @@ import { judge } from './judge.js';
 import { type Planted, SimulatedCluster, type SpawnNode } from './simulated-cluster.js';
 import { Workload } from './workload.js';
 
-/** So that each pair has its turn a few times while faults strike. */
-const EXCHANGE_INTERVAL_MS = 300;
+/** How often replicas are compared: several times while faults strike, about once, or only afterwards. */
+const EXCHANGE_INTERVALS_MS = [300, 1_000, 3_000];
+/** So many intervals, so that what has rotted unread is found, too. */
+const TREE_AGE_INTERVALS = 2;
 
 export interface SeedOptions {
   readonly seed: number;
@@ -54,6 +56,7 @@ export function runSeed(options: SeedOptions): SeedReport {
   const nodes = pick(random, [3, 4, 5, 5, 7]);
   const n = Math.min(nodes, pick(random, [2, 3, 3, 3, 3, 5]));
   const quorum = Math.floor(n / 2) + 1;
+  const exchangeIntervalMs = EXCHANGE_INTERVALS_MS[seed % EXCHANGE_INTERVALS_MS.length]!;
   const cluster = new SimulatedCluster({
     seed,
     spawn,
@@ -64,8 +67,8 @@ export function runSeed(options: SeedOptions): SeedReport {
     w: quorum,
     partitions: pick(random, [8, 16]),
     clients: 3,
-    // In one seed of three replicas are compared all the while; in the others nothing helps hints and reads.
-    ...(seed % 3 === 2 ? { exchangeIntervalMs: EXCHANGE_INTERVAL_MS } : {}),
+    exchangeIntervalMs,
+    maxTreeAgeMs: TREE_AGE_INTERVALS * exchangeIntervalMs,
     ...(planted === undefined ? {} : { planted }),
     ...(options.say === undefined ? {} : { say: options.say }),
   });

@@ -4,17 +4,9 @@ import { spawn } from '../../actors/simulated-node.js';
 import { equalBytes } from '../../src/base/bytes.js';
 import { treeBlockKey, treeHeadKey } from '../../src/codec/own-keys.js';
 import { isSoundRecord } from '../../src/codec/record.js';
-import { type VnodeRequest, vnodeConversation } from '../../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../../src/metrics/node-counters.js';
-import type { ActorContext, Incoming } from '../../src/runtime/actor.js';
-import {
-  type Planted,
-  SimulatedCluster,
-  type SimulatedClusterOptions,
-} from '../../src/simulation/simulated-cluster.js';
-import { TappedActor } from '../../src/simulation/tapped-host.js';
+import { SimulatedCluster, type SimulatedClusterOptions } from '../../src/simulation/simulated-cluster.js';
 import { test } from '../support/test.js';
-import { tapOf } from './planted/plant.js';
 
 const INTERVAL_MS = 2_000;
 
@@ -185,60 +177,6 @@ test('what replicas have beside each other is merged on both sides, under writes
       `seed ${seed}`,
     );
     assert.deepEqual(cluster.failures, []);
-  }
-});
-
-/** True while a vnode takes in what an exchange sends it, and is to believe that it has nothing of its own. */
-let blind = false;
-let overwrites = false;
-
-class Overwriting extends TappedActor<unknown, unknown, unknown> {
-  override receive(message: unknown, incoming: Incoming<unknown>, context: ActorContext): void {
-    blind = overwrites && (message as VnodeRequest).type === 'write';
-    super.receive(message, incoming, context);
-    blind = false;
-  }
-}
-
-const OVERWRITES: Planted = {
-  name: 'an exchange that overwrites instead of merging',
-  nodes: () => tapOf(vnodeConversation.name, { actor: (inner, context) => new Overwriting(inner, context) }),
-  objects: (inner) =>
-    new Proxy(inner, {
-      get(target, name) {
-        if (name === 'get') return (key: Uint8Array) => (blind ? undefined : target.get(key));
-        const member: unknown = Reflect.get(target, name, target);
-        return typeof member === 'function' ? member.bind(target) : member;
-      },
-    }),
-};
-
-/** Two replicas take a write each that the others do not see; then replicas are compared. True if all have both. */
-function bothAreKept(seed: number, planted?: Planted): boolean {
-  overwrites = false;
-  const cluster = clusterOf({ seed, w: 1, r: 1, maxHintBytes: 0, ...(planted === undefined ? {} : { planted }) });
-  const primaries = cluster.primariesOf('cart');
-  for (const [value, own] of [
-    ['milk', primaries[0]!],
-    ['bread', primaries[1]!],
-  ] as const) {
-    for (const name of cluster.names) if (name !== own) cluster.stopNode(name);
-    cluster.runFor(50);
-    assert.equal(cluster.settle(cluster.put('cart', value)).end?.type, 'acknowledged');
-    cluster.stopNode(own);
-    cluster.runFor(50);
-    cluster.startNode(primaries[1]!);
-    cluster.runFor(50);
-  }
-  overwrites = true;
-  for (const name of cluster.names) cluster.startNode(name);
-  return runUntil(cluster, () => primaries.every((name) => cluster.replica(name).values('cart').length === 2));
-}
-
-test(`noticed: ${OVERWRITES.name}`, () => {
-  for (let seed = 1; seed <= 2; seed++) {
-    assert(bothAreKept(seed), `without it, seed ${seed}`);
-    assert(!bothAreKept(seed, OVERWRITES), `seed ${seed}`);
   }
 });
 

@@ -8,13 +8,14 @@ import { SimulatedCluster } from '../../src/simulation/simulated-cluster.js';
 import { runSeed } from '../../src/simulation/swarm.js';
 import { test } from '../support/test.js';
 import { ACKNOWLEDGEMENT_BUGS } from './planted/acknowledgements.js';
+import { EXCHANGE_BUGS, EXCHANGE_STORIES } from './planted/exchanges.js';
 import { HINT_STORIES } from './planted/hints.js';
 import { IDENTITY_BUGS } from './planted/identity.js';
 import type { PlantedBug } from './planted/plant.js';
 import { STAND_IN_STORIES } from './planted/stand-ins.js';
 import { TOKEN_BUGS } from './planted/tokens.js';
 
-const BUGS: readonly PlantedBug[] = [...IDENTITY_BUGS, ...ACKNOWLEDGEMENT_BUGS, ...TOKEN_BUGS];
+const BUGS: readonly PlantedBug[] = [...IDENTITY_BUGS, ...ACKNOWLEDGEMENT_BUGS, ...TOKEN_BUGS, ...EXCHANGE_BUGS];
 const DURATION_MS = 600;
 
 test('without any of them, under the same faults, every promise is kept', () => {
@@ -34,9 +35,9 @@ for (const bug of BUGS) {
 
 /** The first seed at which a checker says what is expected of it. */
 function noticedAt(bug: PlantedBug): number | undefined {
-  const { sync, kinds, noticed } = bug;
+  const { sync, kinds, noticed, spawn: own = spawn } = bug;
   for (let seed = 1; seed <= bug.seeds; seed++) {
-    const { violations } = runSeed({ seed, spawn, planted: bug, sync, kinds, durationMs: DURATION_MS });
+    const { violations } = runSeed({ seed, spawn: own, planted: bug, sync, kinds, durationMs: DURATION_MS });
     if (violations.some((violation) => noticed.test(violation))) return seed;
   }
   return undefined;
@@ -44,12 +45,15 @@ function noticedAt(bug: PlantedBug): number | undefined {
 
 const STORY_SEEDS = 12;
 
-for (const { planted, sync, tell } of [...HINT_STORIES, ...STAND_IN_STORIES]) {
+for (const { planted, sync, cluster, tell } of [...HINT_STORIES, ...STAND_IN_STORIES, ...EXCHANGE_STORIES]) {
   test(`noticed: ${planted.name}`, () => {
     let noticed = 0;
     for (let seed = 1; seed <= STORY_SEEDS; seed++) {
-      assert(tell(new SimulatedCluster({ seed, spawn, sync })), `without it, seed ${seed} keeps what was promised`);
-      if (!tell(new SimulatedCluster({ seed, spawn, sync, planted }))) noticed++;
+      assert(
+        tell(new SimulatedCluster({ ...cluster, seed, spawn, sync })),
+        `without it, seed ${seed} keeps what was promised`,
+      );
+      if (!tell(new SimulatedCluster({ ...cluster, seed, spawn, sync, planted }))) noticed++;
     }
     assert(noticed > 0, `${STORY_SEEDS} seeds passed in spite of it`);
     if (process.env.QUORAL_VERBOSE !== undefined) console.log(`  # noticed in ${noticed} of ${STORY_SEEDS} seeds`);

@@ -5,7 +5,7 @@
 import { hintDeliveryConversation } from '../../../src/messages/hint-delivery-messages.js';
 import { type VnodeAnswer, vnodeConversation } from '../../../src/messages/vnode-messages.js';
 import type { ActorContext, Incoming, Release } from '../../../src/runtime/actor.js';
-import type { Planted, SimulatedCluster } from '../../../src/simulation/simulated-cluster.js';
+import type { Planted, SimulatedCluster, SimulatedClusterOptions } from '../../../src/simulation/simulated-cluster.js';
 import { TappedActor, TappedContext } from '../../../src/simulation/tapped-host.js';
 import type { Storage } from '../../../src/storage/storage.js';
 import { tapOf } from './plant.js';
@@ -71,6 +71,8 @@ function overriding(inner: Storage, own: Partial<Storage>): Storage {
 export interface HintStory {
   readonly planted: Planted;
   readonly sync: 'full' | 'none';
+  /** What else the cluster is made with. */
+  readonly cluster?: Partial<SimulatedClusterOptions>;
   /** True if the write is where it must be. */
   tell(cluster: SimulatedCluster): boolean;
 }
