@@ -1,7 +1,8 @@
 /**
  * Whether a node's fences are where those of the others are. A node that starts asks every other one: a replica whose
  * tag is below a peer's floor was taken back to an older state, and may hold what was reaped since. It is set aside at
- * once; when all its peers have told their fences it is emptied, and begins anew above them.
+ * once; when all its peers have told their fences it is emptied, and begins anew above them. One whose own fence was lost
+ * begins so, unless nothing was reaped yet: that a single peer can tell, without whose vote nothing is.
  *
  *     started ──fences?──▶ others        below a peer's floor ──▶ set aside ──all peers have told──▶ discard ──▶ adopt
  *
@@ -50,7 +51,7 @@ export class FenceInquiry {
 
   /** Asks whoever has not told what is to be known, and goes on with what is set aside. */
   tick(speaker: InquirySpeaker): void {
-    const { fences, node } = this.options;
+    const { fences } = this.options;
     const toAsk = new Set(this.unheard);
     for (const partition of this.own) {
       if (!fences.of(partition).isSetAside) continue;
@@ -60,19 +61,21 @@ export class FenceInquiry {
         this.recoveries.set(partition, recovery);
       }
       if (recovery.isAsking) continue;
-      const missing = this.primariesOf(partition).filter((one) => one !== node && !recovery.heard.has(one));
-      for (const other of missing) toAsk.add(other);
-      if (missing.length === 0) this.ask(partition, recovery, { type: 'discard' }, speaker);
+      for (const other of this.missingOf(partition, recovery)) toAsk.add(other);
+      this.recover(partition, recovery, speaker);
     }
     for (const other of toAsk) speaker.askFences(other);
   }
 
   /** `node` has told how its fences stand. */
-  heard(node: number, told: readonly PartitionFence[]): void {
+  heard(node: number, told: readonly PartitionFence[], speaker: InquirySpeaker): void {
     this.unheard.delete(node);
+    this.compare(told);
     for (const fence of told) {
-      this.compare(fence);
-      this.recoveries.get(fence.partition)?.heard.set(node, fence);
+      const recovery = this.recoveries.get(fence.partition);
+      if (recovery === undefined) continue;
+      recovery.heard.set(node, fence);
+      if (!recovery.isAsking) this.recover(fence.partition, recovery, speaker);
     }
     this.options.hints.learnFences(told, this.options.preferenceLists.length);
   }
@@ -82,34 +85,55 @@ export class FenceInquiry {
     const recovery = this.recoveries.get(partition);
     if (recovery === undefined) return;
     recovery.isAsking = false;
-    if (answer?.type === 'discarded') {
-      let tag = 0;
-      let floor = 0;
-      for (const fence of recovery.heard.values()) {
-        tag = Math.max(tag, fence.tag);
-        floor = Math.max(floor, fence.floor);
-      }
-      this.ask(partition, recovery, { type: 'adopt', tag, floor }, speaker);
-    } else if (answer?.type === 'adopted') {
-      this.recoveries.delete(partition);
-      this.options.report('fence', new Error(`the replica of partition ${partition} is refilled from the others`));
-    }
+    if (answer?.type === 'discarded') this.adopt(partition, recovery, speaker);
+    else if (answer?.type === 'adopted') this.recoveries.delete(partition);
   }
 
-  /** A peer's fence of a partition is known: how this node's own stands to it. */
-  compare({ partition, floor }: PartitionFence): void {
+  /** A peer's fences of these partitions are known: how this node's own stand to them. */
+  compare(told: readonly PartitionFence[]): void {
     const { fences, node, report } = this.options;
-    if (!this.primariesOf(partition).includes(node)) return;
-    const fence = fences.of(partition);
-    if (fence.isSetAside || !fence.isBehind(floor)) return;
-    fence.setAside();
+    const behind: number[] = [];
+    for (const { partition, floor } of told) {
+      if (!this.primariesOf(partition).includes(node)) continue;
+      const fence = fences.of(partition);
+      if (fence.isSetAside || !fence.isBehind(floor)) continue;
+      fence.setAside();
+      behind.push(partition);
+    }
+    if (behind.length === 0) return;
     report(
       'fence',
       new Error(
-        `the replica of partition ${partition} was taken back to an older state: its tag is ${fence.raised}, below the ` +
-          `floor ${floor} of another replica; it is set aside, and will be emptied and refilled`,
+        `the replicas of partitions ${behind.join(', ')} are older than what the others have reaped since (restored ` +
+          'from a copy, or lost): they are set aside, emptied, and refilled from the others',
       ),
     );
+  }
+
+  /** Has a replica begin anew, once enough is known for it. */
+  private recover(partition: number, recovery: Recovery, speaker: InquirySpeaker): void {
+    const heard = [...recovery.heard.values()];
+    const { isKnown } = this.options.fences.of(partition);
+    // Nothing can have been reaped without the vote of each primary.
+    const isUnreaped = !isKnown && heard.some((fence) => fence.isKnown && fence.tag === 0);
+    if (!isUnreaped && this.missingOf(partition, recovery).length > 0) return;
+    if (isUnreaped || (!isKnown && heard.every(({ floor }) => floor === 0))) this.adopt(partition, recovery, speaker);
+    else this.ask(partition, recovery, { type: 'discard' }, speaker);
+  }
+
+  private adopt(partition: number, recovery: Recovery, speaker: InquirySpeaker): void {
+    let tag = 0;
+    let floor = 0;
+    for (const fence of recovery.heard.values()) {
+      tag = Math.max(tag, fence.tag);
+      floor = Math.max(floor, fence.floor);
+    }
+    this.ask(partition, recovery, { type: 'adopt', tag, floor }, speaker);
+  }
+
+  /** The peers who have not told. */
+  private missingOf(partition: number, { heard }: Recovery): number[] {
+    return this.primariesOf(partition).filter((one) => one !== this.options.node && !heard.has(one));
   }
 
   private ask(partition: number, recovery: Recovery, message: VnodeRequest, speaker: InquirySpeaker): void {

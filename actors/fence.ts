@@ -4,7 +4,8 @@
  *
  * A fence is written with the turn's commit; what may only follow once it is durable waits until `commitEnded` says so.
  * A replica that was taken back to an older state is *set aside*: that, too, is durable, until it was emptied and has
- * adopted its peers' fence. Fences stay 0 until tombstones are reaped.
+ * adopted its peers' fence. So is, until its peers have told theirs, one whose fence was lost with the node's disk or memory:
+ * what it might take or mint meanwhile would bear no tag that means anything. Fences stay 0 until tombstones are reaped.
  * Source: the store's reaping protocol.
  */
 import { Fence, type FenceState } from '../src/anti-entropy/fence.js';
@@ -17,18 +18,25 @@ const OPEN: FenceState = { tag: 0, floor: 0 };
 
 /** The fence of one vnode, over all of its incarnations. */
 export class VnodeFence extends Fence {
-  /** True if the replica was taken back to an older state: it gives and takes nothing until it was emptied. */
+  /** True if the replica gives and takes nothing: it was taken back to an older state, or its fence is not known. */
   isSetAside: boolean;
+  isKnown: boolean;
   private readonly fences: NodeFences;
   private readonly partition: number;
   /** What was written and is not known to be durable. */
   private written: FenceState | undefined;
 
-  constructor(fences: NodeFences, partition: number, state: FenceState, isSetAside: boolean) {
+  constructor(
+    fences: NodeFences,
+    partition: number,
+    state: FenceState,
+    how: { isKnown: boolean; isSetAside: boolean },
+  ) {
     super(state);
     this.fences = fences;
     this.partition = partition;
-    this.isSetAside = isSetAside;
+    this.isSetAside = how.isSetAside;
+    this.isKnown = how.isKnown;
   }
 
   /** True while it is unknown whether what was written is durable. */
@@ -59,9 +67,12 @@ export class NodeFences {
   private readonly system: Storage;
   private readonly fences = new Map<number, VnodeFence>();
   private readonly pending = new Set<VnodeFence>();
+  private readonly isNew: boolean;
 
-  constructor(system: Storage) {
+  /** @param isNew - true if there has been no system storage of this node before: then its fences are the first ones */
+  constructor(system: Storage, isNew: boolean) {
     this.system = system;
+    this.isNew = isNew;
   }
 
   /** The fence of a partition's vnode. */
@@ -92,10 +103,14 @@ export class NodeFences {
 
   private read(partition: number): VnodeFence {
     const bytes = this.system.get(fenceKey(partition));
-    if (bytes === undefined) return new VnodeFence(this, partition, OPEN, false);
+    if (bytes === undefined) {
+      const fence = new VnodeFence(this, partition, OPEN, { isKnown: this.isNew, isSetAside: !this.isNew });
+      if (this.isNew) fence.write(OPEN);
+      return fence;
+    }
     const reader = new ByteReader(bytes, 0);
     const state = { tag: reader.u48(), floor: reader.u48() };
-    return new VnodeFence(this, partition, state, reader.u8() === 1);
+    return new VnodeFence(this, partition, state, { isKnown: true, isSetAside: reader.u8() === 1 });
   }
 }
 

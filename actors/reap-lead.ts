@@ -28,6 +28,8 @@ export interface ReapLeadOptions {
   readonly graceMs: number;
   /** The record's `calls` as it begins. */
   readonly since: number;
+  /** True if the replica is to be compared with the others before it is looked at: they may have what it lacks. */
+  readonly comparesFirst: boolean;
 }
 
 /** How a lead speaks to others; outcomes come to `answered` and `failed`, and to `exchanged`. */
@@ -66,8 +68,10 @@ export class ReapLead {
   private keys: Uint8Array[] = [];
   private round: ReapRound | undefined;
   private exchanging = false;
+  private isCompared: boolean;
 
   constructor(options: ReapLeadOptions, speaker: ReapSpeaker) {
+    this.isCompared = !options.comparesFirst || options.primaries.length === 1;
     this.partition = options.partition;
     this.since = options.since;
     this.options = options;
@@ -78,6 +82,16 @@ export class ReapLead {
   step(wallMs: number): ReapLeadStep {
     if (this.round !== undefined) return this.lead(this.round, wallMs);
     if (this.outcome === 'abandoned') return 'done';
+    if (this.exchanging) return 'awaiting';
+    if (!this.isCompared) {
+      this.isCompared = true;
+      this.exchanging = true;
+      this.speaker.exchange(
+        this,
+        this.options.primaries.filter((other) => other !== this.options.node),
+      );
+      return 'awaiting';
+    }
     if (this.keys.length < MAX_CANDIDATES && !this.scanned) {
       this.scan(wallMs);
       return 'more';

@@ -33,6 +33,11 @@ export class ReapRecord {
     return awaited === 0 ? undefined : (partition) => (this.clean.get(partition) ?? 0) < awaited;
   }
 
+  /** True if nothing was found there to be clean since the last call. */
+  lacks(partition: number): boolean {
+    return (this.clean.get(partition) ?? 0) < this.calls;
+  }
+
   /** @param since - `calls`, when the look began */
   foundClean(partition: number, since: number): void {
     this.clean.set(partition, since);

@@ -51,6 +51,8 @@ export interface ReaperOptions {
 /** How often it looks whether something is due, in milliseconds; and while it waits for something. */
 const TICK_MS = 1_000;
 const SOON_MS = 20;
+/** So long somebody who waits may be silent, in short ticks. */
+const TICKS_OF_HASTE = 25;
 /** A round that has come no further for so long is given up; exchanges take longer. */
 const SILENCE_MS = 5_000;
 const EXCHANGE_MS = 60_000;
@@ -90,6 +92,8 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
   private progressMs = 0;
   private censuses: Census[] = [];
   private resumeMs: number | undefined;
+  /** So many ticks to come are soon. */
+  private haste = 0;
 
   constructor(options: ReaperOptions, context: ActorContext) {
     this.options = options;
@@ -135,15 +139,17 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
 
   receive(message: ReapRequest, incoming: Incoming<ReaperAnswer>, context: ActorContext): void {
     if (message.type === 'fences') {
-      const fences = this.own
-        .filter((partition) => !this.options.fences.of(partition).isSetAside)
-        .map((partition) => ({ partition, ...this.fenceOf(partition) }));
+      const fences = this.own.map((partition) => {
+        return { partition, ...this.fenceOf(partition), isKnown: this.options.fences.of(partition).isKnown };
+      });
       context.reply(incoming, { type: 'fences', fences });
       return;
     }
     const { partition, ask } = message;
     if (ask.type === 'ask') {
-      const answer = { type: 'ready', ringVersion: RING_VERSION, pendingOwner: false } as const;
+      // A replica that is set aside is about to change, as a pending owner's is.
+      const pendingOwner = this.own.includes(partition) && this.options.fences.of(partition).isSetAside;
+      const answer = { type: 'ready', ringVersion: RING_VERSION, pendingOwner } as const;
       context.reply(incoming, { ...answer, ...this.fenceOf(partition) });
       return;
     }
@@ -158,13 +164,13 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
         if (lead !== this.lead) return;
         this.progressMs = context.now();
         const heard = (answer.type === 'reap' ? answer.answer : answer) as ReapAnswer;
-        if (heard.type === 'ready') this.inquiry.compare({ partition: lead.partition, ...heard });
+        if (heard.type === 'ready') this.inquiry.compare([{ ...heard, partition: lead.partition, isKnown: true }]);
         lead.answered(number, node, heard);
         this.conduct(context);
         return;
       }
       case 'fences':
-        if (answer.type === 'fences') this.inquiry.heard(asked.node, answer.fences);
+        if (answer.type === 'fences') this.inquiry.heard(asked.node, answer.fences, this.speaker);
         return;
       case 'anew':
         this.inquiry.vnodeAnswered(asked.partition, answer as VnodeAnswer, this.speaker);
@@ -198,7 +204,9 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
     if (awaited !== undefined) this.schedule.hurry(context.now(), awaited);
     this.inquiry.tick(this.speaker);
     this.conduct(context);
-    context.after(awaited === undefined ? TICK_MS : SOON_MS, TICK);
+    // Whoever waits asks again and again.
+    this.haste = awaited === undefined ? Math.max(0, this.haste - 1) : TICKS_OF_HASTE;
+    context.after(this.haste > 0 ? SOON_MS : TICK_MS, TICK);
   }
 
   // ── What a node answers ────────────────────────────────────────────────────────────────────────────────────────
@@ -260,7 +268,9 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
     const { primaries } = preferenceLists[partition]!;
     const since = record.calls;
     const { members, speaker } = this;
-    this.lead = new ReapLead({ node, partition, primaries, members, objects, graceMs, since }, speaker);
+    // Whoever waits is to hear of what others have, too.
+    const comparesFirst = record.lacks(partition);
+    this.lead = new ReapLead({ node, partition, primaries, members, objects, graceMs, since, comparesFirst }, speaker);
     this.progressMs = context.now();
     return this.lead;
   }

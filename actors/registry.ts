@@ -86,7 +86,7 @@ export interface NodeEnvironment {
  */
 export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
   const { node, preferenceLists, objects, hints, maxOperations, exchange } = environment;
-  const fences = new NodeFences(environment.system);
+  const fences = new NodeFences(environment.system, environment.isNew || exchange?.reaping === undefined);
   host.addCommitter(environment.system, (failure) => fences.commitEnded(failure));
   const gate = new WriteGate();
   host.addCommitter(objects, (failure) => {

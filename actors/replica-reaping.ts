@@ -142,14 +142,19 @@ export class ReplicaReaping {
       return;
     }
     this.discarding = incoming;
+    // Whatever happens from here on, it is not whole before it was compared with the others.
+    this.options.identity.mustBeRefilled(this.options.partition);
     this.discardSome(incoming, context);
   }
 
   private discardSome(incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
-    const { objects, partition, tree, lasting } = this.options;
+    const { objects, partition, tree, counters, lasting } = this.options;
     const found = objects.range({ ...partitionRange(partition), limit: DISCARDED_AT_ONCE });
     if (found.length === 0) {
       this.discarding = undefined;
+      counters.replicasDiscarded++;
+      this.options.renew(context);
+      tree?.rebuild();
       context.reply(incoming, { type: 'discarded' }, lasting);
       return;
     }
@@ -165,15 +170,12 @@ export class ReplicaReaping {
     incoming: Incoming<VnodeAnswer>,
     context: ActorContext,
   ): void {
-    const { fence, identity, partition, tree, counters, lasting } = this.options;
+    const { fence, lasting } = this.options;
     if (fence.isSetAside) {
       const state = fence.adopt({ tag, floor });
       fence.isSetAside = false;
+      fence.isKnown = true;
       fence.write(state);
-      identity.mustBeRefilled(partition);
-      this.options.renew(context);
-      tree?.rebuild();
-      counters.replicasDiscarded++;
     }
     context.reply(incoming, { type: 'adopted' }, lasting);
   }

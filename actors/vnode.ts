@@ -48,6 +48,15 @@ const LISTED_AT_ONCE = 32;
 /** What is written to learn whether anything can be: a few pages, as a turn writes. Not read. */
 const PROBE = new Uint8Array(16_384);
 const NEXT_PROBE = 'probe';
+/** So long after a start a vnode whose fence was lost waits until others have told theirs, and lets its mail wait: less than a node that stops waits for what it has in hand. */
+const FENCE_MS = 500;
+const GO_ON = 'go on';
+
+/** A request that waits until the fence is known. */
+interface Waiting {
+  readonly message: VnodeRequest;
+  readonly incoming: Incoming<VnodeAnswer>;
+}
 
 export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   private readonly partition: number;
@@ -67,6 +76,9 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   /** Its tag is sent with every object that is read here; what comes with a tag below its floor is refused. */
   private readonly fence: VnodeFence;
   private readonly reaping: ReplicaReaping;
+  /** What came before the fence was known, and until when that waits. */
+  private waiting: Waiting[] = [];
+  private readonly waitsUntilMs: number;
 
   constructor(options: VnodeOptions, context: ActorContext) {
     this.partition = options.partition;
@@ -81,6 +93,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     // While this actor's predecessor was down, others may have stood in for it.
     if (context.incarnation > 1) this.arrears.wasAway();
     this.fence = options.fences.of(options.partition);
+    this.waitsUntilMs = context.now() + FENCE_MS;
     this.minter = new Minter(options, context);
     const marker = options.identity.take(options.partition);
     if (marker !== undefined) this.tree?.restore(marker.stop);
@@ -117,6 +130,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       case 'discard':
       case 'adopt':
         this.reaping.receive(message, incoming, context);
+        if (message.type === 'adopt') this.resume(context);
         return;
     }
   }
@@ -132,6 +146,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   /** The next probe may be due. */
   timer(message: unknown, context: ActorContext): void {
     if (message === GO_ON_REAPING) this.reaping.timer(context);
+    else if (message === GO_ON) this.resume(context);
     else this.probe(context);
   }
 
@@ -140,11 +155,25 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.tree?.save(stop);
   }
 
+  /** Deals with what has waited. */
+  private resume(context: ActorContext): void {
+    const { waiting } = this;
+    this.waiting = [];
+    for (const { message, incoming } of waiting) this.receive(message, incoming, context);
+  }
+
   /**
    * While the replica is set aside it is no source, and keeps nothing: others mint, are read, and keep hints for it.
-   * @returns true if the message has had its answer
+   * After a start it is mostly known at once that all is well, or that nothing is left to be set aside: that is waited for.
+   * @returns true if the message has had its answer, or waits
    */
   private isHeldBack(message: VnodeRequest, incoming: Incoming<VnodeAnswer>, context: ActorContext): boolean {
+    const isForClients = message.type !== 'reap' && message.type !== 'discard' && message.type !== 'adopt';
+    if (isForClients && !this.fence.isKnown && context.now() < this.waitsUntilMs) {
+      if (this.waiting.length === 0) context.after(this.waitsUntilMs - context.now(), GO_ON);
+      this.waiting.push({ message, incoming });
+      return true;
+    }
     switch (message.type) {
       case 'mint':
         context.reply(incoming, { type: 'not-minted', why: 'corrupt' });

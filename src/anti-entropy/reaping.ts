@@ -24,6 +24,8 @@ export interface PartitionFence {
   readonly partition: number;
   readonly tag: number;
   readonly floor: number;
+  /** False: the vnode has lost what it knew of it. */
+  readonly isKnown: boolean;
 }
 
 /** A tombstone that may go: the key, and the digest of the record that is there. */

@@ -25,7 +25,7 @@ export type ReapRequest =
 /** What a reaper answers. */
 export type ReaperAnswer =
   | ReapAnswer
-  /** Of the replicas that are not set aside. */
+  /** Of all of its replicas. */
   | { readonly type: 'fences'; readonly fences: readonly PartitionFence[] };
 
 /** Stands in the place of a partition: none. */
@@ -188,7 +188,7 @@ function readReapAnswer(type: number, from: FrameReader): ReapAnswer {
 }
 
 const answer: MessageCodec<ReaperAnswer> = {
-  size: (message) => (message.type === 'fences' ? 5 + 20 * message.fences.length : reapAnswerCodec.size(message)),
+  size: (message) => (message.type === 'fences' ? 5 + 21 * message.fences.length : reapAnswerCodec.size(message)),
   write(message, out) {
     if (message.type !== 'fences') {
       reapAnswerCodec.write(message, out);
@@ -196,10 +196,11 @@ const answer: MessageCodec<ReaperAnswer> = {
     }
     out.u8(FENCES);
     out.u32(message.fences.length);
-    for (const { partition, tag, floor } of message.fences) {
+    for (const { partition, tag, floor, isKnown } of message.fences) {
       out.u32(partition);
       out.f64(tag);
       out.f64(floor);
+      out.u8(isKnown ? 1 : 0);
     }
   },
   read(from) {
@@ -208,7 +209,9 @@ const answer: MessageCodec<ReaperAnswer> = {
     const count = from.u32();
     const fences: PartitionFence[] = [];
     // A malformed count ends at the frame's end, where the reader throws.
-    for (let i = 0; i < count; i++) fences.push({ partition: from.u32(), tag: from.f64(), floor: from.f64() });
+    for (let i = 0; i < count; i++) {
+      fences.push({ partition: from.u32(), tag: from.f64(), floor: from.f64(), isKnown: from.u8() === 1 });
+    }
     return { type: 'fences', fences };
   },
 };

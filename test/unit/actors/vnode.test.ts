@@ -29,7 +29,7 @@ function vnodeOn(objects: Storage, context: LoneContext, identity = identityOn(o
     {
       partition: 0,
       objects,
-      fences: new NodeFences(system),
+      fences: new NodeFences(system, true),
       identity,
       counters: newNodeCounters(),
       gate,

@@ -86,7 +86,7 @@ const reaperAnswer: fc.Arbitrary<ReaperAnswer> = fc.oneof(
   just('behind'),
   fc.record({
     type: fc.constant('fences' as const),
-    fences: fc.array(fc.record({ partition, tag: height, floor: height }), { maxLength: 5 }),
+    fences: fc.array(fc.record({ partition, tag: height, floor: height, isKnown: fc.boolean() }), { maxLength: 5 }),
   }),
 );
 
