@@ -249,6 +249,8 @@ test('tasks are refused when too many wait, fail with their thread, and end with
   await assert.rejects(client.run({ type: 'die' }));
   assert.equal((await client.run({ type: 'wait', word })).type, 'early', 'another thread took its place');
   const closed = once(port, 'close');
+  // Nobody waits for an answer, and an idle pool holds no process: this test does, until the port is closed.
+  port.ref();
   await pool.close();
   await closed;
   await assert.rejects(client.run({ type: 'wait', word }), /closed/);
