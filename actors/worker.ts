@@ -131,6 +131,12 @@ async function openStorage(path: string, start: WorkerContext<NodeStart>): Promi
     mayStartEmpty: preferenceLists.every(({ primaries }) => primaries.length > 1),
     check: (file) => checkInChild(CHECKER, file),
     inTransaction: start.inTransaction,
+    // What was stored is known once all is read anew: the thread ends as of an error that nobody catches, and is restarted.
+    onLost: (error) => {
+      setImmediate(() => {
+        throw error;
+      });
+    },
     stranded: start.stranded,
   });
   opening.opened();

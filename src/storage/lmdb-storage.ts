@@ -14,6 +14,8 @@
  * - `overlappingSync` (on by default) returns before the flush, and is slower than flushing: always off.
  * - A put that fails inside the transaction does not throw. It spoils the transaction, whose commit then fails: as
  *   MDB_BAD_TXN, whatever the reason was.
+ * - But if what failed was the write of the meta page, the environment is lost: every transaction fails from then on, to
+ *   read, too (MDB_PANIC), and lmdb begins none to write without telling (EINVAL at the commit). Only closing it helps.
  * - A commit that failed, be the disk full or the file at its largest size, leaves everything before it readable, and
  *   the next one can succeed. A worker thread that ends with the environment open frees it; the next thread may open it.
  *   Two threads that have it open take turns in writing.
@@ -32,7 +34,7 @@ import { type StorageFailedError, StorageFullError } from '../base/errors.js';
 import { checkLmdbFile } from './lmdb-file.js';
 import { PendingWrites, requireKey } from './pending-writes.js';
 import { MAX_KEY_BYTES, type RangeOptions, type Storage, type StorageEntry, type StorageStats } from './storage.js';
-import { freeBytes, storageError } from './storage-errors.js';
+import { freeBytes, isPanic, LostEnvironmentError, storageError } from './storage-errors.js';
 
 export interface LmdbOptions {
   /** The data file. LMDB puts a lock file beside it, named with `-lock` at the end. */
@@ -47,6 +49,8 @@ export interface LmdbOptions {
    * The file may grow beyond, by a larger map each time it has to.
    */
   readonly mapBytes?: number;
+  /** Called once, when the environment is lost: this storage is of no use any more, and should be closed and opened anew. */
+  readonly onLost?: ((error: LostEnvironmentError) => void) | undefined;
   /** Index 0 is 1 while a transaction is being written, else 0; in shared memory, for whoever watches this thread. */
   readonly inTransaction?: Int32Array | undefined;
 }
@@ -88,6 +92,8 @@ const RESERVED_BYTES = 64 * 2 ** 30;
 
 /** The part of lmdb's database object that its types leave out. */
 interface Internals {
+  /** The next read begins a transaction of its own. */
+  resetReadTxn(): void;
   readonly env: {
     /** Flushes, in this thread; throws on failure. */
     sync(): void;
@@ -110,19 +116,22 @@ class LmdbStorage implements Storage {
   private readonly db: RootDatabase<Uint8Array, Uint8Array>;
   private readonly path: string;
   private readonly inTransaction: Int32Array;
+  private readonly onLost: LmdbOptions['onLost'];
   private readonly writes = new PendingWrites();
   /** lmdb's own buffer, as last seen: it takes a larger one when a value does not fit. */
   private buffer: Uint8Array = EMPTY;
   private views: Uint8Array[] = [];
+  private lost: LostEnvironmentError | undefined;
   private flushFailed: StorageFailedError | StorageFullError | undefined;
   private commitsUntilLook = 0;
   private closed = false;
 
-  constructor(db: RootDatabase<Uint8Array, Uint8Array>, { path, sync, inTransaction }: LmdbOptions) {
+  constructor(db: RootDatabase<Uint8Array, Uint8Array>, { path, sync, inTransaction, onLost }: LmdbOptions) {
     this.db = db;
     this.path = path;
     this.commitIsDurable = sync === 'full';
     this.inTransaction = inTransaction ?? new Int32Array(1);
+    this.onLost = onLost;
   }
 
   get pending(): boolean {
@@ -202,15 +211,31 @@ class LmdbStorage implements Storage {
     this.assertOpen();
     if (this.writes.count === 0) return;
     try {
+      if (this.lost !== undefined) throw this.lost;
       this.requireRoom();
       Atomics.store(this.inTransaction, 0, 1);
       this.db.transactionSync(this.writeAll);
     } catch (error) {
-      throw storageError(error, 'written', this.path);
+      this.loseIfPanicked();
+      throw this.lost ?? storageError(error, 'written', this.path);
     } finally {
       // Not reached by a thread that is ended within the transaction.
       Atomics.store(this.inTransaction, 0, 0);
       this.writes.clear();
+    }
+  }
+
+  /** Whether a commit that failed has cost the environment, any other transaction tells. */
+  private loseIfPanicked(): void {
+    if (this.lost !== undefined) return;
+    try {
+      // A read transaction that is under way would see no change.
+      (this.db as unknown as Internals).resetReadTxn();
+      this.db.getStats();
+    } catch (error) {
+      if (!isPanic(error)) return;
+      this.lost = new LostEnvironmentError(this.path, error);
+      this.onLost?.(this.lost);
     }
   }
 

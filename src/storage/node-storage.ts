@@ -63,6 +63,8 @@ export interface NodeStorageOptions {
    * @returns what is wrong with it, or undefined. @throws {StorageFailedError} Nobody knows.
    */
   readonly check: (path: string) => Promise<string | undefined>;
+  /** See `LmdbOptions`: of any of them, which all are to be closed and opened anew then. */
+  readonly onLost?: (error: StorageFailedError) => void;
   /** Index 0 is 1 while one of them is inside a transaction: see `LmdbOptions`. */
   readonly inTransaction?: Int32Array | undefined;
   /** True if a thread of this process died inside a transaction on them: then they are replaced by copies first. */
@@ -87,7 +89,7 @@ export function systemFile(directory: string): string {
  * @throws {StorageFailedError} A file cannot be opened; or is damaged, and must not be set aside.
  */
 export async function openNodeStorage(directory: string, options: NodeStorageOptions): Promise<NodeStorage> {
-  const { sync, boot, mayStartEmpty, inTransaction } = options;
+  const { sync, boot, mayStartEmpty, inTransaction, onLost } = options;
   const objectsPath = objectsFile(directory);
   const systemPath = systemFile(directory);
   const hintsPath = join(directory, HINTS_FILE);
@@ -102,7 +104,7 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
       else removeUnfinishedCopy(path);
     }
     created = { objects: !existsSync(objectsPath), system: !existsSync(systemPath) };
-    system = openLmdbStorage({ path: systemPath, sync: 'full', inTransaction });
+    system = openLmdbStorage({ path: systemPath, sync: 'full', inTransaction, onLost });
   } catch (error) {
     throw storageError(error, 'opened', directory);
   }
@@ -129,7 +131,7 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
     const hintsAreNew = !existsSync(hintsPath);
     if (hintsAreNew && last !== undefined)
       warnings.push(`has lost what it kept for other nodes: its hints file ${hintsPath} is missing`);
-    hints = openLmdbStorage({ path: hintsPath, sync: 'full', inTransaction });
+    hints = openLmdbStorage({ path: hintsPath, sync: 'full', inTransaction, onLost });
     if (created.objects) {
       if (!isNew) {
         losses++;
@@ -150,12 +152,12 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
     };
     writeRunMark(system, running);
     try {
-      objects = openLmdbStorage({ path: objectsPath, sync, inTransaction });
+      objects = openLmdbStorage({ path: objectsPath, sync, inTransaction, onLost });
     } catch (error) {
       if (!(error instanceof DamagedFileError)) throw error;
       startEmpty(error.message);
       writeRunMark(system, { ...running, losses });
-      objects = openLmdbStorage({ path: objectsPath, sync, inTransaction });
+      objects = openLmdbStorage({ path: objectsPath, sync, inTransaction, onLost });
     }
     if (created.objects || created.system || hintsAreNew || warnings.length > 0) syncDirectory(directory);
     if (isNew) writeRunMark(system, { ...running, isNew: false });

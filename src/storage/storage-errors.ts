@@ -38,7 +38,7 @@ const FAILED = new Map<unknown, string>([
   ],
   [MDB_CURSOR_FULL, 'its tree is too deep: restore it from a backup, or remove it and let the other nodes refill it'],
   [MDB_CORRUPTED, 'the file is damaged: restore it from a backup, or remove it and let the other nodes refill it'],
-  [MDB_PANIC, 'an earlier write failed half way: reopen the store, and check the disk'],
+  [MDB_PANIC, 'a write of its meta page failed, and it must be opened anew: check that the disk is well'],
   [MDB_VERSION_MISMATCH, 'the file was written by another version of LMDB: open it with that one'],
   [MDB_INVALID, 'the file is not an LMDB environment: restore it from a backup, or name another path'],
   [MDB_BAD_TXN, 'a write of the group failed: check that the disk has space and is well'],
@@ -46,6 +46,23 @@ const FAILED = new Map<unknown, string>([
 
 /** What LMDB finds in a file that was written well only if it was damaged since. */
 const DAMAGED = new Set<unknown>([MDB_PAGE_NOTFOUND, MDB_CORRUPTED, MDB_INVALID, MDB_CURSOR_FULL]);
+
+/**
+ * The environment takes and gives nothing any more, whatever the disk does: a write of its meta page has failed
+ * (MDB_PANIC). What its last commit left is known once it is opened anew. Indefinite, as that commit is.
+ */
+export class LostEnvironmentError extends StorageFailedError {
+  constructor(path: string, cause: unknown) {
+    super(`${path} could not be written: ${FAILED.get(MDB_PANIC)}`, { definite: false, cause });
+    // To callers it is the error of the table; the class is for whoever opens the environment anew.
+    this.name = StorageFailedError.name;
+  }
+}
+
+/** True if LMDB says that the environment is lost: see `LostEnvironmentError`. */
+export function isPanic(error: unknown): boolean {
+  return numberOf(error) === MDB_PANIC;
+}
 
 /** With less than this free a disk counts as full, in bytes. A failed group may have freed what it had taken. */
 const NEARLY_FULL_BYTES = 4 << 20;

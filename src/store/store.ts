@@ -30,6 +30,8 @@ const OBJECT_VALUES = 4;
 const OBJECT_OVERHEAD_BYTES = 2 ** 20;
 /** What attached threads are given beyond the time of a call, to finish what they have under way, in milliseconds. */
 const ATTACHED_SLACK_MS = 1_000;
+/** A node whose disk fails at its restart is started again after so long, in milliseconds, until it is well. */
+const RETRY_START_MS = 1_000;
 /** Troubles whose message says what the node does. */
 const SENTENCES = new Set(['storage', 'heap-full']);
 /**
@@ -113,6 +115,7 @@ export class EmbeddedStore extends ApplicationStore {
       ...parts.workers,
       workers: parts.ring.members.length,
       applications: 1 + parts.options.maxShares,
+      retryStartMs: ({ code }) => (code === 'STORAGE_FULL' || code === 'STORAGE_FAILED' ? RETRY_START_MS : undefined),
       onEvent: (event) => store?.onEvent(event),
     });
     store = new EmbeddedStore(parts, group, await spawnClient(group.host, parts.ring, parts.options), pool);
@@ -229,13 +232,16 @@ export class EmbeddedStore extends ApplicationStore {
     if (event.type === 'state') {
       this.setUp(event.thread, event.state === 'up');
       this.shares.tell(event.thread, this.isUp(event.thread));
-      if (event.state === 'up') STRANDED.delete(this.parts.paths[event.thread] ?? '');
+      if (event.state === 'up') {
+        STRANDED.delete(this.parts.paths[event.thread] ?? '');
+        this.lastErrors.delete(event.thread);
+      }
       if (event.state === 'given-up') {
         this.tell(event.thread, `died again and again and is left down: ${event.error?.message}; start it by hand`);
       } else if (event.state === 'stuck') {
         this.tell(event.thread, 'was to end and does not: it is stuck in a commit or other native code');
       } else if (event.state === 'waiting') {
-        this.tell(event.thread, `died and is restarted: ${event.error?.message}`);
+        this.tellOnce(event.thread, `died and is restarted: ${event.error?.message}`);
       }
       return;
     }
@@ -251,9 +257,13 @@ export class EmbeddedStore extends ApplicationStore {
     // A node in trouble may be so with every message: each kind of trouble is told once until the next kind.
     const isSentence = event.type === 'trouble' && SENTENCES.has(event.what);
     const text = isSentence ? event.error.message : `${event.type}: ${event.error.message}`;
-    if (this.lastErrors.get(event.thread) === text) return;
-    this.lastErrors.set(event.thread, text);
-    this.tell(event.thread, text);
+    this.tellOnce(event.thread, text);
+  }
+
+  private tellOnce(thread: number, text: string): void {
+    if (this.lastErrors.get(thread) === text) return;
+    this.lastErrors.set(thread, text);
+    this.tell(thread, text);
   }
 
   /** What an operator must know: on the error stream, as a warning of the process. */

@@ -4,7 +4,7 @@
  *
  *     down ──start──▶ starting ──ready──▶ up ──stop, crash──▶ stopping ──exit──▶ down (until start)
  *                                          │                           └─ not in time: stuck ──exit──▶ down
- *                                          └──exit unasked──▶ waiting ──back-off──▶ starting
+ *                                          └──exit unasked──▶ waiting ──back-off──▶ starting ──setup fails──▶ waiting
  *                                                               └─ too often: given-up, loudly (until start)
  *
  * Every incarnation of a worker gets lanes of its own. A worker is never terminated but as the last resort of a
@@ -50,6 +50,11 @@ export interface ThreadGroupOptions {
   readonly heapMb?: number;
   /** How workers that die unasked are restarted. */
   readonly supervision?: SupervisionPolicy;
+  /**
+   * How long to wait before a worker is started again whose restart has failed, in milliseconds, as its setup has told;
+   * or undefined for one that counts as having died. Those that wait are never given up. Default: undefined.
+   */
+  readonly retryStartMs?: ((error: ErrorData) => number | undefined) | undefined;
   /** Looks before parking on the application's thread; see `ThreadHostOptions`. */
   readonly polls?: number;
   /**
@@ -327,13 +332,22 @@ export class ThreadGroup {
       this.enter(seat, 'down', run.error);
       return;
     }
+    const retryMs = run.wasReady || run.error === undefined ? undefined : this.options.retryStartMs?.(run.error);
+    if (retryMs !== undefined) {
+      this.restartIn(retryMs, seat, error);
+      return;
+    }
     const decision = seat.supervision.failed(performance.now());
     if (decision.type === 'escalate') {
       this.enter(seat, 'given-up', error);
       return;
     }
+    this.restartIn(decision.delayMs, seat, error);
+  }
+
+  private restartIn(delayMs: number, seat: Seat, error: ErrorData): void {
     this.enter(seat, 'waiting', error);
-    seat.restart = setTimeout(() => this.launch(seat, false), decision.delayMs).unref();
+    seat.restart = setTimeout(() => this.launch(seat, false), delayMs).unref();
   }
 
   private endBy(seat: Seat, order: GroupOrder, timeoutMs = 30_000): Promise<void> {

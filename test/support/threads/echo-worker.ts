@@ -10,6 +10,8 @@ export interface EchoSetup {
   readonly broken?: boolean;
   /** It fails at every start but the first. */
   readonly brokenLater?: boolean;
+  /** It fails from the second start on up to this one. */
+  readonly brokenUntil?: number;
 }
 
 class WorkerControl {
@@ -32,7 +34,8 @@ class WorkerControl {
 export type EchoControl = Pick<WorkerControl, 'ping' | 'fail' | 'hang'>;
 
 await runWorkerThread<EchoSetup>(({ host, thread, incarnation, data }) => {
-  if (data.broken || (data.brokenLater && incarnation > 1))
+  const { broken, brokenLater, brokenUntil = 1 } = data;
+  if (broken || (incarnation > 1 && (brokenLater || incarnation <= brokenUntil)))
     throw Object.assign(new Error('broken on purpose'), { code: 'E_BROKEN' });
   host.spawn(ECHO_SLOT, ECHO, () => new EchoActor(), data.mailbox === undefined ? {} : { mailbox: data.mailbox });
   return { control: new WorkerControl(thread) };

@@ -179,6 +179,33 @@ test('a thread that cannot start says why; one that dies again and again is left
   t.ok(watched.events.some((event) => event.type === 'escalated'));
 });
 
+test('a restart whose setup fails for a while is tried again, and never given up', async (t) => {
+  const told: (string | undefined)[] = [];
+  const watched = new Watched(t, {
+    supervision: { backoffMs: 1, maxBackoffMs: 2, maxRestarts: 3, windowMs: 60_000 },
+    retryStartMs: ({ code }) => {
+      told.push(code);
+      return code === 'E_BROKEN' ? 1 : undefined;
+    },
+  });
+  const { group } = watched;
+  await group.start(0, { brokenUntil: 8 });
+  const asker = await Asker.on(group.host);
+  const up = watched.enters(0, 'up');
+  t.same(await asker.ask(0, { verb: 'exit' }), { failure: 'died' });
+  await up;
+  t.ok('told' in (await asker.ask(0, {})));
+  // Asked about failed restarts alone, not about the death before.
+  t.same(told, new Array(7).fill('E_BROKEN'));
+  // Those were no deaths: there are two restarts left of three.
+  const again = watched.enters(0, 'up');
+  t.same(await asker.ask(0, { verb: 'exit' }), { failure: 'died' });
+  await again;
+  // What someone has asked for is answered, and not tried again.
+  await t.rejects(group.start(1, { broken: true }), ThreadStartError);
+  t.equal(group.state(1), 'down');
+});
+
 test('a stop under load answers or fails every request, and what it answered it did', async (t) => {
   const watched = new Watched(t);
   const asker = await watched.start();
