@@ -168,7 +168,7 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
       this.inquiry.begin();
     }
     this.ask(context);
-    if (!this.hints.gate.open) this.hints.probe(context.now());
+    if (this.hints.gate.probeDue(context.now())) this.hints.writeProbe();
     const { owners } = this.hints;
     this.lookAtOwners(context);
     // Another one is first each time: where slices are few, they go round.

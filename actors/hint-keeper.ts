@@ -16,21 +16,23 @@ import type { NodeCounters } from '../src/metrics/node-counters.js';
 import type { Actor, ActorContext, Incoming, Release } from '../src/runtime/actor.js';
 import type { HintStore } from './hint-store.js';
 import { drawWriterId, Minter, type MinterOptions, type Writer } from './minter.js';
+import { WriteGuard } from './write-guard.js';
 
 export interface HintKeeperOptions extends MinterOptions {
   readonly hints: HintStore;
 }
 
-const NEXT_PROBE = 'probe';
-
 export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
   private readonly hints: HintStore;
   private readonly counters: NodeCounters;
+  private readonly guard: WriteGuard;
   private readonly minter: Minter;
 
   constructor(options: HintKeeperOptions, context: ActorContext) {
     this.hints = options.hints;
     this.counters = options.counters;
+    const { hints, counters } = options;
+    this.guard = new WriteGuard({ gate: hints.gate, counters, writeProbe: () => hints.writeProbe() });
     this.minter = new Minter(options, context);
   }
 
@@ -50,12 +52,12 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
 
   commitFailed(_error: unknown, context: ActorContext): void {
     this.counters.failedCommits++;
-    this.probe(context);
+    this.guard.probe(context);
   }
 
   /** The next probe may be due. */
   timer(_message: unknown, context: ActorContext): void {
-    this.probe(context);
+    this.guard.probe(context);
   }
 
   private mint(
@@ -179,22 +181,12 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
     return false;
   }
 
-  /** True if nothing can be stored here now: the write has had its answer, and is certain not to be here. */
+  /** True if no hint can be stored here now: the write has had its answer, and is certain not to be here. */
   private isRefused(key: Uint8Array, incoming: Incoming<VnodeAnswer>, context: ActorContext): boolean {
-    const { gate } = this.hints;
-    if (gate.open) {
-      if (this.hints.isFenced(partitionOf(key))) return false;
-      context.reply(incoming, { type: 'no-storage', full: false });
-      return true;
-    }
-    this.probe(context);
-    this.counters.writesRefused++;
-    context.reply(incoming, { type: 'no-storage', full: gate.full });
+    if (this.guard.refuses(incoming, context)) return true;
+    if (this.hints.isFenced(partitionOf(key))) return false;
+    context.reply(incoming, { type: 'no-storage', full: false });
     return true;
-  }
-
-  private probe(context: ActorContext): void {
-    if (this.hints.probe(context.now())) context.after(this.hints.gate.nextProbeMs, NEXT_PROBE);
   }
 
   private replyWrote(durable: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {

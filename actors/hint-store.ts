@@ -29,6 +29,7 @@ import { decodeHint, encodeHint, type Hint, hintedRecord, type Session } from '.
 import type { HintedOwner, HintStatus } from '../src/messages/node-control.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
 import type { RangeOptions, Storage, StorageEntry } from '../src/storage/storage.js';
+import { PROBE_VALUE } from './write-guard.js';
 
 export interface HintStoreOptions {
   /** Fully synced, or in memory. */
@@ -61,8 +62,6 @@ const PROBE = 'p';
 /** There since the store was new, or has learnt what it lost. */
 const KNOWS_FENCES = 'k';
 const KNOWN = Uint8Array.of(1);
-/** A few pages, as a turn writes. */
-const PROBE_VALUE = new Uint8Array(16_384);
 /** Hints that a page takes from the storage: before it knows how large they are, and at a time. */
 const READ_AT_FIRST = 4;
 const READ_AT_ONCE = 32;
@@ -283,11 +282,9 @@ export class HintStore {
     }
   }
 
-  /** Writes what tells whether hints can be stored again, if that is due. @returns true if it was */
-  probe(nowMs: number): boolean {
-    if (!this.gate.probeDue(nowMs)) return false;
+  /** Writes what tells whether hints can be stored. */
+  writeProbe(): void {
     this.storage.put(ownKey(PROBE, 0), PROBE_VALUE);
-    return true;
   }
 
   /** Out of the way, and kept: whoever looks into the file may make something of it. */

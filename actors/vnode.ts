@@ -24,6 +24,7 @@ import { GO_ON_REAPING, ReplicaReaping } from './replica-reaping.js';
 import type { ReplicaTree } from './replica-tree.js';
 import type { ReplicaTrees } from './replica-trees.js';
 import type { RottenKeys } from './rotten-keys.js';
+import { PROBE_VALUE, WriteGuard } from './write-guard.js';
 
 /** The minter's limits are for puts alone: merges are never refused. */
 export interface VnodeOptions extends MinterOptions {
@@ -45,9 +46,6 @@ export interface VnodeOptions extends MinterOptions {
 const LISTED_AT_FIRST = 4;
 const LISTED_AT_ONCE = 32;
 
-/** What is written to learn whether anything can be: a few pages, as a turn writes. Not read. */
-const PROBE = new Uint8Array(16_384);
-const NEXT_PROBE = 'probe';
 /** So long after a start a vnode whose fence was lost waits until others have told theirs, and lets its mail wait: less than a node that stops waits for what it has in hand. */
 const FENCE_MS = 500;
 const GO_ON = 'go on';
@@ -63,7 +61,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   private readonly objects: Storage;
   private readonly identity: NodeIdentity;
   private readonly counters: NodeCounters;
-  private readonly gate: WriteGate;
+  private readonly guard: WriteGuard;
   private readonly minter: Minter;
   private readonly writer: Writer;
   /** Hints are deleted upon our answer: it is released as late as can be. */
@@ -85,7 +83,8 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.objects = options.objects;
     this.identity = options.identity;
     this.counters = options.counters;
-    this.gate = options.gate;
+    const { objects } = options;
+    this.guard = new WriteGuard({ ...options, writeProbe: () => objects.put(PROBE_KEY, PROBE_VALUE) });
     this.lasting = options.canBeDurable ? 'durable' : 'stored';
     this.arrears = options.arrears;
     this.tree = options.trees?.renew(options.partition);
@@ -140,14 +139,14 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.counters.failedCommits++;
     this.tree?.commitFailed();
     this.minter.renew(this.writer, context);
-    this.probe(context);
+    this.guard.probe(context);
   }
 
   /** The next probe may be due. */
   timer(message: unknown, context: ActorContext): void {
     if (message === GO_ON_REAPING) this.reaping.timer(context);
     else if (message === GO_ON) this.resume(context);
-    else this.probe(context);
+    else this.guard.probe(context);
   }
 
   stop(): void {
@@ -210,7 +209,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       else context.reply(incoming, known);
       return;
     }
-    if (this.isRefused(incoming, context)) return;
+    if (this.guard.refuses(incoming, context)) return;
     const minted = minter.mint(put, local, writer, this.fence.tag, context);
     if (minted.type === 'not-minted') {
       context.reply(incoming, minted);
@@ -239,14 +238,14 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       this.replyWrote(durable, incoming, context);
       return;
     }
-    if (this.isRefused(incoming, context)) return;
+    if (this.guard.refuses(incoming, context)) return;
     if (this.merge(key, stored, record, context)) this.replyWrote(durable, incoming, context);
     else context.reply(incoming, { type: 'corrupt' });
   }
 
   /** Merges hints into the replica. What cannot be merged is left to its holder, and does not hold the others up. */
   private handOff(entries: readonly TaggedEntry[], incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
-    if (this.isRefused(incoming, context)) return;
+    if (this.guard.refuses(incoming, context)) return;
     const stale: number[] = [];
     const unmerged: number[] = [];
     for (let place = 0; place < entries.length; place++) {
@@ -341,24 +340,6 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       { type: 'listed', entries, more, corrupt, behind },
       this.objects.pending ? 'stored' : 'now',
     );
-  }
-
-  /** True if nothing can be stored here now: the write has had its answer, and is certain not to be here. */
-  private isRefused(incoming: Incoming<VnodeAnswer>, context: ActorContext): boolean {
-    const { gate } = this;
-    if (gate.open) return false;
-    this.probe(context);
-    this.counters.writesRefused++;
-    context.reply(incoming, { type: 'no-storage', full: gate.full });
-    return true;
-  }
-
-  /** Writes what tells whether this node can store again, if that is due; and sees to the one after it. */
-  private probe(context: ActorContext): void {
-    const { gate } = this;
-    if (!gate.probeDue(context.now())) return;
-    this.objects.put(PROBE_KEY, PROBE);
-    context.after(gate.nextProbeMs, NEXT_PROBE);
   }
 
   private replyWrote(durable: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {

@@ -348,7 +348,10 @@ export class PutOperation implements Operation {
   }
 
   private askToMint(place: number, slot: number, context: ActorContext): void {
-    const { desk, order, put, durable, ticket } = this;
+    const { desk, order, durable, ticket, quorum } = this;
+    // One that has stored it is to say what: should it have forgotten the attempt meanwhile, it must not mint it anew,
+    // for what it minted may have been replaced. Nobody mints a put whose time is over.
+    const put = quorum.definite ? this.put : { ...this.put, expiresAtMs: 0 };
     if (place < desk.n) {
       desk.askVnode(WRITE, order[place]!, this.partition, { type: 'mint', put, durable }, ticket, place, context);
     } else {

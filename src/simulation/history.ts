@@ -61,7 +61,12 @@ export interface ReadSibling {
 }
 
 export type GetEnd =
-  | { readonly type: 'got'; readonly siblings: readonly ReadSibling[]; readonly token: Token | undefined }
+  | {
+      readonly type: 'got';
+      readonly siblings: readonly ReadSibling[];
+      readonly token: Token | undefined;
+      readonly mayMissHints: boolean;
+    }
   | { readonly type: 'failed'; readonly failure: OperationFailure }
   | { readonly type: 'abandoned' };
 

@@ -227,7 +227,8 @@ export class SimulatedClient {
       if (!outcome.ok) get.end = { type: 'failed', failure: outcome.failure };
       else {
         const siblings = history.siblingsOf(outcome.record, `get ${get.id} of ${key}`);
-        get.end = { type: 'got', siblings, token: this.readToken(located, outcome.record, siblings) };
+        const { mayMissHints } = outcome;
+        get.end = { type: 'got', siblings, token: this.readToken(located, outcome.record, siblings), mayMissHints };
       }
       ended();
     };

@@ -63,7 +63,7 @@ export abstract class ApplicationStore implements Store {
   protected readonly gauges: readonly SharedArrayBuffer[];
   private readonly cluster: Ring;
   private readonly host: ThreadHost;
-  /** For `nodes()`. */
+  /** For `nodes()`: goes by pulses alone, while the client also holds against a node what became of its own requests. */
   private readonly health: FailureDetector;
   private readonly home: BucketHome;
   private readonly gets = new Histogram();

@@ -216,12 +216,6 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     return !this.peers.isKnownDown(node);
   }
 
-  /** How the node looks to this client: 'suspect' is avoided. Only as fresh as its last request. */
-  healthOf(node: number): 'up' | 'suspect' | 'down' {
-    const { up, suspect } = this.peers;
-    return hasSlot(up, node) ? 'up' : hasSlot(suspect, node) ? 'suspect' : 'down';
-  }
-
   /** Calls `then` once nothing is in flight. */
   whenIdle(then: () => void): void {
     if (this.pending.size === 0) then();

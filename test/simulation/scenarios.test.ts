@@ -2,9 +2,14 @@
 import assert from 'node:assert/strict';
 import { spawn } from '../../actors/simulated-node.js';
 import { SeededRandom } from '../../src/base/random.js';
+import { coordinatorConversation } from '../../src/messages/coordinator-messages.js';
+import { type VnodeRequest, vnodeConversation } from '../../src/messages/vnode-messages.js';
+import type { ActorRef, Incoming } from '../../src/runtime/actor.js';
+import { falseConflicts } from '../../src/simulation/checkers/false-conflicts.js';
 import { type AcknowledgedPut, type GetOperation, nameOf, type PutOperation } from '../../src/simulation/history.js';
-import { SimulatedCluster } from '../../src/simulation/simulated-cluster.js';
+import { type Planted, SimulatedCluster } from '../../src/simulation/simulated-cluster.js';
 import { runSeed } from '../../src/simulation/swarm.js';
+import { TappedContext } from '../../src/simulation/tapped-host.js';
 import { Workload } from '../../src/simulation/workload.js';
 import { test } from '../support/test.js';
 
@@ -235,6 +240,78 @@ test('a put that the network delivers twice is minted once, whichever vnode is u
     cluster.calmNetwork();
     cluster.runFor(200);
     assert.deepEqual(shown(cluster, cluster.settle(cluster.get('cart', { r: 3, pr: 3 }))), ['milk']);
+  }
+});
+
+/** A put whose minted object was lost on its way; asked again for it, the minter has forgotten, and it was replaced. */
+function askedAgainTooLate(seed: number, mintsAnew: boolean): string[] {
+  const held: (() => void)[] = [];
+  let losing = true;
+  class LosesNotices extends TappedContext {
+    override notice<Answer>(incoming: Incoming<Answer>, answer: Answer): void {
+      if (!losing) super.notice(incoming, answer);
+    }
+  }
+  class HoldsSecondAsks extends TappedContext {
+    private readonly asked = new Map<string, number>();
+
+    override request<Request, Answer>(to: ActorRef<Request, Answer>, message: Request, correlation: number): void {
+      const request = message as VnodeRequest;
+      if (!losing || request.type !== 'mint') {
+        super.request(to, message, correlation);
+        return;
+      }
+      const { attempt, expiresAtMs } = request.put;
+      const who = `${to.place} ${nameOf(attempt)}`;
+      const first = this.asked.get(who);
+      this.asked.set(who, first ?? expiresAtMs);
+      if (first === undefined) super.request(to, message, correlation);
+      else {
+        const again = mintsAnew ? { ...request, put: { ...request.put, expiresAtMs: first } } : request;
+        held.push(() => super.request(to, again as Request, correlation));
+      }
+    }
+  }
+  const planted: Planted = {
+    name: 'notices are lost',
+    nodes: () => ({
+      context: (conversation, _slot, inner) => {
+        if (conversation.name === vnodeConversation.name) return new LosesNotices(inner);
+        return conversation.name === coordinatorConversation.name ? new HoldsSecondAsks(inner) : inner;
+      },
+    }),
+  };
+  const cluster = new SimulatedCluster({ seed, spawn, planted });
+  const [first, second] = cluster.primariesOf('cart');
+  cluster.crashVnode(first!, 'cart'); // So that the second mints, for the first's coordinator.
+  cluster.put('cart', 'milk', { w: 1, timeoutMs: 1_000 });
+  assert(
+    cluster.simulator.runUntil(() => held.length > 0, 100),
+    'it was asked again',
+  );
+  const read = cluster.getVia(second!, 'cart', { r: 1 });
+  assert.deepEqual(shown(cluster, read), ['milk']);
+  assert(read.end?.type === 'got');
+  losing = false;
+  const { token } = read.end;
+  acknowledged(cluster.settle(cluster.put('cart', 'bread', { client: 1, w: 3, token })));
+  cluster.crashVnode(second!, 'cart');
+  // The first's coordinator learns that there is another vnode now.
+  const strict = () => cluster.settle(cluster.get('cart', { client: 2, r: 3, pr: 3 }));
+  for (let ms = 0; ms < 30 && strict().end?.type !== 'got'; ms++) cluster.runFor(1);
+  cluster.runFor(2);
+  for (const again of held) cluster.simulator.outside(cluster.nodeOf(first!), again);
+  cluster.runFor(10);
+  assert.deepEqual(cluster.failures, []);
+  cluster.getVia(second!, 'cart', { r: 1 });
+  return falseConflicts(cluster.history, new Map());
+}
+
+test('a vnode that is asked again for what it has minted, and has forgotten it, does not mint it a second time', () => {
+  for (let seed = 1; seed <= 5; seed++) {
+    // The client tries again, under another attempt: that is a write of its own, and may stand beside the other.
+    assert.deepEqual(askedAgainTooLate(seed, false), [], `seed ${seed}`);
+    assert.equal(askedAgainTooLate(seed, true).length, 1, 'the mistake does no harm: this shows nothing');
   }
 });
 
