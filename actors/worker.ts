@@ -127,6 +127,7 @@ async function openStorage(path: string, start: WorkerContext<NodeStart>): Promi
   const storage = await openNodeStorage(path, {
     sync,
     boot,
+    isNew: start.data.isNew,
     // Every key has as many replicas as its partition has primaries.
     mayStartEmpty: preferenceLists.every(({ primaries }) => primaries.length > 1),
     check: (file) => checkInChild(CHECKER, file),

@@ -9,7 +9,7 @@
 import { assert } from '../base/assert.js';
 import { uint32At, viewOf } from '../codec/byte-reader.js';
 import { digestHigh, digestLow } from '../codec/record.js';
-import { hashKey, keyLow, leafLow, leafOf } from './leaf.js';
+import { hashKeyIn, keyLow, leafLow, leafOf } from './leaf.js';
 import { DeltaBuilder, type TreeDelta } from './tree-delta.js';
 
 /** A part of a log, to be folded into a tree. */
@@ -98,8 +98,9 @@ export function foldChanges(batch: ChangeBatch, depth: number): TreeDelta {
   const delta = new DeltaBuilder(depth, batch.changes);
   const { bytes } = batch;
   for (let at = 0; at < bytes.length; ) {
-    const keyHigh = hashKey(keyAt(bytes, at));
-    at += 2 + keyLengthAt(bytes, at);
+    const keyEnd = at + 2 + keyLengthAt(bytes, at);
+    const keyHigh = hashKeyIn(bytes, at + 2, keyEnd);
+    at = keyEnd;
     const flags = bytes[at]!;
     const before = at + 1;
     const after = before + DIGEST_BYTES;

@@ -56,6 +56,8 @@ export interface NodeStorageOptions {
   readonly sync: 'full' | 'none';
   /** What the system was booted as: another text after every start of it. */
   readonly boot: string;
+  /** False if the node was started before: that there are no files is a loss then (default true). */
+  readonly isNew?: boolean;
   /** True if other nodes have what this one loses when it starts empty. Else a damaged file is an error. */
   readonly mayStartEmpty: boolean;
   /**
@@ -127,9 +129,9 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
   try {
     const last = readRunMark(system);
     losses = last?.losses ?? 0;
-    const isNew = created.objects && (last === undefined || last.isNew);
+    const isNew = created.objects && (last?.isNew ?? options.isNew ?? true);
     const hintsAreNew = !existsSync(hintsPath);
-    if (hintsAreNew && last !== undefined)
+    if (hintsAreNew && !isNew)
       warnings.push(`has lost what it kept for other nodes: its hints file ${hintsPath} is missing`);
     hints = openLmdbStorage({ path: hintsPath, sync: 'full', inTransaction, onLost });
     if (created.objects) {
