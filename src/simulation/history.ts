@@ -106,6 +106,8 @@ export class History {
   private readonly attemptOfDot = new Map<string, string>();
   private readonly contextOfDot = new Map<string, CausalContext>();
   private readonly mintedPuts = new Set<number>();
+  /** Deletions that were removed from a replica, by event: as they were there, and when that was first. */
+  private readonly reaped = new Map<number, { readonly sibling: ReadSibling; readonly time: number }>();
   /** By event: what the vnodes that minted it had seen with it. */
   private readonly contextsOfEvent = new Map<number, CausalContext[]>();
 
@@ -141,6 +143,22 @@ export class History {
   /** What the minting vnode's object had seen with this write. */
   contextAt(dot: Dot): CausalContext | undefined {
     return this.contextOfDot.get(nameOf(dot));
+  }
+
+  /** A vnode removes a record of which nothing is alive. */
+  noteReaped(record: Uint8Array, time: number): void {
+    for (const sibling of this.siblingsOf(record, 'a record that was reaped')) {
+      if (!this.reaped.has(sibling.event)) this.reaped.set(sibling.event, { sibling, time });
+    }
+  }
+
+  /** True if by then a deletion was forgotten somewhere that had replaced the put, or is the put. */
+  wasReaped(put: AcknowledgedPut, time: number): boolean {
+    for (const { sibling, time: reapedAt } of this.reaped.values()) {
+      if (reapedAt > time || this.putBy(sibling.event).key !== put.key) continue;
+      if (this.carries(sibling, put)) return true;
+    }
+    return false;
   }
 
   wasMinted(put: PutOperation): boolean {

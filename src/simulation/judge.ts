@@ -6,6 +6,7 @@ import { InvariantError } from '../base/assert.js';
 import { answersAmiss, definiteFailuresStored } from './checkers/answered-once.js';
 import { divergences } from './checkers/convergence.js';
 import { falseConflicts } from './checkers/false-conflicts.js';
+import { forgettable } from './checkers/forgotten-deletions.js';
 import { lostWrites } from './checkers/lost-writes.js';
 import { resurrections } from './checkers/resurrections.js';
 import { strictReadViolations } from './checkers/strict-reads.js';
@@ -22,6 +23,8 @@ const DELIVERY_MS = 3_000;
 const EXCHANGE_INTERVALS = 4;
 const EXCHANGE_MS = 2_000;
 const LOOK_MS = 20;
+/** By then a tombstone that may go is gone: a few looks, and rounds that were abandoned and made again. */
+const REAPING_MS = 20_000;
 const STOPPING_MS = 5_000;
 const FINAL_READ_ATTEMPTS = 3;
 
@@ -52,19 +55,28 @@ export function judge(cluster: SimulatedCluster, keys: ReadonlySet<string>, dura
     cluster.runFor(SETTLING_MS);
     cluster.simulator.runUntil(() => cluster.hints === 0, DELIVERY_MS);
     verdict.hears('no hint is left', undelivered(cluster));
-    const { exchangeIntervalMs } = cluster;
+    const { exchangeIntervalMs, tombstoneGraceMs } = cluster;
     if (exchangeIntervalMs !== undefined) {
       const limitMs = EXCHANGE_INTERVALS * exchangeIntervalMs + EXCHANGE_MS;
-      const until = cluster.time + limitMs;
-      while (divergences(cluster, keys).length > 0 && cluster.time < until) cluster.runFor(LOOK_MS);
-      verdict.hears(`without any read, replicas are identical within ${limitMs} ms`, divergences(cluster, keys));
+      const different = lookUntilNone(cluster, () => divergences(cluster, keys), limitMs);
+      verdict.hears(`without any read, replicas are identical within ${limitMs} ms`, different);
+    }
+    if (tombstoneGraceMs !== undefined) {
+      const left = lookUntilNone(cluster, () => forgettable(cluster, keys), REAPING_MS);
+      verdict.hears('what was deleted is forgotten', left);
     }
     const unread: string[] = [];
     const final = readAll(cluster, keys, unread);
     verdict.hears('after healing, every key can be read from all replicas', unread);
     // Repairs follow the reply.
     cluster.runFor(REPAIR_MS);
-    verdict.hears(`the ${cluster.n} replicas of each of ${keys.size} keys are identical`, divergences(cluster, keys));
+    // What is being reaped goes from one replica after the other.
+    const different = lookUntilNone(
+      cluster,
+      () => divergences(cluster, keys),
+      tombstoneGraceMs === undefined ? 0 : REAPING_MS,
+    );
+    verdict.hears(`the ${cluster.n} replicas of each of ${keys.size} keys are identical`, different);
     verdict.hears('no acknowledged write is lost', lostWrites(history, final));
     verdict.hears('no write stands beside one that replaced it', falseConflicts(history, final));
     verdict.hears(
@@ -91,6 +103,17 @@ export function judge(cluster: SimulatedCluster, keys: ReadonlySet<string>, dura
     verdict.violations.push('nothing was acknowledged: this run shows nothing');
   }
   return verdict;
+}
+
+/** What there is amiss, as soon as that is nothing, or after `limitMs`. */
+function lookUntilNone(cluster: SimulatedCluster, look: () => string[], limitMs: number): string[] {
+  const until = cluster.time + limitMs;
+  let found = look();
+  while (found.length > 0 && cluster.time < until) {
+    cluster.runFor(LOOK_MS);
+    found = look();
+  }
+  return found;
 }
 
 /** Reads every key from all of its replicas. A read that meets an unreadable one fails, heals it, and is made again. */

@@ -27,10 +27,11 @@ import { SIMULATION_EPOCH_MS } from '../runtime/simulator/simulated-clock.js';
 import type { Latency, SimulatedDisk } from '../runtime/simulator/simulated-disk.js';
 import { PlannedCrash, Simulator } from '../runtime/simulator/simulator.js';
 import type { CrashPoint, CrashReport, Downfall } from '../runtime/simulator/world.js';
-import type { Storage } from '../storage/storage.js';
+import type { Storage, StorageEntry } from '../storage/storage.js';
 import type { ReceiptParts } from '../store/receipt.js';
 import { type AcknowledgedPut, type GetOperation, History, type PutOperation } from './history.js';
 import { MintTap } from './mint-tap.js';
+import { ReapTap } from './reap-tap.js';
 import { type HeldHint, heldHints, Replica } from './replica.js';
 import { type ClientActor, type GetSettings, locate, type PutSettings, SimulatedClient } from './simulated-client.js';
 import { type Tap, TappedHost } from './tapped-host.js';
@@ -108,6 +109,10 @@ export interface SimulatedClusterOptions {
   readonly say?: (time: number, what: string) => void;
 }
 
+/** What lay on the disks of a node. */
+export type NodeCopy = readonly (readonly StorageEntry[])[];
+
+const DISKS = ['objects', 'system', 'hints'] as const;
 /** How long the clients take to learn that a node fell or rose, at most. */
 const CLIENT_DETECTION_MS = 10;
 const RESTART_MS = 50;
@@ -173,6 +178,15 @@ export class SimulatedCluster {
     return this.simulator.time;
   }
 
+  /** As clocks that are right show it. */
+  get wallMs(): number {
+    return SIMULATION_EPOCH_MS + this.time;
+  }
+
+  get tombstoneGraceMs(): number | undefined {
+    return this.options.tombstoneGraceMs;
+  }
+
   // ── Requests ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   put(key: string, value: string, settings: PutSettings & { readonly client?: number } = {}): PutOperation {
@@ -210,6 +224,12 @@ export class SimulatedCluster {
   /** The nodes that keep `key`, in the order of the preference list. */
   primariesOf(key: string): string[] {
     return this.primaries[partitionOf(locate(key, this.primaries.length))]!.map((node) => this.names[node]!);
+  }
+
+  /** True if both keys are of one partition. */
+  isBeside(key: string, other: string): boolean {
+    const { length } = this.primaries;
+    return partitionOf(locate(key, length)) === partitionOf(locate(other, length));
   }
 
   /** What lies on the disk of a node. */
@@ -326,6 +346,37 @@ export class SimulatedCluster {
       () => this.disk(name).lose(),
     );
     this.losses[node] = (this.losses[node] ?? 0) + 1;
+  }
+
+  /** The file of a node's hints is gone: it is another one at its next start. The node is down. */
+  loseHints(name: string): void {
+    const node = this.nodeOf(name);
+    assert(!this.isUp(name), 'a file is lost while nobody has it open');
+    this.say(`the hints of ${name} are lost`);
+    this.destroy(
+      [node],
+      () => true,
+      () => this.hintDiskOf(node).lose(),
+    );
+  }
+
+  /** A copy of all that a node has on its disks. */
+  copyNode(name: string): NodeCopy {
+    const node = this.nodeOf(name);
+    return DISKS.map((disk) => this.simulator.disk(node, disk).peekAll());
+  }
+
+  /** The node's disks are taken back to the copy. The node is down. */
+  restoreNode(name: string, copy: NodeCopy): void {
+    const node = this.nodeOf(name);
+    this.say(`node ${name} is restored from a copy`);
+    this.destroy(
+      [node],
+      () => true,
+      () => {
+        for (const [i, disk] of DISKS.entries()) this.simulator.disk(node, disk).restore(copy[i]!);
+      },
+    );
   }
 
   pause(name: string, ms: number): void {
@@ -455,7 +506,11 @@ export class SimulatedCluster {
 
   private setupNode(node: number, host: ActorHost): void {
     const { spawn, planted } = this.options;
-    const objects = this.diskOf(node).open();
+    const disk = this.diskOf(node).open();
+    const objects =
+      this.options.tombstoneGraceMs === undefined
+        ? disk
+        : new ReapTap(disk, (record) => this.history.noteReaped(record, this.time));
     const system = this.simulator.disk(node, 'system', { sync: 'full' }).open();
     const hints = this.hintDiskOf(node).open();
     const isNew = !this.started.has(node);

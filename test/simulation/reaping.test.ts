@@ -1,9 +1,24 @@
 /** Deletions that are forgotten, told as stories in virtual time: what is gone is gone everywhere, and nothing comes back. */
 import assert from 'node:assert/strict';
 import { spawn } from '../../actors/simulated-node.js';
+import { coordinatorConversation } from '../../src/messages/coordinator-messages.js';
+import { reapConversation } from '../../src/messages/reap-messages.js';
 import type { NodeCounters } from '../../src/metrics/node-counters.js';
+import type { ActorContext } from '../../src/runtime/actor.js';
 import { SimulatedCluster, type SimulatedClusterOptions } from '../../src/simulation/simulated-cluster.js';
+import type { Tap } from '../../src/simulation/tapped-host.js';
 import { test } from '../support/test.js';
+import {
+  both,
+  COUNTS_STALE,
+  ForgetsByItself,
+  highestTag,
+  InFlight,
+  NO_CENSUS,
+  NO_FENCE,
+  NO_INQUIRY,
+  StoppedClock,
+} from './planted/reaping.js';
 
 const GRACE_MS = 1_000;
 
@@ -72,4 +87,195 @@ test('deletions are gone from every replica after the grace time, not before, an
     assert.equal(cluster.replica(cluster.primariesOf(keys[0]!)[1]!).read(keys[0]!), 'again');
     assert.deepEqual(cluster.failures, []);
   }
+});
+
+// ── Attacks ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const KEY = 'cart';
+/** By then everything has had its time to come back. */
+const AFTERMATH_MS = 5_000;
+
+/** True if no replica shows anything of the key. */
+function staysDeleted(cluster: SimulatedCluster): boolean {
+  cluster.runFor(AFTERMATH_MS);
+  assert.deepEqual(cluster.failures, []);
+  return cluster.names.every((name) => cluster.replica(name).values(KEY).length === 0);
+}
+
+/** A write to the third replica is under way for so long that its key was deleted and reaped meanwhile. */
+function messageInFlight(seed: number, flight: InFlight, bug?: Tap): boolean {
+  const holding = flight.tap(coordinatorConversation.name);
+  const nodes = () => (bug === undefined ? holding : both(holding, bug));
+  const cluster = clusterOf({ seed, planted: { name: 'a message in flight', nodes } });
+  const third = cluster.nodeOf(cluster.primariesOf(KEY)[2]!);
+  flight.holds = (node, message) => node === third && message.type === 'write';
+  assert.equal(cluster.settle(cluster.put(KEY, 'milk')).end?.type, 'acknowledged');
+  assert.equal(flight.held, 1);
+  flight.holds = undefined;
+  assert(runUntil(cluster, () => cluster.hints === 0));
+  deleteKey(cluster, KEY);
+  assert(runUntil(cluster, () => isGone(cluster, [KEY])));
+  flight.released = true;
+  for (const name of cluster.primariesOf(KEY)) cluster.getVia(name, KEY, { r: 1 });
+  assert.equal(flight.held, 0);
+  return staysDeleted(cluster);
+}
+
+test('a message that was in flight over a reaping is refused, and brings nothing back', () => {
+  for (let seed = 1; seed <= 4; seed++) assert(messageInFlight(seed, new InFlight()), `seed ${seed}`);
+});
+
+test('noticed: early reaping without a fence', () => {
+  assert(!messageInFlight(1, new InFlight(), NO_FENCE));
+});
+
+test('noticed: a tag read at send instead of when the object was read', () => {
+  assert(!messageInFlight(1, new InFlight(highestTag)));
+});
+
+/** All replicas have a deletion; then they are down, and stand-ins alone keep a later write, and are down themselves. */
+function lateHint(seed: number, bug?: Tap): boolean {
+  const planted = bug === undefined ? {} : { planted: { name: 'no census', nodes: () => bug } };
+  const cluster = clusterOf({ seed, ...planted });
+  const primaries = cluster.primariesOf(KEY);
+  const others = cluster.names.filter((name) => !primaries.includes(name));
+  assert.equal(cluster.settle(cluster.put(KEY, 'milk', { w: 3 })).end?.type, 'acknowledged');
+  deleteKey(cluster, KEY);
+  cluster.runFor(100);
+  for (const name of primaries) cluster.stopNode(name);
+  cluster.runFor(700);
+  const put = cluster.settle(cluster.put(KEY, 'bread', { w: 1 }));
+  assert.equal(put.end?.type, 'acknowledged');
+  cluster.runFor(50);
+  for (const name of others) cluster.stopNode(name);
+  cluster.runFor(500);
+  for (const name of primaries) cluster.startNode(name);
+  cluster.runFor(10 * GRACE_MS);
+  if (bug === undefined) assert.equal(copies(cluster, KEY), 3, 'while a node is down nothing is forgotten');
+  for (const name of others) cluster.startNode(name);
+  cluster.runFor(AFTERMATH_MS);
+  assert.deepEqual(cluster.failures, []);
+  return primaries.every((name) => cluster.replica(name).values(KEY).includes('bread'));
+}
+
+test('a hint that comes late, after the deletion could have gone, is taken: nobody has forgotten without its holder', () => {
+  for (let seed = 1; seed <= 4; seed++) assert(lateHint(seed), `seed ${seed}`);
+});
+
+test('noticed: a census that is skipped', () => {
+  assert(!lateHint(1, NO_CENSUS));
+});
+
+/** A replica is down from before a deletion until long after its grace time. */
+function longDead(seed: number, bug?: ForgetsByItself): boolean {
+  const planted = bug === undefined ? {} : { planted: { name: 'forgets by itself', objects: bug.tap } };
+  const cluster = clusterOf({ seed, ...planted });
+  const third = cluster.primariesOf(KEY)[2]!;
+  assert.equal(cluster.settle(cluster.put(KEY, 'milk', { w: 3 })).end?.type, 'acknowledged');
+  cluster.stopNode(third);
+  cluster.runFor(700);
+  deleteKey(cluster, KEY);
+  cluster.runFor(10 * GRACE_MS);
+  assert(copies(cluster, KEY) === 3, 'two deletions, and what the third replica has');
+  if (bug !== undefined) {
+    // Those that were up have no hint for it, either: it has been delivered to a node that was then restored, say.
+    bug.begun = true;
+    for (const name of cluster.names) if (name !== third) cluster.stopNode(name);
+    cluster.runFor(700);
+    for (const name of cluster.names) cluster.loseHints(name);
+    for (const name of cluster.names) cluster.startNode(name);
+  } else cluster.startNode(third);
+  if (bug === undefined) assert(runUntil(cluster, () => isGone(cluster, [KEY])));
+  return staysDeleted(cluster);
+}
+
+test('a replica that was dead for long returns, and is told of the deletion before that is forgotten', () => {
+  for (let seed = 1; seed <= 4; seed++) assert(longDead(seed), `seed ${seed}`);
+});
+
+test('noticed: replicas that forget deletions by themselves', () => {
+  assert(!longDead(1, new ForgetsByItself()));
+});
+
+/** A node is restored from a copy that was made before a deletion. */
+function restored(seed: number, bug?: Tap): boolean {
+  const planted = bug === undefined ? {} : { planted: { name: 'serves at once', nodes: () => bug } };
+  const cluster = clusterOf({ seed, ...planted });
+  const third = cluster.primariesOf(KEY)[2]!;
+  assert.equal(cluster.settle(cluster.put(KEY, 'milk', { w: 3 })).end?.type, 'acknowledged');
+  assert.equal(cluster.settle(cluster.put('alive', 'bread', { w: 3 })).end?.type, 'acknowledged');
+  cluster.stopNode(third);
+  cluster.runFor(700);
+  const copy = cluster.copyNode(third);
+  cluster.startNode(third);
+  deleteKey(cluster, KEY);
+  assert(runUntil(cluster, () => isGone(cluster, [KEY])));
+  cluster.stopNode(third);
+  cluster.runFor(700);
+  cluster.restoreNode(third, copy);
+  cluster.startNode(third);
+  const stays = staysDeleted(cluster);
+  if (bug === undefined) {
+    assert(sum(cluster, 'replicasDiscarded') > 0);
+    for (const name of cluster.primariesOf('alive')) assert.equal(cluster.replica(name).read('alive'), 'bread');
+    // And it takes part in everything again.
+    assert.equal(cluster.settle(cluster.put(KEY, 'tea', { w: 3, pw: 3 })).end?.type, 'acknowledged');
+    deleteKey(cluster, KEY);
+    assert(runUntil(cluster, () => isGone(cluster, [KEY])));
+  }
+  return stays;
+}
+
+test('a node that is restored from an old copy is emptied and refilled, and brings nothing back', () => {
+  for (let seed = 1; seed <= 4; seed++) assert(restored(seed), `seed ${seed}`);
+});
+
+test('noticed: a restored replica that is not set aside', () => {
+  assert(!restored(1, NO_INQUIRY));
+});
+
+/** A put is minted while votes are on their way, and its copies are under way until the round has come to its end. */
+function putDuringRound(seed: number, bug?: Tap): boolean {
+  const writes = new InFlight();
+  const votes = new InFlight();
+  const attack = both(writes.tap(coordinatorConversation.name), votes.tap(reapConversation.name));
+  const nodes = () => (bug === undefined ? attack : both(attack, bug));
+  // Exchanges are rare, or they would bring what is missing before anybody looks.
+  const clock = new StoppedClock();
+  const client = (inner: ActorContext) => clock.tap(inner);
+  const planted = { name: 'a put during a round', nodes, client };
+  const cluster = clusterOf({ seed, nodes: 3, exchangeIntervalMs: 60_000, planted });
+  votes.holds = (_node, message) => message.ask?.type === 'vote';
+  assert.equal(cluster.settle(cluster.put(KEY, 'milk', { w: 3 })).end?.type, 'acknowledged');
+  deleteKey(cluster, KEY);
+  // A key of the same partition.
+  const other = Array.from({ length: 200 }, (_, i) => `k${i}`).find((key) => cluster.isBeside(key, KEY))!;
+  assert(runUntil(cluster, () => votes.held === 3));
+  writes.holds = (_node, message) => message.type === 'write';
+  // A client that has patience: it would try it once more, and no longer listen to this try.
+  clock.isStopped = true;
+  const put = cluster.put(other, 'bread', { w: 3, timeoutMs: 20_000 });
+  cluster.runFor(50);
+  assert.equal(writes.held, 2);
+  writes.holds = undefined;
+  votes.holds = undefined;
+  votes.released = true;
+  assert(runUntil(cluster, () => isGone(cluster, [KEY])));
+  writes.released = true;
+  for (const name of cluster.names) cluster.getVia(name, KEY, { r: 1 });
+  cluster.settle(put);
+  assert.equal(put.end?.type, 'acknowledged', JSON.stringify(put.end));
+  // Whoever has acknowledged has it: the loss of one replica is none.
+  const has = cluster.names.filter((name) => cluster.replica(name).values(other).includes('bread'));
+  assert.deepEqual(cluster.failures, []);
+  assert(sum(cluster, 'staleRefused') > 0);
+  return has.length === 3;
+}
+
+test('a put that a round of reaping has overtaken is read again, and stored everywhere', () => {
+  for (let seed = 1; seed <= 4; seed++) assert(putDuringRound(seed), `seed ${seed}`);
+});
+
+test('noticed: a refusal by the fence counted as an acknowledgement', () => {
+  assert(!putDuringRound(1, COUNTS_STALE));
 });

@@ -180,6 +180,12 @@ export class SimulatedDisk {
     this.#bytes = 0;
   }
 
+  /** It is taken back to what `peekAll` gave once: a copy was restored. Nobody has it open. */
+  restore(entries: readonly StorageEntry[]): void {
+    this.lose();
+    for (const { key, value } of entries) this.#set({ id: idOf(key), key: copyOf(key), value: copyOf(value) });
+  }
+
   // ── What a checker sees ────────────────────────────────────────────────────────────────────────────────────────
 
   /** What is committed under `key`, whether or not a thread has the disk open; a copy. */

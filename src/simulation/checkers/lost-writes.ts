@@ -1,6 +1,6 @@
 /**
- * Promise 1: no acknowledged write is lost. After healing, each is visible or superseded by an effective write, unless
- * a fault destroyed its last holder.
+ * Promise 1: no acknowledged write is lost. After healing, each is visible, superseded by an effective write, or deleted
+ * and reaped, unless a fault destroyed its last holder.
  */
 import { describePut, type History, type ReadSibling } from '../history.js';
 
@@ -11,7 +11,8 @@ export function lostWrites(history: History, final: ReadonlyMap<string, readonly
     if (history.destroyed.has(put.id)) continue;
     const siblings = final.get(put.key) ?? [];
     const survives = siblings.some((sibling) => history.carries(sibling, put));
-    if (!survives) violations.push(`lost: ${describePut(put)} was acknowledged`);
+    if (!survives && !history.wasReaped(put, Number.POSITIVE_INFINITY))
+      violations.push(`lost: ${describePut(put)} was acknowledged`);
   }
   return violations;
 }
