@@ -77,9 +77,10 @@ test('after a power failure a whole file is kept under new writerIds, a damaged 
         ['a', 'b', 'c'].map((name) => nodes[name]!.filesSetAside),
         [0, 1, 0],
       );
+      // The others refill it meanwhile: how far they are by now is not for this test to say.
       assert.deepEqual(
-        ['a', 'b', 'c'].map((name) => nodes[name]!.partitionsToRefill),
-        [0, SMALL.partitions, 0],
+        ['a', 'c'].map((name) => nodes[name]!.partitionsToRefill),
+        [0, 0],
       );
       for (const key of KEYS) assert.equal((await text(store).get(key, { r: 'all' })).value, key);
       await Promise.all(KEYS.map((key) => text(store).put(`${key} again`, key, { w: 'all' })));
@@ -95,7 +96,8 @@ test('after a power failure a whole file is kept under new writerIds, a damaged 
 
     // Ended in order: nothing to look through, no new identities.
     await using({ path, ...SMALL }, '3', async (store) => {
-      assert.equal((await store.stats()).nodes.b!.partitionsToRefill, SMALL.partitions, 'a restart refills nothing');
+      await store.admin.waitForExchange({ timeoutMs: 60_000 });
+      assert.equal((await store.stats()).nodes.b!.partitionsToRefill, 0, 'the others have refilled it');
       await Promise.all(KEYS.map((key) => text(store).put(`${key} once more`, key, { w: 'all' })));
       const { nodes } = await store.stats();
       for (const name of ['a', 'b', 'c']) assert.equal(nodes[name]!.newIdentities, 0, `a new writer on ${name}`);
