@@ -185,6 +185,8 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     if (!this.hints.gate.open) atMs = Math.min(atMs, now + TICK_MS);
     for (const owner of this.hints.owners.keys()) {
       atMs = Math.min(atMs, now + (this.isOutOfReach(owner) ? WATCH_MS : TICK_MS));
+      const readyAtMs = this.deliveries.get(owner)?.readyAtMs ?? now;
+      if (readyAtMs > now) atMs = Math.min(atMs, readyAtMs);
     }
     if (atMs >= this.tickAtMs) return;
     if (this.nextTick !== undefined) context.cancel(this.nextTick);
@@ -247,7 +249,7 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     if (batch === undefined) return;
     const entries = batch.entries.map(({ located, record, tag }) => ({ key: located, record, tag }));
     const recipients = this.recipientsFor(owner, batch.partition);
-    delivery.sent(recipients.length);
+    delivery.sent(recipients.length, now);
     for (const recipient of recipients) {
       const ticket = this.asked.add({ type: 'batch', node: recipient, owner, delivery, entries });
       context.request(vnodeRef(recipient, batch.partition), { type: 'hand-off', entries }, ticket);

@@ -4,11 +4,12 @@
  *
  *      ┌────────── no hint left: the pass ends ◀──────────┐
  *      ▼                                                  │
- *    resting ──hints, and not backing off──▶ read ──▶ batch ──all took it──▶ on behind it
+ *    resting ──hints, and not backing off──▶ read ──▶ batch ──all took it──▶ a pause, and on behind it
  *      ▲                                                  │
  *      └───────────── back-off, doubled up to 1 s ◀─failed┘        (kick: the owner is back, forget the back-off)
  *
- * At most one batch is under way, so that an owner who is slow costs little; owners do not wait for each other. A batch is
+ * At most one batch is under way, and after it the owner has as long for others as it took: one that has just returned,
+ * with several holders at its door, would do nothing else. Owners do not wait for each other. A batch is
  * of one partition, bounded in entries and bytes. What an owner refuses stays where it is, and is met again in the next
  * pass. An owner that dies upon a batch gets it again in halves: one hint that kills is found, and left out for a pass.
  * Source: Dynamo (SOSP 2007), §4.6 (hinted handoff).
@@ -18,6 +19,8 @@ import { assert } from '../base/assert.js';
 export const MAX_BATCH_ENTRIES = 128;
 export const MAX_BATCH_BYTES = 256 * 1_024;
 const FIRST_BACKOFF_MS = 20;
+/** The longest pause after a batch that was taken, in milliseconds. */
+const MAX_PAUSE_MS = 15;
 const MAX_BACKOFF_MS = 1_000;
 /** So often a hint that is alone in its batch may have the owner's vnode die. */
 const MAX_DEATHS = 3;
@@ -63,6 +66,7 @@ export class Delivery {
   private failures = 0;
   private deaths = 0;
   private restsUntilMs = Number.NEGATIVE_INFINITY;
+  private sentAtMs = 0;
 
   /** @param passes - kept up to date; numbers go on from what it says */
   constructor(passes: Passes) {
@@ -72,6 +76,11 @@ export class Delivery {
   /** True if hints may be read now. */
   isReady(nowMs: number): boolean {
     return this.batch === undefined && nowMs >= this.restsUntilMs;
+  }
+
+  /** When hints may be read again; Infinity while a batch is under way. */
+  get readyAtMs(): number {
+    return this.batch === undefined ? this.restsUntilMs : Number.POSITIVE_INFINITY;
   }
 
   /** The owner is back. */
@@ -125,9 +134,10 @@ export class Delivery {
   }
 
   /** The batch goes to so many, each of whom must take it. */
-  sent(recipients: number): void {
+  sent(recipients: number, nowMs: number): void {
     assert(this.batch !== undefined && recipients > 0, 'What is sent is a batch, to somebody');
     this.awaited = recipients;
+    this.sentAtMs = nowMs;
     this.failure = undefined;
     this.refused.clear();
   }
@@ -158,6 +168,7 @@ export class Delivery {
     }
     this.failures = 0;
     this.deaths = 0;
+    this.rest(nowMs + Math.min(MAX_PAUSE_MS, nowMs - this.sentAtMs));
     this.limit = Math.min(MAX_BATCH_ENTRIES, this.limit * 2);
     this.cursor = batch.entries[batch.entries.length - 1]!.key;
     if (this.refused.size === 0) return batch.entries;

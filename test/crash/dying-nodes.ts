@@ -97,7 +97,7 @@ async function strikeAndWait(
 
 /**
  * A node that dies as often as it comes back is left down, loudly, and its ranges are served by the others; started by
- * hand it is as good as any.
+ * hand it is as good as any, and has what it missed.
  */
 export async function giveUpOnNode({ seed }: { seed: number }, progress: Progress): Promise<string> {
   const random = new SeededRandom(seed);
@@ -121,19 +121,30 @@ export async function giveUpOnNode({ seed }: { seed: number }, progress: Progres
     const keys = Array.from({ length: 100 }, (_, i) => `key ${i}`);
     await Promise.all(keys.map((key) => bucket.put(key, key)));
     assert.equal(stateOf(store, node), 'down');
+    const missed = hintsIn(store);
+    assert(missed > 0, 'nobody has kept a hint for it');
     await store.admin.start(name);
     assert.equal(stateOf(store, node), 'up');
+    // It has lost its memory; what was put while it was down comes back by hints, without a read.
+    await store.admin.waitForHints({ timeoutMs: 30_000 });
+    const { hintsTaken } = (await store.stats()).nodes[name]!;
+    assert(hintsTaken! >= missed, `${hintsTaken} of ${missed} hints were taken`);
     const reads = await Promise.all(keys.map((key) => bucket.get(key, { r: 'all' })));
     assert.deepEqual(
       reads.map(({ value }) => value),
       keys,
     );
-    return `given up after ${deaths} deaths, started by hand`;
+    return `given up after ${deaths} deaths, started by hand, caught up by ${missed} hints`;
   } finally {
     await store.close();
     faults.close();
     warnings.end();
   }
+}
+
+/** How many hints are kept. */
+function hintsIn(store: Store): number {
+  return store.nodes().reduce((sum, { hints }) => sum + hints, 0);
 }
 
 function givenUp(texts: readonly string[], name: string): boolean {

@@ -134,7 +134,7 @@ class Holder {
     const bytes = entries.reduce((sum, { located, record }) => sum + located.length + record.length, 0);
     assert(entries.length === 1 || bytes <= MAX_BATCH_BYTES, `${entries.length} entries, ${bytes} bytes`);
     assert(entries.every((entry) => entry.partition === partition));
-    this.delivery.sent(1);
+    this.delivery.sent(1, this.now);
     let done: readonly HeldHint[];
     if (outcome === 'failed' || outcome === 'died') done = this.delivery.onFailed(outcome === 'died', this.now);
     else {
@@ -192,6 +192,28 @@ test('whatever comes between, a pass that calls itself clean has delivered all t
     assert.equal(holder.kept.size, 0, 'in the end nothing is left');
   });
   holds(walk, 300);
+});
+
+test('after a batch its owner has as long for others as it took, but not more than 15 ms', () => {
+  for (const [tookMs, pauseMs] of [
+    [0, 0],
+    [4, 4],
+    [15, 15],
+    [400, 15],
+  ] as const) {
+    const holder = new Holder();
+    const { delivery } = holder;
+    holder.keep(1, 1, 100);
+    const { hint } = [...holder.kept.values()][0]!;
+    delivery.next();
+    assert(delivery.read([hint], hint.key, false, 1_000) !== undefined);
+    delivery.sent(1, 1_000);
+    assert(!delivery.isReady(1_000 + tookMs));
+    assert.equal(delivery.onTook([], 1_000 + tookMs).length, 1);
+    assert.equal(delivery.readyAtMs, 1_000 + tookMs + pauseMs);
+    assert(delivery.isReady(delivery.readyAtMs));
+    assert(pauseMs === 0 || !delivery.isReady(delivery.readyAtMs - 1));
+  }
 });
 
 type Word =
