@@ -64,6 +64,7 @@ async function measureMode(sync: Sync): Promise<void> {
       }
     }
     report(sync, figures, floors);
+    await reportHedges(store);
     await reportMemory(store);
   } finally {
     await store.close();
@@ -93,6 +94,18 @@ function report(sync: Sync, figures: ReadonlyMap<string, LoopFigure[]>, floors: 
       `  floor ${name.padEnd(14)} ${count(perSecond).padStart(12)} ${''.padStart(38)} ${cpuMicros.toFixed(1).padStart(8)}`,
     );
   }
+}
+
+/** Requests that were backed up for being slow, and what became hints: over the whole run, warm-up included. */
+async function reportHedges(store: Store): Promise<void> {
+  const nodes = Object.values((await store.stats()).nodes);
+  const perThousand = (what: string): string => {
+    const sum = (name: string): number => nodes.reduce((total, node) => total + (node[name] ?? 0), 0);
+    return ((1_000 * sum(what)) / Math.max(1, sum('puts'))).toFixed(1);
+  };
+  console.log(
+    `  of 1,000 puts: ${perThousand('hedges')} hedges (those of gets among them), ${perThousand('hintsKept')} hints`,
+  );
 }
 
 async function reportMemory(store: Store): Promise<void> {
