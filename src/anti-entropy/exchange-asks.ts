@@ -2,13 +2,17 @@
  * What an exchange asks of both replicas, and what a replica answers: from its tree at once, from its records by
  * whoever may read them.
  */
+import { assert } from '../base/assert.js';
+import { ByteReader } from '../codec/byte-reader.js';
+import { ByteWriter, varintSize } from '../codec/byte-writer.js';
+import { CorruptRecordError } from '../codec/errors.js';
 import { isSoundRecord } from '../codec/record.js';
 import { leafLow, leafOfRecord } from './leaf.js';
 import { type MerkleTree, WIDTH } from './merkle-tree.js';
 
 export type ExchangeAsk =
   | { readonly type: 'root' }
-  /** The sums of all children of these nodes of `level`. */
+  /** The sums of all children of these nodes of `level`. Here and below nodes are in ascending order, each once. */
   | { readonly type: 'branches'; readonly level: number; readonly parents: Uint32Array }
   /** The sums of these nodes of `level`. */
   | { readonly type: 'sums'; readonly level: number; readonly nodes: Uint32Array }
@@ -90,17 +94,56 @@ export function leavesOf(
   return { type: 'leaves', leaves };
 }
 
+/**
+ * Ascending numbers of nodes as their distances, each a variable-length integer: about a byte for each where many differ. A
+ * question for the keys of many segments is put once for each page of them.
+ */
+export function packNodes(nodes: Uint32Array): Uint8Array {
+  const writer = new ByteWriter(packedBytes(nodes));
+  let last = 0;
+  for (let i = 0; i < nodes.length; i++) {
+    writer.varint(nodes[i]! - last);
+    last = nodes[i]!;
+  }
+  return writer.bytes;
+}
+
+/** @throws {CorruptRecordError} They are cut off, or no nodes of a tree. */
+export function unpackNodes(bytes: Uint8Array): Uint32Array {
+  const reader = new ByteReader(bytes, 0);
+  // No node takes less than a byte.
+  const nodes = new Uint32Array(bytes.length);
+  let count = 0;
+  for (let last = 0; reader.at < bytes.length; count++) {
+    last += reader.varint();
+    if (last > 0xffff_ffff) throw new CorruptRecordError('A node is out of range');
+    nodes[count] = last;
+  }
+  return nodes.slice(0, count);
+}
+
+function packedBytes(nodes: Uint32Array): number {
+  let bytes = 0;
+  let last = 0;
+  for (let i = 0; i < nodes.length; i++) {
+    assert(nodes[i]! >= last, 'nodes are asked for in ascending order');
+    bytes += varintSize(nodes[i]! - last);
+    last = nodes[i]!;
+  }
+  return bytes;
+}
+
 /** How many bytes an ask takes, but for the lengths of its lists. */
 export function askBytes(ask: ExchangeAsk): number {
   switch (ask.type) {
     case 'root':
       return 1;
     case 'branches':
-      return 5 + 4 * ask.parents.length;
+      return 5 + packedBytes(ask.parents);
     case 'sums':
-      return 5 + 4 * ask.nodes.length;
+      return 5 + packedBytes(ask.nodes);
     case 'keys':
-      return 9 + 4 * ask.segments.length + ask.from.length;
+      return 9 + packedBytes(ask.segments) + ask.from.length;
     case 'leaves': {
       let bytes = 5;
       for (const key of ask.keys) bytes += 4 + key.length;

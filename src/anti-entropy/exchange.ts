@@ -18,7 +18,8 @@
 import { assert } from '../base/assert.js';
 import { answerBytes, askBytes, type ExchangeAnswer, type ExchangeAsk, LEAF_STRIDE } from './exchange-asks.js';
 import { type DifferentKey, KeyComparison, type Leaf } from './key-comparison.js';
-import { MAX_DEPTH, nodesAt, WIDTH } from './merkle-tree.js';
+import { WIDTH } from './merkle-tree.js';
+import { placeAfter, TreeDescent } from './tree-descent.js';
 
 export interface ExchangeOptions {
   /** Where to begin: the `position` of an exchange that did not come to its end (default 0). */
@@ -71,12 +72,6 @@ export interface ExchangeFigures {
 
 type Phase = 'root' | 'branches' | 'settling' | 'sums' | 'keys' | 'confirming' | 'leaves' | 'verify' | 'done';
 
-/** Nodes of one level that differ and are yet to be looked into, ascending. */
-interface Nodes {
-  readonly level: number;
-  nodes: number[];
-}
-
 const MAX_RESTARTS = 3;
 const NONE: ExchangeStep = { type: 'none' };
 const NOTHING = new Uint32Array(0);
@@ -97,10 +92,8 @@ export class Exchange {
   private outcome: ExchangeOutcome = 'compared';
   /** The level of the segments: the last that both trees have. */
   private level = 0;
-  /** What is yet to be looked into: the deepest nodes last, and to be taken first. */
-  private readonly pending: Nodes[] = [];
+  private descent = new TreeDescent(0, 0);
   /** Segments that differ, ascending; and both replicas' sums of them, once those were asked for again. */
-  private segments: number[] = [];
   private wanted: Uint32Array = NOTHING;
   private sums: [Uint32Array, Uint32Array] = [NOTHING, NOTHING];
   private keys = new KeyComparison(0, NOTHING);
@@ -153,8 +146,7 @@ export class Exchange {
   /** The wait that `next` asked for is over. */
   waited(): void {
     if (this.phase === 'settling') {
-      this.wanted = Uint32Array.from(this.segments);
-      this.segments = [];
+      this.wanted = this.descent.take();
       this.ask('sums', { type: 'sums', level: this.level, nodes: this.wanted });
     } else if (this.phase === 'confirming') {
       this.ask('leaves', { type: 'leaves', keys: this.candidates.map(({ key }) => key) });
@@ -205,8 +197,11 @@ export class Exchange {
       else this.descendFrom(Math.min(first.depth, second.depth));
     } else if (first.type === 'sums' && second.type === 'sums') {
       this.figures.hashes += first.sums.length / 2;
-      if (this.phase === 'branches') this.branchesCame(first.sums, second.sums);
-      else if (this.phase === 'sums') this.sumsCame(first.sums, second.sums);
+      const { question } = this;
+      if (question?.type === 'branches') {
+        this.descent.compare(question, first.sums, second.sums);
+        this.descend();
+      } else if (this.phase === 'sums') this.sumsCame(first.sums, second.sums);
       else this.verified(first.sums, second.sums);
     } else if (first.type === 'keys' && second.type === 'keys') {
       this.candidates.push(...this.keys.pages(first, second));
@@ -218,37 +213,17 @@ export class Exchange {
 
   private descendFrom(level: number): void {
     this.level = level;
-    this.pending.push({ level: 0, nodes: [0] });
+    this.descent = new TreeDescent(level, this.position);
     this.descend();
   }
 
   /** Looks into the next branches; into the segments found so far if they are many, or all. */
   private descend(): void {
-    const deepest = this.pending.at(-1);
-    if (this.segments.length >= this.options.maxSegments || (deepest === undefined && this.segments.length > 0)) {
-      this.phase = 'settling';
-    } else if (deepest === undefined) this.end('compared');
-    else {
-      const parents = Uint32Array.from(deepest.nodes.splice(0, this.options.maxBranches));
-      if (deepest.nodes.length === 0) this.pending.pop();
-      this.ask('branches', { type: 'branches', level: deepest.level, parents });
-    }
-  }
-
-  private branchesCame(first: Uint32Array, second: Uint32Array): void {
-    const { question } = this;
-    assert(question?.type === 'branches', 'branches were asked for');
-    const level = question.level + 1;
-    const found: number[] = [];
-    for (let i = 0; i < first.length; i += 2) {
-      if (first[i] === second[i] && first[i + 1] === second[i + 1]) continue;
-      const at = i / 2;
-      const node = question.parents[Math.floor(at / WIDTH)]! * WIDTH + (at % WIDTH);
-      if (placeAfter(level, node) > this.position) found.push(node);
-    }
-    if (level === this.level) this.segments.push(...found);
-    else if (found.length > 0) this.pending.push({ level, nodes: found });
-    this.descend();
+    const { descent, options } = this;
+    const branches = descent.found < options.maxSegments ? descent.next(options.maxBranches) : undefined;
+    if (branches !== undefined) this.ask('branches', { type: 'branches', ...branches });
+    else if (descent.found > 0) this.phase = 'settling';
+    else this.end('compared');
   }
 
   private sumsCame(first: Uint32Array, second: Uint32Array): void {
@@ -330,8 +305,6 @@ export class Exchange {
       this.end('failed');
       return;
     }
-    this.pending.length = 0;
-    this.segments = [];
     this.candidates = [];
     this.ask('root', { type: 'root' });
   }
@@ -341,11 +314,6 @@ export class Exchange {
     this.outcome = outcome;
     this.asked = false;
   }
-}
-
-/** The place behind a node, in segments of the deepest tree there can be. */
-function placeAfter(level: number, node: number): number {
-  return (node + 1) * nodesAt(MAX_DEPTH - level);
 }
 
 function sameSum(a: Uint32Array, b: Uint32Array, index: number): boolean {

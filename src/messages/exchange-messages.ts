@@ -1,9 +1,17 @@
 /**
  * What an exchange's leader asks of a replica, and what it answers: `src/anti-entropy/exchange-asks.ts`, on its way
- * between threads; and what it lets the replica know. Numbers of a tree travel as little-endian words.
+ * between threads; and what it lets the replica know. Sums travel as little-endian words.
  */
-import { answerBytes, askBytes, type ExchangeAnswer, type ExchangeAsk } from '../anti-entropy/exchange-asks.js';
+import {
+  answerBytes,
+  askBytes,
+  type ExchangeAnswer,
+  type ExchangeAsk,
+  packNodes,
+  unpackNodes,
+} from '../anti-entropy/exchange-asks.js';
 import { uint32At } from '../codec/byte-reader.js';
+import { CorruptRecordError } from '../codec/errors.js';
 import {
   type Conversation,
   FrameError,
@@ -132,17 +140,17 @@ function writeAsk(ask: ExchangeAsk, out: FrameWriter): void {
     case 'branches':
       out.u8(BRANCHES);
       out.u32(ask.level);
-      writeWords(ask.parents, out);
+      out.bytes(packNodes(ask.parents));
       return;
     case 'sums':
       out.u8(SUMS);
       out.u32(ask.level);
-      writeWords(ask.nodes, out);
+      out.bytes(packNodes(ask.nodes));
       return;
     case 'keys':
       out.u8(KEYS);
       out.u32(ask.level);
-      writeWords(ask.segments, out);
+      out.bytes(packNodes(ask.segments));
       out.bytes(ask.from);
       return;
     case 'leaves':
@@ -159,11 +167,11 @@ function readAsk(from: FrameReader): ExchangeAsk {
     case ROOT:
       return { type: 'root' };
     case BRANCHES:
-      return { type: 'branches', level: from.u32(), parents: readWords(from) };
+      return { type: 'branches', level: from.u32(), parents: readNodes(from) };
     case SUMS:
-      return { type: 'sums', level: from.u32(), nodes: readWords(from) };
+      return { type: 'sums', level: from.u32(), nodes: readNodes(from) };
     case KEYS:
-      return { type: 'keys', level: from.u32(), segments: readWords(from), from: from.bytes() };
+      return { type: 'keys', level: from.u32(), segments: readNodes(from), from: from.bytes() };
     case LEAVES: {
       const count = from.u32();
       const keys: Uint8Array[] = [];
@@ -238,6 +246,15 @@ const answer: MessageCodec<ExchangeReply> = {
     }
   },
 };
+
+function readNodes(from: FrameReader): Uint32Array {
+  try {
+    return unpackNodes(from.bytes());
+  } catch (error) {
+    if (!(error instanceof CorruptRecordError)) throw error;
+    throw new FrameError(error.message, { cause: error });
+  }
+}
 
 function writeWords(words: Uint32Array, out: FrameWriter): void {
   const bytes = Buffer.allocUnsafe(words.byteLength);

@@ -16,6 +16,7 @@ const u32 = fc.nat({ max: 0xffff_ffff });
 const height = fc.nat({ max: Number.MAX_SAFE_INTEGER });
 const bytes = fc.uint8Array({ maxLength: 40 });
 const words = fc.uint32Array({ maxLength: 20 });
+const nodes = fc.uniqueArray(u32, { maxLength: 20 }).map((some) => Uint32Array.from(some).sort());
 const level = fc.nat({ max: 6 });
 const partition = fc.nat({ max: 1_023 });
 const just = <T extends string>(type: T) => fc.record({ type: fc.constant(type) });
@@ -29,9 +30,9 @@ const exchangeRequest: fc.Arbitrary<ExchangeRequest> = fc.oneof(
     leader: node,
     ask: fc.oneof(
       just('root'),
-      fc.record({ type: fc.constant('branches' as const), level, parents: words }),
-      fc.record({ type: fc.constant('sums' as const), level, nodes: words }),
-      fc.record({ type: fc.constant('keys' as const), level, segments: words, from: bytes }),
+      fc.record({ type: fc.constant('branches' as const), level, parents: nodes }),
+      fc.record({ type: fc.constant('sums' as const), level, nodes }),
+      fc.record({ type: fc.constant('keys' as const), level, segments: nodes, from: bytes }),
       fc.record({ type: fc.constant('leaves' as const), keys: fc.array(bytes, { maxLength: 5 }) }),
     ),
   }),

@@ -1,0 +1,136 @@
+/** The exchanger, called directly: what it does takes slices of the node's background budget, and trees are rebuilt at a pace. */
+import assert from 'node:assert/strict';
+import { ExchangeRecord } from '../../../actors/exchange-record.js';
+import { Exchanger } from '../../../actors/exchanger.js';
+import { localHashing } from '../../../actors/local-hashing.js';
+import { NodeIdentity } from '../../../actors/node-identity.js';
+import { ReplicaTrees } from '../../../actors/replica-trees.js';
+import { BackgroundBudget } from '../../../src/admission/background-budget.js';
+import { SeededRandom } from '../../../src/base/random.js';
+import { encodeRecord } from '../../../src/codec/record.js';
+import { newNodeCounters } from '../../../src/metrics/node-counters.js';
+import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
+import { LoneContext } from '../../support/lone-actor.js';
+import { test } from '../../support/test.js';
+import { keyOf, PARTITION, recordOf } from '../../support/tree-replica.js';
+
+const LISTS = Array.from({ length: PARTITION + 1 }, () => ({ primaries: [0, 1, 2], fallbacks: [] }));
+
+function world() {
+  const objects = openMemoryStorage();
+  const counters = newNodeCounters();
+  const budget = new BackgroundBudget();
+  const context = new LoneContext();
+  const trees = new ReplicaTrees({ objects, counters, hashing: localHashing(objects), maxAgeMs: 1e9 });
+  const tree = trees.renew(PARTITION);
+  const random = new SeededRandom(1);
+  const identity = NodeIdentity.open({ system: openMemoryStorage(), objects, random, losses: 0, partitions: [] });
+  const record = new ExchangeRecord(1);
+  const exchanger = new Exchanger(
+    {
+      node: 0,
+      preferenceLists: LISTS,
+      objects,
+      identity,
+      trees,
+      record,
+      counters,
+      budget,
+      intervalMs: 1_000,
+      window: undefined,
+    },
+    context,
+  );
+  /** Wakes it up after so many milliseconds. */
+  const wake = (ms: number, message: 'tick' | 'resume' = 'resume') => {
+    context.nowMs += ms;
+    exchanger.timer(message, context);
+  };
+  return { objects, counters, budget, context, trees, tree, exchanger, wake };
+}
+
+/** As if clients were served so slowly that background work has the least there is. */
+function serveSlowly(budget: BackgroundBudget): void {
+  for (let i = 0; i < 100; i++) budget.requestTook(500);
+}
+
+test('what it leads and builds takes slices: none left, nothing is asked', () => {
+  const { budget, context, exchanger, wake } = world();
+  // What is normal is learnt from quiet times.
+  for (let i = 0; i < 100; i++) budget.requestTook(1);
+  assert(budget.take(context.nowMs));
+  for (let intervals = 0; intervals < 10; intervals++) {
+    serveSlowly(budget);
+    context.nowMs += 100;
+    assert(budget.take(context.nowMs));
+  }
+  assert.equal(budget.perInterval, 1);
+  wake(0, 'tick');
+  assert.equal(context.sent.length, 0, 'a pair is due, and there is no slice');
+  assert(
+    context.delays.some((ms) => ms <= 100),
+    'it will look when there is one again',
+  );
+  serveSlowly(budget);
+  wake(100);
+  assert.equal(context.sent.length, 2, 'one question to either side');
+  for (const { correlation } of context.sent.splice(0)) {
+    exchanger.answered(correlation, { type: 'root', depth: 1, keys: 1, high: correlation, low: 1 }, false, context);
+  }
+  assert.equal(context.sent.length, 0, 'the next question is a slice of its own');
+  serveSlowly(budget);
+  wake(100);
+  assert.deepEqual(
+    context.sent.map(({ message }) => (message as { ask: { type: string } }).ask.type),
+    ['branches', 'branches'],
+  );
+});
+
+test('a tree that replaces one that serves is built at a pace; the first one as fast as there are slices', () => {
+  const { objects, counters, context, trees, tree, wake } = world();
+  // Three slices of a mebibyte, and the rest of a fourth.
+  const dot = { high: 1, low: 1, counter: 1 };
+  const sibling = { dot, attempt: dot, timestamp: { ms: 1, logical: 0 }, tombstone: false, expiresAtMs: 0 };
+  const siblings = [{ ...sibling, body: new Uint8Array(2 ** 18) }];
+  const record = encodeRecord({ context: { vv: [1, 1, 1], extra: [] }, siblings });
+  for (let i = 0; i < 13; i++) objects.put(keyOf(i), record);
+  objects.commit();
+  tree.rebuild();
+  for (let i = 0; i < 4; i++) wake(1);
+  assert.equal(counters.treesBuilt, 1);
+  const call = trees.rebuildAll();
+  const from = context.nowMs;
+  while (trees.unbuiltSince(call) > 0) wake(1);
+  assert.equal(counters.treesBuilt, 2);
+  const tookMs = context.nowMs - from;
+  // 32 MiB a second; the last slice need not be waited for.
+  assert(tookMs >= 3 * 31 && tookMs < 4 * 35, `${tookMs} ms`);
+});
+
+test('what is unreadable here is asked for one replica after the other, and waits if one is out of reach', () => {
+  const { counters, context, trees, exchanger, wake } = world();
+  const key = keyOf(7);
+  trees.rotten.note(key);
+  const asked = () => {
+    const [request, ...others] = context.sent.splice(0).filter(({ message }) => (message as { key?: unknown }).key);
+    assert(request !== undefined && others.length === 0);
+    return { ...request, message: request.message as { type: string; record?: Uint8Array } };
+  };
+  wake(100);
+  const first = asked();
+  exchanger.failed(first.correlation, 'died', context);
+  const second = asked();
+  assert(first.place !== second.place);
+  exchanger.answered(second.correlation, { type: 'nothing', behind: false }, false, context);
+  assert.equal(context.sent.length, 0, 'nobody has it, as far as they can be asked');
+  wake(100, 'tick');
+  const again = asked();
+  const record = recordOf({ high: 1, low: 1, counter: 3 });
+  exchanger.answered(again.correlation, { type: 'object', record, tag: 4, behind: false }, false, context);
+  const write = asked();
+  assert.deepEqual(write.message, { type: 'write', key: Uint8Array.from(key), record, durable: false, tag: 4 });
+  exchanger.answered(write.correlation, { type: 'wrote', durable: true }, false, context);
+  assert.equal(counters.rotHealed, 1);
+  wake(100, 'tick');
+  assert(!context.sent.some(({ message }) => (message as { key?: unknown }).key), 'that was it');
+});
