@@ -32,6 +32,8 @@ export class GetOperation extends ReadOperation {
   private tag = Number.MAX_SAFE_INTEGER;
   /** R replicas were read, and did not cover the session. */
   private isStale = false;
+  /** Somebody may lack what he had acknowledged. */
+  private someoneIsBehind = false;
 
   private constructor(desk: Desk, message: GetRequest, incoming: Incoming<CoordinatorAnswer>, context: ActorContext) {
     super(desk, partitionOf(message.key), message.timeoutMs, incoming, context);
@@ -68,6 +70,7 @@ export class GetOperation extends ReadOperation {
         break;
       case 'nothing':
         this.records[place] = null;
+        this.someoneIsBehind ||= answer.behind;
         verdict = quorum.onNothing(place, answer.behind);
         break;
       case 'digest':
@@ -120,10 +123,22 @@ export class GetOperation extends ReadOperation {
   }
 
   private fail(late: boolean, context: ActorContext): void {
+    if (this.isStale && this.isNowhere()) {
+      // What the session has seen was deleted, and the deletion is forgotten: that takes all replicas.
+      this.end({ type: 'got', record: NOTHING_STORED, mayMissHints: false }, context);
+      return;
+    }
     this.end(this.failure(late, this.isStale), context);
     // Too few were readable: what there is heals the others, and the next read may succeed.
     const readable = this.quorum.healsWhenFailed ? mergeAll(this.records) : null;
     if (readable !== null) this.repair(readable, context);
+  }
+
+  /** True if every replica and everybody who may stand in for one has answered, surely, that there is nothing. */
+  private isNowhere(): boolean {
+    if (this.someoneIsBehind) return false;
+    for (let place = 0; place < this.order.length; place++) if (this.records[place] !== null) return false;
+    return true;
   }
 
   private ask(place: number, digestOnly: boolean, context: ActorContext): void {

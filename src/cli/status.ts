@@ -79,14 +79,14 @@ function tables({ nodes, ring, stats }: Status): string {
 function exchanges(nodes: Status['nodes'], stats: Status['stats']): string {
   const right = 'right' as const;
   const table = new Table({
-    head: ['node', 'last exchange', 'differed', 'repaired', 'moved', 'to refill'],
-    colAligns: ['left', 'left', right, right, right, right],
+    head: ['node', 'last exchange', 'differed', 'repaired', 'moved', 'to refill', 'reaped'],
+    colAligns: ['left', 'left', right, right, right, right, right],
     style: PLAIN,
   });
   for (const { name, partitions } of nodes) {
     const counted = stats.nodes[name];
     if (counted === undefined) {
-      table.push([short(name), ...new Array<string>(5).fill('–')]);
+      table.push([short(name), ...new Array<string>(6).fill('–')]);
       continue;
     }
     const { lastExchangeAtMs = 0, partitionsToRefill = 0 } = counted;
@@ -97,9 +97,12 @@ function exchanges(nodes: Status['nodes'], stats: Status['stats']): string {
       counted.exchangeKeysRepaired ?? 0,
       size(counted.exchangeBytes ?? 0),
       partitionsToRefill === 0 ? '–' : `${partitionsToRefill} of ${partitions}`,
+      counted.tombstonesReaped ?? 0,
     ]);
   }
-  return `Replicas compared, keys that differed:\n${table}`;
+  const lastReapAtMs = Math.max(0, ...Object.values(stats.nodes).map((counted) => counted.lastReapAtMs ?? 0));
+  const lastReaping = lastReapAtMs === 0 ? '' : `\nDeletions were last reaped ${minuteOf(lastReapAtMs)}.`;
+  return `Replicas compared, keys that differed; deletions reaped:\n${table}${lastReaping}`;
 }
 
 /** `2026-11-22 20:58`, UTC. */

@@ -201,7 +201,10 @@ test('status shows nodes and ring in 80 columns, or as JSON', async (t) => {
     const { code, out, err } = await terminal.run('status', ...where);
     t.equal(`${code} ${err}`, '0 ');
     t.match(out, /│ a +│ up +│ a +│ +1 │ +1[0-9] │ +\d+ │ +\d+ │ +[\d.]+ \w+ │/);
-    t.match(out, /keys that differed:[\s\S]*│ a +│ (–|20\d\d-\d\d-\d\d \d\d:\d\d) +│ +\d+ │ +\d+ │ +[\d.]+ \w+ │ +– │/);
+    t.match(
+      out,
+      /keys that differed; deletions reaped:[\s\S]*│ a +│ (–|20\d\d-\d\d-\d\d \d\d:\d\d) +│ +\d+ │ +\d+ │ +[\d.]+ \w+ │ +– │ +0 │/,
+    );
     t.match(out, /64 partitions, 3 replicas of each:[\s\S]*│ [a-e] [a-e] [a-e] +│ [a-e] [a-e] +│ /);
     for (const line of out.split('\n')) t.ok(line.length <= 80, line);
     const json = JSON.parse((await terminal.run('status', '--json', ...where)).out);

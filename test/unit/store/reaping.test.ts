@@ -47,6 +47,7 @@ test('what was deleted is gone from every disk, and from those of the next start
     try {
       await putAll(store);
       await store.bucket('living', { codec: 'text' }).put('alive', 'milk', { w: 3 });
+      const { causalContext: session } = await store.bucket('things', { codec: 'text' }).put('key 0', 'more');
       await deleteAll(store);
       // The grace time is what it is for: nothing may go before.
       await past(OPTIONS.tombstoneGraceMs!);
@@ -54,6 +55,11 @@ test('what was deleted is gone from every disk, and from those of the next start
       assert.equal(await sum(store, 'tombstonesReaped'), 3 * KEYS);
       assert((await sum(store, 'reapRounds')) > 0 && (await sum(store, 'lastReapAtMs')) > 0);
       assert.equal((await store.bucket('things').get('key 1')).found, false);
+      assert.equal(
+        (await store.bucket('things').get('key 0', { session })).found,
+        false,
+        'deleted since, and forgotten',
+      );
     } finally {
       await store.close();
     }

@@ -1,0 +1,245 @@
+/** What vnodes and reapers answer in rounds of reaping, without a host: above all what happens when a commit fails. */
+import assert from 'node:assert/strict';
+import { Arrears } from '../../../actors/arrears.js';
+import { NodeFences } from '../../../actors/fence.js';
+import { FenceInquiry } from '../../../actors/fence-inquiry.js';
+import { HintStore } from '../../../actors/hint-store.js';
+import { NodeIdentity } from '../../../actors/node-identity.js';
+import { GO_ON_REAPING } from '../../../actors/replica-reaping.js';
+import { Vnode } from '../../../actors/vnode.js';
+import { WriteGate } from '../../../src/admission/write-gate.js';
+import { candidateOf } from '../../../src/anti-entropy/reaping.js';
+import { utf8 } from '../../../src/base/bytes.js';
+import { encodeLocatedKey } from '../../../src/codec/key.js';
+import { encodeRecord } from '../../../src/codec/record.js';
+import type { VnodeAnswer, VnodeRequest } from '../../../src/messages/vnode-messages.js';
+import { newNodeCounters } from '../../../src/metrics/node-counters.js';
+import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
+import { LoneContext } from '../../support/lone-actor.js';
+import { anObject } from '../../support/records.js';
+import { test } from '../../support/test.js';
+
+const KEY = encodeLocatedKey(0, { type: utf8('t'), bucket: utf8('b'), key: utf8('k') });
+const RECORD = encodeRecord(anObject(0));
+const CANDIDATES = [candidateOf(KEY, RECORD)];
+
+/** A vnode with one record, and what it is made of. */
+class Replica {
+  readonly objects = openMemoryStorage();
+  readonly system = openMemoryStorage();
+  readonly context = new LoneContext();
+  readonly counters = newNodeCounters();
+  fences: NodeFences;
+  vnode: Vnode;
+
+  constructor(isNew = true) {
+    this.fences = new NodeFences(this.system, isNew);
+    this.vnode = this.start();
+    if (!isNew) return;
+    this.commit();
+    assert.equal(this.ask({ type: 'write', key: KEY, record: RECORD, durable: false, tag: 0 }).type, 'wrote');
+    this.commit();
+  }
+
+  /** Its thread was down: what is not on its disk is gone. */
+  restart(): void {
+    this.fences = new NodeFences(this.system, false);
+    this.vnode = this.start();
+  }
+
+  ask(message: VnodeRequest): VnodeAnswer {
+    this.vnode.receive(message, {}, this.context);
+    return this.context.replies.at(-1) as VnodeAnswer;
+  }
+
+  reap(ask: (VnodeRequest & { type: 'reap' })['ask']): string {
+    const answer = this.ask({ type: 'reap', ask });
+    return answer.type === 'reap' ? answer.answer.type : answer.type;
+  }
+
+  /** The end of a turn. */
+  commit(outcome: 'stored' | 'lost' = 'stored'): void {
+    if (this.objects.pending) this.objects.commit();
+    if (!this.system.pending) return;
+    if (outcome === 'stored') this.system.commit();
+    this.fences.commitEnded(outcome === 'stored' ? undefined : { cause: new Error('the disk fails') });
+  }
+
+  get tag(): number | undefined {
+    const answer = this.ask({ type: 'read', key: KEY, digestOnly: false });
+    return answer.type === 'object' ? answer.tag : undefined;
+  }
+
+  private start(): Vnode {
+    const { objects, system, context, counters, fences } = this;
+    const identity = NodeIdentity.open({ system, objects, random: context.random, losses: 0, partitions: [0] });
+    const arrears = new Arrears({ hintsMayWait: false, refilling: identity.refilling });
+    const limits = { maxSiblings: 100, maxObjectBytes: 2 ** 30, canBeDurable: true };
+    const parts = { partition: 0, objects, fences, identity, counters, arrears, gate: new WriteGate() };
+    return new Vnode({ ...parts, trees: undefined, ...limits }, context);
+  }
+}
+
+const vote = { type: 'vote', g: 0, floor: 0, candidates: CANDIDATES } as const;
+const commit = { type: 'commit', g: 0, candidates: CANDIDATES } as const;
+
+test('a vote is flushed, and what is read bears the new tag once that is durable', () => {
+  const replica = new Replica();
+  assert.equal(replica.reap(vote), 'voted');
+  assert.equal(replica.context.releases.at(-1), 'durable');
+  assert.equal(replica.tag, 0);
+  replica.commit();
+  assert.equal(replica.tag, 1);
+  assert.equal(replica.reap(vote), 'late');
+  replica.restart();
+  assert.equal(replica.tag, 1, 'it is on the disk');
+});
+
+test('a vote whose commit failed raises no tag, and the next round goes above it', () => {
+  const replica = new Replica();
+  assert.equal(replica.reap(vote), 'voted');
+  replica.commit('lost');
+  assert.equal(replica.tag, 0);
+  assert.equal(replica.reap(vote), 'late', 'it may be on the disk');
+  assert.equal(replica.fences.of(0).raised, 1, 'what it answers to a new round');
+  assert.equal(replica.reap({ ...vote, g: 1 }), 'voted');
+  replica.commit();
+  assert.equal(replica.tag, 2);
+});
+
+test('a tombstone goes in a later turn than its floor is written in, and stays if that failed', () => {
+  for (const outcome of ['stored', 'lost'] as const) {
+    const replica = new Replica();
+    replica.reap(vote);
+    replica.commit();
+    const { length } = replica.context.replies;
+    replica.reap(commit);
+    replica.vnode.timer(GO_ON_REAPING, replica.context);
+    assert(replica.objects.get(KEY) !== undefined, 'not before the commit');
+    replica.commit(outcome);
+    replica.vnode.timer(GO_ON_REAPING, replica.context);
+    const count = outcome === 'stored' ? 1 : 0;
+    assert.deepEqual(replica.context.replies.slice(length), [{ type: 'reap', answer: { type: 'reaped', count } }]);
+    assert.equal(replica.objects.get(KEY) === undefined, outcome === 'stored');
+    assert.equal(replica.counters.tombstonesReaped, count);
+    const stale = { type: 'write', key: KEY, record: RECORD, durable: false, tag: 0 } as const;
+    assert.equal(replica.ask(stale).type, 'stale-fence', 'to be refused more is no harm');
+  }
+});
+
+test('what is not the record that was voted for stays', () => {
+  const replica = new Replica();
+  replica.reap(vote);
+  replica.commit();
+  replica.ask({ type: 'write', key: KEY, record: encodeRecord(anObject(1)), durable: false, tag: 1 });
+  replica.reap(commit);
+  replica.commit();
+  replica.vnode.timer(GO_ON_REAPING, replica.context);
+  assert(replica.objects.get(KEY) !== undefined);
+});
+
+test('a vnode that is below the floor is set aside, durably, until it was emptied and has adopted a fence', () => {
+  const replica = new Replica();
+  assert.equal(replica.reap({ ...vote, g: 7, floor: 5 }), 'behind');
+  replica.commit();
+  for (let start = 0; start < 2; start++) {
+    assert.equal(replica.ask({ type: 'read', key: KEY, digestOnly: false }).type, 'corrupt');
+    const write = { type: 'write', key: KEY, record: RECORD, durable: false, tag: 9 } as const;
+    assert.equal(replica.ask(write).type, 'no-storage');
+    assert.equal(replica.reap(vote), 'behind');
+    replica.restart();
+  }
+  replica.ask({ type: 'discard' });
+  replica.commit();
+  replica.vnode.timer(GO_ON_REAPING, replica.context);
+  assert.deepEqual(replica.context.replies.at(-1), { type: 'discarded' });
+  assert.equal(replica.ask({ type: 'adopt', tag: 7, floor: 5 }).type, 'adopted');
+  replica.commit();
+  assert.deepEqual(replica.ask({ type: 'read', key: KEY, digestOnly: false }), { type: 'nothing', behind: true });
+  const { tag, floor } = replica.fences.of(0);
+  assert.deepEqual([tag, floor], [7, 5]);
+});
+
+test('a vnode whose fence was lost lets its mail wait until others have told theirs, and not for ever', () => {
+  const replica = new Replica(false);
+  const { context } = replica;
+  const read = { type: 'read', key: KEY, digestOnly: false } as const;
+  replica.vnode.receive(read, {}, context);
+  assert.equal(context.replies.length, 0);
+  assert.equal(replica.ask({ type: 'adopt', tag: 0, floor: 0 }).type, 'nothing');
+  assert.deepEqual(
+    context.replies.map((answer) => (answer as VnodeAnswer).type),
+    ['adopted', 'nothing'],
+  );
+  const forgotten = new Replica(false);
+  forgotten.vnode.receive(read, {}, forgotten.context);
+  forgotten.context.nowMs += forgotten.context.delays[0]!;
+  forgotten.vnode.timer('go on', forgotten.context);
+  assert.deepEqual(forgotten.context.replies, [{ type: 'corrupt' }], 'it is no source');
+});
+
+/** The inquiry of node 0, whose peers are 1 and 2, in one partition. */
+function inquiryOf(isNew: boolean) {
+  const fences = new NodeFences(openMemoryStorage(), isNew);
+  const context = new LoneContext();
+  const parts = { storage: openMemoryStorage(), maxBytes: 1e6, random: context.random, counters: newNodeCounters() };
+  const hints = new HintStore({ ...parts, isNew });
+  const said: string[] = [];
+  const inquiry = new FenceInquiry({
+    node: 0,
+    preferenceLists: [{ primaries: [0, 1, 2], fallbacks: [3] }],
+    fences,
+    hints,
+    report: () => said.push('warned'),
+  });
+  const speaker = {
+    askFences: (node: number) => said.push(`fences of ${node}`),
+    askVnode: (_partition: number, message: VnodeRequest) =>
+      said.push(message.type === 'adopt' ? `adopt ${message.tag} ${message.floor}` : message.type),
+  };
+  const heard = (node: number, tag: number, floor: number, isKnown = true) =>
+    inquiry.heard(node, [{ partition: 0, tag, floor, isKnown }], speaker);
+  const taken = () => said.splice(0);
+  return { inquiry, speaker, heard, taken, hints };
+}
+
+test('a fence that was lost is adopted from one peer if nothing was reaped, and else once all have told', () => {
+  const { inquiry, speaker, heard, taken, hints } = inquiryOf(false);
+  inquiry.tick(speaker);
+  assert.deepEqual(taken(), ['fences of 1', 'fences of 2']);
+  heard(1, 0, 0, false);
+  assert.deepEqual(taken(), [], 'who knows nothing himself says nothing');
+  heard(2, 0, 0);
+  assert.deepEqual(taken(), ['adopt 0 0']);
+  assert(hints.isFenced(0));
+
+  const reaped = inquiryOf(false);
+  reaped.inquiry.tick(reaped.speaker);
+  reaped.taken();
+  reaped.heard(1, 5, 4);
+  assert.deepEqual(reaped.taken(), []);
+  assert.equal(reaped.hints.refuseBelow(0), 5, 'a hint store begins anew above all that may have been reaped');
+  reaped.inquiry.tick(reaped.speaker);
+  assert.deepEqual(reaped.taken(), ['fences of 2']);
+  reaped.heard(2, 4, 4);
+  assert.deepEqual(reaped.taken(), ['discard']);
+  reaped.inquiry.vnodeAnswered(0, undefined, reaped.speaker);
+  reaped.inquiry.tick(reaped.speaker);
+  assert.deepEqual(reaped.taken(), ['discard'], 'what failed is asked again');
+  reaped.inquiry.vnodeAnswered(0, { type: 'discarded' }, reaped.speaker);
+  assert.deepEqual(reaped.taken(), ['adopt 5 4']);
+});
+
+test('a replica below the floor of a peer is set aside, with a warning, and begins anew once all have told', () => {
+  const { inquiry, speaker, heard, taken } = inquiryOf(true);
+  heard(1, 0, 0);
+  inquiry.tick(speaker);
+  assert.deepEqual(taken(), ['fences of 2']);
+  heard(2, 3, 2);
+  assert.deepEqual(taken(), ['warned']);
+  inquiry.tick(speaker);
+  assert.deepEqual(taken(), ['fences of 1', 'fences of 2']);
+  heard(1, 3, 2);
+  heard(2, 3, 2);
+  assert.deepEqual(taken(), ['discard']);
+});
