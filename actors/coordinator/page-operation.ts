@@ -1,7 +1,8 @@
 /**
  * One page of a scan under way at a coordinator: R replicas list the range, and `quorum/page-merge.ts` makes one page of
- * theirs. Pages are merged, not compared: nobody gives a digest. Only primaries are asked: a hint keeper knows keys, not
- * ranges.
+ * theirs. Pages are merged, not compared: nobody gives a digest. R are primaries, always: a stand-in has only what was put
+ * while it stood in, and a page of such would leave keys out silently. Where too few can be reached the page fails, and the
+ * scan names the partition. What stand-ins keep for a primary that has returned it says itself that it may lack.
  */
 import { mergeRecords } from '../../src/codec/record-update.js';
 import type { CoordinatorAnswer, CoordinatorRequest } from '../../src/messages/coordinator-messages.js';

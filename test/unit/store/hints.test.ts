@@ -102,3 +102,32 @@ test('a store without hints waits for none, in memory, too; one that closes lets
   await store.admin.waitForHints({ timeoutMs: 5_000 });
   await store.close();
 });
+
+test('a scan while a node is down, and right after its return, has what was put without it', async () => {
+  const store = await open({ nodes: 5, partitions: 16 });
+  try {
+    const bucket = store.bucket<string>('b', { codec: 'text' });
+    const put = async (prefix: string): Promise<string[]> => {
+      const keys = Array.from({ length: 60 }, (_, i) => `${prefix}${i}`);
+      await Promise.all(keys.map((key) => bucket.put(key, key, { w: 'all' })));
+      return keys;
+    };
+    const scanned = async (r: number): Promise<string[]> => {
+      const keys: string[] = [];
+      for await (const { key } of bucket.scan({ r })) keys.push(key as string);
+      return keys;
+    };
+    const before = await put('before');
+    await store.admin.crash('b');
+    const during = await put('during');
+    const all = [...before, ...during].sort();
+    assert.deepEqual(await scanned(2), all);
+    await store.admin.start('b');
+    // Its memory is lost, and hints for it are on their way: where it is asked alone, others are heard, too.
+    assert.deepEqual(await scanned(1), all);
+    await store.admin.waitForHints({ timeoutMs: 20_000 });
+    assert.deepEqual(await scanned(1), all);
+  } finally {
+    await store.close();
+  }
+});
