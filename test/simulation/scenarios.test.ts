@@ -59,6 +59,24 @@ test('where nobody has room for a hint, the put succeeds all the same, and a str
   assert.equal(cluster.replica(absent).read('cart'), 'milk');
 });
 
+test('a stand-in whose hint store is full refuses, and the next one keeps the hint', () => {
+  for (const full of [0, 1]) {
+    const cluster = new SimulatedCluster({ seed: 2, spawn });
+    const primaries = cluster.primariesOf('cart');
+    const standIns = cluster.names.filter((name) => !primaries.includes(name));
+    cluster.crashNode(primaries[2]!);
+    cluster.runFor(50);
+    cluster.fullHintDisk(standIns[full]!);
+    for (let i = 0; i < 3; i++) acknowledged(cluster.settle(cluster.put('cart', `milk ${i}`, { w: 3 })));
+    cluster.runFor(100);
+    assert.equal(cluster.hintsOn(standIns[full]!).length, 0);
+    assert.equal(cluster.hintsOn(standIns[1 - full]!).length, 1);
+    cluster.startNode(primaries[2]!);
+    cluster.runFor(300);
+    assert.equal(cluster.replica(primaries[2]!).values('cart').length, 3);
+  }
+});
+
 // Goal: a dot that left before its commit failed is never given to another write.
 test('after a commit that failed, the next put takes no dot of the failed one, and nothing is lost', () => {
   const cluster = new SimulatedCluster({ seed: 3, spawn });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { Coordinator } from '../../../actors/coordinator.js';
 import { BackgroundBudget } from '../../../src/admission/background-budget.js';
 import { utf8 } from '../../../src/base/bytes.js';
+import { encodeContext } from '../../../src/codec/context.js';
 import { encodeLocatedKey } from '../../../src/codec/key.js';
 import { encodeRecord } from '../../../src/codec/record.js';
 import type { CoordinatorRequest } from '../../../src/messages/coordinator-messages.js';
@@ -15,7 +16,7 @@ import { anObject } from '../../support/records.js';
 import { test } from '../../support/test.js';
 
 const KEY = encodeLocatedKey(0, { type: utf8('t'), bucket: utf8('b'), key: utf8('k') });
-const GET: CoordinatorRequest = {
+const GET: CoordinatorRequest & { type: 'get' } = {
   type: 'get',
   key: KEY,
   r: 2,
@@ -127,11 +128,14 @@ class Coordinating {
   }
 
   /** What is sent after a get is answered so, by node; and what its reply was. */
-  getOf(answers: Readonly<Record<number, VnodeAnswer>>): { readonly reply: unknown; readonly repairs: Sent[] } {
+  getOf(
+    answers: Readonly<Record<number, VnodeAnswer>>,
+    session: Uint8Array = empty,
+  ): { readonly reply: unknown; readonly repairs: Sent[] } {
     const { context, coordinator } = this;
     let heard = context.sent.length;
     const replies = context.replies.length;
-    coordinator.receive(GET, {}, context);
+    coordinator.receive({ ...GET, session }, {}, context);
     while (context.replies.length === replies) {
       const asked = context.sent[heard++]!;
       // Sent before the reply: a repair would be one that the client waits for.
@@ -236,6 +240,38 @@ test('a stale primary is repaired once the client has its reply, a stand-in neve
     [0],
   );
   assert.equal(nodes.counters.readRepairs, 2);
+});
+
+test('a get with a session asks everybody until it has what the session saw; if nobody has, the read is stale', () => {
+  const seen = encodeContext(anObject(2).context, { ms: 0, logical: 0 });
+  const nodes = new Coordinating();
+  const typeOf = (reply: unknown) => (reply as { type: string }).type;
+  const askedBy = (story: () => void): number[] => {
+    const before = nodes.context.sent.length;
+    story();
+    const sent = nodes.context.sent.slice(before);
+    const reads = sent.filter(({ message }) => (message as VnodeRequest).type === 'read');
+    return [...new Set(reads.map(({ place }) => threadOf(place)))];
+  };
+  const old = { 0: object(OLDER), 1: object(OLDER) };
+  const fresh = askedBy(() =>
+    assert.equal(typeOf(nodes.getOf({ 0: object(NEWER), 1: object(NEWER) }, seen).reply), 'got'),
+  );
+  assert.deepEqual(fresh, [0, 1]);
+  // The third primary has it, or only a stand-in.
+  for (const [third, standIn] of [
+    [object(NEWER), NOTHING],
+    [NOTHING, object(NEWER)],
+  ] as const) {
+    const asked = askedBy(() => {
+      const { reply, repairs } = nodes.getOf({ ...old, 2: third, 3: standIn }, seen);
+      assert.deepEqual(reply, { type: 'got', record: NEWER, mayMissHints: false });
+      nodes.repaired(repairs);
+    });
+    assert.deepEqual(asked, [0, 1, 2, 3]);
+  }
+  const { reply } = nodes.getOf({ ...old, 2: NOTHING, 3: NOTHING }, seen);
+  assert.deepEqual(reply, { type: 'failed', failure: { why: 'stale-read', got: 4, wanted: 2, definite: true } });
 });
 
 test('repairs take slices of the background budget; under load they are shed, and the reads are not', () => {

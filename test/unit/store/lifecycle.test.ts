@@ -263,6 +263,25 @@ test('one node down: two of three go on, three of three are refused, and nothing
     assert(nodes.a!.readRepairs! + nodes.b!.readRepairs! + nodes.c!.readRepairs! > 0);
   }));
 
+test('a session reads what it wrote, or is told that it cannot', async () => {
+  const store = await open({ nodes: 3, n: 3 });
+  try {
+    const bucket = text(store);
+    const { causalContext: session } = await bucket.put('k', 'v', { w: 1 });
+    for (let i = 0; i < 20; i++) assert.equal((await bucket.get('k', { r: 1, session })).value, 'v');
+    await fails(() => bucket.get('other', { session }), 'INVALID_ARGUMENT');
+    // Their memory is lost, and with it what the session saw.
+    for (const name of ['a', 'b', 'c']) await store.admin.crash(name);
+    for (const name of ['a', 'b', 'c']) await store.admin.start(name);
+    await fails(() => bucket.get('k', { r: 1, session }), { code: 'STALE_READ', definite: true });
+    assert.equal((await bucket.get('k', { r: 1 })).found, false);
+    await bucket.put('k', 'w', { causalContext: session });
+    assert.equal((await bucket.get('k', { session })).value, 'w', 'what covers it will do');
+  } finally {
+    await store.close();
+  }
+});
+
 test('a node that was to be started again is not, once the store is closed', async () => {
   const store = await open({ nodes: 1, n: 1 });
   const stopped = store.admin.stop('a');
