@@ -3,7 +3,8 @@
  *
  * A client numbers its attempts 1, 2, 3, …; each actor sees some of them, roughly in order. Per client it is known which
  * of the last 65,536 numbers were seen (`counter-window.ts`): a number before that window is too old to be told from a
- * repeated one, and refused. Clients are forgotten in the order of their last use beyond a bound.
+ * repeated one, and refused. Clients are forgotten in the order of their last use beyond a bound, which is above the number of
+ * threads that can be attached to a store at a time: a copy of a message outlives its client's last use by seconds.
  * Source: the anti-replay window of IPsec (RFC 4303 §3.4.3, RFC 6479), used for puts.
  */
 import type { Attempt } from '../clocks/event-id.js';
