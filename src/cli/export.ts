@@ -1,15 +1,16 @@
-/** `quoral export`: writes a bucket's keys, with all siblings, to a file that `quoral import --format export` reads. */
-import type { Command } from 'commander';
-import type { ScanEntry } from '../store/api/results.js';
+/** `quoral export`: writes a bucket to a file that `quoral import` reads. */
+import { type Command, Option } from 'commander';
 import { CountReport } from './export/count-report.js';
+import { EXPORT_FORMATS, type ExportFormat, lineWriter } from './export/line-writer.js';
 import { WholeFile } from './export/whole-file.js';
-import { addJson } from './options.js';
+import { addJson, separator } from './options.js';
 import { addTarget, type KeyValues, type TargetFlags, withBucket } from './target.js';
 import { CommandError, print, type Terminal, UsageError } from './terminal.js';
-import { jsonKey, jsonSibling } from './value.js';
 
 interface Flags extends TargetFlags {
   readonly bucket: string;
+  readonly format: ExportFormat;
+  readonly separator?: string;
   readonly json?: boolean;
 }
 
@@ -20,22 +21,32 @@ export function addExport(program: Command, terminal: Terminal): void {
   const command = program
     .command('export')
     .description(
-      "write a bucket to a file, a JSON object a key, in the keys' order; the file is replaced only when all is written. A time to live is not kept",
+      "write a bucket to a file, a line a key, in the keys' order; the file is replaced only when all is written. A time to live is not kept",
     )
     .argument('<file>', 'the file, or - for standard output')
-    .requiredOption('--bucket <bucket>', 'bucket to export');
+    .requiredOption('--bucket <bucket>', 'bucket to export')
+    .addOption(
+      new Option(
+        '--format <format>',
+        'export: a key with all its siblings, content types and metadata; ndjson: the value, a JSON object; csv: the value, a JSON object of plain fields',
+      )
+        .choices(EXPORT_FORMATS)
+        .default('export'),
+    )
+    .option('--separator <character>', 'csv: what stands between fields (default: a comma)', separator);
   addJson(addTarget(command))
     .addHelpText(
       'after',
-      '\nExample:\n  $ quoral export carts.ndjson --bucket carts\n  $ quoral import carts.ndjson --bucket carts --format export --data ./other\n  $ quoral export - --bucket carts --data ./data | gzip > carts.ndjson.gz',
+      '\nExample:\n  $ quoral export carts.ndjson --bucket carts\n  $ quoral import carts.ndjson --bucket carts --format export --data ./other\n  $ quoral export - --bucket carts --data ./data | gzip > carts.ndjson.gz\n  $ quoral export people.csv --bucket people --format csv',
     )
     .action((file: string, flags: Flags) => exportFile(terminal, file, flags));
 }
 
 async function exportFile(terminal: Terminal, file: string, flags: Flags): Promise<void> {
+  if (flags.format !== 'csv' && flags.separator !== undefined) throw new UsageError('--separator is for --format csv');
   if (file === '-' && flags.json) throw new UsageError('--json prints a summary: give a file');
   const started = terminal.now();
-  const keys = await withBucket(terminal, flags.bucket, flags, (values) => write(terminal, file, values));
+  const keys = await withBucket(terminal, flags.bucket, flags, (values) => write(terminal, file, values, flags));
   const seconds = (terminal.now() - started) / 1_000;
   if (flags.json) await print(terminal.stdout, `${JSON.stringify({ file, keys, seconds })}\n`);
   else if (file !== '-') {
@@ -45,7 +56,8 @@ async function exportFile(terminal: Terminal, file: string, flags: Flags): Promi
 }
 
 /** @returns the number of keys */
-async function write(terminal: Terminal, file: string, values: KeyValues): Promise<number> {
+async function write(terminal: Terminal, file: string, values: KeyValues, flags: Flags): Promise<number> {
+  const lineOf = lineWriter(flags.format, flags.separator);
   const report = new CountReport(terminal.stderr, 'exporting', () => terminal.now());
   let interrupted = false;
   const unsubscribe = terminal.onStopSignal(() => {
@@ -68,10 +80,6 @@ async function write(terminal: Terminal, file: string, values: KeyValues): Promi
     if (!finished) await sink.abandon();
   }
   return keys;
-}
-
-function lineOf({ key, siblings = [] }: ScanEntry<Uint8Array>): string {
-  return `${JSON.stringify({ ...jsonKey(key), siblings: siblings.map(jsonSibling) })}\n`;
 }
 
 async function create(file: string): Promise<Sink> {

@@ -1,14 +1,14 @@
 /** `quoral import`: stores the lines of a file. */
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
+import { csvEnds, csvHeader } from './csv.js';
 import { Checkpoint, type Position } from './import/checkpoint.js';
-import { csvEnds, csvHeader } from './import/csv.js';
 import { type ImportCounts, Importer } from './import/importer.js';
 import { type Line, linesOf } from './import/lines.js';
 import { ProgressReport } from './import/progress.js';
 import { FORMATS, type Format, type LineForm, recordReader } from './import/record.js';
-import { addJson, addStoreOptions, integer, type StoreFlags, storeOptions } from './options.js';
+import { addJson, addStoreOptions, integer, type StoreFlags, separator, storeOptions } from './options.js';
 import { addTarget, type KeyValues, type TargetFlags, withBucket } from './target.js';
 import { CommandError, print, type Terminal, UsageError } from './terminal.js';
 
@@ -126,12 +126,6 @@ async function openSource(
     form: { format, keyField, header, separator: between },
     start: { offset: first!.end, line: first!.lastNumber },
   };
-}
-
-function separator(text: string): string {
-  const character = text === '\\t' ? '\t' : text;
-  if (/^[\t\x20-\x7e]$/.test(character) && character !== '"') return character;
-  throw new InvalidArgumentError('It must be one ASCII character that is no quote, or \\t for a tab.');
 }
 
 interface Run {

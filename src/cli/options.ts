@@ -20,6 +20,13 @@ export function quorum(text: string): Quorum {
   return Number(text);
 }
 
+/** An option's parser for what stands between the fields of a CSV file. */
+export function separator(text: string): string {
+  const character = text === '\\t' ? '\t' : text;
+  if (/^[\t\x20-\x7e]$/.test(character) && character !== '"') return character;
+  throw new InvalidArgumentError('It must be one ASCII character that is no quote, or \\t for a tab.');
+}
+
 export function addJson(command: Command): Command {
   return command.option('--json', 'print JSON');
 }

@@ -74,9 +74,10 @@ export class ObjectRead<V> implements ReadResult<V> {
   /** Prints as what it is, in a console and as JSON. */
   toJSON(): object {
     const { found, siblings, causalContext } = this;
-    if (siblings.length < 2) return { found, value: siblings[0]?.value, causalContext };
-    if (this.#reading.merge === undefined) return { found, siblings, causalContext };
-    return { found, value: this.value, siblings, causalContext };
+    const also = { causalContext, ...(this.mayMissHints && { mayMissHints: true }) };
+    if (siblings.length < 2) return { found, value: siblings[0]?.value, ...also };
+    if (this.#reading.merge === undefined) return { found, siblings, ...also };
+    return { found, value: this.value, siblings, ...also };
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): object {

@@ -61,7 +61,12 @@ class ValuedEntry<V> implements ScanEntry<V> {
     return this.#read.mayMissHints;
   }
 
+  /** Prints as what it is, in a console and as JSON. */
   toJSON(): object {
     return { key: this.key, cursor: this.cursor, ...this.#read.toJSON() };
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): object {
+    return this.toJSON();
   }
 }

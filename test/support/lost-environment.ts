@@ -15,9 +15,12 @@ export function loseEnvironment(path: string): void {
     .map(Number)
     .find((fd) => isMetaOf(real, fd));
   assert(descriptor !== undefined, `no thread writes meta pages of ${path}`);
+  // Its number is to be taken at once, by what cannot be written to, and LMDB closes it in the end: so no lower one is free.
+  const fillers: number[] = [];
+  for (let filler = 0; filler < descriptor; fillers.push(filler)) filler = openSync('/dev/null', 'r');
   closeSync(descriptor);
-  // Its number is taken at once, by what cannot be written to: LMDB closes it in the end.
   assert.equal(openSync('/dev/null', 'r'), descriptor);
+  for (const filler of fillers) closeSync(filler);
 }
 
 function isMetaOf(path: string, fd: number): boolean {

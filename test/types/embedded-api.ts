@@ -33,6 +33,9 @@ export async function opens(): Promise<void> {
   await open({ r: 'most' });
   // @ts-expect-error A node needs a name.
   await open({ nodes: [{ zone: 'disk1' }] });
+  await open({ exchangeWindow: { from: '23:30', to: '05:00' }, maxShares: 2, maxHintBytes: 0, hashingThreads: 2 });
+  // @ts-expect-error A window has an end.
+  await open({ exchangeWindow: { from: '23:30' } });
   // @ts-expect-error Not a way to flush.
   await open({ sync: 'sometimes' });
   await store.close();
@@ -120,7 +123,15 @@ export async function reads(bucket: Bucket<Cart>, signal: AbortSignal): Promise<
   for await (const entry of scan) {
     const same: Same<typeof entry, ScanEntry<Cart>> = true;
     same.valueOf();
+    // @ts-expect-error Without `values` it has no field of a read.
+    const read: ReadResult<Cart> = entry;
+    read.toString();
   }
+  await bucket.get('k', { session: read.causalContext });
+  const told: [boolean, boolean, readonly number[]] = [read.mayMissHints, scan.mayMissHints, scan.unreachable];
+  told.join();
+  // @ts-expect-error A session belongs to one key.
+  await bucket.getMany(['a'], { session: 'token' });
   // @ts-expect-error Writes wait for W, reads for R.
   await bucket.get('k', { w: 2 });
   // @ts-expect-error A key is text or bytes.

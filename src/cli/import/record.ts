@@ -1,8 +1,8 @@
 /** What one line of an import file asks to be stored. Pure. */
 import { textOf, utf8 } from '../../base/bytes.js';
 import type { Key } from '../../store/api/call-options.js';
+import { fieldsOf } from '../csv.js';
 import { keyOfJson, siblingOfJson } from '../value.js';
-import { fieldsOf } from './csv.js';
 
 /** What a line is; see `recordReader`. */
 export type Format = 'ndjson' | 'lines' | 'csv' | 'export';

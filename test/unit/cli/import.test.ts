@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { test } from 'tap';
 import { OverloadedError, QuorumNotMetError } from '../../../src/base/errors.js';
-import { csvEnds, fieldsOf } from '../../../src/cli/import/csv.js';
+import { csvEnds, csvLine, fieldsOf } from '../../../src/cli/csv.js';
 import { linesOf } from '../../../src/cli/import/lines.js';
 import { duration } from '../../../src/cli/import/progress.js';
 import { FORMATS, recordReader } from '../../../src/cli/import/record.js';
@@ -373,6 +373,66 @@ for (const target of ['--data', '--url'] as const) {
     t.strictSame(await contents(terminal.stores.get(copy)!), await contents(source));
   });
 }
+
+test('NDJSON and CSV are exported as they were imported; what has no such form is named', async (t) => {
+  const { terminal, file, data, store } = setUp(t, 'id,na;me,note\nb,"a, ""b""",\n\na,é,"x\ny"\n"c",,\n');
+  const out = `${file}.out`;
+  const where = ['--bucket', 'b', '--data', data];
+  const imported = await terminal.run('import', file, '--format', 'csv', '--key', 'id', ...where);
+  t.equal(imported.code, 0, imported.err);
+  const exported = async (format: string, ...args: string[]) => {
+    const { code, err } = await terminal.run('export', out, '--format', format, ...where, ...args);
+    return code === 0 ? readFileSync(out, 'utf8') : `${code} ${err}`;
+  };
+  t.equal(await exported('csv'), 'id,na;me,note\na,é,"x\ny"\nb,"a, ""b""",\nc,,\n');
+  t.equal(await exported('csv', '--separator', ';'), 'id;"na;me";note\na;é;"x\ny"\nb;"a, ""b""";\nc;;\n');
+  const ndjson = await exported('ndjson');
+  t.equal(ndjson.split('\n')[1], '{"id":"b","na;me":"a, \\"b\\"","note":""}');
+
+  // Each is read back as it was: nothing is left to do.
+  const forms = [
+    ['csv', await exported('csv')],
+    ['ndjson', ndjson],
+  ] as const;
+  for (const [format, text] of forms) {
+    writeFileSync(file, text);
+    const again = await terminal.run('import', file, '--format', format, '--key', 'id', '--json', ...where);
+    t.match(JSON.parse(again.out), { stored: 0, unchanged: 3, bad: 0 });
+  }
+
+  const bucket = store().bucket('b');
+  const put = async (json: string) => {
+    store().closed = false;
+    await bucket.put('d', Buffer.from(json), { causalContext: (await bucket.get('d')).causalContext });
+  };
+  for (const [json, format, words] of [
+    ['{"id":"d","na;me":1,"note":null}', 'csv', /\nd,1,\n$/],
+    ['{"id":"d"}', 'csv', /^1 quoral: d cannot be exported as csv: its fields are id, the header's id, na;me, note;/],
+    ['{"id":"d","na;me":"","note":[1]}', 'csv', /^1 quoral: d cannot .*: its field "note" is a list or an object;/],
+    ['[1]', 'ndjson', /^1 quoral: d cannot be exported as ndjson: its value is no JSON object;/],
+    ['milk', 'ndjson', /^1 quoral: d cannot .*: its value is not JSON; leave --format out/],
+  ] as const) {
+    await put(json);
+    t.match(await exported(format), words);
+  }
+  store().closed = false;
+  await bucket.put('d', Buffer.from('{}'));
+  t.match(await exported('ndjson'), /^1 quoral: d cannot be exported as ndjson: it has 2 siblings;/);
+  t.match(await exported('ndjson', '--separator', ';'), /^2 .*--separator is for --format csv/);
+  t.match(await exported('xml'), /^2 /);
+});
+
+// Goal: whatever fields a record has, it is read back as it was.
+test('CSV of any fields that is written is read back', async (t) => {
+  const field = fc.string({ unit: fc.constantFrom('"', ',', '\n', '\r', 'a', 'é', ' '), maxLength: 5 });
+  const fields = fc.array(field, { minLength: 1, maxLength: 4 });
+  const property = fc.property(fields, fc.constantFrom(',', ';', '\t'), (record, between) => {
+    const line = csvLine(record, between);
+    return line.trim() !== '' && JSON.stringify(fieldsOf(line.slice(0, -1), between)) === JSON.stringify(record);
+  });
+  fc.assert(property, { numRuns: 500 });
+  t.pass('each record was as it was');
+});
 
 test('an export that fails or is interrupted leaves the old file, and nothing else', async (t) => {
   const terminal = new FakeTerminal();

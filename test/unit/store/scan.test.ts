@@ -1,5 +1,6 @@
 /** Scans: order, bounds, pages, cursors, deleted keys, values, keys that are not text, nodes that are down. */
 import assert from 'node:assert/strict';
+import { inspect } from 'node:util';
 import { type Bucket, type ListBucketsOptions, open, type ScanEntry, type ScanOptions } from '../../../src/index.js';
 import { fails } from '../../support/rejection.js';
 import { test } from '../../support/test.js';
@@ -97,6 +98,7 @@ test('deleted keys are skipped, siblings are shown, values only on request', asy
   await bucket.put('siblings', 'resolved', { causalContext: siblings!.causalContext });
   assert.equal((await bucket.get('siblings')).value, 'resolved');
   assert.match(JSON.stringify(plain), /"key":"plain".*"value":"plain"/);
+  assert.match(inspect(plain), /key: 'plain'[\s\S]*value: 'plain'/);
 });
 
 test('keys that are not text come as bytes; a bucket shows only its own', async () => {

@@ -1,11 +1,11 @@
 /**
- * Comma-separated values: where a record ends, and what its fields are. Pure.
+ * Comma-separated values: where a record ends, what its fields are, and records of fields. Pure.
  *
  * As RFC 4180 has it: fields between quotes may hold separators, line ends and doubled quotes; a quote within a field
  * that does not begin with one is an error of that record, and does not swallow what follows. Records may end with
  * `\n` or `\r\n`. The separator may be another ASCII character.
  */
-import { textOf } from '../../base/bytes.js';
+import { textOf } from '../base/bytes.js';
 
 const QUOTE = 0x22;
 const NEWLINE = 0x0a;
@@ -67,6 +67,14 @@ export function fieldsOf(record: string, separator: string): string[] | string {
     if (record[at] !== separator) return `field ${fields.length} goes on behind its closing quote`;
     at++;
   }
+}
+
+/** A record of these fields, with its line end. */
+export function csvLine(fields: readonly string[], separator: string): string {
+  // A record that is one empty field would be a blank line.
+  const needQuotes = (field: string) =>
+    field.includes('"') || field.includes(separator) || /[\r\n]/.test(field) || fields.join('').trim() === '';
+  return `${fields.map((field) => (needQuotes(field) ? `"${field.replaceAll('"', '""')}"` : field)).join(separator)}\n`;
 }
 
 /** The names in a file's first record; a text that says what is wrong with them. */
