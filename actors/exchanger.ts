@@ -133,6 +133,8 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, PeerAnsw
     for (const partition of identity.refilling) {
       const { primaries } = preferenceLists[partition]!;
       const leader = primaries.find((one) => this.peers.isUp(one, context.now()))!;
+      // What lies there is little, and everybody waits for its tree.
+      trees.get(partition)?.buildIfNone();
       const pairs = byLeader.get(leader) ?? [];
       byLeader.set(leader, pairs);
       for (const other of primaries) {

@@ -105,6 +105,11 @@ export class ReplicaTree {
     this.trees.builds.add(this.partition);
   }
 
+  /** A tree will be asked for soon. */
+  buildIfNone(): void {
+    if (this.keeper.tree === undefined) this.rebuild();
+  }
+
   /** When its build may go on: at once if nothing serves meanwhile. Monotonic milliseconds. */
   get nextSliceMs(): number {
     const { tree, isStale } = this.keeper;

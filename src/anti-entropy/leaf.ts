@@ -9,7 +9,7 @@
  * The two hashes have to be bound to each other, so that no sum of leaves is the same when two keys exchange their digests. That
  * takes a few multiplications, 32 bits at a time. xxHash64 once more would cost more than twice as much (84 and 37 ns), most of
  * it for the BigInt that a call returns, and there are two leaves a write.
- * It says nothing of the record's soundness: whoever builds a tree from records checks them (`hash-records.ts`).
+ * It says nothing of the record's soundness: whoever builds a tree from records checks them (`hash-task.ts`).
  *
  * Source of the mixing: Austin Appleby's MurmurHash3 (x86, 32 bits), over the sixteen bytes.
  *

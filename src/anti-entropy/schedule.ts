@@ -10,7 +10,8 @@
  *
  * First due times are spread over the interval, so that a start does not compare everything at once; a pair is due again
  * after seven eighths of the interval, which leaves the rest for its turn to come. A pair that could not be
- * compared is tried again after `retryMs`, doubled each time up to the interval. What is due longest goes first.
+ * compared is tried again after `retryMs`, doubled each time up to the interval; soon, if somebody waits for it. What is due
+ * longest goes first.
  */
 import { assert } from '../base/assert.js';
 
@@ -47,6 +48,9 @@ export interface PairState extends Pair {
   /** When it was last compared; undefined: not yet. */
   readonly comparedMs: number | undefined;
 }
+
+/** How soon at the latest a pair is tried again that somebody waits for, in milliseconds. */
+const URGENT_RETRY_MS = 200;
 
 interface Entry extends Pair {
   dueMs: number;
@@ -125,7 +129,7 @@ export class ExchangeSchedule {
       entry.dueMs = nowMs + (intervalMs * 7) / 8;
     } else {
       entry.waitMs = Math.min(intervalMs, entry.waitMs === 0 ? retryMs : 2 * entry.waitMs);
-      entry.dueMs = nowMs + entry.waitMs;
+      entry.dueMs = nowMs + (entry.urgent ? Math.min(entry.waitMs, URGENT_RETRY_MS) : entry.waitMs);
     }
   }
 

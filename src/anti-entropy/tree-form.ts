@@ -18,7 +18,8 @@ import { CorruptRecordError } from '../codec/errors.js';
 import { treeBlockKey, treeHeadKey } from '../codec/own-keys.js';
 import { BLOCK_SEGMENTS, MAX_DEPTH, MerkleTree, nodesAt } from './merkle-tree.js';
 
-const VERSION = 2;
+/** Another one, too, when leaves are made otherwise. */
+const VERSION = 3;
 const CHECKSUM_BYTES = 8;
 const STOP_BYTES = 16;
 const HEAD_BYTES = CHECKSUM_BYTES + 1 + 1 + 6 + 8 + STOP_BYTES + 6;

@@ -83,8 +83,12 @@ test('exchanges begin within their window, spread out, and later and later if th
   assert.deepEqual(called.next(0, 500, up), wanted);
   called.ended(wanted, 0, false);
   assert.deepEqual(called.next(100, 500, up), wanted);
-  called.ended(wanted, 100, true);
-  assert.equal(called.next(1_000_000, 500, up), undefined);
+  for (let nowMs = 100, round = 0; round < 9; round++, nowMs += 200) {
+    called.ended(wanted, nowMs, false);
+    assert.deepEqual(called.next(nowMs + 200, 500, up), wanted, 'and soon, however often it fails');
+  }
+  called.ended(wanted, 2_000, true);
+  assert.equal(called.next(1_000_000, 500, up), undefined, 'once is enough');
   assert.notEqual(called.next(1_000_000, 100, up), undefined);
 
   const schedule = new ExchangeSchedule(options);
