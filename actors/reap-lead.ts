@@ -6,6 +6,8 @@
  *     scan ──enough candidates, or the end──▶ round ──reaped──▶ scan on ──▶ … ──the end──▶ done
  *                                               └──abandoned──▶ done: it is tried again later
  */
+
+import { FIRST_SLICE, nextSliceLimit } from '../src/admission/slice-limit.js';
 import {
   candidateOf,
   type ReapAnswer,
@@ -48,7 +50,6 @@ export type ReapLeadStep =
   | 'round-ended'
   | 'done';
 
-const SCANNED_AT_ONCE = 256;
 /** Of a round. */
 const MAX_CANDIDATES = 256;
 
@@ -65,6 +66,8 @@ export class ReapLead {
   private readonly speaker: ReapSpeaker;
   private from: Uint8Array | undefined;
   private scanned = false;
+  /** Records of the next slice. */
+  private limit = FIRST_SLICE;
   private keys: Uint8Array[] = [];
   private round: ReapRound | undefined;
   private exchanging = false;
@@ -160,7 +163,7 @@ export class ReapLead {
   private scan(wallMs: number): void {
     const { objects, partition, graceMs } = this.options;
     const { gte, lt } = partitionRange(partition);
-    const limit = SCANNED_AT_ONCE;
+    const { limit } = this;
     const found = objects.range(this.from === undefined ? { gte, lt, limit } : { gt: this.from, lt, limit });
     for (const { key, value } of found) {
       // What is unreadable is not known to be dead.
@@ -171,6 +174,7 @@ export class ReapLead {
     }
     this.from = found[found.length - 1]?.key;
     this.scanned = found.length < limit;
+    this.limit = nextSliceLimit(found);
     if (this.keys.length > 0) this.foundRipe = true;
   }
 

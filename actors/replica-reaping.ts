@@ -8,6 +8,8 @@
  * And how a replica begins anew that was taken back to an older state, and may hold what has been reaped since: set
  * aside, it is emptied in slices, flushed, adopts the fence of its peers under a new name, and is refilled by exchanges.
  */
+
+import { FIRST_SLICE, nextSliceLimit } from '../src/admission/slice-limit.js';
 import { heldOf } from '../src/anti-entropy/fence.js';
 import type { ReapAsk, ReapCandidate } from '../src/anti-entropy/reaping.js';
 import { partitionOf, partitionRange } from '../src/codec/key.js';
@@ -43,14 +45,13 @@ interface Removal {
 
 /** Timers of the vnode that are meant for this. */
 export const GO_ON_REAPING = 'go on reaping';
-/** Records that are discarded in a turn. */
-const DISCARDED_AT_ONCE = 256;
 
 export class ReplicaReaping {
   private readonly options: ReplicaReapingOptions;
   /** Commits whose floor is on its way to the disk. */
   private removals: Removal[] = [];
   private discarding: Incoming<VnodeAnswer> | undefined;
+  private discardLimit = FIRST_SLICE;
 
   constructor(options: ReplicaReapingOptions) {
     this.options = options;
@@ -149,7 +150,7 @@ export class ReplicaReaping {
 
   private discardSome(incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
     const { objects, partition, tree, counters, lasting } = this.options;
-    const found = objects.range({ ...partitionRange(partition), limit: DISCARDED_AT_ONCE });
+    const found = objects.range({ ...partitionRange(partition), limit: this.discardLimit });
     if (found.length === 0) {
       this.discarding = undefined;
       counters.replicasDiscarded++;
@@ -158,6 +159,7 @@ export class ReplicaReaping {
       context.reply(incoming, { type: 'discarded' }, lasting);
       return;
     }
+    this.discardLimit = nextSliceLimit(found);
     for (const { key, value } of found) {
       tree?.note(key, value, undefined);
       objects.remove(key);
