@@ -42,6 +42,7 @@ test('open: each option is checked, by name and by value', async () => {
     ...[-1, 2 ** 46 + 1, 1.5, '8'].map((maxHintBytes) => ({ maxHintBytes })),
     ...[-1, 33, 1.5, '2'].map((maxShares) => ({ maxShares })),
     ...[0, 99, 604_800_001, 100.5, '8'].map((exchangeIntervalMs) => ({ exchangeIntervalMs })),
+    ...[0, 99, 31_536_000_001, 100.5, '8'].map((tombstoneGraceMs) => ({ tombstoneGraceMs })),
     ...[0, 17, 1.5, '2'].map((hashingThreads) => ({ hashingThreads })),
     ...[0, 59_999, 31_536_000_001, 60_000.5].map((rebuildIntervalMs) => ({ rebuildIntervalMs })),
     ...[null, 'night', {}, { from: '1:00', to: '02:00' }, { from: '01:00', to: '24:00' }, { from: 60, to: 120 }].map(
@@ -78,6 +79,7 @@ test('what is within the limits is taken', async () => {
     maxHintBytes: 0,
     maxShares: 32,
     exchangeIntervalMs: 100,
+    tombstoneGraceMs: 100,
     hashingThreads: 16,
     exchangeWindow: { from: '23:59', to: '00:00' },
     rebuildIntervalMs: 60_000,
