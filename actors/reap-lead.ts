@@ -124,6 +124,11 @@ export class ReapLead {
     return this.exchanging;
   }
 
+  /** True while there is nothing to do before somebody answers. */
+  get isAwaiting(): boolean {
+    return this.exchanging || this.round?.isAwaiting === true;
+  }
+
   /** It takes too long. */
   abandon(): void {
     this.round = undefined;

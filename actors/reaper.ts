@@ -53,6 +53,8 @@ const TICK_MS = 1_000;
 const SOON_MS = 20;
 /** So long somebody who waits may be silent, in short ticks. */
 const TICKS_OF_HASTE = 25;
+/** Between two slices of a look, in milliseconds. */
+const BETWEEN_SLICES_MS = 1;
 /** A round that has come no further for so long is given up; exchanges take longer. */
 const SILENCE_MS = 5_000;
 const EXCHANGE_MS = 60_000;
@@ -246,16 +248,21 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
       if (lead === undefined) return;
       if (lead.isExchanging) this.lookAtExchange(lead, now);
       if (now - this.progressMs > (lead.isExchanging ? EXCHANGE_MS : SILENCE_MS)) this.abandon(lead);
-      if (!lead.isExchanging && !budget.take(now)) {
+      if (lead.isAwaiting) {
+        this.resumeAt(now + (lead.isExchanging ? SOON_MS : SILENCE_MS + 1), context);
+        return;
+      }
+      if (!budget.take(now)) {
         this.resumeAt(budget.nextMs, context);
         return;
       }
       const step = lead.step(context.wallClock());
-      if (step !== 'awaiting') this.progressMs = now;
+      this.progressMs = now;
       if (step === 'round-ended') this.countRound(lead, context);
       else if (step === 'done') this.end(lead, now);
-      else if (step === 'awaiting') {
-        this.resumeAt(now + (lead.isExchanging ? SOON_MS : SILENCE_MS + 1), context);
+      else if (step === 'more') {
+        // Clients have this thread between two slices.
+        this.resumeAt(now + BETWEEN_SLICES_MS, context);
         return;
       }
     }

@@ -138,6 +138,11 @@ export class ReapRound {
     return { type: 'ask', number: ++this.number, to, ask: this.question(phase) };
   }
 
+  /** True while somebody has not answered what was asked last. */
+  get isAwaiting(): boolean {
+    return this.awaited.size > 0;
+  }
+
   /** An exchange with every other primary is through; `complete` if all that differed was merged on both sides. */
   exchanged(complete: boolean): void {
     if (this.phase !== 'exchange') return;
