@@ -4,21 +4,28 @@
  * Why not a Map: putting, finding and removing here costs a third of it, and the bound comes with it.
  */
 const PLACES = 65_536;
+/** At a million uses a second of a single place, half an hour: a late answer does not live that long. */
+const MOST_GENERATIONS = 0x8000_0000;
 
 export class InFlight<T> {
   /** How many entries there are. */
   size = 0;
   private readonly capacity: number;
+  private readonly mostGenerations: number;
   private readonly entries: (T | undefined)[] = [];
   private readonly generations: number[] = [];
   private readonly free: number[] = [];
 
-  /** `capacity`: at most 65,536. */
-  constructor(capacity: number) {
+  /**
+   * @param capacity - at most 65,536
+   * @param mostGenerations - how often a place is used before its tickets come again: tickets are below 65,536 times this
+   */
+  constructor(capacity: number, mostGenerations = MOST_GENERATIONS) {
     this.capacity = Math.min(capacity, PLACES);
+    this.mostGenerations = mostGenerations;
   }
 
-  /** Adds `entry`; returns its ticket (below 2^48), or −1 if the table is full. */
+  /** Adds `entry`; returns its ticket (below 2^47, unless told otherwise), or −1 if the table is full. */
   add(entry: T): number {
     let place = this.free.pop();
     if (place === undefined) {
@@ -45,8 +52,7 @@ export class InFlight<T> {
     const place = ticket - generation * PLACES;
     if (this.generations[place] !== generation || this.entries[place] === undefined) return;
     this.entries[place] = undefined;
-    // 2^31 uses of one place: at a million a second on a single place, half an hour; a ticket does not live that long.
-    this.generations[place] = (this.generations[place]! + 1) % 0x8000_0000;
+    this.generations[place] = (this.generations[place]! + 1) % this.mostGenerations;
     this.free.push(place);
     this.size--;
   }

@@ -17,6 +17,7 @@
  */
 
 import { DrainEstimate } from '../admission/drain-estimate.js';
+import { assert } from '../base/assert.js';
 import { InFlight } from '../base/in-flight.js';
 import type { Attempt, WriterId } from '../clocks/event-id.js';
 import type { Timestamp } from '../clocks/timestamp.js';
@@ -93,6 +94,8 @@ interface Pending {
   tried: PlaceSet;
   /** Those of them whose answer is awaited and would count. */
   open: PlaceSet;
+  /** How often it began anew: the places are asked again, and what they say to an earlier round is late. */
+  round: number;
   /** When it was sent, in monotonic milliseconds; −1 once it was sent more than once. */
   sentAt: number;
   /** How often it was sent elsewhere because of silence. */
@@ -111,6 +114,7 @@ interface Pending {
   /** While nobody has it: when it begins anew, in monotonic milliseconds; and how long it rests the next time. */
   restsUntil: number;
   restMs: number;
+  readonly mostRestMs: number;
 }
 
 const NONE: readonly Attempt[] = [];
@@ -125,13 +129,20 @@ const LATE_MS = 8;
 const MAX_HEDGES = 2;
 /** A put that so many died with may be what they died of: it does not begin anew. */
 const MAX_LOSSES = 3;
-/** How long a request rests that nobody could take: at first, and at most, after doubling; in milliseconds. */
+/**
+ * How long a request rests that nobody could take: at first, and at most, after doubling, in milliseconds; or at most this
+ * share of its time. So there are fewer rounds than `ROUNDS`, and none is taken for another.
+ */
 const LEAST_REST_MS = 20;
 const MOST_REST_MS = 250;
+const MOST_REST_SHARE = 1 / 40;
 /** How long a node that had no room for a request is not asked in another's stead, in milliseconds. */
 const FULL_MS = 100;
-/** A correlation is a ticket and a place below this. */
+/** A correlation is a ticket, a round below `ROUNDS`, and a place below `PLACES`; all of it below 2^53. */
 const PLACES = 32;
+const ROUNDS = 64;
+const SENDINGS = ROUNDS * PLACES;
+const MOST_GENERATIONS = 2 ** 26;
 /** Kinds of requests, each of which takes its own time. */
 const GET = 0;
 const PUT = 1;
@@ -153,7 +164,7 @@ const CLOCK_ALLOWANCE_MS = 10_000;
 
 /** The ticket of the request of which this correlation names one sending. */
 export function ticketOf(correlation: number): number {
-  return Math.floor(correlation / PLACES);
+  return Math.floor(correlation / SENDINGS);
 }
 
 export class Client implements Actor<never, never, CoordinatorAnswer> {
@@ -191,7 +202,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     this.fullUntil = new Float64Array(nodes).fill(Number.NEGATIVE_INFINITY);
     this.peers = new Peers({ nodes, own: -1, detector: new FailureDetector(nodes), hedging: HEDGING });
     this.maxInFlight = options.maxInFlight;
-    this.pending = new InFlight(2 * options.maxInFlight);
+    this.pending = new InFlight(2 * options.maxInFlight, MOST_GENERATIONS);
     this.context = context;
     this.id = { high: context.random.uint32(), low: context.random.uint32() };
     for (let node = 0; node < nodes; node++) this.coordinators.push(coordinatorRef(node));
@@ -280,7 +291,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
       sentAt < 0 ? -1 : this.context.now() - sentAt,
     );
     // To an earlier attempt, which the present one covers: whatever became of it is undone.
-    if (!hasSlot(pending.open, place)) return;
+    if (!isAwaited(pending, correlation)) return;
     pending.open = withoutSlot(pending.open, place);
     switch (answer.type) {
       case 'put-done': {
@@ -321,7 +332,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     if (failure === 'unreachable') this.peers.unreachable(node, this.context.now());
     else if (failure === 'died') this.peers.unanswered(node, this.context.now());
     else if (failure === 'refused') this.noteFull(node);
-    if (!hasSlot(pending.open, place)) return;
+    if (!isAwaited(pending, correlation)) return;
     pending.open = withoutSlot(pending.open, place);
     // Another coordinator has it, too.
     if (pending.open !== NO_SLOTS) return;
@@ -383,7 +394,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   private hedgeOne(correlation: number, kind: number, node: number, now: number): void {
     const ticket = ticketOf(correlation);
     const pending = this.pending.get(ticket);
-    if (pending === undefined || !hasSlot(pending.open, correlation % PLACES)) return;
+    if (pending === undefined || !isAwaited(pending, correlation)) return;
     const { request } = pending;
     if (request.type === 'put' && request.put.condition !== 'none') return;
     // Each new attempt gives up what has come of the one before: where everybody is slow, that would end nowhere.
@@ -448,6 +459,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
       internal,
       tried: NO_SLOTS,
       open: NO_SLOTS,
+      round: 0,
       sentAt: this.context.now(),
       hedges: 0,
       askedAgain: false,
@@ -458,6 +470,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
       verdict: null,
       restsUntil: 0,
       restMs: LEAST_REST_MS,
+      mostRestMs: Math.max(MOST_REST_MS, request.timeoutMs * MOST_REST_SHARE),
     };
     const ticket = this.pending.add(pending);
     if (ticket === -1) return { why: 'overloaded', got: 0, wanted, definite: true };
@@ -506,7 +519,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     const mayRest = !refused && (isPut || verdict === null) && outOfReach === null && pending.losses < MAX_LOSSES;
     if (mayRest && now + pending.restMs < pending.deadline - SLACK_MS) {
       pending.restsUntil = now + pending.restMs;
-      pending.restMs = Math.min(MOST_REST_MS, 2 * pending.restMs);
+      pending.restMs = Math.min(pending.mostRestMs, 2 * pending.restMs);
       return;
     }
     const unsaid: OperationFailure = { why: refused ? 'overloaded' : 'unavailable', got: 0, wanted, definite: true };
@@ -518,6 +531,8 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   }
 
   private beginAnew(ticket: number, pending: Pending, now: number): void {
+    pending.round++;
+    assert(pending.round < ROUNDS, 'a round has a number of its own');
     pending.tried = NO_SLOTS;
     pending.askedAgain = false;
     pending.verdict = null;
@@ -536,7 +551,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     pending.sent = true;
     pending.tried = withSlot(pending.tried, place);
     pending.open = withSlot(pending.open, place);
-    const correlation = ticket * PLACES + place;
+    const correlation = ticket * SENDINGS + pending.round * PLACES + place;
     this.peers.asked(kindOf(request), node, correlation, now);
     this.context.request(this.coordinators[node]!, request, correlation);
   }
@@ -621,6 +636,11 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     this.onIdle = null;
     then();
   }
+}
+
+/** Whether the answer to this sending would count. */
+function isAwaited(pending: Pending, correlation: number): boolean {
+  return Math.floor((correlation % SENDINGS) / PLACES) === pending.round && hasSlot(pending.open, correlation % PLACES);
 }
 
 function kindOf(request: CoordinatorRequest): number {

@@ -256,3 +256,23 @@ test('a put that three have died with does not begin anew: it may be what they d
   client.answered(context.requests[2]!, { type: 'failed', failure: lost });
   assert.deepEqual(outcomes, [{ ok: false, failure: lost }]);
 });
+
+test('what an earlier attempt is answered after the put began anew is late, although its coordinator is asked again', () => {
+  for (const late of [done(1), { type: 'failed', failure: { why: 'timeout', got: 0, wanted: 1, definite: false } }]) {
+    const context = new LoneContext();
+    const client = twoNodes(context);
+    const outcomes: PutOutcome[] = [];
+    client.put(putOf('none'), { settle: (outcome) => void outcomes.push(outcome) });
+    pass(client, context, 60);
+    assert.equal(context.requests.length, 2, 'a new attempt, for the first is silent');
+    const nobody = { why: 'unavailable', got: 0, wanted: 1, definite: true } as const;
+    client.answered(context.requests[1]!, { type: 'failed', failure: nobody });
+    untilAsked(client, context, 3);
+    client.answered(context.requests[0]!, late as CoordinatorAnswer);
+    client.failed(context.requests[0]!, 'died');
+    assert.equal(outcomes.length, 0);
+    client.answered(context.requests[2]!, done(2));
+    const [outcome] = outcomes;
+    assert(outcome?.ok === true && outcome.dot.counter === 2);
+  }
+});
