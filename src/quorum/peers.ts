@@ -60,6 +60,11 @@ const SLOW_COMMIT_MS = 150;
 const STILL_SHARE = 8;
 /** Who has not looked for so long knows nothing of what was between, in milliseconds. */
 const BLIND_MS = 60;
+/**
+ * Of the time between two looks so much is held against a pulse at most, in milliseconds: twice what lies between looks.
+ * Where looks come late, this thread waits for a core itself, and most likely so does the other.
+ */
+const WATCHED_MS = 10;
 
 export class Peers {
   /** Nodes, as bit masks, as of the last look. */
@@ -73,7 +78,8 @@ export class Peers {
   /** Of those that someone is certain of. */
   private knownDown: PlaceSet = NO_SLOTS;
   private readonly pulses: number[] = [];
-  private readonly movedMs: number[] = [];
+  /** How long each pulse has been seen to stand still, in milliseconds. */
+  private readonly silenceMs: number[] = [];
   private lookedMs = Number.NEGATIVE_INFINITY;
   /** Nodes whose threads stand still, as of the last look. */
   private still: PlaceSet = NO_SLOTS;
@@ -91,7 +97,7 @@ export class Peers {
     for (let node = 0; node < nodes; node++) {
       this.up = withSlot(this.up, node);
       this.pulses.push(-1);
-      this.movedMs.push(0);
+      this.silenceMs.push(0);
     }
     for (let i = 0; i < nodes * hedging.length; i++) {
       this.latencies.push(new LatencyEstimate());
@@ -122,7 +128,8 @@ export class Peers {
 
   /** Looks at everybody: every few milliseconds while something is under way. */
   look(sight: Sight, nowMs: number): void {
-    const blind = nowMs - this.lookedMs > BLIND_MS;
+    const stepMs = nowMs - this.lookedMs;
+    const blind = stepMs > BLIND_MS;
     this.lookedMs = nowMs;
     let up = NO_SLOTS;
     let suspect = NO_SLOTS;
@@ -135,9 +142,9 @@ export class Peers {
       const pulse = sight.pulse(node);
       if (blind || pulse !== this.pulses[node]) {
         this.pulses[node] = pulse;
-        this.movedMs[node] = nowMs;
-      }
-      const silenceMs = nowMs - this.movedMs[node]!;
+        this.silenceMs[node] = 0;
+      } else this.silenceMs[node]! += Math.min(stepMs, WATCHED_MS);
+      const silenceMs = this.silenceMs[node]!;
       if (silenceMs >= SLOW_COMMIT_MS || (silenceMs >= STANDSTILL_MS && !sight.committing(node))) {
         still = withSlot(still, node);
       }
