@@ -60,6 +60,13 @@ const SLOW_COMMIT_MS = 150;
 const STILL_SHARE = 8;
 /** Who has not looked for so long knows nothing of what was between, in milliseconds. */
 const BLIND_MS = 60;
+/**
+ * Of the time between two looks so much is held against a pulse at most, in milliseconds: twice what lies between looks.
+ * Where looks come late, this thread waits for a core itself, and most likely so does the other. But after `CERTAIN_MS` by
+ * the clock it stands still all the same: requests are not to wait for much longer than that.
+ */
+const WATCHED_MS = 10;
+const CERTAIN_MS = 80;
 
 export class Peers {
   /** Nodes, as bit masks, as of the last look. */
@@ -74,6 +81,8 @@ export class Peers {
   private knownDown: PlaceSet = NO_SLOTS;
   private readonly pulses: number[] = [];
   private readonly movedMs: number[] = [];
+  /** How long each pulse has been watched to stand still, in milliseconds. */
+  private readonly silenceMs: number[] = [];
   private lookedMs = Number.NEGATIVE_INFINITY;
   /** Nodes whose threads stand still, as of the last look. */
   private still: PlaceSet = NO_SLOTS;
@@ -92,6 +101,7 @@ export class Peers {
       this.up = withSlot(this.up, node);
       this.pulses.push(-1);
       this.movedMs.push(0);
+      this.silenceMs.push(0);
     }
     for (let i = 0; i < nodes * hedging.length; i++) {
       this.latencies.push(new LatencyEstimate());
@@ -122,7 +132,8 @@ export class Peers {
 
   /** Looks at everybody: every few milliseconds while something is under way. */
   look(sight: Sight, nowMs: number): void {
-    const blind = nowMs - this.lookedMs > BLIND_MS;
+    const stepMs = nowMs - this.lookedMs;
+    const blind = stepMs > BLIND_MS;
     this.lookedMs = nowMs;
     let up = NO_SLOTS;
     let suspect = NO_SLOTS;
@@ -136,11 +147,9 @@ export class Peers {
       if (blind || pulse !== this.pulses[node]) {
         this.pulses[node] = pulse;
         this.movedMs[node] = nowMs;
-      }
-      const silenceMs = nowMs - this.movedMs[node]!;
-      if (silenceMs >= SLOW_COMMIT_MS || (silenceMs >= STANDSTILL_MS && !sight.committing(node))) {
-        still = withSlot(still, node);
-      }
+        this.silenceMs[node] = 0;
+      } else this.silenceMs[node]! += Math.min(stepMs, WATCHED_MS);
+      if (this.isStill(node, nowMs, sight)) still = withSlot(still, node);
       this.detector.observe(node, pulse, nowMs);
       if (hasSlot(this.knownDown, node)) continue;
       const state = this.detector.state(node, nowMs);
@@ -150,6 +159,13 @@ export class Peers {
     this.up = up;
     this.suspect = suspect;
     this.still = countSlots(still) <= this.mostStill ? still : NO_SLOTS;
+  }
+
+  private isStill(node: number, nowMs: number, sight: Sight): boolean {
+    const sinceMs = nowMs - this.movedMs[node]!;
+    if (sinceMs < STANDSTILL_MS) return false;
+    if (sight.committing(node)) return sinceMs >= SLOW_COMMIT_MS;
+    return this.silenceMs[node]! >= STANDSTILL_MS || sinceMs >= CERTAIN_MS;
   }
 
   /** A request of this kind was sent; `correlation` is given back when it is to be hedged. */

@@ -36,10 +36,14 @@ class World {
     return this.inCommit.has(node);
   }
 
+  beat(node: number): void {
+    this.pulses[node]!++;
+  }
+
   run(ms: number): void {
     for (const until = this.nowMs + ms; this.nowMs < until; ) {
       this.nowMs += 5;
-      for (let node = 0; node < this.pulses.length; node++) if (!this.standing.has(node)) this.pulses[node]!++;
+      for (let node = 0; node < this.pulses.length; node++) if (!this.standing.has(node)) this.beat(node);
       this.peers.look(this, this.nowMs);
     }
   }
@@ -153,6 +157,25 @@ test('a thread within a commit is well for longer, but not for ever', async (t) 
   world.standing.clear();
   world.run(5);
   t.equal(world.peers.standsStill(3), false);
+});
+
+test('who looks late himself is slow to say that another stands still', async (t) => {
+  const world = new World(5);
+  world.run(100);
+  const until = (stepMs: number): number => {
+    world.standing.clear();
+    world.run(5);
+    const since = world.nowMs;
+    while (!world.peers.standsStill(3)) {
+      world.nowMs += stepMs;
+      for (const node of [1, 2, 4]) world.beat(node);
+      world.peers.look(world, world.nowMs);
+    }
+    return world.nowMs - since;
+  };
+  t.equal(until(5), 40);
+  t.equal(until(15), 60);
+  t.equal(until(30), 90, 'by the clock');
 });
 
 test('what somebody is certain of stands above suspicion', async (t) => {
