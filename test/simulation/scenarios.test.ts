@@ -437,6 +437,12 @@ test('a try hands on what it has beaten under last-write-wins to the try that vo
   assert.deepEqual(runSeed({ seed: 228, spawn }).violations, []);
 });
 
+// A put is voided by its next attempt; nobody can take that, and it begins anew, at the coordinator of the first. Only now
+// is that one done.
+test('what comes of an attempt that was given up does not count for a later one at the same coordinator (seed 878)', () => {
+  assert.deepEqual(runSeed({ seed: 878, spawn }).violations, []);
+});
+
 test('a seed run twice gives the same trace, another seed another', () => {
   const first = runSeed({ seed: 7, spawn, durationMs: 400 });
   assert.equal(runSeed({ seed: 7, spawn, durationMs: 400 }).traceHash, first.traceHash);
