@@ -9,6 +9,7 @@
  *     writer starts    clears bit 0 · waits until no reader is in · opens · sets bit 0
  *     writer stops     clears bit 0 · closes
  *     writer dies      bit 0 stays, until its next start clears it
+ *     process ends     clears bit 0 · waits a while until no reader is in
  *     reader           enters only if bit 0 is set, in one step with counting itself · opens, reads, closes · leaves
  *
  * A reader that dies inside stays counted, while its thread's end has let go of the file: so the wait has an end.
@@ -53,6 +54,16 @@ export class SharedOpening {
   /** For the writer, before it closes the file. */
   closing(): void {
     Atomics.and(this.word, 0, ~OPEN);
+  }
+
+  /**
+   * For the end of the process: nobody enters any more, and those who are in have time to leave. A thread that is ended
+   * within a call of lmdb may take the process down with it, by a signal.
+   * @param untilMs - when to give them up, by `performance.now()`; it spins, since nothing else runs on its thread any more
+   */
+  shut(untilMs: number): void {
+    this.closing();
+    while (Atomics.load(this.word, 0) >= READER && performance.now() < untilMs);
   }
 
   /** For a reader: true if it may open the file; then it must `leave` once it has closed it. */

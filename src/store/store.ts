@@ -11,6 +11,7 @@ import type { Ring } from '../ring/ring.js';
 import { HashingPool } from '../runtime/threads/hashing-pool.js';
 import { ThreadStartError } from '../runtime/threads/thread-errors.js';
 import { type GroupEvent, ThreadGroup } from '../runtime/threads/thread-group.js';
+import { SharedOpening } from '../storage/shared-opening.js';
 import { adminOf, type NodeActs } from './admin.js';
 import type { Admin, ShareTicket } from './api/store.js';
 import { ApplicationStore, type NodeFigures, spawnClient } from './application-store.js';
@@ -30,6 +31,8 @@ const OBJECT_VALUES = 4;
 const OBJECT_OVERHEAD_BYTES = 2 ** 20;
 /** What attached threads are given beyond the time of a call, to finish what they have under way, in milliseconds. */
 const ATTACHED_SLACK_MS = 1_000;
+/** How long the end of the process waits for threads that read a node's records, in milliseconds. */
+const READERS_OUT_MS = 1_000;
 /** A node whose disk fails at its restart is started again after so long, in milliseconds, until it is well. */
 const RETRY_START_MS = 1_000;
 /** Troubles whose message says what the node does. */
@@ -69,6 +72,12 @@ export class EmbeddedStore extends ApplicationStore {
   /** Nodes that were started before. */
   private readonly launched = new Set<number>();
 
+  /** The process ends without having closed the store: threads of the pool may be within calls of lmdb. */
+  private readonly seeReadersOut = (): void => {
+    const until = performance.now() + READERS_OUT_MS;
+    for (const word of this.openings) new SharedOpening(new Int32Array(word)).shut(until);
+  };
+
   private constructor(
     parts: StoreParts,
     group: ThreadGroup,
@@ -82,6 +91,7 @@ export class EmbeddedStore extends ApplicationStore {
     this.group = group;
     this.pool = pool;
     this.openings = parts.ring.members.map(() => new SharedArrayBuffer(4));
+    if (pool !== undefined) process.on('exit', this.seeReadersOut);
     const acts: NodeActs = {
       stop: (node) => this.stopNode(node),
       start: (node) => this.launch(node),
@@ -182,6 +192,7 @@ export class EmbeddedStore extends ApplicationStore {
     } finally {
       try {
         await this.pool?.close();
+        process.off('exit', this.seeReadersOut);
       } finally {
         await this.parts.release();
       }
