@@ -7,7 +7,7 @@ import type { Histogram } from '../metrics/histogram.js';
 import type { ReadResult, Receipt } from './api/results.js';
 import type { StoreHome } from './bucket-home.js';
 import type { Call } from './calls.js';
-import type { GetOutcome, PutOutcome, Settle } from './client.js';
+import type { GetOutcome, PutOutcome, Settle } from './client-outcomes.js';
 import { ObjectRead, type Reading } from './read-result.js';
 import { PutReceipt } from './receipt.js';
 

@@ -17,27 +17,28 @@
  */
 
 import { DrainEstimate } from '../admission/drain-estimate.js';
-import { assert } from '../base/assert.js';
 import { InFlight } from '../base/in-flight.js';
 import type { Attempt, WriterId } from '../clocks/event-id.js';
-import type { Timestamp } from '../clocks/timestamp.js';
 import { partitionOf } from '../codec/key.js';
 import { FailureDetector } from '../membership/failure-detector.js';
 import { coordinatorRef } from '../messages/addresses.js';
-import type {
-  Ack,
-  CoordinatorAnswer,
-  CoordinatorRequest,
-  HintPlace,
-  OperationFailure,
-} from '../messages/coordinator-messages.js';
+import type { CoordinatorAnswer, CoordinatorRequest, OperationFailure } from '../messages/coordinator-messages.js';
 import type { ObjectPut } from '../messages/object-request.js';
-import type { ListedEntry } from '../messages/vnode-messages.js';
-import type { MintedDot } from '../objects/mint.js';
 import { type Hedging, Peers } from '../quorum/peers.js';
 import { countSlots, hasSlot, lowestSlot, NO_SLOTS, type PlaceSet, withoutSlot, withSlot } from '../quorum/slots.js';
 import type { PreferenceList } from '../ring/preference-list.js';
 import { type Actor, type ActorContext, type ActorRef, type Failure, neverReceived } from '../runtime/actor.js';
+import type { ClientPut, GetOutcome, PageOutcome, PutOutcome, Settle } from './client-outcomes.js';
+import {
+  type Caller,
+  KINDS,
+  MOST_GENERATIONS,
+  PendingRequest,
+  PUT,
+  placeOf,
+  SLACK_MS,
+  ticketOf,
+} from './pending-request.js';
 
 export interface ClientOptions {
   /** By partition, its preference list: the nodes of the primaries, and of the fallbacks behind them. */
@@ -45,76 +46,6 @@ export interface ClientOptions {
   readonly nodes: number;
   /** Of the application's requests; and so many of the store's own beside them. */
   readonly maxInFlight: number;
-}
-
-/** A put as the client is handed it: what it lacks is the attempt, which the client numbers. */
-export interface ClientPut
-  extends Omit<ObjectPut, 'attempt' | 'earlier' | 'expiresAtMs'>,
-    Omit<CoordinatorRequest & { type: 'put' }, 'type' | 'put'> {}
-
-export type PutOutcome =
-  | {
-      readonly ok: true;
-      readonly dot: MintedDot;
-      readonly timestamp: Timestamp;
-      readonly acks: readonly Ack[];
-      readonly hints: readonly HintPlace[];
-      /** Every try of this put, the last one last. */
-      readonly attempts: readonly Attempt[];
-    }
-  | { readonly ok: false; readonly failure: OperationFailure };
-
-export type GetOutcome =
-  /** `record` is empty if no replica has one. */
-  | { readonly ok: true; readonly record: Uint8Array; readonly mayMissHints: boolean }
-  | { readonly ok: false; readonly failure: OperationFailure };
-
-export type PageOutcome =
-  | {
-      readonly ok: true;
-      readonly entries: readonly ListedEntry[];
-      readonly more: boolean;
-      readonly mayMissHints: boolean;
-    }
-  | { readonly ok: false; readonly failure: OperationFailure };
-
-/** Settles one request: called exactly once, never before the call that made the request has returned. */
-export interface Settle<Outcome> {
-  settle(outcome: Outcome): void;
-}
-
-interface Pending {
-  request: CoordinatorRequest;
-  readonly partition: number;
-  readonly deadline: number;
-  readonly caller: Settle<PutOutcome> | Settle<GetOutcome> | Settle<PageOutcome>;
-  /** The store's own: the application did not ask for it, and its room is another. */
-  readonly internal: boolean;
-  /** Places of the preference list to which this request was sent. */
-  tried: PlaceSet;
-  /** Those of them whose answer is awaited and would count. */
-  open: PlaceSet;
-  /** How often it began anew: the places are asked again, and what they say to an earlier round is late. */
-  round: number;
-  /** When it was sent, in monotonic milliseconds; −1 once it was sent more than once. */
-  sentAt: number;
-  /** How often it was sent elsewhere because of silence. */
-  hedges: number;
-  askedAgain: boolean;
-  /** How often whoever had it in hand was gone with it. */
-  losses: number;
-  /** Of a put: its attempt was sent to somebody. */
-  sent: boolean;
-  /** Of a put: an earlier attempt may have been minted. */
-  indefinite: boolean;
-  /** The last refusal was for lack of room. */
-  refused: boolean;
-  /** What the last coordinator said of it, unless that was lost since. */
-  verdict: OperationFailure | null;
-  /** While nobody has it: when it begins anew, in monotonic milliseconds; and how long it rests the next time. */
-  restsUntil: number;
-  restMs: number;
-  readonly mostRestMs: number;
 }
 
 const NONE: readonly Attempt[] = [];
@@ -127,27 +58,8 @@ const DEADLINE_SWEEPS = 4;
 const LATE_MS = 8;
 /** So often a request is sent elsewhere because of silence. */
 const MAX_HEDGES = 2;
-/** A put that so many died with may be what they died of: it does not begin anew. */
-const MAX_LOSSES = 3;
-/**
- * How long a request rests that nobody could take: at first, and at most, after doubling, in milliseconds; or at most this
- * share of its time. So there are fewer rounds than `ROUNDS`, and none is taken for another.
- */
-const LEAST_REST_MS = 20;
-const MOST_REST_MS = 250;
-const MOST_REST_SHARE = 1 / 40;
 /** How long a node that had no room for a request is not asked in another's stead, in milliseconds. */
 const FULL_MS = 100;
-/** A correlation is a ticket, a round below `ROUNDS`, and a place below `PLACES`; all of it below 2^53. */
-const PLACES = 32;
-const ROUNDS = 64;
-const SENDINGS = ROUNDS * PLACES;
-const MOST_GENERATIONS = 2 ** 26;
-/** Kinds of requests, each of which takes its own time. */
-const GET = 0;
-const PUT = 1;
-const PAGE = 2;
-const KINDS = 3;
 /**
  * When a request is sent elsewhere, too, in milliseconds, by kind: after the 99th percentile of what its coordinator takes,
  * within these. A coordinator backs up its replicas sooner than that. A second put costs all the replicas a write more.
@@ -157,15 +69,8 @@ const HEDGING: readonly Hedging[] = [
   { leastMs: 8, mostMs: 55, cost: 4 },
   { leastMs: 50, mostMs: 400, cost: 1 },
 ];
-/** The coordinator's own deadline comes first; only its silence makes the client's count. In milliseconds. */
-const SLACK_MS = 250;
 /** How far clocks may be apart before an attempt is taken for late, in milliseconds. */
 const CLOCK_ALLOWANCE_MS = 10_000;
-
-/** The ticket of the request of which this correlation names one sending. */
-export function ticketOf(correlation: number): number {
-  return Math.floor(correlation / SENDINGS);
-}
 
 export class Client implements Actor<never, never, CoordinatorAnswer> {
   /** By partition: by place, its node; the primaries first. */
@@ -176,7 +81,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   private readonly nodes: number;
   private readonly peers: Peers;
   private readonly coordinators: ActorRef<CoordinatorRequest, CoordinatorAnswer>[] = [];
-  private readonly pending: InFlight<Pending>;
+  private readonly pending: InFlight<PendingRequest>;
   private readonly maxInFlight: number;
   /** How many of those in flight are the store's own. */
   private internal = 0;
@@ -283,16 +188,16 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     const pending = this.pending.get(ticket);
     // Settled before.
     if (pending === undefined) return;
-    const place = correlation % PLACES;
+    const place = placeOf(correlation);
     const { sentAt } = pending;
     this.peers.answered(
-      kindOf(pending.request),
+      pending.kind,
       this.orders[pending.partition]![place]!,
       sentAt < 0 ? -1 : this.context.now() - sentAt,
     );
     // To an earlier attempt, which the present one covers: whatever became of it is undone.
-    if (!isAwaited(pending, correlation)) return;
-    pending.open = withoutSlot(pending.open, place);
+    if (!pending.isAwaited(correlation)) return;
+    pending.ended(place);
     switch (answer.type) {
       case 'put-done': {
         const { put } = pending.request as CoordinatorRequest & { type: 'put' };
@@ -327,31 +232,28 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     const ticket = ticketOf(correlation);
     const pending = this.pending.get(ticket);
     if (pending === undefined) return;
-    const place = correlation % PLACES;
+    const place = placeOf(correlation);
     const node = this.orders[pending.partition]![place]!;
     if (failure === 'unreachable') this.peers.unreachable(node, this.context.now());
     else if (failure === 'died') this.peers.unanswered(node, this.context.now());
     else if (failure === 'refused') this.noteFull(node);
-    if (!isAwaited(pending, correlation)) return;
-    pending.open = withoutSlot(pending.open, place);
+    if (!pending.isAwaited(correlation)) return;
+    pending.ended(place);
     // Another coordinator has it, too.
-    if (pending.open !== NO_SLOTS) return;
+    if (pending.awaited !== NO_SLOTS) return;
     pending.refused = failure === 'refused';
     pending.verdict = null;
     // Its coordinator was restarted, and is known under its new incarnation now: once, it is asked again.
-    if (failure === 'stale' && !pending.askedAgain) {
-      pending.askedAgain = true;
-      pending.tried = withoutSlot(pending.tried, place);
-    }
+    if (failure === 'stale') pending.mayAskAgain(place);
     if (!neverReceived(failure)) pending.losses++;
     if (pending.request.type === 'put' && !neverReceived(failure)) {
       pending.indefinite = true;
       // If it was minted, others may have built on it since: minted again elsewhere, it would undo what they did.
-      if (pending.request.put.condition !== 'none') {
+      if (pending.isConditional) {
         this.fail(ticket, pending, 'not-met', false);
         return;
       }
-      this.renewAttempt(pending);
+      pending.renewAttempt(this.nextAttempt(), true);
     }
     this.send(ticket, pending);
   }
@@ -369,11 +271,14 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     if (++this.sweeps % DEADLINE_SWEEPS === 0 && now >= this.lenientUntil) {
       this.pending.forEach((pending, ticket) => {
         if (now < pending.deadline) {
-          if (pending.open === NO_SLOTS && now >= pending.restsUntil) this.beginAnew(ticket, pending, now);
+          if (pending.isRested(now)) {
+            pending.beginAnew(now, () => this.nextAttempt());
+            this.send(ticket, pending);
+          }
           return;
         }
         this.noteSilence(pending, now);
-        this.fail(ticket, pending, 'timeout', pending.request.type !== 'put');
+        this.fail(ticket, pending, 'timeout', pending.kind !== PUT);
       });
     }
     this.sweeping = this.pending.size > 0;
@@ -394,18 +299,17 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   private hedgeOne(correlation: number, kind: number, node: number, now: number): void {
     const ticket = ticketOf(correlation);
     const pending = this.pending.get(ticket);
-    if (pending === undefined || !isAwaited(pending, correlation)) return;
-    const { request } = pending;
-    if (request.type === 'put' && request.put.condition !== 'none') return;
+    if (pending === undefined || !pending.isAwaited(correlation)) return;
+    if (pending.isConditional) return;
     // Each new attempt gives up what has come of the one before: where everybody is slow, that would end nowhere.
     if (pending.hedges >= MAX_HEDGES) return;
     // Nobody who is only suspected: better wait.
     const next = this.nextPlace(pending, this.upWithRoom(now));
     if (next === -1 || !this.peers.mayHedge(kind, node, correlation, now)) return;
     pending.hedges++;
-    if (request.type === 'put') {
+    if (pending.kind === PUT) {
       pending.indefinite = true;
-      this.renewAttempt(pending);
+      pending.renewAttempt(this.nextAttempt(), true);
     }
     this.sendTo(next, ticket, pending);
   }
@@ -422,9 +326,9 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   }
 
   /** Whoever has not answered in all that time counts as one who does not. */
-  private noteSilence(pending: Pending, now: number): void {
+  private noteSilence(pending: PendingRequest, now: number): void {
     const order = this.orders[pending.partition]!;
-    for (let left = pending.open; left !== NO_SLOTS; ) {
+    for (let left = pending.awaited; left !== NO_SLOTS; ) {
       const place = lowestSlot(left);
       left = withoutSlot(left, place);
       this.peers.unanswered(order[place]!, now);
@@ -444,41 +348,22 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     partition: number,
     wanted: number,
     wantedPrimaries: number,
-    caller: Pending['caller'],
+    caller: Caller,
     internal: boolean,
   ): number | OperationFailure {
     const outOfReach = this.outOfReach(partition, wanted, wantedPrimaries);
     if (outOfReach !== null) return outOfReach;
     const taken = internal ? this.internal : this.pending.size - this.internal;
     if (taken >= this.maxInFlight) return { why: 'overloaded', got: 0, wanted, definite: true };
-    const pending: Pending = {
-      request,
-      partition,
-      deadline: this.context.now() + request.timeoutMs + SLACK_MS,
-      caller,
-      internal,
-      tried: NO_SLOTS,
-      open: NO_SLOTS,
-      round: 0,
-      sentAt: this.context.now(),
-      hedges: 0,
-      askedAgain: false,
-      losses: 0,
-      sent: false,
-      indefinite: false,
-      refused: false,
-      verdict: null,
-      restsUntil: 0,
-      restMs: LEAST_REST_MS,
-      mostRestMs: Math.max(MOST_REST_MS, request.timeoutMs * MOST_REST_SHARE),
-    };
+    const now = this.context.now();
+    const pending = new PendingRequest(request, partition, caller, internal, now);
     const ticket = this.pending.add(pending);
     if (ticket === -1) return { why: 'overloaded', got: 0, wanted, definite: true };
     if (internal) this.internal++;
     if (!this.sweeping) {
       this.sweeping = true;
-      this.peers.look(this.context, this.context.now());
-      this.drain.begin(this.context.now());
+      this.peers.look(this.context, now);
+      this.drain.begin(now);
       this.sweepAfter(SWEEP_MS);
     }
     this.send(ticket, pending);
@@ -501,7 +386,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   }
 
   /** Sends to the next node that was not tried; without one, the request rests, or has failed. */
-  private send(ticket: number, pending: Pending): void {
+  private send(ticket: number, pending: PendingRequest): void {
     let place = this.nextPlace(pending, this.peers.up);
     if (place === -1) place = this.nextPlace(pending, this.peers.suspect);
     if (place === -1) place = this.nextPlace(pending, this.peers.reachable);
@@ -509,107 +394,56 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     else this.restOrFail(ticket, pending);
   }
 
-  private restOrFail(ticket: number, pending: Pending): void {
-    const { request, partition, verdict, refused, indefinite } = pending;
-    const isPut = request.type === 'put';
-    const now = this.context.now();
-    const wanted = wantedOf(request);
-    const outOfReach = this.outOfReach(partition, wanted, wantedPrimariesOf(request));
+  private restOrFail(ticket: number, pending: PendingRequest): void {
+    const { partition, verdict, refused, wanted } = pending;
+    const outOfReach = this.outOfReach(partition, wanted, pending.wantedPrimaries);
     // An overload is told at once: whoever waits for room here would add to it.
-    const mayRest = !refused && (isPut || verdict === null) && outOfReach === null && pending.losses < MAX_LOSSES;
-    if (mayRest && now + pending.restMs < pending.deadline - SLACK_MS) {
-      pending.restsUntil = now + pending.restMs;
-      pending.restMs = Math.min(pending.mostRestMs, 2 * pending.restMs);
-      return;
-    }
+    const mayRest = !refused && (pending.kind === PUT || verdict === null) && outOfReach === null;
+    if (mayRest && pending.rest(this.context.now())) return;
     const unsaid: OperationFailure = { why: refused ? 'overloaded' : 'unavailable', got: 0, wanted, definite: true };
-    const failure = verdict ?? outOfReach ?? unsaid;
-    this.settle(ticket, pending, {
-      ok: false,
-      failure: { ...failure, definite: failure.definite && !indefinite },
-    });
+    this.failWith(ticket, pending, verdict ?? outOfReach ?? unsaid);
   }
 
-  private beginAnew(ticket: number, pending: Pending, now: number): void {
-    pending.round++;
-    assert(pending.round < ROUNDS, 'a round has a number of its own');
-    pending.tried = NO_SLOTS;
-    pending.askedAgain = false;
-    pending.verdict = null;
-    pending.sentAt = -1;
-    pending.request = { ...pending.request, timeoutMs: pending.deadline - SLACK_MS - now };
-    // Who has seen an attempt takes it for a copy when it comes again. What has failed for certain need not be covered.
-    if (pending.sent && pending.request.type === 'put') this.renewAttempt(pending, pending.indefinite);
-    this.send(ticket, pending);
-  }
-
-  private sendTo(place: number, ticket: number, pending: Pending): void {
-    const { request } = pending;
+  private sendTo(place: number, ticket: number, pending: PendingRequest): void {
     const node = this.orders[pending.partition]![place]!;
-    const now = this.context.now();
-    if (pending.tried !== NO_SLOTS) pending.sentAt = -1;
-    pending.sent = true;
-    pending.tried = withSlot(pending.tried, place);
-    pending.open = withSlot(pending.open, place);
-    const correlation = ticket * SENDINGS + pending.round * PLACES + place;
-    this.peers.asked(kindOf(request), node, correlation, now);
-    this.context.request(this.coordinators[node]!, request, correlation);
+    const correlation = pending.sentTo(place, ticket);
+    this.peers.asked(pending.kind, node, correlation, this.context.now());
+    this.context.request(this.coordinators[node]!, pending.request, correlation);
   }
 
   /** The first place whose node is in `among` and was not tried; −1 if there is none. */
-  private nextPlace(pending: Pending, among: PlaceSet): number {
+  private nextPlace(pending: PendingRequest, among: PlaceSet): number {
     const order = this.orders[pending.partition]!;
     // Where primaries are overloaded, the work is not shifted onto the others.
     const places = pending.refused ? this.n : order.length;
     for (let place = 0; place < places; place++) {
-      if (!hasSlot(pending.tried, place) && hasSlot(among, order[place]!)) return place;
+      if (!pending.wasTried(place) && hasSlot(among, order[place]!)) return place;
     }
     return -1;
   }
 
   /** A coordinator's failure is final, unless it is certain that nothing happened and another may do better. */
-  private failOrGoOn(ticket: number, pending: Pending, failure: OperationFailure): void {
+  private failOrGoOn(ticket: number, pending: PendingRequest, failure: OperationFailure): void {
     // Another coordinator has it, too, and may do better.
-    if (pending.open !== NO_SLOTS) return;
+    if (pending.awaited !== NO_SLOTS) return;
     const { why, definite } = failure;
     const isRefusal = definite && (why === 'unavailable' || why === 'overloaded');
     // The vnode that was to mint is gone with the put in hand, or its coordinator reached too few: only a new attempt can
     // void what may have come of it. Not where a condition was to hold: see `failed`.
     const isLost =
-      pending.request.type === 'put' &&
-      pending.request.put.condition === 'none' &&
-      !definite &&
-      (why === 'unavailable' || why === 'not-met');
-    if ((isRefusal || isLost) && this.context.now() < pending.deadline - SLACK_MS) {
+      pending.kind === PUT && !pending.isConditional && !definite && (why === 'unavailable' || why === 'not-met');
+    if ((isRefusal || isLost) && pending.hasTime(this.context.now())) {
       pending.refused = why === 'overloaded';
       pending.verdict = failure;
       if (isLost) {
         if (why === 'unavailable') pending.losses++;
         pending.indefinite = true;
-        this.renewAttempt(pending);
+        pending.renewAttempt(this.nextAttempt(), true);
       }
       this.send(ticket, pending);
       return;
     }
-    this.settle(ticket, pending, {
-      ok: false,
-      failure: { ...failure, definite: failure.definite && !pending.indefinite },
-    });
-  }
-
-  /**
-   * From now on only what comes of the new attempt counts.
-   * @param covers - the one before may have been minted
-   */
-  private renewAttempt(pending: Pending, covers = true): void {
-    const request = pending.request as CoordinatorRequest & { type: 'put' };
-    const { put } = request;
-    pending.open = NO_SLOTS;
-    pending.sent = false;
-    pending.request = {
-      ...request,
-      put: { ...put, attempt: this.nextAttempt(), earlier: covers ? [...put.earlier, put.attempt] : put.earlier },
-    };
+    this.failWith(ticket, pending, failure);
   }
 
   private nextAttempt(): Attempt {
@@ -617,18 +451,23 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     return { high: this.id.high, low: this.id.low, counter: this.sequence };
   }
 
-  private fail(ticket: number, pending: Pending, why: OperationFailure['why'], definite: boolean): void {
-    const wanted = wantedOf(pending.request);
-    this.settle(ticket, pending, { ok: false, failure: { why, got: 0, wanted, definite } });
+  private fail(ticket: number, pending: PendingRequest, why: OperationFailure['why'], definite: boolean): void {
+    this.settle(ticket, pending, { ok: false, failure: { why, got: 0, wanted: pending.wanted, definite } });
   }
 
-  private settle(ticket: number, pending: Pending, outcome: PutOutcome | GetOutcome | PageOutcome): void {
+  /** Certain is only what is so of all attempts. */
+  private failWith(ticket: number, pending: PendingRequest, failure: OperationFailure): void {
+    const definite = failure.definite && !pending.indefinite;
+    this.settle(ticket, pending, { ok: false, failure: { ...failure, definite } });
+  }
+
+  private settle(ticket: number, pending: PendingRequest, outcome: PutOutcome | GetOutcome | PageOutcome): void {
     if (outcome.ok || outcome.failure.why !== 'overloaded') this.drain.end();
     this.remove(ticket, pending);
     (pending.caller as Settle<unknown>).settle(outcome);
   }
 
-  private remove(ticket: number, pending: Pending): void {
+  private remove(ticket: number, pending: PendingRequest): void {
     this.pending.remove(ticket);
     if (pending.internal) this.internal--;
     if (this.pending.size > 0 || this.onIdle === null) return;
@@ -636,22 +475,4 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     this.onIdle = null;
     then();
   }
-}
-
-/** Whether the answer to this sending would count. */
-function isAwaited(pending: Pending, correlation: number): boolean {
-  return Math.floor((correlation % SENDINGS) / PLACES) === pending.round && hasSlot(pending.open, correlation % PLACES);
-}
-
-function kindOf(request: CoordinatorRequest): number {
-  return request.type === 'get' ? GET : request.type === 'put' ? PUT : PAGE;
-}
-
-function wantedOf(request: CoordinatorRequest): number {
-  if (request.type === 'put') return Math.max(request.w, request.pw, request.dw);
-  return request.type === 'get' ? Math.max(request.r, request.pr) : request.r;
-}
-
-function wantedPrimariesOf(request: CoordinatorRequest): number {
-  return request.type === 'put' ? request.pw : request.type === 'get' ? request.pr : request.r;
 }

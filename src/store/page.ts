@@ -3,7 +3,7 @@ import { AbortedError } from '../base/errors.js';
 import type { OperationFailure } from '../messages/coordinator-messages.js';
 import type { StoreHome } from './bucket-home.js';
 import { begin, type Call } from './calls.js';
-import type { PageOutcome, Settle } from './client.js';
+import type { PageOutcome, Settle } from './client-outcomes.js';
 
 /** What a page takes about: 64 partitions hold some 16 MiB at the most. */
 const PAGE_BYTES = 256 * 2 ** 10;

@@ -5,7 +5,7 @@ import type { KeyHash } from '../codec/key.js';
 import { encodeToken } from '../codec/token.js';
 import { receiptContext } from '../objects/mint.js';
 import type { Receipt } from './api/results.js';
-import type { PutOutcome } from './client.js';
+import type { PutOutcome } from './client-outcomes.js';
 
 export interface ReceiptParts {
   readonly key: KeyHash;

@@ -9,7 +9,7 @@ import { type VnodeAnswer, type VnodeRequest, vnodeConversation } from '../../..
 import { lastWrite } from '../../../src/objects/resolution.js';
 import type { ActorContext, ActorRef, Incoming } from '../../../src/runtime/actor.js';
 import { TappedActor, TappedContext } from '../../../src/simulation/tapped-host.js';
-import { ticketOf } from '../../../src/store/client.js';
+import { ticketOf } from '../../../src/store/pending-request.js';
 import { type PlantedBug, tapOf } from './plant.js';
 
 /** Sends retries as if nothing had been tried before. */

@@ -1,7 +1,8 @@
 /** The client alone: when it gives a request up. */
 import assert from 'node:assert/strict';
 import type { CoordinatorAnswer } from '../../../src/messages/coordinator-messages.js';
-import { Client, type ClientPut, type GetOutcome, type PutOutcome } from '../../../src/store/client.js';
+import { Client } from '../../../src/store/client.js';
+import type { ClientPut, GetOutcome, PutOutcome } from '../../../src/store/client-outcomes.js';
 import { LoneContext } from '../../support/lone-actor.js';
 import { test } from '../../support/test.js';
 

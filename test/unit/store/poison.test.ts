@@ -7,7 +7,7 @@ import { utf8 } from '../../../src/base/bytes.js';
 import { encodeLocatedKey, keyHash, setPartition } from '../../../src/codec/key.js';
 import { type Bucket, open } from '../../../src/index.js';
 import { partitionOf } from '../../../src/ring/token.js';
-import type { PutOutcome } from '../../../src/store/client.js';
+import type { PutOutcome } from '../../../src/store/client-outcomes.js';
 import type { EmbeddedStore } from '../../../src/store/store.js';
 import { test } from '../../support/test.js';
 
