@@ -56,6 +56,8 @@ const STANDSTILL_MS = 40;
  * hint, which is a commit, too, most likely on the same disk.
  */
 const SLOW_COMMIT_MS = 150;
+/** A thread that goes on has its mail of all that time before it: so long its reads are still backed up, in milliseconds. */
+const RETURN_MS = 100;
 /** One node may stand still, and one more for each so many, before it is the machine that is overloaded. */
 const STILL_SHARE = 8;
 /** Who has not looked for so long knows nothing of what was between, in milliseconds. */
@@ -84,8 +86,12 @@ export class Peers {
   /** How long each pulse has been watched to stand still, in milliseconds. */
   private readonly silenceMs: number[] = [];
   private lookedMs = Number.NEGATIVE_INFINITY;
-  /** Nodes whose threads stand still, as of the last look. */
+  /** Nodes whose threads stand still, as of the last look; and those that may do so, by the clock alone. */
   private still: PlaceSet = NO_SLOTS;
+  private silent: PlaceSet = NO_SLOTS;
+  /** By node, when it was last one of the latter; and they with those that have only just gone on. */
+  private readonly silentMs: number[] = [];
+  private readsBackedUp: PlaceSet = NO_SLOTS;
   private readonly mostStill: number;
   /** By kind and node. */
   private readonly latencies: LatencyEstimate[] = [];
@@ -101,6 +107,7 @@ export class Peers {
       this.up = withSlot(this.up, node);
       this.pulses.push(-1);
       this.movedMs.push(0);
+      this.silentMs.push(Number.NEGATIVE_INFINITY);
       this.silenceMs.push(0);
     }
     for (let i = 0; i < nodes * hedging.length; i++) {
@@ -138,6 +145,7 @@ export class Peers {
     let up = NO_SLOTS;
     let suspect = NO_SLOTS;
     let still = NO_SLOTS;
+    let silent = NO_SLOTS;
     for (let node = 0; node < this.nodes; node++) {
       if (node === this.own) {
         up = withSlot(up, node);
@@ -149,7 +157,10 @@ export class Peers {
         this.movedMs[node] = nowMs;
         this.silenceMs[node] = 0;
       } else this.silenceMs[node]! += Math.min(stepMs, WATCHED_MS);
-      if (this.isStill(node, nowMs, sight)) still = withSlot(still, node);
+      if (nowMs - this.movedMs[node]! >= STANDSTILL_MS) {
+        silent = withSlot(silent, node);
+        if (this.isStill(node, nowMs, sight)) still = withSlot(still, node);
+      }
       this.detector.observe(node, pulse, nowMs);
       if (hasSlot(this.knownDown, node)) continue;
       const state = this.detector.state(node, nowMs);
@@ -159,11 +170,17 @@ export class Peers {
     this.up = up;
     this.suspect = suspect;
     this.still = countSlots(still) <= this.mostStill ? still : NO_SLOTS;
+    this.silent = countSlots(silent) <= this.mostStill ? silent : NO_SLOTS;
+    let readsBackedUp = this.silent;
+    for (let node = 0; node < this.nodes; node++) {
+      if (hasSlot(this.silent, node)) this.silentMs[node] = nowMs;
+      else if (nowMs - this.silentMs[node]! < RETURN_MS) readsBackedUp = withSlot(readsBackedUp, node);
+    }
+    this.readsBackedUp = readsBackedUp;
   }
 
   private isStill(node: number, nowMs: number, sight: Sight): boolean {
     const sinceMs = nowMs - this.movedMs[node]!;
-    if (sinceMs < STANDSTILL_MS) return false;
     if (sight.committing(node)) return sinceMs >= SLOW_COMMIT_MS;
     return this.silenceMs[node]! >= STANDSTILL_MS || sinceMs >= CERTAIN_MS;
   }
@@ -196,12 +213,14 @@ export class Peers {
   /** The next request of this kind that the node has had for longer than it usually takes; −1 if there is none. */
   nextDue(kind: number, node: number, nowMs: number): number {
     const queue = this.queues[kind * this.nodes + node]!;
-    return queue.firstTime + this.hedgeAfterMs(kind, node) <= nowMs ? queue.shift() : -1;
+    // What was put back before it stood still need not wait as long again.
+    const afterMs = this.isBackedUp(kind, node) ? this.hedging[kind]!.leastMs : this.hedgeAfterMs(kind, node);
+    return queue.firstTime + afterMs <= nowMs ? queue.shift() : -1;
   }
 
   /** True if a request that is due may be hedged now. If not, it is due once more after the same time. */
   mayHedge(kind: number, node: number, correlation: number, nowMs: number): boolean {
-    if (this.standsStill(node)) return true;
+    if (this.isBackedUp(kind, node)) return true;
     if (!this.budget.spend(this.hedging[kind]!.cost)) {
       this.queues[kind * this.nodes + node]!.push(correlation, nowMs);
       return false;
@@ -209,6 +228,14 @@ export class Peers {
     // It takes at least so long, and who knows how much longer.
     this.latencies[kind * this.nodes + node]!.observe(2 * this.hedgeAfterMs(kind, node));
     return true;
+  }
+
+  /**
+   * True if all requests of this kind that the node has are backed up. A read that is backed up for nothing costs a read; a
+   * write leaves a hint, or a second attempt, so that one looks closer.
+   */
+  private isBackedUp(kind: number, node: number): boolean {
+    return hasSlot(this.hedging[kind]!.cost > 1 ? this.still : this.readsBackedUp, node);
   }
 
   private hedgeAfterMs(kind: number, node: number): number {

@@ -15,6 +15,9 @@ const TRUSTING: Detector = {
   state: () => 'up',
 };
 
+const READ = { leastMs: 3, mostMs: 25, cost: 1 };
+const WRITE = { ...READ, cost: 4 };
+
 /** Nodes whose pulses go on, but for those that are told to stand still. */
 class World {
   readonly standing = new Set<number>();
@@ -25,7 +28,7 @@ class World {
 
   constructor(nodes: number) {
     this.pulses = new Array<number>(nodes).fill(0);
-    this.peers = new Peers({ nodes, own: 0, detector: TRUSTING, hedging: [{ leastMs: 3, mostMs: 25, cost: 1 }] });
+    this.peers = new Peers({ nodes, own: 0, detector: TRUSTING, hedging: [READ, WRITE] });
   }
 
   pulse(node: number): number {
@@ -176,6 +179,51 @@ test('who looks late himself is slow to say that another stands still', async (t
   t.equal(until(5), 40);
   t.equal(until(15), 60);
   t.equal(until(30), 90, 'by the clock');
+});
+
+test('reads of a thread whose pulse rests are all backed up at once; writes only if it is no slow commit', async (t) => {
+  const world = new World(5);
+  const mayHedge = (kind: number) => world.peers.mayHedge(kind, 3, 0, world.nowMs);
+  world.run(100);
+  while (mayHedge(0));
+  world.standing.add(3);
+  world.inCommit.add(3);
+  world.run(35);
+  t.equal(mayHedge(0), false, 'a pulse may rest for so long');
+  world.run(10);
+  for (let i = 0; i < 100; i++) t.equal(mayHedge(0), true);
+  t.equal(mayHedge(1), false, 'its disk is slow');
+  world.run(150);
+  t.equal(mayHedge(1), true);
+  world.standing.delete(3);
+  world.inCommit.delete(3);
+  world.run(50);
+  t.equal(mayHedge(0), true, 'it has the mail of all that time before it');
+  world.run(60);
+  while (mayHedge(0));
+  for (const kind of [0, 1]) t.equal(mayHedge(kind), false, 'it goes on as ever');
+  world.standing.add(1).add(3);
+  world.run(100);
+  for (const kind of [0, 1]) t.equal(mayHedge(kind), false, 'the machine is overloaded');
+});
+
+test('what was not backed up for want of budget is due as soon as the thread stands still', async (t) => {
+  const world = new World(5);
+  const { peers } = world;
+  world.run(100);
+  // It takes long as a rule: what is put back waits long.
+  for (let i = 0; i < 500; i++) peers.answered(0, 3, 25);
+  world.standing.add(3);
+  world.run(20);
+  while (peers.mayHedge(0, 3, 0, world.nowMs));
+  peers.asked(0, 3, 7, world.nowMs - 25);
+  while (peers.nextDue(0, 3, world.nowMs) === 0);
+  t.equal(peers.mayHedge(0, 3, 7, world.nowMs), false);
+  world.run(20);
+  const due: number[] = [];
+  for (let next = peers.nextDue(0, 3, world.nowMs); next !== -1; next = peers.nextDue(0, 3, world.nowMs))
+    due.push(next);
+  t.ok(due.includes(7), 'long before its 25 ms have passed again');
 });
 
 test('what somebody is certain of stands above suspicion', async (t) => {
