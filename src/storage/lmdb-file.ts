@@ -37,31 +37,51 @@ export function checkLmdbFile(path: string): void {
     throw error;
   }
   try {
-    const { size } = fstatSync(file);
-    if (size > 0) check(file, size, path);
+    if (fstatSync(file).size > 0) check(file, path);
   } finally {
     closeSync(file);
   }
 }
 
-function check(file: number, size: number, path: string): void {
+function check(file: number, path: string): void {
   const first = readAt(file, 0);
   requireThat(first?.readUInt32LE(24) === MAGIC, path);
   // Of another version: LMDB itself says so, with MDB_VERSION_MISMATCH.
   if (first.readUInt32LE(28) !== VERSION) return;
   const pageSize = first.readUInt32LE(48);
   requireThat(pageSize >= 512 && pageSize <= 0x1_0000 && (pageSize & (pageSize - 1)) === 0, path);
-  const second = readAt(file, pageSize);
-  requireThat(second?.readUInt32LE(24) === MAGIC && second.readUInt32LE(28) === VERSION, path);
-
-  const newest = first.readBigUInt64LE(152) >= second.readBigUInt64LE(152) ? first : second;
-  for (const at of ROOTS) {
-    const root = newest.readBigUInt64LE(at);
-    if (root === NO_PAGE) continue;
-    requireThat((root + 1n) * BigInt(pageSize) <= BigInt(size), path);
-    const page = readAt(file, Number(root) * pageSize);
-    requireThat(page?.readBigUInt64LE(0) === root && (page.readUInt16LE(18) & ROOT_FLAGS) !== 0, path);
+  for (;;) {
+    const newest = newestMeta(file, pageSize, path);
+    if (hasRoots(file, newest, pageSize)) return;
+    // Another thread that has the file open may have committed meanwhile, and used these pages again.
+    requireThat(transactionOf(newestMeta(file, pageSize, path)) !== transactionOf(newest), path);
   }
+}
+
+/** Of the two descriptions of the file, which are written by turns, the later one. */
+function newestMeta(file: number, pageSize: number, path: string): Buffer {
+  const first = readAt(file, 0);
+  const second = readAt(file, pageSize);
+  requireThat(first !== undefined, path);
+  requireThat(second?.readUInt32LE(24) === MAGIC && second.readUInt32LE(28) === VERSION, path);
+  return transactionOf(first) >= transactionOf(second) ? first : second;
+}
+
+/** The number of the transaction that wrote it. */
+function transactionOf(meta: Buffer): bigint {
+  return meta.readBigUInt64LE(152);
+}
+
+function hasRoots(file: number, meta: Buffer, pageSize: number): boolean {
+  // Later than what it is compared with: a file that is written to grows.
+  const { size } = fstatSync(file);
+  return ROOTS.every((at) => {
+    const root = meta.readBigUInt64LE(at);
+    if (root === NO_PAGE) return true;
+    if ((root + 1n) * BigInt(pageSize) > BigInt(size)) return false;
+    const page = readAt(file, Number(root) * pageSize);
+    return page?.readBigUInt64LE(0) === root && (page.readUInt16LE(18) & ROOT_FLAGS) !== 0;
+  });
 }
 
 /** The beginning of the page at `position`, or undefined if the file ends before it. */

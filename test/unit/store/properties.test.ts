@@ -31,8 +31,9 @@ async function siblingsOf(bucket: Bucket<string>, key: string): Promise<string[]
 
 /** Puts two values that know nothing of each other, and gives what is there then. */
 async function twoWriters(bucket: Bucket<string>, key: string): Promise<string[]> {
-  await bucket.put(key, 'one');
-  await bucket.put(key, 'two');
+  // Whoever mints the second one is to have the first: on a busy machine that may be another replica.
+  await bucket.put(key, 'one', { pw: 'all' });
+  await bucket.put(key, 'two', { pw: 'all' });
   return siblingsOf(bucket, key);
 }
 
