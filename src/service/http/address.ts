@@ -72,6 +72,19 @@ export function parseAddress(segments: readonly string[]): Address | string | un
   return { type: type.text, bucket: bucket.text, key: textOf(key) ?? key, ...paths };
 }
 
+/** What of Riak's interface below a bucket is not served here, by its segment. */
+const UNSERVED: ReadonlyMap<string | undefined, string> = new Map([
+  ['index', 'Secondary indexes are'],
+  ['counters', 'Counters are'],
+  ['datatypes', 'Data types are'],
+]);
+
+/** What path segments name if it is of Riak's interface, and not served here, in words. */
+export function unserved(segments: readonly string[]): string | undefined {
+  const [buckets, bucket, family] = segments[0] === 'types' ? segments.slice(2) : segments;
+  return buckets === 'buckets' && bucket !== undefined ? UNSERVED.get(family) : undefined;
+}
+
 /** The bucket type whose list of buckets path segments name; undefined if they name none, a message if it is malformed. */
 export function parseBucketsAddress(segments: readonly string[]): { readonly type: string } | string | undefined {
   const rest = segments[0] === 'types' ? segments.slice(2) : segments;

@@ -4,7 +4,14 @@
  * Source: Riak KV's HTTP API (its behaviour, parameters and error texts).
  */
 import type { DeleteOptions, GetOptions, Key, PutOptions } from '../../store/api/call-options.js';
-import { type Address, parseAddress, parseBucketsAddress, parsePropertiesAddress, parseTarget } from './address.js';
+import {
+  type Address,
+  parseAddress,
+  parseBucketsAddress,
+  parsePropertiesAddress,
+  parseTarget,
+  unserved,
+} from './address.js';
 import { type Conditions, conditionsOf, needRead } from './conditions.js';
 import { header, metadataOf, type RequestHeaders } from './headers.js';
 import { type ListRequest, parseList } from './list-request.js';
@@ -60,7 +67,11 @@ export function parseRequest(head: RequestHead): HttpRequest | Refusal {
   if (typeof properties === 'string') return refused(400, `${properties}\n`);
   if (properties !== undefined) return refusedIfReply(parseProperties(head.method, head.headers, properties, query));
   const address = parseAddress(segments);
-  if (address === undefined) return refused(404, 'not found\n');
+  if (address === undefined) {
+    // Told with 404, a client would take it that there is no such counter yet.
+    const what = unserved(segments);
+    return what === undefined ? refused(404, 'not found\n') : refused(501, `${what} not supported\n`);
+  }
   if (typeof address === 'string') return refused(400, `${address}\n`);
   const isOld = segments[0] === 'riak';
   if (!hasKey(address) && (head.method === 'GET' || head.method === 'HEAD')) {

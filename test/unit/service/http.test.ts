@@ -306,6 +306,10 @@ test('conditional writes and deletes happen only if their condition holds', asyn
 
   const writes = store.calls.put;
   t.equal(await status({ 'X-Riak-Index-age_int': '1' }), 501);
+  for (const path of ['buckets/b/index/age_int/1', 'buckets/b/counters/k', 'types/default/buckets/b/datatypes/k']) {
+    t.match(await textOf(`${new URL(object).origin}/${path}`), /^501 .* not supported\n$/, path);
+  }
+  t.match(await textOf(`${new URL(object).origin}/buckets/b/nothing/k`), /^404 /);
   t.equal(store.calls.put, writes);
 });
 
