@@ -13,11 +13,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { utf8 } from '../../src/base/bytes.js';
 import { below, pick, SeededRandom } from '../../src/base/random.js';
-import { bucketPrefix, locateKey, partitionOf } from '../../src/codec/key.js';
 import { type Bucket, open, QuoralError, type ReadResult, type Store } from '../../src/index.js';
-import { placeKey } from '../../src/store/placed-key.js';
+import { keyPrimaries } from '../support/key-primaries.js';
 import type { Progress } from './story.js';
 
 export interface SetOptions {
@@ -207,10 +205,7 @@ class Nemesis {
 
   /** How many primaries of a key nothing is wrong with. */
   wellPrimaries(bucket: string, key: string): number {
-    const ring = this.store.ring();
-    const located = locateKey(bucketPrefix(0, utf8('default'), utf8(bucket)), key);
-    const { primaries } = ring[partitionOf(placeKey(located, ring.length).located)]!;
-    return primaries.filter((name) => !this.ailing.has(name)).length;
+    return keyPrimaries(this.store, bucket, key).filter((name) => !this.ailing.has(name)).length;
   }
 
   /** Waits until every fault has ended. */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { sameDigest } from '../../../src/codec/record.js';
 import { open } from '../../../src/index.js';
 import type { Store } from '../../../src/store/api/store.js';
+import { windowFarFromNow } from '../../support/exchange-window.js';
 import { fails } from '../../support/rejection.js';
 import { readReplicas } from '../../support/replica-files.js';
 import { test } from '../../support/test.js';
@@ -92,9 +93,7 @@ test('a node whose objects file was deleted refills, and its mark ends once it w
 
 test('trees are taken over from the last stop, and built anew on demand; outside of the window only what is waited for is compared', () =>
   inDirectory(async (path) => {
-    const hour = new Date().getUTCHours();
-    const clock = (hours: number) => `${String((hour + hours) % 24).padStart(2, '0')}:00`;
-    const exchangeWindow = { from: clock(12), to: clock(13) };
+    const exchangeWindow = windowFarFromNow();
     const options = { path, sync: 'none', exchangeIntervalMs: 100, exchangeWindow } as const;
     let store = await open({ ...options, partitions: 8 });
     await fill(store);
