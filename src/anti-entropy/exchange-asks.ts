@@ -122,7 +122,8 @@ export function unpackNodes(bytes: Uint8Array): Uint32Array {
   return nodes.slice(0, count);
 }
 
-function packedBytes(nodes: Uint32Array): number {
+/** How many bytes `packNodes` gives. */
+export function packedBytes(nodes: Uint32Array): number {
   let bytes = 0;
   let last = 0;
   for (let i = 0; i < nodes.length; i++) {
