@@ -19,6 +19,7 @@ import { reapConversation } from '../src/messages/reap-messages.js';
 import { vnodeConversation } from '../src/messages/vnode-messages.js';
 import type { HotKeys } from '../src/metrics/hot-keys.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
+import type { OperationLatencies } from '../src/metrics/operation-latencies.js';
 import type { PreferenceList } from '../src/ring/preference-list.js';
 import type { ActorHost } from '../src/runtime/actor.js';
 import type { Storage } from '../src/storage/storage.js';
@@ -70,6 +71,7 @@ export interface NodeEnvironment {
   /** True for the first start of the node in its store's life: nobody can have stood in for it. */
   readonly isNew: boolean;
   readonly counters: NodeCounters;
+  readonly latencies: OperationLatencies;
   readonly hotKeys: HotKeys;
   readonly maxOperations: number;
   readonly maxSiblings: number;

@@ -1,6 +1,7 @@
 /** What a node's thread hosts in the simulator: the same actors as `worker.ts` spawns. Loaded by its URL. */
 import type { Random } from '../src/base/random.js';
 import { HotKeys } from '../src/metrics/hot-keys.js';
+import { newOperationLatencies } from '../src/metrics/operation-latencies.js';
 import type { ActorHost } from '../src/runtime/actor.js';
 import type { Storage } from '../src/storage/storage.js';
 import { ExchangeRecord } from './exchange-record.js';
@@ -12,7 +13,8 @@ import { type NodeEnvironment, spawnNode } from './registry.js';
 import { type Hashing, ReplicaTrees } from './replica-trees.js';
 
 /** A node's environment, but for its identity and hints, which are opened from its storages. */
-export interface SimulatedEnvironment extends Omit<NodeEnvironment, 'identity' | 'hints' | 'hotKeys' | 'exchange'> {
+export interface SimulatedEnvironment
+  extends Omit<NodeEnvironment, 'identity' | 'hints' | 'latencies' | 'hotKeys' | 'exchange'> {
   readonly hints: Storage;
   readonly maxHintBytes: number;
   readonly random: Random;
@@ -53,5 +55,6 @@ export function spawn(host: ActorHost, parts: SimulatedEnvironment): void {
           record: new ExchangeRecord(1),
           reaping,
         };
-  spawnNode(host, { ...parts, identity, hints, exchange, hotKeys: new HotKeys() });
+  const latencies = newOperationLatencies();
+  spawnNode(host, { ...parts, identity, hints, exchange, latencies, hotKeys: new HotKeys() });
 }

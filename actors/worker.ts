@@ -9,6 +9,7 @@ import type { HasherResult, HasherTask } from '../src/messages/hasher-task.js';
 import type { NodeControl, NodeStart } from '../src/messages/node-control.js';
 import { HotKeys } from '../src/metrics/hot-keys.js';
 import { newNodeCounters } from '../src/metrics/node-counters.js';
+import { latencyData, newOperationLatencies } from '../src/metrics/operation-latencies.js';
 import { HashingClient } from '../src/runtime/threads/hashing-pool.js';
 import { runWorkerThread, type WorkerContext } from '../src/runtime/threads/worker-thread.js';
 import { checkInChild } from '../src/storage/check-in-child.js';
@@ -34,6 +35,7 @@ await runWorkerThread<NodeStart>(async (start) => {
   const { objects, system } = storage;
   const { random } = host;
   const counters = newNodeCounters();
+  const latencies = newOperationLatencies();
   const hotKeys = new HotKeys();
   const { losses } = storage;
   const identity = NodeIdentity.open({ system, objects, random, losses, partitions: refillable(thread, data) });
@@ -60,6 +62,7 @@ await runWorkerThread<NodeStart>(async (start) => {
     canBeDurable: objects.commitIsDurable,
     isNew: data.isNew,
     counters,
+    latencies,
     hotKeys,
     maxOperations: data.maxOperations,
     maxSiblings: data.maxSiblings,
@@ -75,6 +78,7 @@ await runWorkerThread<NodeStart>(async (start) => {
   });
   const control: NodeControl = {
     counters: () => ({ ...counters }),
+    latencies: () => latencyData(latencies),
     storage: () => ({
       ...objects.stats(),
       filesSetAside: storage.filesSetAside(),

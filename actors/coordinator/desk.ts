@@ -11,6 +11,7 @@ import type { CoordinatorAnswer, OperationFailure } from '../../src/messages/coo
 import type { HintRequest } from '../../src/messages/hint-messages.js';
 import type { VnodeAnswer, VnodeRequest } from '../../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../../src/metrics/node-counters.js';
+import type { OperationLatencies } from '../../src/metrics/operation-latencies.js';
 import { type Hedging, Peers } from '../../src/quorum/peers.js';
 import type { Reach } from '../../src/quorum/reach.js';
 import { firstSlots, hasSlot, NO_SLOTS, withSlot } from '../../src/quorum/slots.js';
@@ -93,6 +94,8 @@ export interface DeskOptions {
   /** Operations under way at a time; more are refused. */
   readonly maxOperations: number;
   readonly counters: NodeCounters;
+  /** Told how long operations took that succeeded. */
+  readonly latencies: OperationLatencies;
   /** Of the node: told how long clients wait; repairs take slices of it. */
   readonly budget: BackgroundBudget;
 }
@@ -100,6 +103,7 @@ export interface DeskOptions {
 export class Desk {
   readonly node: number;
   readonly counters: NodeCounters;
+  readonly latencies: OperationLatencies;
   readonly budget: BackgroundBudget;
   readonly operations: InFlight<Operation>;
   /** By partition: by place, its node. The primaries come first, before them all this node, if it is one. */
@@ -127,9 +131,10 @@ export class Desk {
   /** Of the slice that was taken for them. */
   private repairsLeft = 0;
 
-  constructor({ node, preferenceLists, maxOperations, counters, budget }: DeskOptions) {
+  constructor({ node, preferenceLists, maxOperations, counters, latencies, budget }: DeskOptions) {
     this.node = node;
     this.counters = counters;
+    this.latencies = latencies;
     this.budget = budget;
     this.operations = new InFlight(maxOperations);
     this.orders = preferenceLists.map(({ primaries, fallbacks }) => [...ownFirst(primaries, node), ...fallbacks]);

@@ -150,7 +150,9 @@ export class GetOperation extends ReadOperation {
 
   private end(answer: CoordinatorAnswer, context: ActorContext): void {
     context.reply(this.incoming, answer);
-    this.desk.budget.requestTook(context.now() - this.beganAt);
+    const tookMs = context.now() - this.beganAt;
+    this.desk.budget.requestTook(tookMs);
+    if (answer.type === 'got') this.desk.latencies.gets.record(tookMs);
     this.desk.operations.remove(this.ticket);
   }
 

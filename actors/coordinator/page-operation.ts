@@ -90,6 +90,7 @@ export class PageOperation extends ReadOperation {
 
   private end(answer: CoordinatorAnswer, context: ActorContext): void {
     context.reply(this.incoming, answer);
+    if (answer.type === 'page-done') this.desk.latencies.pages.record(context.now() - this.beganAt);
     this.desk.operations.remove(this.ticket);
   }
 }

@@ -393,7 +393,9 @@ export class PutOperation implements Operation {
 
   private reply(answer: CoordinatorAnswer, context: ActorContext): void {
     context.reply(this.incoming, answer);
-    this.desk.budget.requestTook(context.now() - this.beganAt);
+    const tookMs = context.now() - this.beganAt;
+    this.desk.budget.requestTook(tookMs);
+    if (answer.type === 'put-done') this.desk.latencies.puts.record(tookMs);
     if (this.copies === null) return;
     for (const copy of this.copies) context.reply(copy, answer);
     this.copies = null;

@@ -2,7 +2,7 @@
 import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { type HotKeyJson, type Status, statusOf } from '../service/http/overview.js';
-import type { PartitionStatus } from '../store/api/status.js';
+import type { LatencySummary, OperationLatencies, PartitionStatus } from '../store/api/status.js';
 import { addJson } from './options.js';
 import { getJson } from './service-request.js';
 import { addDataOrUrl, DEFAULT_URL, type TargetFlags, withStore } from './target.js';
@@ -30,7 +30,8 @@ async function status(terminal: Terminal, flags: Flags): Promise<void> {
 function statusIn(answer: unknown, url: string): Status {
   const { nodes, ring, stats } = (answer ?? {}) as Partial<Status>;
   const fits = Array.isArray(nodes) && Array.isArray(ring) && typeof stats?.nodes === 'object';
-  if (!fits || !Array.isArray(stats.hottest)) {
+  const isWhole = fits && typeof stats.latencies === 'object' && typeof stats.total === 'object';
+  if (!isWhole || !Array.isArray(stats.hottest)) {
     throw new CommandError(`${url} does not answer as quoral does`);
   }
   return { nodes, ring, stats };
@@ -69,7 +70,31 @@ function tables({ nodes, ring, stats }: Status): string {
     ofRing.push([primaries, fallbacks, rangesOf(partitions)]);
   }
   const replicas = ring[0]?.primaries.length ?? 0;
-  return `${ofNodes}\n\n${exchanges(nodes, stats)}\n\n${ring.length} partitions, ${replicas} replicas of each:\n${ofRing}\n${hottest(stats.hottest)}`;
+  return `${ofNodes}\n\n${latencies(nodes, stats)}\n\n${exchanges(nodes, stats)}\n\n${ring.length} partitions, ${replicas} replicas of each:\n${ofRing}\n${hottest(stats.hottest)}`;
+}
+
+/** How many operations each node has coordinated since its start, and how long they took. */
+function latencies(nodes: Status['nodes'], stats: Status['stats']): string {
+  const table = new Table({
+    head: ['node', 'gets', 'p50 ms', 'p99 ms', 'puts', 'p50 ms', 'p99 ms', 'failed'],
+    colAligns: ['left', ...new Array<'right'>(7).fill('right')],
+    style: PLAIN,
+  });
+  for (const { name } of nodes) table.push([short(name), ...latencyRow(stats.latencies[name], stats.nodes[name])]);
+  table.push(['all', ...latencyRow(stats.total.latencies, stats.total.counters)]);
+  return `Requests coordinated, since the node's start:\n${table}`;
+}
+
+function latencyRow(
+  latencies: OperationLatencies | undefined,
+  counters: Readonly<Record<string, number>> | undefined,
+): (string | number)[] {
+  if (latencies === undefined) return new Array<string>(7).fill('–');
+  return [...countAndQuantiles(latencies.gets), ...countAndQuantiles(latencies.puts), counters?.failed ?? 0];
+}
+
+function countAndQuantiles({ count, p50Ms, p99Ms }: LatencySummary): (string | number)[] {
+  return count === 0 ? [0, '–', '–'] : [count, p50Ms.toFixed(2), p99Ms.toFixed(2)];
 }
 
 /**

@@ -2,8 +2,10 @@
 import type { ExchangeWindow, Pair } from '../anti-entropy/schedule.js';
 import type { Passes } from '../hinted-handoff/delivery.js';
 import type { Session } from '../hinted-handoff/hint-record.js';
+import type { HistogramData } from '../metrics/histogram.js';
 import type { KeyCounts } from '../metrics/hot-keys.js';
 import type { NodeCounters } from '../metrics/node-counters.js';
+import type { ByOperation } from '../metrics/operation-latencies.js';
 import type { PreferenceList } from '../ring/preference-list.js';
 import type { StorageStats } from '../storage/storage.js';
 
@@ -94,6 +96,8 @@ export interface ReapedPartitions {
 /** What a node's thread serves. A type, not an interface: the control plane passes plain data only. */
 export interface NodeControl {
   counters(): NodeCounters;
+  /** Of the operations that it has coordinated. */
+  latencies(): ByOperation<HistogramData>;
   storage(): NodeStorageStats;
   hints(): HintStatus;
   memory(): NodeMemory;

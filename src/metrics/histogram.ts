@@ -1,6 +1,6 @@
 /**
- * A histogram of durations with a relative error of at most 1/64: buckets of equal width within each power of two, as
- * HdrHistogram has them. Recording costs a few nanoseconds and no memory.
+ * A histogram of durations: buckets of equal width within each power of two, as HdrHistogram has them, so that a quantile
+ * is never too low, and too high by a 32nd at most, or by a microsecond. Recording costs a few nanoseconds and no memory.
  */
 
 /** Buckets in each power of two. */

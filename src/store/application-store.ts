@@ -26,6 +26,7 @@ import { type BucketHome, closed, type StoreHome } from './bucket-home.js';
 import { listBuckets } from './bucket-list.js';
 import { Client } from './client.js';
 import { errorOf } from './failures.js';
+import type { NodeFigures } from './node-figures.js';
 import { type CheckedOptions, canBeDurable } from './options.js';
 import { PropertyCache } from './property-cache.js';
 import { bucketProperties, bucketType, setBucketProperties, setBucketType } from './property-calls.js';
@@ -50,9 +51,6 @@ export interface ApplicationParts {
   /** By node, kept by its thread: how many hints it holds, in 32 bits. */
   readonly gauges: readonly SharedArrayBuffer[];
 }
-
-/** What is known of the nodes alone, whichever thread asks. */
-export type NodeFigures = Pick<StoreStats, 'nodes' | 'hottest'>;
 
 export abstract class ApplicationStore implements Store {
   abstract readonly admin: Admin;

@@ -19,8 +19,9 @@ import { ThreadStuckError } from '../runtime/threads/thread-errors.js';
 import type { ThreadHost } from '../runtime/threads/thread-host.js';
 import { adminOf, type NodeActs } from './admin.js';
 import type { Admin } from './api/store.js';
-import { ApplicationStore, type NodeFigures, spawnClient } from './application-store.js';
+import { ApplicationStore, spawnClient } from './application-store.js';
 import type { Client } from './client.js';
+import { type NodeFigures, nodeFigures } from './node-figures.js';
 import type { AttachedSays, Grant, Joined, OpenerControl, OpenerSays } from './ticket.js';
 
 /** Why an operation fails whose nodes are gone. */
@@ -97,7 +98,7 @@ export class AttachedStore extends ApplicationStore {
       return await this.parts.control.remote.nodeStats();
     } catch (error) {
       // As of a store that is closed.
-      if (error instanceof ThreadGoneError) return { nodes: {}, hottest: [] };
+      if (error instanceof ThreadGoneError) return nodeFigures([]);
       throw error;
     }
   }

@@ -5,8 +5,7 @@
 import { buffersOf } from '../anti-entropy/hash-task.js';
 import { StorageFailedError, StorageFullError } from '../base/errors.js';
 import type { HasherResult, HasherTask } from '../messages/hasher-task.js';
-import type { HintStatus, NodeControl, NodeStart } from '../messages/node-control.js';
-import type { KeyCounts } from '../metrics/hot-keys.js';
+import type { NodeControl, NodeStart } from '../messages/node-control.js';
 import type { Ring } from '../ring/ring.js';
 import { HashingPool } from '../runtime/threads/hashing-pool.js';
 import { ThreadStartError } from '../runtime/threads/thread-errors.js';
@@ -14,12 +13,12 @@ import { type GroupEvent, ThreadGroup } from '../runtime/threads/thread-group.js
 import { SharedOpening } from '../storage/shared-opening.js';
 import { adminOf, type NodeActs } from './admin.js';
 import type { Admin, ShareTicket } from './api/store.js';
-import { ApplicationStore, type NodeFigures, spawnClient } from './application-store.js';
+import { ApplicationStore, spawnClient } from './application-store.js';
 import { BOOT } from './boot-id.js';
 import { closed } from './bucket-home.js';
 import type { Client } from './client.js';
 import { unlessStuck } from './deadline.js';
-import { hottestKeys } from './hottest-keys.js';
+import { type FiguresOfNode, hintFigures, type NodeFigures, nodeFigures } from './node-figures.js';
 import { type CheckedOptions, MAX_SIBLINGS } from './options.js';
 import { Shares } from './shares.js';
 import type { WorkerOptions } from './worker-options.js';
@@ -152,27 +151,28 @@ export class EmbeddedStore extends ApplicationStore {
 
   protected async nodeStats(): Promise<NodeFigures> {
     const asked = this.parts.ring.members.map(({ name }, node) => this.figuresOf(name, node));
-    const known = (await Promise.all(asked)).filter((figures) => figures !== undefined);
-    const nodes = Object.fromEntries(known.map(({ name, counters }) => [name, counters]));
-    return { nodes, hottest: hottestKeys(known.map(({ keys }) => keys)) };
+    return nodeFigures((await Promise.all(asked)).filter((figures) => figures !== undefined));
   }
 
   /** Nothing if the node is down, or dies while it is asked. */
-  private async figuresOf(name: string, node: number): Promise<Figures | undefined> {
+  private async figuresOf(name: string, node: number): Promise<FiguresOfNode | undefined> {
     if (this.group.state(node) !== 'up') return undefined;
     const control = this.group.control<NodeControl>(node);
-    const [counters, storage, memory, hints, keys] = await Promise.allSettled([
+    const [counters, latencies, storage, memory, hints, keys] = await Promise.allSettled([
       control.counters(),
+      control.latencies(),
       control.storage(),
       control.memory(),
       control.hints(),
       control.hotKeys(),
     ]);
-    if (counters.status !== 'fulfilled' || storage.status !== 'fulfilled') return undefined;
+    if (counters.status !== 'fulfilled' || latencies.status !== 'fulfilled') return undefined;
+    if (storage.status !== 'fulfilled') return undefined;
     if (memory.status !== 'fulfilled' || hints.status !== 'fulfilled' || keys.status !== 'fulfilled') return undefined;
     return {
       name,
       keys: keys.value,
+      latencies: latencies.value,
       counters: {
         ...counters.value,
         ...memory.value,
@@ -283,26 +283,6 @@ export class EmbeddedStore extends ApplicationStore {
     const who = name === undefined ? 'the client' : `node "${name}"`;
     process.emitWarning(`${who} ${text}`, { type: 'QuoralWarning' });
   }
-}
-
-/** What a node tells of itself. */
-interface Figures {
-  readonly name: string;
-  readonly counters: Readonly<Record<string, number>>;
-  readonly keys: KeyCounts;
-}
-
-/** What a node keeps for others, in figures. */
-function hintFigures({ owners }: HintStatus, nowMs: number): Record<string, number> {
-  let hints = 0;
-  let hintBytes = 0;
-  let sinceMs = nowMs;
-  for (const owner of owners) {
-    hints += owner.count;
-    hintBytes += owner.bytes;
-    sinceMs = Math.min(sinceMs, owner.sinceMs);
-  }
-  return { hints, hintBytes, hintsWaitingMs: nowMs - sinceMs };
 }
 
 /** It has no thread before a node has something for it. */

@@ -14,7 +14,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Ring } from '../ring/ring.js';
 import type { ApplicationEnds } from '../runtime/threads/join-group.js';
 import type { NodeActs } from './admin.js';
-import type { NodeFigures } from './application-store.js';
+import type { NodeFigures } from './node-figures.js';
 import type { CheckedOptions } from './options.js';
 
 /** Tells a ticket from other ports, and from those of other versions. */

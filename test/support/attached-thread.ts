@@ -3,7 +3,7 @@
  * Started and asked by `AttachedThread` of `attached-threads.ts`.
  */
 import { type MessagePort, workerData } from 'node:worker_threads';
-import { type Admin, attach, QuoralError, type Store } from '../../src/index.js';
+import { type Admin, attach, QuoralError, type Store, type StoreStats } from '../../src/index.js';
 import { serveControl } from '../../src/runtime/threads/control-plane.js';
 
 export interface AttachedData {
@@ -21,7 +21,7 @@ export type AttachedControl = {
   update(key: string, suffix: string): Promise<void>;
   scan(options: object): Promise<unknown[]>;
   buckets(): Promise<string[]>;
-  about(): Promise<{ nodes: ReturnType<Store['nodes']>; ring: ReturnType<Store['ring']>; stats: object }>;
+  about(): Promise<{ nodes: ReturnType<Store['nodes']>; ring: ReturnType<Store['ring']>; stats: StoreStats }>;
   administer(act: keyof Admin, ...args: unknown[]): Promise<void>;
   share(): void;
   /** Puts keys of its own with so many in flight, until `endLoad` or until the store is closed. */

@@ -70,7 +70,10 @@ function hottestJson({ hottest }: StoreStats): HotKeyJson[] {
   );
 }
 
-/** Statistics under Riak's names (latencies in microseconds), and by node under `quoral`; indented for `text/plain`. */
+/**
+ * Statistics under Riak's names (latencies in microseconds); and under `quoral`, by node and as a whole, under those of the
+ * embedded store (in milliseconds). Indented for `text/plain`.
+ */
 export async function statsReply(store: Store, accept: string | undefined): Promise<Reply> {
   const stats = statistics(store, await store.stats());
   const text = accept !== undefined && qualityOf(accept, 'text/plain') > qualityOf(accept, 'application/json');
@@ -96,6 +99,8 @@ function statistics(store: Store, stats: StoreStats): object {
       in_flight: stats.inFlight,
       n: ring[0]?.primaries.length ?? 0,
       nodes: stats.nodes,
+      latencies: stats.latencies,
+      total: stats.total,
       hottest: hottestJson(stats),
     },
   };

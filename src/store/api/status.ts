@@ -33,17 +33,20 @@ export interface PartitionStatus {
   readonly fallbacks: readonly string[];
 }
 
-/** A latency histogram's summary, in milliseconds. */
+/**
+ * What a histogram of latencies comes to, in milliseconds; all 0 if it is empty. A quantile is never too low, and too high by
+ * a 32nd of itself at most.
+ */
 export interface LatencySummary {
-  /** Calls that succeeded. */
+  /** Those that succeeded. The others are not among them. */
   readonly count: number;
   /** The mean. */
   readonly meanMs: number;
-  /** Half of the calls took no longer. */
+  /** Half of them took no longer. */
   readonly p50Ms: number;
-  /** 99 % of the calls took no longer. */
+  /** 99 % of them took no longer. */
   readonly p99Ms: number;
-  /** 99.9 % of the calls took no longer. */
+  /** 99.9 % of them took no longer. */
   readonly p999Ms: number;
   /** The longest. */
   readonly maxMs: number;
@@ -61,7 +64,32 @@ export interface HotKeyStatus {
   readonly share: number;
 }
 
-/** Counters and latencies, since the store was opened. */
+/**
+ * How long operations took their coordinators: from the turn of the node's thread that read the request to the one that
+ * sent the reply, whoever asked, the store's own reads of properties included. What the caller waits for besides, the
+ * way to the node and back, stands in `StoreStats.gets` and `puts`.
+ */
+export interface OperationLatencies {
+  /** Gets. */
+  readonly gets: LatencySummary;
+  /** Puts and deletes. */
+  readonly puts: LatencySummary;
+  /** Pages, of which scans read one of each partition after the other. */
+  readonly pages: LatencySummary;
+}
+
+/** Counters and latencies of several nodes together. */
+export interface StoreTotals {
+  /** The sums of `StoreStats.nodes`; of the times among them (`hintsWaitingMs` and those that end in `AtMs`), the highest. */
+  readonly counters: Readonly<Record<string, number>>;
+  /** The summaries of what all nodes have recorded together: a quantile is one of all their operations. */
+  readonly latencies: OperationLatencies;
+}
+
+/**
+ * Counters and latencies: those of this thread since it opened the store or attached to it, those of a node since its
+ * last start. Names end in their units: `Ms` milliseconds, `AtMs` milliseconds since 1970, `Bytes`; the others count.
+ */
 export interface StoreStats {
   /** Gets, as this thread's callers have seen them. */
   readonly gets: LatencySummary;
@@ -74,6 +102,10 @@ export interface StoreStats {
    * `hintsWaitingMs`, for how long there have been some without a pause for the owner that has waited longest.
    */
   readonly nodes: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** By node, how long the operations took that it coordinated; a node that is down is absent. */
+  readonly latencies: Readonly<Record<string, OperationLatencies>>;
+  /** All nodes together that are up. */
+  readonly total: StoreTotals;
   /**
    * The keys that are asked for most, by whatever thread, hottest first: at most 10, each with more than a 128th of all
    * puts and gets. Estimated from one request in 64; requests count half as much after 10 seconds. Empty if no key stands

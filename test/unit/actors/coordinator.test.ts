@@ -10,6 +10,7 @@ import type { CoordinatorRequest } from '../../../src/messages/coordinator-messa
 import type { VnodeAnswer, VnodeRequest } from '../../../src/messages/vnode-messages.js';
 import { HotKeys } from '../../../src/metrics/hot-keys.js';
 import { newNodeCounters } from '../../../src/metrics/node-counters.js';
+import { latencyData, newOperationLatencies, summaryOf } from '../../../src/metrics/operation-latencies.js';
 import { threadOf } from '../../../src/runtime/actor.js';
 import { LoneContext } from '../../support/lone-actor.js';
 import { anObject } from '../../support/records.js';
@@ -62,11 +63,13 @@ class Coordinating {
   readonly down = new Set<number>();
   readonly budget = new BackgroundBudget();
   readonly counters = newNodeCounters();
+  readonly latencies = newOperationLatencies();
   private readonly coordinator = new Coordinator({
     node: 0,
     preferenceLists: [{ primaries: [0, 1, 2], fallbacks: [3] }],
     maxOperations: 10,
     counters: this.counters,
+    latencies: this.latencies,
     budget: this.budget,
     hotKeys: new HotKeys(),
   });
@@ -189,6 +192,19 @@ test('background work gets fewer slices while requests take longer than they did
   const slow = after(20);
   assert(slow <= before / 4, `${before} slices, then ${slow}`);
   assert(after(2) > slow);
+});
+
+test('what succeeds is recorded by its kind and how long it took, from the request to the reply; what fails is not', () => {
+  const nodes = new Coordinating();
+  nodes.putWithoutRoom();
+  for (let i = 0; i < 9; i++) nodes.asked(2);
+  nodes.asked(40);
+  nodes.askedForPage([]);
+  const { gets, puts, pages } = summaryOf([latencyData(nodes.latencies)]);
+  assert.deepEqual([gets.count, puts.count, pages.count], [10, 0, 1]);
+  assert(gets.p50Ms >= 2 && gets.p50Ms < 2.1, `${gets.p50Ms} ms`);
+  assert.deepEqual([gets.maxMs, pages.maxMs], [40, 0]);
+  assert.equal(nodes.counters.failed, 1);
 });
 
 test('a page is not made of replicas alone that may lack what was acknowledged while they were away', () => {

@@ -203,6 +203,10 @@ test('status shows nodes and ring in 80 columns, or as JSON', async (t) => {
     t.match(out, /│ a +│ up +│ a +│ +1 │ +1[0-9] │ +\d+ │ +\d+ │ +[\d.]+ \w+ │/);
     t.match(
       out,
+      /Requests coordinated, since the node's start:[\s\S]*│ all +│ +\d+ │ +(–|[\d.]+) │ +(–|[\d.]+) │ +\d+ │ +(–|[\d.]+) │ +(–|[\d.]+) │ +\d+ │/,
+    );
+    t.match(
+      out,
       /keys that differed; deletions reaped:[\s\S]*│ a +│ (–|20\d\d-\d\d-\d\d \d\d:\d\d) +│ +\d+ │ +\d+ │ +[\d.]+ \w+ │ +– │ +0 │/,
     );
     t.match(out, /64 partitions, 3 replicas of each:[\s\S]*│ [a-e] [a-e] [a-e] +│ [a-e] [a-e] +│ /);

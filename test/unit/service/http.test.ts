@@ -772,6 +772,9 @@ test('/ lists what there is, /stats counts it, /admin/status shows the nodes and
   t.strictSame(ring_members, ['a', 'b', 'c', 'd', 'e']);
   t.ok(Object.values(quoral.nodes as Record<string, { minted: number }>).some(({ minted }) => minted > 0));
   t.ok(Array.isArray(quoral.hottest));
+  t.strictSame(Object.keys(quoral.latencies), ring_members);
+  t.ok(quoral.total.latencies.puts.count >= 1 && quoral.total.latencies.puts.maxMs > 0);
+  t.ok(quoral.total.counters.minted >= 1);
   const text = await fetch(`${url}/stats`, { headers: { Accept: 'text/plain' } });
   t.equal(text.headers.get('content-type'), 'text/plain');
   t.match(await text.text(), /^\{\n {2}"node_gets_total": \d+,\n/);

@@ -83,8 +83,9 @@ test('an attached thread has the same store, with the same options', () =>
     const { nodes, ring, stats } = await ask.about();
     assert.deepEqual(nodes, store.nodes());
     assert.deepEqual(ring, store.ring());
-    const { puts, nodes: counters } = stats as Awaited<ReturnType<Store['stats']>>;
+    const { puts, nodes: counters, total } = stats;
     assert.deepEqual([puts.count, Object.keys(counters)], [12, ['a', 'b', 'c']], 'its own calls, and the nodes of all');
+    assert(total.latencies.puts.count > puts.count, 'nodes have coordinated the calls of both');
 
     assert.equal(await outcomeOf(ask.put('k', 'x'.repeat(1_001))), 'VALUE_TOO_LARGE definite');
     await ask.put('large', 'x'.repeat(1_000));
@@ -231,7 +232,8 @@ test('closing the store closes all of its threads: what they have under way ends
     for (const thread of threads) {
       const { ask } = thread;
       assert.equal(await outcomeOf(ask.put('late', 'v')), 'CLOSED definite');
-      assert.deepEqual((await ask.about()).stats, { ...(await ask.about()).stats, nodes: {}, inFlight: 0 });
+      const { nodes, latencies, total, inFlight } = (await ask.about()).stats;
+      assert.deepEqual([nodes, latencies, total.counters, inFlight], [{}, {}, {}, 0]);
       await ask.close();
       await thread.end();
     }

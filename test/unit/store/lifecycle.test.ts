@@ -258,8 +258,23 @@ test('one node down: two of three go on, three of three are refused, and nothing
       assert.equal((await bucket.get(`${key} refused`, { r: 'all' })).found, false);
     }
     assert.equal((await bucket.get('before', { r: 'all' })).value, 'v');
-    const { nodes, puts, gets } = await store.stats();
+    const { nodes, latencies, total, puts, gets } = await store.stats();
     assert.deepEqual(Object.keys(nodes), ['a', 'b', 'c']);
+    assert.deepEqual(Object.keys(latencies), ['a', 'b', 'c']);
+    const sum = (of: (name: string) => number) => Object.keys(nodes).reduce((all, name) => all + of(name), 0);
+    assert.equal(
+      total.latencies.puts.count,
+      sum((name) => latencies[name]!.puts.count),
+    );
+    assert.equal(
+      total.counters.minted,
+      sum((name) => nodes[name]!.minted!),
+    );
+    // Node b's own are those since its start: it was down when the 50 were put.
+    assert(latencies.b!.puts.count === 0 && total.latencies.puts.count >= 50);
+    for (const { count, p50Ms, p99Ms, maxMs } of [total.latencies.puts, total.latencies.gets, latencies.a!.gets]) {
+      assert(count > 0 && p50Ms <= p99Ms && p99Ms <= maxMs && maxMs > 0);
+    }
     assert(puts.count >= 51 && puts.p50Ms > 0 && puts.maxMs >= puts.p99Ms && gets.count > 0);
     assert(nodes.a!.readRepairs! + nodes.b!.readRepairs! + nodes.c!.readRepairs! > 0);
   }));
