@@ -8,6 +8,9 @@
  * return; with a thread standing still for a second no request takes over 100 ms, and p99.9 is within 3 times that of
  * quiet; pauses of 200 ms do not show in p99.9. At the default rate each partition has a put and a get every 16 ms, so a partition's gaps are
  * that long at the least.
+ *
+ * Beside them an event loop that has nothing to do tells how late any thread gets a core (`bare-loop.ts`): a request cannot
+ * be faster than the threads that it wakes.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +22,8 @@ import { bucketPrefix, keyHash, locateKey } from '../src/codec/key.js';
 import { type Bucket, open, type Store } from '../src/index.js';
 import { partitionOf } from '../src/ring/token.js';
 import { count, machine, markdown, ms } from './report.js';
-import { type Begun, type Ended, figureOf, openLoop } from './workloads/open-loop.js';
+import { BareLoop, type Lateness } from './workloads/bare-loop.js';
+import { type Begun, type Ended, figureOf, openLoop, type Span } from './workloads/open-loop.js';
 
 const NODES = 5;
 const VICTIM = 'b';
@@ -106,9 +110,14 @@ async function measure(phases: readonly Phase[]): Promise<void> {
     const load = new AvailabilityLoad(store.bucket(BUCKET), perSecond * ((WARM_UP_MS + total) / 1_000));
     await load.fill();
     await openLoop({ perSecond, durationMs: WARM_UP_MS, begin: load.begin });
+    const bare = await BareLoop.start();
+    const startMs = performance.now();
     const loop = openLoop({ perSecond, durationMs: total, begin: load.begin });
     const { starts, told } = await act(store, phases);
-    report(phases, starts, total, await loop);
+    const ended = await loop;
+    const spans = starts.map((fromMs, at) => ({ fromMs, toMs: starts[at + 1] ?? total }));
+    const ofClock = spans.map(({ fromMs, toMs }) => ({ fromMs: startMs + fromMs, toMs: startMs + toMs }));
+    report(phases, spans, ended, await bare.end(ofClock));
     for (const text of told) console.log(text);
     const quietAt = performance.now();
     await store.admin.waitForExchange({ timeoutMs: HEALED_MS });
@@ -184,12 +193,17 @@ class AvailabilityLoad {
   }
 }
 
-function report(phases: readonly Phase[], starts: readonly number[], total: number, ended: readonly Ended[]): void {
+function report(
+  phases: readonly Phase[],
+  spans: readonly Span[],
+  ended: readonly Ended[],
+  bare: readonly Lateness[],
+): void {
   const head = ['', 'phase', 'operations', 'failed', 'p50 ms', 'p99', 'p99.9', 'longest'];
   const rows: string[][] = [];
   for (const kind of ['put', 'get'] as const) {
     for (const [at, { name }] of phases.entries()) {
-      const figure = figureOf(ended, kind, PARTITIONS, { fromMs: starts[at]!, toMs: starts[at + 1] ?? total });
+      const figure = figureOf(ended, kind, PARTITIONS, spans[at]!);
       const { p50Ms, p99Ms, p999Ms, maxMs } = figure.latencies.summary();
       const failed = Object.entries(figure.failures).map(([code, times]) => `${code} × ${count(times)}`);
       rows.push([
@@ -201,6 +215,11 @@ function report(phases: readonly Phase[], starts: readonly number[], total: numb
         `${ms(figure.partitionGapMs)} (${figure.partition})`,
       ]);
     }
+  }
+  for (const [at, { name }] of phases.entries()) {
+    const { looks, late } = bare[at]!;
+    const { p50Ms, p99Ms, p999Ms, maxMs } = late.summary();
+    rows.push(['bare loop', name, count(looks), '', ...[p50Ms, p99Ms, p999Ms, maxMs].map(ms), '', '']);
   }
   console.log(`${markdown([...head, 'longest gap', 'of one partition (which)'], rows, 2)}\n`);
 }
