@@ -15,8 +15,9 @@ import { locatedKeyOf, partitionOfHint } from '../src/hinted-handoff/hint-key.js
 import { Inquiry } from '../src/hinted-handoff/inquiry.js';
 import { FailureDetector, type NodeHealth } from '../src/membership/failure-detector.js';
 import { hintDelivererRef, vnodeRef } from '../src/messages/addresses.js';
+import type { TaggedEntry } from '../src/messages/entries.js';
 import type { HoldingAnswer, HoldingRequest } from '../src/messages/hint-delivery-messages.js';
-import type { TaggedEntry, VnodeAnswer } from '../src/messages/vnode-messages.js';
+import type { VnodeAnswer } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
 import type { PreferenceList } from '../src/ring/preference-list.js';
 import type { Actor, ActorContext, Failure, Incoming, TimerId } from '../src/runtime/actor.js';

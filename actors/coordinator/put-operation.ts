@@ -12,8 +12,9 @@ import type {
   HintPlace,
   OperationFailure,
 } from '../../src/messages/coordinator-messages.js';
+import type { MintedVersion } from '../../src/messages/minted-version.js';
 import type { ObjectPut } from '../../src/messages/object-request.js';
-import type { MintedVersion, NotMinted, VnodeAnswer, VnodeRequest } from '../../src/messages/vnode-messages.js';
+import type { NotMinted, VnodeAnswer, VnodeRequest } from '../../src/messages/vnode-messages.js';
 import type { AttemptWindow } from '../../src/quorum/attempt-window.js';
 import { LAST_RESORT, PutQuorum } from '../../src/quorum/put-quorum.js';
 import { hasSlot, NO_SLOTS, type PlaceSet, withoutSlot, withSlot } from '../../src/quorum/slots.js';

@@ -2,8 +2,6 @@
  * What a coordinator can be asked by a client: put (a delete is the put of a tombstone), get, and a page of a scan.
  */
 import { EMPTY } from '../base/bytes.js';
-import type { Timestamp } from '../clocks/timestamp.js';
-import type { MintedDot } from '../objects/mint.js';
 import {
   type Conversation,
   FrameError,
@@ -11,16 +9,9 @@ import {
   type FrameWriter,
   type MessageCodec,
 } from '../runtime/actor.js';
-import { type ObjectPut, objectPutSize, readObjectPut, writeObjectPut } from './object-request.js';
-import {
-  type ListedEntry,
-  readDot,
-  readEntries,
-  readTimestamp,
-  VERSION_BYTES,
-  writeEntries,
-  writeVersion,
-} from './vnode-messages.js';
+import { type ListedEntry, listedEntries } from './entries.js';
+import { type VersionName, versionName } from './minted-version.js';
+import { type ObjectPut, objectPut } from './object-request.js';
 
 export type CoordinatorRequest =
   | {
@@ -95,13 +86,11 @@ export interface OperationFailure {
 
 export type CoordinatorAnswer =
   /** `dot` names the write. */
-  | {
+  | (VersionName & {
       readonly type: 'put-done';
-      readonly dot: MintedDot;
-      readonly timestamp: Timestamp;
       readonly acks: readonly Ack[];
       readonly hints: readonly HintPlace[];
-    }
+    })
   /**
    * `record`: the merged object, empty if no replica has one. `mayMissHints`: a replica that was counted may lack writes
    * that stand-ins keep for it.
@@ -133,7 +122,7 @@ const request: MessageCodec<CoordinatorRequest> = {
   size(message) {
     switch (message.type) {
       case 'put':
-        return 4 + 8 + objectPutSize(message.put);
+        return 4 + 8 + objectPut.size(message.put);
       case 'get':
         return 4 + 8 + 4 + message.key.length + 4 + message.session.length;
       case 'page':
@@ -148,7 +137,7 @@ const request: MessageCodec<CoordinatorRequest> = {
         out.u8(message.pw);
         out.u8(message.dw);
         out.f64(message.timeoutMs);
-        writeObjectPut(message.put, out);
+        objectPut.write(message.put, out);
         return;
       case 'get':
         out.u8(GET);
@@ -180,7 +169,7 @@ const request: MessageCodec<CoordinatorRequest> = {
         const pw = from.u8();
         const dw = from.u8();
         const timeoutMs = from.f64();
-        return { type: 'put', put: readObjectPut(from), w, pw, dw, timeoutMs };
+        return { type: 'put', put: objectPut.read(from), w, pw, dw, timeoutMs };
       }
       case GET: {
         const r = from.u8();
@@ -233,14 +222,11 @@ const answer: MessageCodec<CoordinatorAnswer> = {
   size(message) {
     switch (message.type) {
       case 'put-done':
-        return 3 + VERSION_BYTES + 3 * message.acks.length + 4 * message.hints.length;
+        return 3 + versionName.size(message) + 3 * message.acks.length + 4 * message.hints.length;
       case 'got':
         return 6 + message.record.length;
-      case 'page-done': {
-        let size = 7;
-        for (const entry of message.entries) size += 8 + entry.key.length + entry.record.length;
-        return size;
-      }
+      case 'page-done':
+        return 3 + listedEntries.size(message.entries);
       case 'failed':
         return 5;
     }
@@ -249,7 +235,7 @@ const answer: MessageCodec<CoordinatorAnswer> = {
     switch (message.type) {
       case 'put-done':
         out.u8(PUT_DONE);
-        writeVersion(message, out);
+        versionName.write(message, out);
         out.u8(message.acks.length);
         for (const ack of message.acks) writeAck(ack, out);
         out.u8(message.hints.length);
@@ -267,7 +253,7 @@ const answer: MessageCodec<CoordinatorAnswer> = {
         out.u8(PAGE_DONE);
         out.u8(message.more ? 1 : 0);
         out.u8(message.mayMissHints ? 1 : 0);
-        writeEntries(message.entries, out);
+        listedEntries.write(message.entries, out);
         return;
       case 'failed':
         out.u8(FAILED);
@@ -282,8 +268,7 @@ const answer: MessageCodec<CoordinatorAnswer> = {
     const type = from.u8();
     switch (type) {
       case PUT_DONE: {
-        const dot = readDot(from);
-        const timestamp = readTimestamp(from);
+        const { dot, timestamp } = versionName.read(from);
         const count = from.u8();
         const acks: Ack[] = [];
         for (let i = 0; i < count; i++) acks.push(readAck(from));
@@ -294,7 +279,7 @@ const answer: MessageCodec<CoordinatorAnswer> = {
       case PAGE_DONE: {
         const more = from.u8() === 1;
         const mayMissHints = from.u8() === 1;
-        return { type: 'page-done', entries: readEntries(from), more, mayMissHints };
+        return { type: 'page-done', entries: listedEntries.read(from), more, mayMissHints };
       }
       case FAILED: {
         const why = WHY[from.u8()];

@@ -4,8 +4,9 @@
  * is handed to the owner when that is back.
  * Source: Dynamo (SOSP 2007), §4.6 (hinted handoff).
  */
-import { type Conversation, FrameError, type MessageCodec } from '../runtime/actor.js';
-import { type ObjectPut, objectPutSize, readObjectPut, writeObjectPut } from './object-request.js';
+import type { Conversation } from '../runtime/actor.js';
+import { bytes, f64, flag, u32, variants } from './layout.js';
+import { type ObjectPut, objectPut } from './object-request.js';
 import { type VnodeAnswer, vnodeConversation } from './vnode-messages.js';
 
 export type HintRequest =
@@ -23,69 +24,12 @@ export type HintRequest =
   /** The merge of all that is kept for `key`, whoever owns it. Answered as a vnode answers a read; never `behind`. */
   | { readonly type: 'read'; readonly key: Uint8Array; readonly digestOnly: boolean };
 
-const MINT = 1;
-const KEEP = 2;
-const READ = 3;
-
-const request: MessageCodec<HintRequest> = {
-  size(message) {
-    switch (message.type) {
-      case 'mint':
-        return 6 + objectPutSize(message.put);
-      case 'keep':
-        return 22 + message.key.length + message.record.length;
-      case 'read':
-        return 6 + message.key.length;
-    }
-  },
-  write(message, out) {
-    switch (message.type) {
-      case 'mint':
-        out.u8(MINT);
-        out.u32(message.owner);
-        out.u8(message.durable ? 1 : 0);
-        writeObjectPut(message.put, out);
-        return;
-      case 'keep':
-        out.u8(KEEP);
-        out.u32(message.owner);
-        out.u8(message.durable ? 1 : 0);
-        out.bytes(message.key);
-        out.bytes(message.record);
-        out.f64(message.tag);
-        return;
-      case 'read':
-        out.u8(READ);
-        out.u8(message.digestOnly ? 1 : 0);
-        out.bytes(message.key);
-        return;
-    }
-  },
-  read(from) {
-    const type = from.u8();
-    switch (type) {
-      case MINT: {
-        const owner = from.u32();
-        const durable = from.u8() === 1;
-        return { type: 'mint', owner, put: readObjectPut(from), durable };
-      }
-      case KEEP: {
-        const owner = from.u32();
-        const durable = from.u8() === 1;
-        return { type: 'keep', owner, key: from.bytes(), record: from.bytes(), durable, tag: from.f64() };
-      }
-      case READ: {
-        const digestOnly = from.u8() === 1;
-        return { type: 'read', key: from.bytes(), digestOnly };
-      }
-      default:
-        throw new FrameError(`no request of a hint keeper has type ${type}`);
-    }
-  },
-};
-
 export const hintConversation: Conversation<HintRequest, VnodeAnswer> = {
   name: 'hints',
-  request,
+  request: variants('request of a hint keeper', {
+    mint: { owner: u32, put: objectPut, durable: flag },
+    keep: { owner: u32, key: bytes, record: bytes, durable: flag, tag: f64 },
+    read: { key: bytes, digestOnly: flag },
+  }),
   answer: vnodeConversation.answer,
 };

@@ -1,7 +1,7 @@
 /**
  * Binary forms of messages, put together of their fields: what is written down once gives size, writing and reading,
  * and the compiler sees that no field is missing. A message costs about 250 ns so, 65 where its fields are written out by
- * hand: what every put and get sends is (`vnode-messages.ts`, `coordinator-messages.ts`, `hint-messages.ts`).
+ * hand: what every put and get sends is (`vnode-messages.ts`, `coordinator-messages.ts`).
  */
 import { FrameError, type MessageCodec } from '../runtime/actor.js';
 

@@ -5,7 +5,7 @@
 import { assert } from '../base/assert.js';
 import { EMPTY } from '../base/bytes.js';
 import type { Attempt } from '../clocks/event-id.js';
-import type { FrameReader, FrameWriter } from '../runtime/actor.js';
+import type { FrameReader, FrameWriter, MessageCodec } from '../runtime/actor.js';
 
 /** How a put treats concurrent versions on the coordinating replica. */
 export type Minting = 'siblings' | 'last-write-wins';
@@ -44,38 +44,72 @@ const IF_MATCH = 8;
 const OWN_LIMIT = 16;
 const ATTEMPT_BYTES = 16;
 
-export function objectPutSize(put: ObjectPut): number {
-  return (
-    4 +
-    put.key.length +
-    4 +
-    put.causalContext.length +
-    4 +
-    put.body.length +
-    ATTEMPT_BYTES * (1 + put.earlier.length) +
-    1 +
-    1 +
-    8 +
-    8 +
-    (put.condition === 'if-match' ? 4 + put.ifMatch.length : 0) +
-    (put.maxSiblings === 0 ? 0 : 4)
-  );
-}
+const NONE: Attempt[] = [];
 
-export function writeObjectPut(put: ObjectPut, out: FrameWriter): void {
-  assert(put.earlier.length <= 255, 'a put lists at most 255 earlier attempts');
-  out.bytes(put.key);
-  out.bytes(put.causalContext);
-  out.bytes(put.body);
-  writeAttempt(put.attempt, out);
-  out.u8(put.earlier.length);
-  for (const attempt of put.earlier) writeAttempt(attempt, out);
-  out.u8(flagsOf(put));
-  out.f64(put.expiresAtMs);
-  out.f64(put.ttlMs);
-  if (put.condition === 'if-match') out.bytes(put.ifMatch);
-  if (put.maxSiblings !== 0) out.u32(put.maxSiblings);
-}
+export const objectPut: MessageCodec<ObjectPut> = {
+  size(put) {
+    return (
+      4 +
+      put.key.length +
+      4 +
+      put.causalContext.length +
+      4 +
+      put.body.length +
+      ATTEMPT_BYTES * (1 + put.earlier.length) +
+      1 +
+      1 +
+      8 +
+      8 +
+      (put.condition === 'if-match' ? 4 + put.ifMatch.length : 0) +
+      (put.maxSiblings === 0 ? 0 : 4)
+    );
+  },
+  write(put, out) {
+    assert(put.earlier.length <= 255, 'a put lists at most 255 earlier attempts');
+    out.bytes(put.key);
+    out.bytes(put.causalContext);
+    out.bytes(put.body);
+    writeAttempt(put.attempt, out);
+    out.u8(put.earlier.length);
+    for (const attempt of put.earlier) writeAttempt(attempt, out);
+    out.u8(flagsOf(put));
+    out.f64(put.expiresAtMs);
+    out.f64(put.ttlMs);
+    if (put.condition === 'if-match') out.bytes(put.ifMatch);
+    if (put.maxSiblings !== 0) out.u32(put.maxSiblings);
+  },
+  read(from) {
+    const key = from.bytes();
+    const causalContext = from.bytes();
+    const body = from.bytes();
+    const attempt = readAttempt(from);
+    const count = from.u8();
+    let earlier: Attempt[] = NONE;
+    if (count > 0) {
+      earlier = [];
+      for (let i = 0; i < count; i++) earlier.push(readAttempt(from));
+    }
+    const flags = from.u8();
+    const expiresAtMs = from.f64();
+    const ttlMs = from.f64();
+    const ifMatch = (flags & IF_MATCH) === 0 ? EMPTY : from.bytes();
+    const maxSiblings = (flags & OWN_LIMIT) === 0 ? 0 : from.u32();
+    return {
+      key,
+      causalContext,
+      attempt,
+      earlier,
+      expiresAtMs,
+      minting: (flags & LAST_WRITE_WINS) !== 0 ? 'last-write-wins' : 'siblings',
+      condition: (flags & IF_MATCH) !== 0 ? 'if-match' : (flags & IF_NONE_MATCH) !== 0 ? 'if-none-match' : 'none',
+      ifMatch,
+      maxSiblings,
+      tombstone: (flags & TOMBSTONE) !== 0,
+      ttlMs,
+      body,
+    };
+  },
+};
 
 function flagsOf(put: ObjectPut): number {
   let flags = put.tombstone ? TOMBSTONE : 0;
@@ -83,40 +117,6 @@ function flagsOf(put: ObjectPut): number {
   if (put.condition !== 'none') flags |= put.condition === 'if-match' ? IF_MATCH : IF_NONE_MATCH;
   return put.maxSiblings === 0 ? flags : flags | OWN_LIMIT;
 }
-
-export function readObjectPut(from: FrameReader): ObjectPut {
-  const key = from.bytes();
-  const causalContext = from.bytes();
-  const body = from.bytes();
-  const attempt = readAttempt(from);
-  const count = from.u8();
-  let earlier: Attempt[] = NONE;
-  if (count > 0) {
-    earlier = [];
-    for (let i = 0; i < count; i++) earlier.push(readAttempt(from));
-  }
-  const flags = from.u8();
-  const expiresAtMs = from.f64();
-  const ttlMs = from.f64();
-  const ifMatch = (flags & IF_MATCH) === 0 ? EMPTY : from.bytes();
-  const maxSiblings = (flags & OWN_LIMIT) === 0 ? 0 : from.u32();
-  return {
-    key,
-    causalContext,
-    attempt,
-    earlier,
-    expiresAtMs,
-    minting: (flags & LAST_WRITE_WINS) !== 0 ? 'last-write-wins' : 'siblings',
-    condition: (flags & IF_MATCH) !== 0 ? 'if-match' : (flags & IF_NONE_MATCH) !== 0 ? 'if-none-match' : 'none',
-    ifMatch,
-    maxSiblings,
-    tombstone: (flags & TOMBSTONE) !== 0,
-    ttlMs,
-    body,
-  };
-}
-
-const NONE: Attempt[] = [];
 
 function writeAttempt(attempt: Attempt, out: FrameWriter): void {
   out.u32(attempt.high);

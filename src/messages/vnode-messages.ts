@@ -7,16 +7,11 @@
  */
 
 import type { ReapAnswer } from '../anti-entropy/reaping.js';
-import type { Timestamp } from '../clocks/timestamp.js';
-import type { MintedDot } from '../objects/mint.js';
-import {
-  type Conversation,
-  FrameError,
-  type FrameReader,
-  type FrameWriter,
-  type MessageCodec,
-} from '../runtime/actor.js';
-import { type ObjectPut, objectPutSize, readObjectPut, writeObjectPut } from './object-request.js';
+import { type Conversation, FrameError, type MessageCodec } from '../runtime/actor.js';
+import { type ListedEntry, listedEntries, type TaggedEntry, taggedEntries } from './entries.js';
+import { list, u32 } from './layout.js';
+import { type MintedVersion, mintedVersion } from './minted-version.js';
+import { type ObjectPut, objectPut } from './object-request.js';
 import { type ReplicaAsk, reapAnswerCodec, reapAskCodec } from './reap-messages.js';
 
 export type VnodeRequest =
@@ -70,23 +65,6 @@ export type NotMinted =
   /** The attempt came before, or may have: whether it was minted then, and is replaced now, cannot be told. */
   | 'doubtful';
 
-export interface ListedEntry {
-  readonly key: Uint8Array;
-  readonly record: Uint8Array;
-}
-
-export interface TaggedEntry extends ListedEntry {
-  readonly tag: number;
-}
-
-/** The name of a version that was minted, and the object that has come of it. */
-export interface MintedVersion {
-  readonly record: Uint8Array;
-  readonly tag: number;
-  readonly dot: MintedDot;
-  readonly timestamp: Timestamp;
-}
-
 export type VnodeAnswer =
   | ({ readonly type: 'minted' } & MintedVersion)
   | { readonly type: 'wrote'; readonly durable: boolean }
@@ -124,6 +102,8 @@ export type VnodeAnswer =
   | { readonly type: 'discarded' }
   | { readonly type: 'adopted' };
 
+const places = list(u32);
+
 const MINT = 1;
 const WRITE = 2;
 const READ = 3;
@@ -137,11 +117,11 @@ const request: MessageCodec<VnodeRequest> = {
   size(message) {
     switch (message.type) {
       case 'mint':
-        return 2 + objectPutSize(message.put);
+        return 2 + objectPut.size(message.put);
       case 'write':
         return 18 + message.key.length + message.record.length;
       case 'hand-off':
-        return 1 + taggedEntriesSize(message.entries);
+        return 1 + taggedEntries.size(message.entries);
       case 'read':
         return 6 + message.key.length;
       case 'list':
@@ -159,7 +139,7 @@ const request: MessageCodec<VnodeRequest> = {
       case 'mint':
         out.u8(MINT);
         out.u8(message.durable ? 1 : 0);
-        writeObjectPut(message.put, out);
+        objectPut.write(message.put, out);
         return;
       case 'write':
         out.u8(WRITE);
@@ -170,7 +150,7 @@ const request: MessageCodec<VnodeRequest> = {
         return;
       case 'hand-off':
         out.u8(HAND_OFF);
-        writeTaggedEntries(message.entries, out);
+        taggedEntries.write(message.entries, out);
         return;
       case 'read':
         out.u8(READ);
@@ -204,14 +184,14 @@ const request: MessageCodec<VnodeRequest> = {
     switch (type) {
       case MINT: {
         const durable = from.u8() === 1;
-        return { type: 'mint', put: readObjectPut(from), durable };
+        return { type: 'mint', put: objectPut.read(from), durable };
       }
       case WRITE: {
         const durable = from.u8() === 1;
         return { type: 'write', key: from.bytes(), record: from.bytes(), durable, tag: from.f64() };
       }
       case HAND_OFF:
-        return { type: 'hand-off', entries: readTaggedEntries(from) };
+        return { type: 'hand-off', entries: taggedEntries.read(from) };
       case READ: {
         const digestOnly = from.u8() === 1;
         return { type: 'read', key: from.bytes(), digestOnly };
@@ -265,18 +245,15 @@ const answer: MessageCodec<VnodeAnswer> = {
     switch (message.type) {
       case 'minted':
       case 'repeated':
-        return 1 + mintedVersionSize(message);
+        return 1 + mintedVersion.size(message);
       case 'object':
         return 5 + message.record.length + 9;
       case 'digest':
         return 10;
       case 'took':
-        return 10 + 4 * (message.stale.length + message.unmerged.length);
-      case 'listed': {
-        let size = 11;
-        for (const entry of message.entries) size += 8 + entry.key.length + entry.record.length;
-        return size;
-      }
+        return 2 + places.size(message.stale) + places.size(message.unmerged);
+      case 'listed':
+        return 7 + listedEntries.size(message.entries);
       case 'reap':
         return 1 + reapAnswerCodec.size(message.answer);
       default:
@@ -287,7 +264,7 @@ const answer: MessageCodec<VnodeAnswer> = {
     switch (message.type) {
       case 'minted':
         out.u8(MINTED);
-        writeMintedVersion(message, out);
+        mintedVersion.write(message, out);
         return;
       case 'wrote':
         out.u8(WROTE);
@@ -295,7 +272,7 @@ const answer: MessageCodec<VnodeAnswer> = {
         return;
       case 'repeated':
         out.u8(REPEATED);
-        writeMintedVersion(message, out);
+        mintedVersion.write(message, out);
         return;
       case 'not-minted':
         out.u8(NOT_MINTED);
@@ -327,8 +304,8 @@ const answer: MessageCodec<VnodeAnswer> = {
       case 'took':
         out.u8(TOOK);
         out.u8(message.durable ? 1 : 0);
-        writePlaces(message.stale, out);
-        writePlaces(message.unmerged, out);
+        places.write(message.stale, out);
+        places.write(message.unmerged, out);
         return;
       case 'corrupt':
         out.u8(CORRUPT);
@@ -338,7 +315,7 @@ const answer: MessageCodec<VnodeAnswer> = {
         out.u8(message.more ? 1 : 0);
         out.u32(message.corrupt);
         out.u8(message.behind ? 1 : 0);
-        writeEntries(message.entries, out);
+        listedEntries.write(message.entries, out);
         return;
       case 'reap':
         out.u8(REAP_ANSWER);
@@ -356,11 +333,11 @@ const answer: MessageCodec<VnodeAnswer> = {
     const type = from.u8();
     switch (type) {
       case MINTED:
-        return { type: 'minted', ...readMintedVersion(from) };
+        return { type: 'minted', ...mintedVersion.read(from) };
       case WROTE:
         return { type: 'wrote', durable: from.u8() === 1 };
       case REPEATED:
-        return { type: 'repeated', ...readMintedVersion(from) };
+        return { type: 'repeated', ...mintedVersion.read(from) };
       case NOT_MINTED: {
         const why = WHY[from.u8()];
         if (why === undefined) throw new FrameError('unknown reason why nothing was minted');
@@ -378,7 +355,7 @@ const answer: MessageCodec<VnodeAnswer> = {
         return { type: 'stale-fence' };
       case TOOK: {
         const durable = from.u8() === 1;
-        return { type: 'took', durable, stale: readPlaces(from), unmerged: readPlaces(from) };
+        return { type: 'took', durable, stale: places.read(from), unmerged: places.read(from) };
       }
       case CORRUPT:
         return { type: 'corrupt' };
@@ -386,7 +363,7 @@ const answer: MessageCodec<VnodeAnswer> = {
         const more = from.u8() === 1;
         const corrupt = from.u32();
         const behind = from.u8() === 1;
-        return { type: 'listed', entries: readEntries(from), more, corrupt, behind };
+        return { type: 'listed', entries: listedEntries.read(from), more, corrupt, behind };
       }
       case REAP_ANSWER:
         return { type: 'reap', answer: reapAnswerCodec.read(from) };
@@ -399,93 +376,5 @@ const answer: MessageCodec<VnodeAnswer> = {
     }
   },
 };
-
-function writePlaces(places: readonly number[], out: FrameWriter): void {
-  out.u32(places.length);
-  for (const place of places) out.u32(place);
-}
-
-function readPlaces(from: FrameReader): number[] {
-  const count = from.u32();
-  const places: number[] = [];
-  for (let i = 0; i < count; i++) places.push(from.u32());
-  return places;
-}
-
-/** What `writeVersion` writes. */
-export const VERSION_BYTES = 17 + 12;
-
-/** The name of a version: its dot, and its timestamp. */
-export function writeVersion(
-  version: { readonly dot: MintedDot; readonly timestamp: Timestamp },
-  out: FrameWriter,
-): void {
-  out.u32(version.dot.high);
-  out.u32(version.dot.low);
-  out.f64(version.dot.counter);
-  out.u8(version.dot.alone ? 1 : 0);
-  out.f64(version.timestamp.ms);
-  out.u32(version.timestamp.logical);
-}
-
-function mintedVersionSize(minted: MintedVersion): number {
-  return 4 + minted.record.length + 8 + VERSION_BYTES;
-}
-
-function writeMintedVersion(minted: MintedVersion, out: FrameWriter): void {
-  out.bytes(minted.record);
-  out.f64(minted.tag);
-  writeVersion(minted, out);
-}
-
-function readMintedVersion(from: FrameReader): MintedVersion {
-  return { record: from.bytes(), tag: from.f64(), dot: readDot(from), timestamp: readTimestamp(from) };
-}
-
-export function readDot(from: FrameReader): MintedDot {
-  return { high: from.u32(), low: from.u32(), counter: from.f64(), alone: from.u8() === 1 };
-}
-
-export function readTimestamp(from: FrameReader): Timestamp {
-  return { ms: from.f64(), logical: from.u32() };
-}
-
-export function writeEntries(entries: readonly ListedEntry[], out: FrameWriter): void {
-  out.u32(entries.length);
-  for (const entry of entries) {
-    out.bytes(entry.key);
-    out.bytes(entry.record);
-  }
-}
-
-export function taggedEntriesSize(entries: readonly TaggedEntry[]): number {
-  let size = 4;
-  for (const entry of entries) size += 16 + entry.key.length + entry.record.length;
-  return size;
-}
-
-export function writeTaggedEntries(entries: readonly TaggedEntry[], out: FrameWriter): void {
-  out.u32(entries.length);
-  for (const entry of entries) {
-    out.bytes(entry.key);
-    out.bytes(entry.record);
-    out.f64(entry.tag);
-  }
-}
-
-export function readTaggedEntries(from: FrameReader): TaggedEntry[] {
-  const count = from.u32();
-  const entries: TaggedEntry[] = [];
-  for (let i = 0; i < count; i++) entries.push({ key: from.bytes(), record: from.bytes(), tag: from.f64() });
-  return entries;
-}
-
-export function readEntries(from: FrameReader): ListedEntry[] {
-  const count = from.u32();
-  const entries: ListedEntry[] = [];
-  // A malformed count ends at the frame's end, where the reader throws.
-  for (let i = 0; i < count; i++) entries.push({ key: from.bytes(), record: from.bytes() });
-  return entries;
-}
 
 export const vnodeConversation: Conversation<VnodeRequest, VnodeAnswer> = { name: 'vnode', request, answer };

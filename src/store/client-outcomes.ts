@@ -2,8 +2,8 @@
 import type { Attempt } from '../clocks/event-id.js';
 import type { Timestamp } from '../clocks/timestamp.js';
 import type { Ack, CoordinatorRequest, HintPlace, OperationFailure } from '../messages/coordinator-messages.js';
+import type { ListedEntry } from '../messages/entries.js';
 import type { ObjectPut } from '../messages/object-request.js';
-import type { ListedEntry } from '../messages/vnode-messages.js';
 import type { MintedDot } from '../objects/mint.js';
 
 /** A put as the client is handed it: what it lacks is the attempt, which the client numbers. */

@@ -1,7 +1,7 @@
 /** An entry of a scan: a key, and with it what a get of it would give, if that is wanted. */
 import { textOf } from '../base/bytes.js';
 import { decodeLocatedKey, keyHash } from '../codec/key.js';
-import type { ListedEntry } from '../messages/vnode-messages.js';
+import type { ListedEntry } from '../messages/entries.js';
 import type { Key } from './api/call-options.js';
 import type { ScanEntry } from './api/results.js';
 import { ObjectRead, type Reading } from './read-result.js';

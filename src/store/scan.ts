@@ -6,7 +6,7 @@ import { compareBytes } from '../base/bytes.js';
 import { InvalidArgumentError, QuorumNotMetError, QuorumUnavailableError, TimeoutError } from '../base/errors.js';
 import { Heap } from '../base/heap.js';
 import { bucketRange, type KeyRange } from '../codec/key.js';
-import type { ListedEntry } from '../messages/vnode-messages.js';
+import type { ListedEntry } from '../messages/entries.js';
 import type { CallOptions, Key, ScanOptions } from './api/call-options.js';
 import type { Scan, ScanEntry } from './api/results.js';
 import type { BucketHome } from './bucket-home.js';
