@@ -4,9 +4,9 @@ import type { Command } from 'commander';
 import { type HotKeyJson, type Status, statusOf } from '../service/http/overview.js';
 import type { LatencySummary, OperationLatencies, PartitionStatus } from '../store/api/status.js';
 import { addJson } from './options.js';
-import { getJson } from './service-request.js';
+import { RemoteService } from './remote-service.js';
 import { addDataOrUrl, DEFAULT_URL, type TargetFlags, withStore } from './target.js';
-import { CommandError, print, type Terminal } from './terminal.js';
+import { print, type Terminal } from './terminal.js';
 import { keyOfJson, oneLine } from './value.js';
 
 interface Flags extends Omit<TargetFlags, 'type'> {
@@ -22,18 +22,16 @@ export function addStatus(program: Command, terminal: Terminal): void {
 
 async function status(terminal: Terminal, flags: Flags): Promise<void> {
   const { data, url = DEFAULT_URL } = flags;
-  const found =
-    data === undefined ? statusIn(await getJson(url, '/admin/status'), url) : await withStore(terminal, data, statusOf);
+  const found = data === undefined ? await remoteStatus(url) : await withStore(terminal, data, statusOf);
   await print(terminal.stdout, flags.json ? `${JSON.stringify(found)}\n` : tables(found));
 }
 
-function statusIn(answer: unknown, url: string): Status {
-  const { nodes, ring, stats } = (answer ?? {}) as Partial<Status>;
+async function remoteStatus(url: string): Promise<Status> {
+  const service = new RemoteService(url);
+  const { nodes, ring, stats } = ((await service.json('/admin/status')) ?? {}) as Partial<Status>;
   const fits = Array.isArray(nodes) && Array.isArray(ring) && typeof stats?.nodes === 'object';
   const isWhole = fits && typeof stats.latencies === 'object' && typeof stats.total === 'object';
-  if (!isWhole || !Array.isArray(stats.hottest)) {
-    throw new CommandError(`${url} does not answer as quoral does`);
-  }
+  if (!isWhole || !Array.isArray(stats.hottest)) throw service.stranger();
   return { nodes, ring, stats };
 }
 

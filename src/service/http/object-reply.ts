@@ -5,7 +5,7 @@
 import type { ReadResult, Sibling } from '../../store/api/results.js';
 import type { Address } from './address.js';
 import { type Conditions, evaluate, type Version } from './conditions.js';
-import { metadataHeaders } from './headers.js';
+import { contentHeaders } from './headers.js';
 import { essenceOf, qualityOf, siblingForm } from './media-type.js';
 import { type Reply, textReply } from './reply.js';
 import { tagOf, vtagsOf } from './vtag.js';
@@ -57,7 +57,7 @@ export function notFound(causalContext: string | undefined): Reply {
 function oneReply(sibling: Content, vtag: string, causalContext: string | undefined, wanted: Wanted): Reply {
   const headers: Record<string, string> = {
     ...vclock(causalContext),
-    ...contentHeaders(sibling, vtag, wanted.address),
+    ...siblingHeaders(sibling, vtag, wanted.address),
     Vary: 'Accept-Encoding',
   };
   const essence = essenceOf(headers['Content-Type']!)!;
@@ -114,13 +114,11 @@ function vclock(causalContext: string | undefined): Record<string, string> {
   return causalContext === undefined ? {} : { 'X-Riak-Vclock': causalContext };
 }
 
-function contentHeaders(sibling: Content, vtag: string, address: Address): Record<string, string> {
-  const { contentType } = sibling;
+function siblingHeaders(sibling: Content, vtag: string, address: Address): Record<string, string> {
   return {
-    'Content-Type': essenceOf(contentType) === undefined ? 'application/octet-stream' : contentType,
+    ...contentHeaders(sibling, address.bucketPath),
     ETag: `"${vtag}"`,
     'Last-Modified': httpDate(sibling.timestampMs),
-    ...metadataHeaders(sibling.metadata, address.bucketPath),
   };
 }
 
@@ -142,7 +140,7 @@ function multipart(siblings: readonly Content[], vtags: readonly string[], addre
   const boundary = boundaryFor(siblings, vtags);
   const pieces: Uint8Array[] = [];
   siblings.forEach((sibling, index) => {
-    const headers = contentHeaders(sibling, vtags[index]!, address);
+    const headers = siblingHeaders(sibling, vtags[index]!, address);
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     // Header values are Latin-1 characters that stand for bytes, as Node writes the headers of the reply itself.
     pieces.push(Buffer.from(`\r\n--${boundary}\r\n${lines.join('')}\r\n`, 'latin1'), sibling.value);

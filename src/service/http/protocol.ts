@@ -13,7 +13,7 @@ import {
   unserved,
 } from './address.js';
 import { type Conditions, conditionsOf, needRead } from './conditions.js';
-import { header, metadataOf, type RequestHeaders } from './headers.js';
+import { contentHeadOf, header, type RequestHeaders } from './headers.js';
 import { type ListRequest, parseList } from './list-request.js';
 import { essenceOf } from './media-type.js';
 import { type Parameters, parseParameters } from './parameters.js';
@@ -142,8 +142,8 @@ function parseWrite(head: RequestHead, address: Address, parameters: Parameters)
   if (essenceOf(contentType) === undefined) {
     return refused(415, `"${contentType}" is not a valid media type for the Content-type header.\n`);
   }
-  const metadata = metadataOf(headers);
-  if (typeof metadata === 'string') return refused(400, `${metadata}\n`);
+  const content = contentHeadOf(headers, contentType);
+  if (typeof content === 'string') return refused(400, `${content}\n`);
   const { w, pw, dw } = parameters.quorums;
   const ifMatch = header(headers, 'x-riak-if-not-modified');
   const conditions = conditionsOf(headers);
@@ -157,8 +157,7 @@ function parseWrite(head: RequestHead, address: Address, parameters: Parameters)
     kind: 'write',
     address,
     options: {
-      contentType,
-      metadata,
+      ...content,
       causalContext: header(headers, 'x-riak-vclock'),
       ...(ifMatch !== undefined && { ifMatch }),
       ...(w !== undefined && { w }),

@@ -79,6 +79,8 @@ export async function serveHttp(store: Store, options: HttpOptions = {}): Promis
       connectionsCheckingInterval: Math.min(30_000, Math.max(50, requestTimeoutMs / 4)),
     },
   });
+  // Their bytes are bounded; by number, some would be left out unnoticed.
+  server.server.maxHeadersCount = 0;
   server.server.maxConnections = options.maxConnections ?? 10_000;
   const report = options.onError ?? ((error: unknown) => console.error('quoral: internal error:', error));
 
