@@ -99,7 +99,11 @@ export class ExchangeLeader {
     const now = context.now();
     for (;;) {
       const lead = this.lead ?? this.begin(context);
-      if (lead === undefined) return;
+      if (lead === undefined) {
+        const urgentMs = this.schedule.urgentMs((other) => this.peers.isUp(other, now));
+        if (urgentMs !== undefined) this.resumeAt(urgentMs);
+        return;
+      }
       if (now < this.settledMs) {
         this.resumeAt(this.settledMs);
         return;

@@ -26,7 +26,7 @@ export type ExchangerOptions = ExchangeLeaderOptions & ExchangeReplicaOptions;
 /** How often it looks whether something is due, in milliseconds: at most, and at least. */
 const MAX_TICK_MS = 1_000;
 const MIN_TICK_MS = 20;
-/** While nothing is due the other nodes are looked at once in so many ticks: a look wakes their threads. */
+/** While nothing is due, nor awaited, the others are looked at once in so many ticks: a look wakes their threads. */
 const TICKS_PER_LOOK = 10;
 /** How soon it looks again for what hashing has to bring. */
 const SOON_MS = 5;
@@ -114,7 +114,8 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, PeerAnsw
     const awaited = this.options.record.takeAwaited();
     if (awaited !== undefined) this.leader.hurry(context, awaited);
     const { refilling } = this.options.identity;
-    if (--this.ticksUntilLook <= 0 || refilling.size > 0 || this.leader.isActive(context)) {
+    const isAwaited = awaited !== undefined || refilling.size > 0;
+    if (--this.ticksUntilLook <= 0 || isAwaited || this.leader.isActive(context)) {
       this.ticksUntilLook = TICKS_PER_LOOK;
       this.peers.observe(context);
     }

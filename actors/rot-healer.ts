@@ -6,10 +6,12 @@
  */
 import type { BackgroundBudget } from '../src/admission/background-budget.js';
 import { partitionOf } from '../src/codec/key.js';
+import { isSoundRecord } from '../src/codec/record.js';
 import type { VnodeAnswer } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
 import type { PreferenceList } from '../src/ring/preference-list.js';
 import type { ActorContext } from '../src/runtime/actor.js';
+import type { Storage } from '../src/storage/storage.js';
 import type { ExchangePeers, Hearer } from './exchange-peers.js';
 import type { RottenKeys } from './rotten-keys.js';
 
@@ -18,6 +20,8 @@ export interface RotHealerOptions {
   readonly node: number;
   readonly preferenceLists: readonly PreferenceList[];
   readonly rotten: RottenKeys;
+  /** The node's records. */
+  readonly objects: Storage;
   readonly counters: NodeCounters;
   /** Of the node: each key takes a slice. */
   readonly budget: BackgroundBudget;
@@ -55,6 +59,10 @@ export class RotHealer {
     const { rotten, budget, preferenceLists, node } = this.options;
     while (this.isWaiting && budget.take(context.now())) {
       const key = rotten.take()!;
+      if (this.isReadable(key)) {
+        rotten.ended(key);
+        continue;
+      }
       const { primaries } = preferenceLists[partitionOf(key)]!;
       this.underWay++;
       this.ask(
@@ -66,13 +74,18 @@ export class RotHealer {
     }
   }
 
+  /** Whoever told of it may have looked before it was healed, or written anew. */
+  private isReadable(key: Uint8Array): boolean {
+    const record = this.options.objects.get(key);
+    return record !== undefined && isSoundRecord(record);
+  }
+
   /** @param sure - nobody was out of reach so far */
   private ask(key: Uint8Array, others: readonly number[], sure: boolean, context: ActorContext): void {
     const [other, ...rest] = others;
     if (other === undefined) {
       // If nobody has it, it stays as it is: unreadable, and not served.
-      this.underWay--;
-      if (!sure) this.later.push(key);
+      this.end(key, sure);
       return;
     }
     const hearer: Hearer = {
@@ -89,16 +102,20 @@ export class RotHealer {
   private write(key: Uint8Array, { record, tag }: VnodeAnswer & { type: 'object' }, context: ActorContext): void {
     const hearer: Hearer = {
       answered: (answer) => {
-        this.underWay--;
-        if (answer.type === 'wrote') this.options.counters.rotHealed++;
-        else this.later.push(key);
+        const isHealed = answer.type === 'wrote';
+        if (isHealed) this.options.counters.rotHealed++;
+        this.end(key, isHealed);
       },
-      failed: () => {
-        this.underWay--;
-        this.later.push(key);
-      },
+      failed: () => this.end(key, false),
     };
     const message = { type: 'write', key, record, durable: false, tag } as const;
     this.peers.askVnode(this.options.node, partitionOf(key), message, hearer, context);
+  }
+
+  /** @param forGood - false: it is tried again with the next tick */
+  private end(key: Uint8Array, forGood: boolean): void {
+    this.underWay--;
+    this.options.rotten.ended(key);
+    if (!forGood) this.later.push(key);
   }
 }

@@ -7,24 +7,36 @@ const MAX_KEYS = 1_024;
 
 export class RottenKeys {
   private readonly keys = new Map<string, Uint8Array>();
+  /** Names of those that were taken, and are being healed. */
+  private readonly taken = new Set<string>();
 
   /** The key is copied. */
   note(located: Uint8Array): void {
     if (this.keys.size >= MAX_KEYS) return;
-    const name = Buffer.from(located.buffer, located.byteOffset, located.byteLength).toString('latin1');
-    if (!this.keys.has(name)) this.keys.set(name, Uint8Array.from(located));
+    const name = nameOf(located);
+    if (!this.keys.has(name) && !this.taken.has(name)) this.keys.set(name, Uint8Array.from(located));
   }
 
-  /** The one that has waited longest, which waits no more. */
+  /** The one that has waited longest: until it is given back by `ended`, to find it once more says nothing new. */
   take(): Uint8Array | undefined {
     for (const [name, key] of this.keys) {
       this.keys.delete(name);
+      this.taken.add(name);
       return key;
     }
     return undefined;
   }
 
+  /** Healed, or not to be healed now. */
+  ended(located: Uint8Array): void {
+    this.taken.delete(nameOf(located));
+  }
+
   get size(): number {
     return this.keys.size;
   }
+}
+
+function nameOf(located: Uint8Array): string {
+  return Buffer.from(located.buffer, located.byteOffset, located.byteLength).toString('latin1');
 }

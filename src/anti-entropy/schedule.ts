@@ -97,6 +97,16 @@ export class ExchangeSchedule {
     return { partition, first, second };
   }
 
+  /** When the next pair is due that somebody waits for, and that can be compared as things are; undefined: there is none. */
+  urgentMs(isUp: (node: number) => boolean): number | undefined {
+    let soonest: number | undefined;
+    for (const entry of this.entries) {
+      if (!entry.urgent || (soonest !== undefined && entry.dueMs >= soonest)) continue;
+      if (this.isPossible(entry, isUp)) soonest = entry.dueMs;
+    }
+    return soonest;
+  }
+
   /** True if `next` would give a pair. */
   isDue(nowMs: number, minute: number, isUp: (node: number) => boolean): boolean {
     return this.longestDue(nowMs, minute, isUp) !== undefined;
@@ -109,7 +119,7 @@ export class ExchangeSchedule {
     for (const entry of this.entries) {
       if (!isInWindow && !entry.urgent) continue;
       if (entry.dueMs > nowMs || (longest !== undefined && entry.dueMs >= longest.dueMs)) continue;
-      if (!this.busy.has(entry.partition) && this.leads(entry.partition, isUp) && bothUp(entry, isUp)) longest = entry;
+      if (this.isPossible(entry, isUp)) longest = entry;
     }
     return longest;
   }
@@ -148,6 +158,10 @@ export class ExchangeSchedule {
   /** The pairs of the partitions that this node leads now. */
   states(isUp: (node: number) => boolean): PairState[] {
     return this.entries.filter(({ partition }) => this.leads(partition, isUp));
+  }
+
+  private isPossible(entry: Entry, isUp: (node: number) => boolean): boolean {
+    return !this.busy.has(entry.partition) && this.leads(entry.partition, isUp) && bothUp(entry, isUp);
   }
 
   private leads(partition: number, isUp: (node: number) => boolean): boolean {

@@ -16,7 +16,7 @@ import { keyOf, PARTITION, recordOf } from '../../support/tree-replica.js';
 
 const LISTS = Array.from({ length: PARTITION + 1 }, () => ({ primaries: [0, 1, 2], fallbacks: [] }));
 
-function world() {
+function world(intervalMs = 1_000) {
   const objects = openMemoryStorage();
   const counters = newNodeCounters();
   const budget = new BackgroundBudget();
@@ -36,7 +36,7 @@ function world() {
       record,
       counters,
       budget,
-      intervalMs: 1_000,
+      intervalMs,
       window: undefined,
     },
     context,
@@ -46,7 +46,7 @@ function world() {
     context.nowMs += ms;
     exchanger.timer(message, context);
   };
-  return { objects, counters, budget, context, trees, tree, exchanger, wake };
+  return { objects, counters, budget, context, record, trees, tree, exchanger, wake };
 }
 
 /** As if clients were served so slowly that background work has the least there is. */
@@ -86,6 +86,34 @@ test('what it leads and builds takes slices: none left, nothing is asked', () =>
   );
 });
 
+// Goal: whoever waits for all replicas to be compared waits for that, and neither for the next look at the others nor tick.
+test('while somebody waits, the others are looked at with every tick, and what was not ready is tried again soon', () => {
+  const { context, record, exchanger, wake } = world(600_000);
+  let looks = 0;
+  // The others have not begun when this one first looks.
+  context.pulse = () => (++looks <= 2 ? -1 : context.nowMs);
+  const { session, call } = record.compare(0, 0);
+  wake(0, 'tick');
+  assert.equal(context.sent.length, 0, 'nobody else is up');
+  record.compare(session, call);
+  wake(20, 'tick');
+  assert.equal(context.sent.length, 2, 'one question to either side');
+  const [first] = context.sent;
+  // None of them is ready, one after the other, at the rate of the slices.
+  for (let pairs = 0; pairs < 3 * LISTS.length; ) {
+    context.delays.length = 0;
+    if (context.sent.length === 0) wake(100);
+    pairs += context.sent.length / 2;
+    for (const { correlation } of context.sent.splice(0)) {
+      exchanger.answered(correlation, { type: 'not-ready' }, false, context);
+    }
+  }
+  const [delay] = context.delays;
+  assert(delay !== undefined && delay <= 200, 'there is a timer for the next one');
+  wake(delay);
+  assert.deepEqual(context.sent[0]?.message, first!.message);
+});
+
 test('a tree that replaces one that serves is built at a pace; the first one as fast as there are slices', () => {
   const { objects, counters, context, trees, tree, wake } = world();
   // Three slices of a mebibyte, and the rest of a fourth.
@@ -108,7 +136,7 @@ test('a tree that replaces one that serves is built at a pace; the first one as 
 });
 
 test('what is unreadable here is asked for one replica after the other, and waits if one is out of reach', () => {
-  const { counters, context, trees, exchanger, wake } = world();
+  const { counters, context, objects, trees, exchanger, wake } = world();
   const key = keyOf(7);
   trees.rotten.note(key);
   const asked = () => {
@@ -120,6 +148,8 @@ test('what is unreadable here is asked for one replica after the other, and wait
   const first = asked();
   exchanger.failed(first.correlation, 'died', context);
   const second = asked();
+  // Another read finds it, too, and nobody need be asked for that.
+  trees.rotten.note(key);
   assert(first.place !== second.place);
   exchanger.answered(second.correlation, { type: 'nothing', behind: false }, false, context);
   assert.equal(context.sent.length, 0, 'nobody has it, as far as they can be asked');
@@ -129,8 +159,12 @@ test('what is unreadable here is asked for one replica after the other, and wait
   exchanger.answered(again.correlation, { type: 'object', record, tag: 4, behind: false }, false, context);
   const write = asked();
   assert.deepEqual(write.message, { type: 'write', key: Uint8Array.from(key), record, durable: false, tag: 4 });
+  trees.rotten.note(key);
+  objects.put(Uint8Array.from(key), record);
   exchanger.answered(write.correlation, { type: 'wrote', durable: true }, false, context);
   assert.equal(counters.rotHealed, 1);
+  // Nor for what a build says that has looked before.
+  trees.rotten.note(key);
   wake(100, 'tick');
   assert(!context.sent.some(({ message }) => (message as { key?: unknown }).key), 'that was it');
 });
