@@ -3,7 +3,7 @@
  * on its way between threads. What is about a node goes to its reaper, what is about a replica to its vnode
  * (`vnode-messages.ts`).
  */
-import type { PartitionFence, ReapAnswer, ReapAsk, ReapCandidate } from '../anti-entropy/reaping.js';
+import type { PartitionFence, ReapAnswer, ReapAsk, ReapCandidate, ReapVerb } from '../anti-entropy/reaping.js';
 import {
   type Conversation,
   FrameError,
@@ -30,6 +30,8 @@ export type ReaperAnswer =
 
 /** Stands in the place of a partition: none. */
 const NO_PARTITION = 0xffff_ffff;
+
+const VERBS: readonly ReapVerb[] = ['remove', 'reduce', 'reduce-but-attempts'];
 
 const ASK = 1;
 const VOTE = 2;
@@ -218,16 +220,17 @@ const answer: MessageCodec<ReaperAnswer> = {
 
 function candidatesSize(candidates: readonly ReapCandidate[]): number {
   let size = 4;
-  for (const { key } of candidates) size += 12 + key.length;
+  for (const { key } of candidates) size += 13 + key.length;
   return size;
 }
 
 function writeCandidates(candidates: readonly ReapCandidate[], out: FrameWriter): void {
   out.u32(candidates.length);
-  for (const { key, high, low } of candidates) {
+  for (const { key, high, low, verb } of candidates) {
     out.bytes(key);
     out.u32(high);
     out.u32(low);
+    out.u8(VERBS.indexOf(verb));
   }
 }
 
@@ -235,8 +238,16 @@ function readCandidates(from: FrameReader): ReapCandidate[] {
   const count = from.u32();
   const candidates: ReapCandidate[] = [];
   // A malformed count ends at the frame's end, where the reader throws.
-  for (let i = 0; i < count; i++) candidates.push({ key: from.bytes(), high: from.u32(), low: from.u32() });
+  for (let i = 0; i < count; i++) {
+    candidates.push({ key: from.bytes(), high: from.u32(), low: from.u32(), verb: verbIn(from.u8()) });
+  }
   return candidates;
+}
+
+function verbIn(place: number): ReapVerb {
+  const verb = VERBS[place];
+  if (verb === undefined) throw new FrameError(`no candidate of a round of reaping is to be treated as ${place} says`);
+  return verb;
 }
 
 export const reapConversation: Conversation<ReapRequest, ReaperAnswer> = {
