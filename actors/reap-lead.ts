@@ -1,6 +1,6 @@
 /**
  * One look at a partition by the node that leads its reaping: walks through the records slice by slice, and has what may
- * go reaped in rounds, each of so many candidates. What a round asks, and when it is abandoned, is decided in
+ * go reaped, and contexts that have grown reduced, in rounds, each of so many candidates. What a round asks, and when it is abandoned, is decided in
  * `src/anti-entropy/reaping.ts`.
  *
  *     scan ──enough candidates, or the end──▶ round ──reaped──▶ scan on ──▶ … ──the end──▶ done
@@ -13,12 +13,13 @@ import {
   type ReapAnswer,
   type ReapAsk,
   type ReapCandidate,
+  type ReapLimits,
   type ReapOutcome,
   ReapRound,
+  ripeInMs,
 } from '../src/anti-entropy/reaping.js';
 import { partitionRange } from '../src/codec/key.js';
 import { isSoundRecord } from '../src/codec/record.js';
-import { deadFromMsIn } from '../src/codec/record-update.js';
 import type { Storage } from '../src/storage/storage.js';
 
 export interface ReapLeadOptions {
@@ -27,7 +28,7 @@ export interface ReapLeadOptions {
   readonly primaries: readonly number[];
   readonly members: readonly number[];
   readonly objects: Storage;
-  readonly graceMs: number;
+  readonly limits: ReapLimits;
   /** The record's `calls` as it begins. */
   readonly since: number;
   /** True if the replica is to be compared with the others before it is looked at: they may have what it lacks. */
@@ -58,7 +59,7 @@ export class ReapLead {
   readonly since: number;
   /** When the next tombstone that was seen may go, in milliseconds from when it was seen; Infinity: none was. */
   ripeInMs = Number.POSITIVE_INFINITY;
-  /** True if something was found that may go. */
+  /** True if something was found that may go altogether. */
   foundRipe = false;
   /** Of the last round. */
   outcome: ReapOutcome | undefined;
@@ -166,31 +167,32 @@ export class ReapLead {
 
   /** Looks through the next records. */
   private scan(wallMs: number): void {
-    const { objects, partition, graceMs } = this.options;
+    const { objects, partition, limits } = this.options;
     const { gte, lt } = partitionRange(partition);
     const { limit } = this;
     const found = objects.range(this.from === undefined ? { gte, lt, limit } : { gt: this.from, lt, limit });
     for (const { key, value } of found) {
       // What is unreadable is not known to be dead.
       if (!isSoundRecord(value)) continue;
-      const ripeInMs = deadFromMsIn(value) + graceMs - wallMs;
-      if (ripeInMs <= 0) this.keys.push(key);
-      else this.ripeInMs = Math.min(this.ripeInMs, ripeInMs);
+      const candidate = candidateOf(key, value, wallMs, limits);
+      if (candidate !== undefined) this.keys.push(key);
+      if (candidate?.verb === 'remove') this.foundRipe = true;
+      else this.ripeInMs = Math.min(this.ripeInMs, ripeInMs(value, wallMs, limits.graceMs));
     }
     this.from = found[found.length - 1]?.key;
     this.scanned = found.length < limit;
     this.limit = nextSliceLimit(found);
-    if (this.keys.length > 0) this.foundRipe = true;
   }
 
   /** The candidates as they are now. */
   private collect(wallMs: number): ReapCandidate[] {
-    const { objects, graceMs } = this.options;
+    const { objects, limits } = this.options;
     const candidates: ReapCandidate[] = [];
     for (const key of this.keys) {
       const record = objects.get(key);
       if (record === undefined || !isSoundRecord(record)) continue;
-      if (deadFromMsIn(record) + graceMs <= wallMs) candidates.push(candidateOf(key, record));
+      const candidate = candidateOf(key, record, wallMs, limits);
+      if (candidate !== undefined) candidates.push(candidate);
     }
     return candidates;
   }

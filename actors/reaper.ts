@@ -12,7 +12,7 @@
  */
 import type { BackgroundBudget } from '../src/admission/background-budget.js';
 import { ReapSchedule } from '../src/anti-entropy/reap-schedule.js';
-import type { ReapAnswer, ReapAsk } from '../src/anti-entropy/reaping.js';
+import type { ReapAnswer, ReapAsk, ReapLimits } from '../src/anti-entropy/reaping.js';
 import { InFlight } from '../src/base/in-flight.js';
 import { reaperRef, vnodeRef } from '../src/messages/addresses.js';
 import type { ReaperAnswer, ReapRequest } from '../src/messages/reap-messages.js';
@@ -40,8 +40,7 @@ export interface ReaperOptions {
   readonly counters: NodeCounters;
   /** Of the node. */
   readonly budget: BackgroundBudget;
-  /** How long deletions are kept at least, in milliseconds. */
-  readonly graceMs: number;
+  readonly limits: ReapLimits;
   /** True if a flush, or each commit, makes objects durable. */
   readonly canBeDurable: boolean;
   /** Tells the operator. */
@@ -99,13 +98,13 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
 
   constructor(options: ReaperOptions, context: ActorContext) {
     this.options = options;
-    const { node, preferenceLists, graceMs } = options;
+    const { node, preferenceLists, limits } = options;
     const members = new Set(preferenceLists.flatMap(({ primaries, fallbacks }) => [...primaries, ...fallbacks]));
     this.members = [...members].sort((a, b) => a - b);
     const partitions = [...preferenceLists.keys()];
     this.own = partitions.filter((partition) => preferenceLists[partition]!.primaries.includes(node));
     const led = partitions.filter((partition) => preferenceLists[partition]!.primaries[0] === node);
-    this.schedule = new ReapSchedule({ partitions: led, graceMs, nowMs: context.now() });
+    this.schedule = new ReapSchedule({ partitions: led, graceMs: limits.graceMs, nowMs: context.now() });
     this.inquiry = new FenceInquiry(options);
     this.lasting = options.canBeDurable ? 'durable' : 'stored';
     this.speaker = {
@@ -269,7 +268,7 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
   }
 
   private begin(context: ActorContext): ReapLead | undefined {
-    const { node, preferenceLists, objects, graceMs, record } = this.options;
+    const { node, preferenceLists, objects, limits, record } = this.options;
     const partition = this.schedule.next(context.now());
     if (partition === undefined) return undefined;
     const { primaries } = preferenceLists[partition]!;
@@ -277,7 +276,7 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
     const { members, speaker } = this;
     // Whoever waits is to hear of what others have, too.
     const comparesFirst = record.lacks(partition);
-    this.lead = new ReapLead({ node, partition, primaries, members, objects, graceMs, since, comparesFirst }, speaker);
+    this.lead = new ReapLead({ node, partition, primaries, members, objects, limits, since, comparesFirst }, speaker);
     this.progressMs = context.now();
     return this.lead;
   }
@@ -307,9 +306,11 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
   private end(lead: ReapLead, now: number): void {
     this.lead = undefined;
     const { partition, outcome, foundRipe, ripeInMs, since } = lead;
-    if (!foundRipe) this.options.record.foundClean(partition, since);
+    // One that was abandoned has not looked at everything.
+    const isThrough = outcome !== 'abandoned';
+    if (isThrough && !foundRipe) this.options.record.foundClean(partition, since);
     // What all have is gone; what not all have is yet to come to them.
-    if (foundRipe && outcome !== 'reaped') this.schedule.postponed(partition, now);
+    if (!isThrough || (foundRipe && outcome !== 'reaped')) this.schedule.postponed(partition, now);
     else this.schedule.looked(partition, now, ripeInMs);
   }
 

@@ -1,6 +1,7 @@
 /** The actors of a node, by slot: what a worker thread hosts, and what the simulator hosts. */
 import { BackgroundBudget } from '../src/admission/background-budget.js';
 import { WriteGate } from '../src/admission/write-gate.js';
+import type { ReapLimits } from '../src/anti-entropy/reaping.js';
 import type { ExchangeWindow } from '../src/anti-entropy/schedule.js';
 import { StorageFullError } from '../src/base/errors.js';
 import {
@@ -51,8 +52,7 @@ export interface ExchangeEnvironment {
 
 /** How tombstones are reaped. */
 export interface ReapingEnvironment {
-  /** How long deletions, and values that have expired, are kept at least, in milliseconds. */
-  readonly graceMs: number;
+  readonly limits: ReapLimits;
   readonly record: ReapRecord;
 }
 

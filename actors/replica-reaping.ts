@@ -1,9 +1,9 @@
 /**
- * What a vnode does in rounds of reaping: it votes for tombstones that it holds, and removes them upon a commit. What a
- * round may do, and when, is decided in `src/anti-entropy`.
+ * What a vnode does in rounds of reaping: it votes for what it holds, and upon a commit removes it, or reduces its
+ * context. What a round may do, and when, is decided in `src/anti-entropy`.
  *
- *     vote ──▶ fence written, tombstones flushed ──durable──▶ voted
- *     commit ──▶ floor written ──durable, in a later turn──▶ removed ──stored──▶ reaped
+ *     vote ──▶ fence written, objects flushed ──durable──▶ voted
+ *     commit ──▶ floor written ──durable, in a later turn──▶ removed, reduced ──stored──▶ reaped
  *
  * And how a replica begins anew that was taken back to an older state, and may hold what has been reaped since: set
  * aside, it is emptied in slices, flushed, adopts the fence of its peers under a new name, and is refilled by exchanges.
@@ -14,6 +14,7 @@ import { heldOf } from '../src/anti-entropy/fence.js';
 import type { ReapAsk, ReapCandidate } from '../src/anti-entropy/reaping.js';
 import { partitionOf, partitionRange } from '../src/codec/key.js';
 import { isSoundRecord } from '../src/codec/record.js';
+import { reducedRecord } from '../src/codec/record-update.js';
 import type { VnodeAnswer, VnodeRequest } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
 import type { ActorContext, Incoming, Release } from '../src/runtime/actor.js';
@@ -114,18 +115,25 @@ export class ReplicaReaping {
       context.after(1, GO_ON_REAPING);
       return;
     }
-    // The floor may not be stored: the tombstones stay, and another round takes them.
+    // The floor may not be stored: all stays as it is, and another round takes it.
     const may = fence.mayRemove(commit.g) && !fence.isSetAside;
-    const gone: ReapCandidate[] = may
-      ? fence.removals(commit.g, commit.candidates, (key) => this.soundRecord(key))
-      : [];
-    for (const { key } of gone) {
-      const stored = objects.get(key);
-      tree?.note(key, stored, undefined);
-      objects.remove(key);
+    const due: ReapCandidate[] = may ? fence.due(commit.g, commit.candidates, (key) => this.soundRecord(key)) : [];
+    let gone = 0;
+    for (const { key, verb } of due) {
+      const stored = objects.get(key)!;
+      if (verb === 'remove') {
+        tree?.note(key, stored, undefined);
+        objects.remove(key);
+        gone++;
+        continue;
+      }
+      const reduced = reducedRecord(stored, verb === 'reduce-but-attempts');
+      tree?.note(key, stored, reduced);
+      objects.put(key, reduced);
     }
-    counters.tombstonesReaped += gone.length;
-    context.reply(incoming, { type: 'reap', answer: { type: 'reaped', count: gone.length } }, 'stored');
+    counters.tombstonesReaped += gone;
+    counters.contextsReduced += due.length - gone;
+    context.reply(incoming, { type: 'reap', answer: { type: 'reaped', count: due.length } }, 'stored');
   }
 
   /** What this vnode holds under a key of its own, if it can be read. */

@@ -1,4 +1,5 @@
 /** What a node's thread hosts in the simulator: the same actors as `worker.ts` spawns. Loaded by its URL. */
+import { MAX_CONTEXT_ENTRIES } from '../src/anti-entropy/reaping.js';
 import type { Random } from '../src/base/random.js';
 import { HotKeys } from '../src/metrics/hot-keys.js';
 import { newOperationLatencies } from '../src/metrics/operation-latencies.js';
@@ -25,6 +26,8 @@ export interface SimulatedEnvironment
   readonly maxTreeAgeMs: number;
   /** Undefined: tombstones stay. */
   readonly tombstoneGraceMs: number | undefined;
+  /** Contexts of more entries are reduced (default: as in production). */
+  readonly maxContextEntries?: number | undefined;
   /** Of the trees (default: that of the records). */
   readonly hashing?: Hashing;
 }
@@ -44,7 +47,9 @@ export function spawn(host: ActorHost, parts: SimulatedEnvironment): void {
   // Where nothing is reaped there is nothing that a lost hint store would have to learn.
   const isNew = parts.isNew || graceMs === undefined;
   const hints = new HintStore({ storage: parts.hints, maxBytes, random, counters, isNew });
-  const reaping = graceMs === undefined ? undefined : { graceMs, record: new ReapRecord(1) };
+  const { maxContextEntries = MAX_CONTEXT_ENTRIES } = parts;
+  const limits = graceMs === undefined ? undefined : { graceMs, maxContextEntries };
+  const reaping = limits === undefined ? undefined : { limits, record: new ReapRecord(1) };
   const exchange =
     intervalMs === undefined
       ? undefined

@@ -4,6 +4,7 @@
  */
 
 import { setTimeout } from 'node:timers/promises';
+import { MAX_CONTEXT_ENTRIES } from '../src/anti-entropy/reaping.js';
 import { assert } from '../src/base/assert.js';
 import type { HasherResult, HasherTask } from '../src/messages/hasher-task.js';
 import type { NodeControl, NodeStart } from '../src/messages/node-control.js';
@@ -72,7 +73,10 @@ await runWorkerThread<NodeStart>(async (start) => {
       window: data.exchangeWindow,
       trees,
       record,
-      reaping: { graceMs: data.tombstoneGraceMs, record: reaped },
+      reaping: {
+        limits: { graceMs: data.tombstoneGraceMs, maxContextEntries: MAX_CONTEXT_ENTRIES },
+        record: reaped,
+      },
     },
     report,
   });

@@ -12,6 +12,7 @@ import { decodeRecord, digestHigh, digestLow, sameDigest } from '../../src/codec
 import { mergeRecords } from '../../src/codec/record-update.js';
 import type { CoordinatorAnswer, CoordinatorRequest } from '../../src/messages/coordinator-messages.js';
 import type { VnodeAnswer, VnodeRequest } from '../../src/messages/vnode-messages.js';
+import { coversButForReduced } from '../../src/objects/reduction.js';
 import { GetQuorum, type GetVerdict } from '../../src/quorum/get-quorum.js';
 import { hasSlot, lowestSlot, NO_SLOTS, withoutSlot } from '../../src/quorum/slots.js';
 import type { ActorContext, Incoming } from '../../src/runtime/actor.js';
@@ -62,6 +63,7 @@ export class GetOperation extends ReadOperation {
     const { quorum } = this;
     this.desk.answered(READ, this.order[place]!, this.more || place >= this.desk.n ? -1 : this.beganAt, context);
     let verdict: GetVerdict;
+    if ('behind' in answer) this.someoneIsBehind ||= answer.behind;
     switch (answer.type) {
       case 'object':
         this.records[place] = answer.record;
@@ -70,7 +72,6 @@ export class GetOperation extends ReadOperation {
         break;
       case 'nothing':
         this.records[place] = null;
-        this.someoneIsBehind ||= answer.behind;
         verdict = quorum.onNothing(place, answer.behind);
         break;
       case 'digest':
@@ -123,10 +124,13 @@ export class GetOperation extends ReadOperation {
   }
 
   private fail(late: boolean, context: ActorContext): void {
-    if (this.isStale && this.isNowhere()) {
-      // What the session has seen was deleted, and the deletion is forgotten: that takes all replicas.
-      this.end({ type: 'got', record: NOTHING_STORED, mayMissHints: false }, context);
-      return;
+    if (this.isStale && this.isAllThereIs()) {
+      const merged = mergeAll(this.records);
+      if (merged === null || coversSessionButForReduced(merged, this.session)) {
+        this.end({ type: 'got', record: merged ?? NOTHING_STORED, mayMissHints: false }, context);
+        if (merged !== null) this.repair(merged, context);
+        return;
+      }
     }
     this.end(this.failure(late, this.isStale), context);
     // Too few were readable: what there is heals the others, and the next read may succeed.
@@ -134,10 +138,15 @@ export class GetOperation extends ReadOperation {
     if (readable !== null) this.repair(readable, context);
   }
 
-  /** True if every replica and everybody who may stand in for one has answered, surely, that there is nothing. */
-  private isNowhere(): boolean {
+  /**
+   * True if every replica and everybody who may stand in for one has answered, surely. What the session has seen and they
+   * have not was deleted, and the deletion is forgotten, or it was left out of a context: either takes all replicas.
+   */
+  private isAllThereIs(): boolean {
     if (this.someoneIsBehind) return false;
-    for (let place = 0; place < this.order.length; place++) if (this.records[place] !== null) return false;
+    for (let place = 0; place < this.order.length; place++) {
+      if (this.records[place] === undefined && !this.quorum.agreesWithReference(place)) return false;
+    }
     return true;
   }
 
@@ -174,6 +183,10 @@ export class GetOperation extends ReadOperation {
 function coversSession(record: Uint8Array | null, session: Uint8Array): boolean {
   const seen = decodeContext(session).context;
   return contextCovers(record === null ? EMPTY_CONTEXT : decodeRecord(record).context, seen);
+}
+
+function coversSessionButForReduced(record: Uint8Array, session: Uint8Array): boolean {
+  return coversButForReduced(decodeRecord(record), decodeContext(session).context);
 }
 
 function mergeAll(records: readonly (Uint8Array | null | undefined)[]): Uint8Array | null {

@@ -92,18 +92,18 @@ export class Fence implements FenceState {
     this.durableFloor = Math.max(this.durableFloor, floor);
   }
 
-  /** True if tombstones voted for above `g` may be removed: what is older stays out, whatever fails now. */
+  /** True if what was voted for above `g` may be removed or reduced: what is older stays out, whatever fails now. */
   mayRemove(g: number): boolean {
     return this.durableFloor > g;
   }
 
-  /** Of a commit's candidates, those to be removed: their records are still the ones that were voted for. */
-  removals(
+  /** Of a commit's candidates, those to be removed or reduced: their records are still the ones that were voted for. */
+  due(
     g: number,
     candidates: readonly ReapCandidate[],
     get: (key: Uint8Array) => Uint8Array | undefined,
   ): ReapCandidate[] {
-    assert(this.mayRemove(g), 'nothing is removed before the floor is durable');
+    assert(this.mayRemove(g), 'nothing is forgotten before the floor is durable');
     return candidates.filter((candidate) => isCandidate(candidate, get(candidate.key)));
   }
 }

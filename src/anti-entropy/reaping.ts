@@ -12,12 +12,13 @@
  * was acknowledged to a client is refused for ever.
  * A commit that is missed lets a tombstone come back, and another round takes it. Rounds may overlap, and their messages
  * come late or twice: tags and floors only rise, and a record goes only if it is still the one that was voted for.
+ * Objects that live ride along where their contexts have grown: what keeps a forgotten deletion's victims out keeps out, too,
+ * what a writer that is left out of a context had written before.
  *
  * Pure: `next` says what to do; answers come by their question's number. Model-checked in `test/property/anti-entropy`.
  */
 import { digestHigh, digestLow } from '../codec/record.js';
-import { deadFromMs } from '../objects/resolution.js';
-import type { StoredObject } from '../objects/stored-object.js';
+import { contextEntriesIn, deadFromMsIn, newestMsIn, reducedRecord } from '../codec/record-update.js';
 
 /** How a vnode's fence stands (`fence.ts`), and of which partition it is. */
 export interface PartitionFence {
@@ -28,11 +29,19 @@ export interface PartitionFence {
   readonly isKnown: boolean;
 }
 
-/** A tombstone that may go: the key, and the digest of the record that is there. */
+/**
+ * What a commit does with a record. Its initiator says which, so that it is the same on all primaries, whatever their
+ * clocks: the record is removed, or its context reduced to what its siblings need (`objects/reduction.ts`), with or
+ * without the attempts that it voids.
+ */
+export type ReapVerb = 'remove' | 'reduce' | 'reduce-but-attempts';
+
+/** A tombstone that may go, or an object whose context may: the key, and the digest of the record that is there. */
 export interface ReapCandidate {
   readonly key: Uint8Array;
   readonly high: number;
   readonly low: number;
+  readonly verb: ReapVerb;
 }
 
 export type ReapAsk =
@@ -50,7 +59,7 @@ export type ReapAsk =
     }
   /** To every member: deliver the partition's hints with a tag up to `g`, and take no more of them. */
   | { readonly type: 'census'; readonly g: number }
-  /** To every primary: raise the floor above `g`, then remove these. */
+  /** To every primary: raise the floor above `g`, then remove or reduce these. */
   | { readonly type: 'commit'; readonly g: number; readonly candidates: readonly ReapCandidate[] };
 
 export type ReapAnswer =
@@ -241,17 +250,42 @@ export class ReapRound {
   }
 }
 
-/**
- * True if nothing of the object is alive, and has not been for the grace time: only tombstones, and values that expired.
- * @param graceMs - how long deletions are kept at least, in milliseconds
- */
-export function mayBeReaped(object: StoredObject, wallMs: number, graceMs: number): boolean {
-  return deadFromMs(object) + graceMs <= wallMs;
+/** A context of more entries is worth a round: a few for each replica, and for each of their lives, that wrote the key. */
+export const MAX_CONTEXT_ENTRIES = 16;
+
+/** When records are taken up. */
+export interface ReapLimits {
+  /** How long deletions are kept at least, in milliseconds. */
+  readonly graceMs: number;
+  /** The context of an object that lives is reduced once it names more writers, dots and attempts than this. */
+  readonly maxContextEntries: number;
 }
 
-/** The record under `key` as a candidate; copies nothing. */
-export function candidateOf(key: Uint8Array, record: Uint8Array): ReapCandidate {
-  return { key, high: digestHigh(record), low: digestLow(record) };
+/**
+ * The record under `key` as a candidate; copies nothing. A record goes if nothing of it is alive, and has not been for
+ * the grace time: only tombstones, and values that expired. The context of any other is reduced if it has grown past the limit, and
+ * would become smaller. Attempts stay in it for the grace time: one of them may still be under way.
+ * @param record - its checksum was checked before
+ * @returns undefined if it stays as it is
+ */
+export function candidateOf(
+  key: Uint8Array,
+  record: Uint8Array,
+  wallMs: number,
+  { graceMs, maxContextEntries }: ReapLimits,
+): ReapCandidate | undefined {
+  const verb = ripeInMs(record, wallMs, graceMs) <= 0 ? 'remove' : 'reduce';
+  if (verb === 'remove') return { key, high: digestHigh(record), low: digestLow(record), verb };
+  if (contextEntriesIn(record) <= maxContextEntries) return undefined;
+  const keepsAttempts = newestMsIn(record) + graceMs > wallMs;
+  if (reducedRecord(record, keepsAttempts) === record) return undefined;
+  const how = keepsAttempts ? 'reduce-but-attempts' : 'reduce';
+  return { key, high: digestHigh(record), low: digestLow(record), verb: how };
+}
+
+/** In how many milliseconds the record may be removed, 0 or less if it may be now; Infinity: not while it is as it is. */
+export function ripeInMs(record: Uint8Array, wallMs: number, graceMs: number): number {
+  return deadFromMsIn(record) + graceMs - wallMs;
 }
 
 /** True if the record is the very one that the candidate names. */

@@ -17,7 +17,8 @@ import type { Timestamp } from '../clocks/timestamp.js';
 import { type AttemptOutcome, outcomeOf } from '../objects/attempt.js';
 import { merge, replaces } from '../objects/merge.js';
 import { assertWritable, type MintedDot, mint, timestampOf, type Write } from '../objects/mint.js';
-import { deadFromMs, siblingDeadFromMs } from '../objects/resolution.js';
+import { entriesOf, reduce } from '../objects/reduction.js';
+import { deadFromMs, highestTimestamp, siblingDeadFromMs } from '../objects/resolution.js';
 import type { Sibling } from '../objects/stored-object.js';
 import { ByteWriter, varintSize } from './byte-writer.js';
 import {
@@ -90,6 +91,23 @@ export function timestampsIn(record: Uint8Array): Timestamp[] {
 export function deadFromMsIn(record: Uint8Array): number {
   if (here.read(record)) return siblingDeadFromMs(here.isTombstone, here.ms, here.expiresAtMs);
   return deadFromMs(decodeSoundRecord(record));
+}
+
+/** When the youngest sibling was written, in wall-clock milliseconds. @param record - its checksum was checked before */
+export function newestMsIn(record: Uint8Array): number {
+  return here.read(record) ? here.ms : highestTimestamp(decodeSoundRecord(record)).ms;
+}
+
+/** As `entriesOf` the object's context. @param record - its checksum was checked before */
+export function contextEntriesIn(record: Uint8Array): number {
+  return here.readContext(record) ? here.writers : entriesOf(decodeSoundContext(record));
+}
+
+/** As `reduce` of the object: `record` itself if nothing can go, else memory of its own. @param record - its checksum was checked before */
+export function reducedRecord(record: Uint8Array, keepsAttempts: boolean): Uint8Array {
+  const object = decodeSoundRecord(record);
+  const reduced = reduce(object, keepsAttempts);
+  return reduced === object ? record : encodeRecord(reduced);
 }
 
 /**

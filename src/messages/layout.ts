@@ -46,6 +46,23 @@ export const bytes: MessageCodec<Uint8Array> = {
   read: (from) => from.bytes(),
 };
 
+/**
+ * One of these words, by its place among them.
+ * @param what - what the words are, for the error about a place that none has
+ */
+export function word<Word extends string>(what: string, words: readonly Word[]): MessageCodec<Word> {
+  return {
+    size: () => 1,
+    write: (value, out) => out.u8(words.indexOf(value)),
+    read(from) {
+      const place = from.u8();
+      const value = words[place];
+      if (value === undefined) throw new FrameError(`no ${what} is number ${place}`);
+      return value;
+    },
+  };
+}
+
 export function list<T>(item: MessageCodec<T>): MessageCodec<readonly T[]> {
   return {
     size(items) {

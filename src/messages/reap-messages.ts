@@ -3,9 +3,9 @@
  * on its way between threads. What is about a node goes to its reaper, what is about a replica to its vnode
  * (`vnode-messages.ts`).
  */
-import type { PartitionFence, ReapAnswer, ReapAsk, ReapCandidate } from '../anti-entropy/reaping.js';
+import type { PartitionFence, ReapAnswer, ReapAsk, ReapCandidate, ReapVerb } from '../anti-entropy/reaping.js';
 import { type Conversation, FrameError, type MessageCodec } from '../runtime/actor.js';
-import { bytes, type Fields, f64, flag, list, struct, u32, variants } from './layout.js';
+import { bytes, type Fields, f64, flag, list, struct, u32, variants, word } from './layout.js';
 
 /** To a reaper. */
 export type NodeAsk = ReapAsk & { readonly type: 'ask' | 'census' };
@@ -23,7 +23,8 @@ export type ReaperAnswer =
   /** Of all of its replicas. */
   | { readonly type: 'fences'; readonly fences: readonly PartitionFence[] };
 
-const candidates = list(struct<ReapCandidate>({ key: bytes, high: u32, low: u32 }));
+const verb = word<ReapVerb>('treatment of a candidate', ['remove', 'reduce', 'reduce-but-attempts']);
+const candidates = list(struct<ReapCandidate>({ key: bytes, high: u32, low: u32, verb }));
 
 /** What both ask. */
 export const reapAskCodec = variants<ReapAsk>('question of a round of reaping', {

@@ -9,7 +9,7 @@
 import type { ReapAnswer } from '../anti-entropy/reaping.js';
 import { type Conversation, FrameError, type MessageCodec } from '../runtime/actor.js';
 import { type ListedEntry, listedEntries, type TaggedEntry, taggedEntries } from './entries.js';
-import { list, u32 } from './layout.js';
+import { list, u32, word } from './layout.js';
 import { type MintedVersion, mintedVersion } from './minted-version.js';
 import { type ObjectPut, objectPut } from './object-request.js';
 import { type ReplicaAsk, reapAnswerCodec, reapAskCodec } from './reap-messages.js';
@@ -230,7 +230,7 @@ const TOOK = 12;
 const REAP_ANSWER = 13;
 const DISCARDED = 14;
 const ADOPTED = 15;
-const WHY: readonly NotMinted[] = [
+const notMinted = word<NotMinted>('reason why nothing was minted', [
   'late',
   'voided',
   'corrupt',
@@ -238,7 +238,7 @@ const WHY: readonly NotMinted[] = [
   'doubtful',
   'object-too-large',
   'precondition-failed',
-];
+]);
 
 const answer: MessageCodec<VnodeAnswer> = {
   size(message) {
@@ -276,7 +276,7 @@ const answer: MessageCodec<VnodeAnswer> = {
         return;
       case 'not-minted':
         out.u8(NOT_MINTED);
-        out.u8(WHY.indexOf(message.why));
+        notMinted.write(message.why, out);
         return;
       case 'no-storage':
         out.u8(NO_STORAGE);
@@ -338,11 +338,8 @@ const answer: MessageCodec<VnodeAnswer> = {
         return { type: 'wrote', durable: from.u8() === 1 };
       case REPEATED:
         return { type: 'repeated', ...mintedVersion.read(from) };
-      case NOT_MINTED: {
-        const why = WHY[from.u8()];
-        if (why === undefined) throw new FrameError('unknown reason why nothing was minted');
-        return { type: 'not-minted', why };
-      }
+      case NOT_MINTED:
+        return { type: 'not-minted', why: notMinted.read(from) };
       case NO_STORAGE:
         return { type: 'no-storage', full: from.u8() === 1 };
       case OBJECT:

@@ -68,6 +68,8 @@ export interface NodeCounters {
   staleRefused: number;
   /** Tombstones and expired values that were reaped from this node's replicas. */
   tombstonesReaped: number;
+  /** Contexts that were reduced, of objects of this node's replicas that live. */
+  contextsReduced: number;
   /** Rounds of reaping that this node led: all, and those that were abandoned for want of an answer. */
   reapRounds: number;
   reapRoundsAbandoned: number;
@@ -119,6 +121,7 @@ export function newNodeCounters(): NodeCounters {
     treesDamaged: 0,
     staleRefused: 0,
     tombstonesReaped: 0,
+    contextsReduced: 0,
     reapRounds: 0,
     reapRoundsAbandoned: 0,
     lastReapAtMs: 0,

@@ -11,6 +11,7 @@ import type { Attempt, Dot } from '../clocks/event-id.js';
 import { compareTimestamps, type Timestamp } from '../clocks/timestamp.js';
 import { decodeRecord } from '../codec/record.js';
 import type { Ack, OperationFailure } from '../messages/coordinator-messages.js';
+import type { StoredObject } from '../objects/stored-object.js';
 
 /** A causal context as a client keeps it, and the events that it has seen: all of them, transitively. */
 export interface Token {
@@ -214,6 +215,15 @@ export class History {
     // Under last-write-wins a put beats what its coordinator had, seen or not, by a later timestamp.
     if (!put.lastWriteWins) return false;
     return compareTimestamps(sibling.timestamp, put.end.timestamp) > 0 || this.wasBeatenByATry(put, sibling);
+  }
+
+  /** True if the object has seen the put's dot, or, where a context was reduced since, shows what has replaced it. */
+  isHeldIn({ context, siblings }: StoredObject, put: AcknowledgedPut): boolean {
+    if (coversDot(context, put.end.dot)) return true;
+    return siblings.some(({ attempt, timestamp }) => {
+      const event = this.eventOfAttempt.get(nameOf(attempt));
+      return event !== undefined && this.carries({ event, timestamp }, put);
+    });
   }
 
   /**

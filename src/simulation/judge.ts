@@ -7,6 +7,7 @@ import { answersAmiss, definiteFailuresStored } from './checkers/answered-once.j
 import { divergences } from './checkers/convergence.js';
 import { falseConflicts } from './checkers/false-conflicts.js';
 import { forgettable } from './checkers/forgotten-deletions.js';
+import { grownContexts } from './checkers/grown-contexts.js';
 import { lostWrites } from './checkers/lost-writes.js';
 import { resurrections } from './checkers/resurrections.js';
 import { strictReadViolations } from './checkers/strict-reads.js';
@@ -64,6 +65,8 @@ export function judge(cluster: SimulatedCluster, keys: ReadonlySet<string>, dura
     if (tombstoneGraceMs !== undefined) {
       const left = lookUntilNone(cluster, () => forgettable(cluster, keys), REAPING_MS);
       verdict.hears('what was deleted is forgotten', left);
+      const grown = lookUntilNone(cluster, () => grownContexts(cluster, keys), REAPING_MS);
+      verdict.hears(`contexts of over ${cluster.maxContextEntries} entries are reduced`, grown);
     }
     const unread: string[] = [];
     const final = readAll(cluster, keys, unread);

@@ -37,8 +37,12 @@ export interface PutSettings {
 export interface GetSettings {
   readonly r?: number;
   readonly pr?: number;
+  /** What the get must show at least. */
+  readonly session?: Token | undefined;
   readonly timeoutMs?: number;
 }
+
+const NOTHING_SEEN: SeenContext = { context: EMPTY_CONTEXT, highestTimestamp: ZERO_TIMESTAMP };
 
 export interface SimulatedClientOptions {
   readonly index: number;
@@ -158,10 +162,7 @@ export class SimulatedClient {
     };
     history.puts.push(put);
     const located = locate(key, this.options.preferenceLists.length);
-    const given: SeenContext =
-      token === undefined
-        ? { context: EMPTY_CONTEXT, highestTimestamp: ZERO_TIMESTAMP }
-        : decodeToken(token.text, keyHash(located));
+    const given: SeenContext = token === undefined ? NOTHING_SEEN : decodeToken(token.text, keyHash(located));
     const ended = (): void => {
       if (then !== undefined) simulator.at(0, () => then(put));
     };
@@ -177,7 +178,7 @@ export class SimulatedClient {
       const ticket = this.running().put(
         {
           key: located,
-          causalContext: token === undefined ? EMPTY : encodeContext(given.context, given.highestTimestamp),
+          causalContext: bytesOf(token, located),
           minting: lastWriteWins ? 'last-write-wins' : 'siblings',
           condition: 'none',
           ifMatch: EMPTY,
@@ -204,7 +205,7 @@ export class SimulatedClient {
   /** Begins a get. `then` as with `put`. */
   get(key: string, settings: GetSettings = {}, then?: (get: GetOperation) => void): GetOperation {
     const { history, simulator } = this.options;
-    const { r = this.options.r, pr = 0, timeoutMs = this.options.timeoutMs } = settings;
+    const { r = this.options.r, pr = 0, session, timeoutMs = this.options.timeoutMs } = settings;
     const get: GetOperation = {
       id: history.gets.length,
       client: this.index,
@@ -236,7 +237,16 @@ export class SimulatedClient {
     };
     simulator.outside(this.thread, () => {
       const ticket = this.running().get(
-        { type: 'get', key: located, r, pr, notfoundOk: true, basicQuorum: false, session: EMPTY, timeoutMs },
+        {
+          type: 'get',
+          key: located,
+          r,
+          pr,
+          notfoundOk: true,
+          basicQuorum: false,
+          session: bytesOf(session, located),
+          timeoutMs,
+        },
         { settle },
       );
       if (typeof ticket === 'number') this.unsettled.set(get, ended);
@@ -313,4 +323,11 @@ class AttemptTap extends TappedContext {
 
 function bodyOf(value: string): Uint8Array {
   return encodeBody({ contentType: 'text/plain; charset=utf-8', metadata: {}, value: utf8(value) });
+}
+
+/** A token as requests carry it. */
+function bytesOf(token: Token | undefined, located: Uint8Array): Uint8Array {
+  if (token === undefined) return EMPTY;
+  const { context, highestTimestamp } = decodeToken(token.text, keyHash(located));
+  return encodeContext(context, highestTimestamp);
 }

@@ -10,11 +10,11 @@
  * It is given the actors' registry: nothing in src/ imports an actor.
  */
 
+import { MAX_CONTEXT_ENTRIES } from '../anti-entropy/reaping.js';
 import { assert } from '../base/assert.js';
 import { equalBytes } from '../base/bytes.js';
 import { StorageFailedError, StorageFullError } from '../base/errors.js';
 import { type Random, SeededRandom } from '../base/random.js';
-import { coversDot } from '../clocks/causal-context.js';
 import { partitionOf } from '../codec/key.js';
 import { coordinatorRef, vnodeRef } from '../messages/addresses.js';
 import { type NodeCounters, newNodeCounters } from '../metrics/node-counters.js';
@@ -58,6 +58,7 @@ export interface NodeParts {
   readonly exchangeIntervalMs: number | undefined;
   readonly maxTreeAgeMs: number;
   readonly tombstoneGraceMs: number | undefined;
+  readonly maxContextEntries: number | undefined;
   readonly report: (what: string, error: Error) => void;
 }
 
@@ -104,6 +105,8 @@ export interface SimulatedClusterOptions {
   readonly maxTreeAgeMs?: number;
   /** How long deletions are kept before they are reaped, in virtual milliseconds (default: for good). */
   readonly tombstoneGraceMs?: number;
+  /** Where deletions are reaped, contexts of more entries are reduced (default: as in production). */
+  readonly maxContextEntries?: number;
   readonly planted?: Planted;
   /** Told in words of everything that strikes or is done, for stories. */
   readonly say?: (time: number, what: string) => void;
@@ -185,6 +188,12 @@ export class SimulatedCluster {
 
   get tombstoneGraceMs(): number | undefined {
     return this.options.tombstoneGraceMs;
+  }
+
+  /** Contexts of more entries are reduced; undefined: they are not. */
+  get maxContextEntries(): number | undefined {
+    const { tombstoneGraceMs, maxContextEntries = MAX_CONTEXT_ENTRIES } = this.options;
+    return tombstoneGraceMs === undefined ? undefined : maxContextEntries;
   }
 
   // ── Requests ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -536,6 +545,7 @@ export class SimulatedCluster {
         exchangeIntervalMs: this.exchangeIntervalMs,
         maxTreeAgeMs: this.options.maxTreeAgeMs ?? DEFAULT_TREE_AGE_MS,
         tombstoneGraceMs: this.options.tombstoneGraceMs,
+        maxContextEntries: this.options.maxContextEntries,
         report: (_what, error) => this.say(`node ${this.names[node]}: ${error.message}`),
       });
     } catch (error) {
@@ -599,15 +609,16 @@ export class SimulatedCluster {
    * @param excuses - whether the loss of a put is excused by it
    */
   private destroy(nodes: readonly number[], excuses: (put: AcknowledgedPut) => boolean, action: () => void): void {
-    const held = [...this.history.acknowledged()].filter((put) => excuses(put) && this.isHeld(put.key, put.end.dot));
+    const held = [...this.history.acknowledged()].filter((put) => excuses(put) && this.isHeld(put));
     action();
     this.history.destructions.push({ time: this.time, nodes });
-    for (const put of held) if (!this.isHeld(put.key, put.end.dot)) this.history.destroyed.add(put.id);
+    for (const put of held) if (!this.isHeld(put)) this.history.destroyed.add(put.id);
   }
 
   /** True if the disk of some primary, or of one that stands in, holds the write, or an object that has seen it. */
-  private isHeld(key: string, dot: { high: number; low: number; counter: number }): boolean {
-    const isHeldBy = (object: StoredObject | undefined) => object !== undefined && coversDot(object.context, dot);
+  private isHeld(put: AcknowledgedPut): boolean {
+    const { key } = put;
+    const isHeldBy = (object: StoredObject | undefined) => object !== undefined && this.history.isHeldIn(object, put);
     if (this.primariesOf(key).some((name) => isHeldBy(this.replica(name).object(key)))) return true;
     const located = locate(key, this.primaries.length);
     return this.names.some((name) =>

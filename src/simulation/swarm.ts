@@ -15,6 +15,8 @@ const EXCHANGE_INTERVALS_MS = [300, 1_000, 3_000];
 const TREE_AGE_INTERVALS = 2;
 /** Longer than a put of the workload is tried. */
 const TOMBSTONE_GRACE_MS = 600;
+/** Few enough for the crashes of a run to take contexts past it. */
+const MAX_CONTEXT_ENTRIES = 3;
 
 export interface SeedOptions {
   readonly seed: number;
@@ -71,8 +73,8 @@ export function runSeed(options: SeedOptions): SeedReport {
     clients: 3,
     exchangeIntervalMs,
     maxTreeAgeMs: TREE_AGE_INTERVALS * exchangeIntervalMs,
-    // In one seed of three deletions are reaped while faults strike.
-    ...(seed % 3 === 2 ? { tombstoneGraceMs: TOMBSTONE_GRACE_MS } : {}),
+    // In one seed of three deletions are reaped, and contexts reduced, while faults strike.
+    ...(seed % 3 === 2 ? { tombstoneGraceMs: TOMBSTONE_GRACE_MS, maxContextEntries: MAX_CONTEXT_ENTRIES } : {}),
     ...(planted === undefined ? {} : { planted }),
     ...(options.say === undefined ? {} : { say: options.say }),
   });

@@ -4,7 +4,9 @@ import { spawn } from '../../actors/simulated-node.js';
 import { coordinatorConversation } from '../../src/messages/coordinator-messages.js';
 import { reapConversation } from '../../src/messages/reap-messages.js';
 import type { NodeCounters } from '../../src/metrics/node-counters.js';
+import { entriesOf } from '../../src/objects/reduction.js';
 import type { ActorContext } from '../../src/runtime/actor.js';
+import type { Token } from '../../src/simulation/history.js';
 import { SimulatedCluster, type SimulatedClusterOptions } from '../../src/simulation/simulated-cluster.js';
 import type { Tap } from '../../src/simulation/tapped-host.js';
 import { test } from '../support/test.js';
@@ -17,6 +19,7 @@ import {
   NO_CENSUS,
   NO_FENCE,
   NO_INQUIRY,
+  ReducesByItself,
   StoppedClock,
 } from './planted/reaping.js';
 
@@ -278,4 +281,104 @@ test('a put that a round of reaping has overtaken is read again, and stored ever
 
 test('noticed: a refusal by the fence counted as an acknowledgement', () => {
   assert(!putDuringRound(1, COUNTS_STALE));
+});
+
+// ── Contexts of what lives ─────────────────────────────────────────────────────────────────────────────────────────
+
+const MAX_ENTRIES = 4;
+
+/** Has the key written by replicas that are somebody else each time; returns the token of the first write's reader. */
+function growContext(cluster: SimulatedCluster, writes: number): Token | undefined {
+  let first: Token | undefined;
+  for (let i = 0; i < writes; i++) {
+    const get = cluster.settle(cluster.get(KEY));
+    assert(get.end?.type === 'got');
+    if (i === 1) first = get.end.token;
+    // A vnode whose commit failed draws another writerId.
+    cluster.failNextCommit(cluster.primariesOf(KEY)[0]!, 'stored');
+    cluster.settle(cluster.put(KEY, `v${i}`, { token: get.end.token }));
+    cluster.runFor(150);
+  }
+  const get = cluster.settle(cluster.get(KEY, { r: 3, pr: 3 }));
+  assert(get.end?.type === 'got');
+  assert.equal(cluster.settle(cluster.put(KEY, 'last', { token: get.end.token, w: 3 })).end?.type, 'acknowledged');
+  return first;
+}
+
+function entries(cluster: SimulatedCluster): number[] {
+  return cluster.primariesOf(KEY).map((name) => entriesOf(cluster.replica(name).object(KEY)!.context));
+}
+
+const isReduced = (cluster: SimulatedCluster) => entries(cluster).every((count) => count <= MAX_ENTRIES);
+
+test('the context of a key that lives through many writers is reduced on all replicas, and its value stays', () => {
+  for (let seed = 1; seed <= 3; seed++) {
+    const cluster = clusterOf({ seed, sync: seed % 2 === 0 ? 'full' : 'none', maxContextEntries: MAX_ENTRIES });
+    const token = growContext(cluster, 8);
+    assert(Math.max(...entries(cluster)) > MAX_ENTRIES);
+    assert(runUntil(cluster, () => isReduced(cluster)));
+    assert(sum(cluster, 'contextsReduced') >= 3);
+    for (const name of cluster.primariesOf(KEY)) assert.equal(cluster.replica(name).read(KEY), 'last');
+    // A client from before: its session is not held against what all replicas have left out, and its put stands beside.
+    const get = cluster.settle(cluster.get(KEY, { session: token }));
+    assert(get.end?.type === 'got' && get.end.siblings.length === 1, JSON.stringify(get.end));
+    assert.equal(cluster.settle(cluster.put(KEY, 'old', { token, w: 3 })).end?.type, 'acknowledged');
+    assert.deepEqual(cluster.replica(cluster.primariesOf(KEY)[1]!).values(KEY).sort(), ['last', 'old']);
+    assert.deepEqual(cluster.failures, []);
+  }
+});
+
+// What the session has seen is nowhere, and no reduction can have left it out: its writer minted what is there.
+test('a session that has seen more than all replicas have is still told so', () => {
+  const cluster = clusterOf({ seed: 1, nodes: 3, maxContextEntries: MAX_ENTRIES });
+  assert.equal(cluster.settle(cluster.put(KEY, 'milk', { w: 3 })).end?.type, 'acknowledged');
+  const copies = cluster.names.map((name) => cluster.copyNode(name));
+  const read = cluster.settle(cluster.get(KEY));
+  assert(read.end?.type === 'got');
+  const put = cluster.settle(cluster.put(KEY, 'bread', { token: read.end.token, w: 3 }));
+  assert(put.end?.type === 'acknowledged');
+  cluster.crashProcess();
+  for (const [i, name] of cluster.names.entries()) cluster.restoreNode(name, copies[i]!);
+  cluster.runFor(20);
+  cluster.startProcess();
+  cluster.runFor(1_000);
+  const get = cluster.settle(cluster.get(KEY, { session: put.end.token }));
+  assert(get.end?.type === 'failed' && get.end.failure.why === 'stale-read', JSON.stringify(get.end));
+});
+
+/** A write to the third replica is under way until its writer was left out of the context that had replaced it. */
+function inFlightOverReduction(seed: number, bugs: { tap?: Tap; objects?: ReducesByItself } = {}): boolean {
+  const flight = new InFlight();
+  const holding = flight.tap(coordinatorConversation.name);
+  const nodes = () => (bugs.tap === undefined ? holding : both(holding, bugs.tap));
+  const { objects } = bugs;
+  const planted = { name: 'a message in flight', nodes, ...(objects === undefined ? {} : { objects: objects.tap }) };
+  const cluster = clusterOf({ seed, planted, maxContextEntries: objects === undefined ? MAX_ENTRIES : 1_000 });
+  const third = cluster.nodeOf(cluster.primariesOf(KEY)[2]!);
+  flight.holds = (node, message) => node === third && message.type === 'write';
+  assert.equal(cluster.settle(cluster.put(KEY, 'milk')).end?.type, 'acknowledged');
+  assert.equal(flight.held, 1);
+  flight.holds = undefined;
+  assert(runUntil(cluster, () => cluster.hints === 0));
+  growContext(cluster, 6);
+  if (objects !== undefined) objects.begun = true;
+  else assert(runUntil(cluster, () => isReduced(cluster)));
+  flight.released = true;
+  for (const name of cluster.primariesOf(KEY)) cluster.getVia(name, KEY, { r: 1 });
+  assert.equal(flight.held, 0);
+  cluster.runFor(AFTERMATH_MS);
+  assert.deepEqual(cluster.failures, []);
+  return cluster.primariesOf(KEY).every((name) => !cluster.replica(name).values(KEY).includes('milk'));
+}
+
+test('a message that was in flight over a reduction is refused, and brings nothing back', () => {
+  for (let seed = 1; seed <= 2; seed++) assert(inFlightOverReduction(seed), `seed ${seed}`);
+});
+
+test('noticed: contexts that are reduced without a fence', () => {
+  assert(!inFlightOverReduction(1, { tap: NO_FENCE }));
+});
+
+test('noticed: replicas that reduce contexts by themselves', () => {
+  assert(!inFlightOverReduction(1, { objects: new ReducesByItself() }));
 });

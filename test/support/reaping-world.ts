@@ -1,5 +1,5 @@
 /**
- * A small world in which one key is written, deleted and reaped: primaries that keep objects in memory and on disk,
+ * A small world in which one key is written, deleted and reaped, and its context reduced: primaries that keep objects in memory and on disk,
  * stand-ins with hints, a network that delays, doubles and loses, power losses, restored copies, and rounds of
  * reaping that overlap, are abandoned, or hear their answers twice. The real code of minting, merging, rounds and fences runs
  * in it; each rule that keeps it safe can be broken by name (`PLANTED_BUGS`).
@@ -10,15 +10,23 @@
  * - everything that was durable and that nothing has replaced must be visible (a loss): no hint may have become undeliverable.
  */
 import { Fence, HintFence, heldOf } from '../../src/anti-entropy/fence.js';
-import { candidateOf, mayBeReaped, type ReapAnswer, type ReapAsk, ReapRound } from '../../src/anti-entropy/reaping.js';
+import {
+  candidateOf,
+  type ReapAnswer,
+  type ReapAsk,
+  type ReapCandidate,
+  ReapRound,
+  type ReapVerb,
+} from '../../src/anti-entropy/reaping.js';
 import { EMPTY } from '../../src/base/bytes.js';
 import { below, pick, SeededRandom } from '../../src/base/random.js';
 import { type CausalContext, coversDot, EMPTY_CONTEXT, joinContexts } from '../../src/clocks/causal-context.js';
-import type { Dot } from '../../src/clocks/event-id.js';
+import type { Attempt, Dot } from '../../src/clocks/event-id.js';
 import { ZERO_TIMESTAMP } from '../../src/clocks/timestamp.js';
 import { encodeRecord } from '../../src/codec/record.js';
 import { merge } from '../../src/objects/merge.js';
 import { mint } from '../../src/objects/mint.js';
+import { reduce } from '../../src/objects/reduction.js';
 import type { StoredObject } from '../../src/objects/stored-object.js';
 import { keyOf, PARTITION } from './tree-replica.js';
 
@@ -33,6 +41,7 @@ export const PLANTED_BUGS = [
   'whatever is there is removed, not only what was voted for',
   'the census is skipped',
   'the census does not look at its hints again',
+  'contexts are reduced without a round',
 ] as const;
 
 export type PlantedBug = (typeof PLANTED_BUGS)[number];
@@ -43,6 +52,10 @@ export interface ReapingOptions {
   readonly restores?: boolean;
   /** How many writes there are at most (default 9). With fewer more rounds have a deletion to forget. */
   readonly writes?: number;
+}
+
+function attemptOf(write: number): Attempt {
+  return { high: 9, low: 9, counter: write + 1 };
 }
 
 /** What the oracle objects to. */
@@ -79,11 +92,16 @@ interface Hint {
 
 interface Write {
   readonly dot: Dot;
-  /** By number, those that it had seen. */
+  readonly token: CausalContext;
+  /** By number, the earlier tries of its put. */
+  readonly earlier: readonly number[];
+  /** By number, those that it had seen, and the earlier tries of its put. */
   readonly replaced: Set<number>;
   durable: boolean;
   /** Its record was removed by a commit: that it was durable is settled. */
   reaped: boolean;
+  /** A commit has left it out of a context, since it was replaced: that it was durable is settled. */
+  leftOut: boolean;
 }
 
 interface Round {
@@ -99,8 +117,9 @@ const KEY = keyOf(1);
 const WRITES = 9;
 
 export class ReapingWorld {
-  /** How many tombstones were removed; how many messages were refused as stale. */
+  /** How many tombstones were removed, and contexts reduced; how many messages were refused as stale. */
   reaped = 0;
+  reduced = 0;
   refused = 0;
   private readonly random: SeededRandom;
   private readonly options: ReapingOptions;
@@ -153,11 +172,12 @@ export class ReapingWorld {
     else if (choice < 37) this.read();
     else if (choice < 40) this.repair();
     else if (choice < 41 && this.options.restores === true) this.copyOrRestore(RESTORED);
-    else if (choice < 45 && this.rounds.length < 2) {
+    else if (choice < 41 && this.options.bug === 'contexts are reduced without a round') {
+      this.carryOut(this.primaries[pick(random, PRIMARIES)]!, 'reduce');
+    } else if (choice < 45 && this.rounds.length < 2) {
       const self = pick(random, PRIMARIES);
       // Most rounds have something to do, or few would come to their end.
-      const { memory } = this.primaries[self]!;
-      if ((memory === undefined || !mayBeReaped(memory, 1_000, 10)) && below(random, 20) > 0) return;
+      if (this.candidatesOf(this.primaries[self]!).length === 0 && below(random, 20) > 0) return;
       this.rounds.push({ self, round: new ReapRound({ self, primaries: PRIMARIES, members: MEMBERS }) });
     } else if (choice < 80) this.deliver(this.controls, 200);
     else this.lead();
@@ -176,8 +196,12 @@ export class ReapingWorld {
     else if (reading < 8) {
       for (const { memory } of this.primaries) token = joinContexts(token, memory?.context ?? EMPTY_CONTEXT);
     }
-    if (below(random, 4) > 0) {
-      const object = this.mint(primary.memory, token, tombstone, primary.writer, ++primary.counter);
+    // Now and then it is the second try of the last put, whose first one its client has given up.
+    const last = this.writes.at(-1);
+    const retries = last !== undefined && below(random, 5) === 0 && !this.isNamedIn(primary.memory, last);
+    if (retries) token = last.token;
+    if (retries || below(random, 4) > 0) {
+      const object = this.mint(primary.memory, token, tombstone, primary.writer, ++primary.counter, retries);
       primary.memory = object;
       this.replicate({ object, tag: primary.fence.tag, source: owner }, owner);
       return;
@@ -187,7 +211,7 @@ export class ReapingWorld {
     const hint = this.hints[holder]!.get(owner);
     const writer = hint?.writer ?? ++this.writers;
     const counter = (hint?.counter ?? 0) + 1;
-    const object = this.mint(hint?.object, token, tombstone, writer, counter);
+    const object = this.mint(hint?.object, token, tombstone, writer, counter, false);
     const mintTag = this.hintFences[holder]!.mintTag(PARTITION);
     const tag = Math.min(hint?.tag ?? mintTag, mintTag);
     this.keepHint(holder, owner, { object, tag, writer, counter });
@@ -200,12 +224,15 @@ export class ReapingWorld {
     tombstone: boolean,
     writer: number,
     counter: number,
+    retries: boolean,
   ): StoredObject {
     const dot = { high: writer, low: 1, counter };
+    const last = this.writes.length - 1;
+    const earlier = retries ? [...this.writes[last]!.earlier, last] : [];
     const { object } = mint(local, {
       dot,
-      attempt: { high: 9, low: 9, counter: this.writes.length + 1 },
-      earlierAttempts: [],
+      attempt: attemptOf(this.writes.length),
+      earlierAttempts: earlier.map(attemptOf),
       token,
       tokenTimestamp: ZERO_TIMESTAMP,
       clock: { ms: 1, logical: 0 },
@@ -215,9 +242,19 @@ export class ReapingWorld {
       body: EMPTY,
     });
     const replaced = new Set<number>();
-    for (const [i, write] of this.writes.entries()) if (coversDot(token, write.dot)) replaced.add(i);
-    this.writes.push({ dot, replaced, durable: false, reaped: false });
+    for (const [i, write] of this.writes.entries()) {
+      if (!coversDot(token, write.dot) && !earlier.includes(i)) continue;
+      replaced.add(i);
+      // A context may have left out what that had replaced.
+      for (const earlier of write.replaced) replaced.add(earlier);
+    }
+    this.writes.push({ dot, token, earlier, replaced, durable: false, reaped: false, leftOut: false });
     return object;
+  }
+
+  /** True if the object shows the write: its client would be told so. */
+  private isNamedIn(object: StoredObject | undefined, { dot }: Write): boolean {
+    return object !== undefined && coversDot(object.context, dot);
   }
 
   /** To every slot but `except`: to its owner, or to a stand-in. */
@@ -385,7 +422,7 @@ export class ReapingWorld {
     const rest = this.primaries.flatMap(({ disk }) => (disk === undefined ? [] : [disk]));
     for (const hints of this.hints) for (const { object } of hints.values()) rest.push(object);
     for (const write of this.writes) {
-      write.durable = write.reaped || rest.some(({ context }) => coversDot(context, write.dot));
+      write.durable = write.reaped || write.leftOut || rest.some(({ context }) => coversDot(context, write.dot));
     }
   }
 
@@ -408,9 +445,7 @@ export class ReapingWorld {
         round.exchanged(true);
         return;
       case 'collect': {
-        const { memory } = this.primaries[self]!;
-        const ripe = memory !== undefined && mayBeReaped(memory, 1_000, 10);
-        round.collected(ripe ? [candidateOf(KEY, encodeRecord(memory))] : []);
+        round.collected(this.candidatesOf(this.primaries[self]!));
         return;
       }
       case 'none':
@@ -421,6 +456,12 @@ export class ReapingWorld {
         this.rounds = this.rounds.filter((other) => other.round !== round);
         return;
     }
+  }
+
+  private candidatesOf({ memory }: Primary): ReapCandidate[] {
+    if (memory === undefined) return [];
+    const candidate = candidateOf(KEY, encodeRecord(memory), 1_000, { graceMs: 10, maxContextEntries: 1 });
+    return candidate === undefined ? [] : [candidate];
   }
 
   private answer(node: number, ask: ReapAsk): ReapAnswer {
@@ -458,11 +499,11 @@ export class ReapingWorld {
         const early = bug === 'a tombstone is removed before the floor is durable';
         if (!early) primary!.durable = state;
         fence.stored(state);
-        const removals = fence.removals(ask.g, ask.candidates, get);
-        if (removals.length > 0 || bug === 'whatever is there is removed, not only what was voted for') {
-          this.remove(primary!);
+        const due = fence.due(ask.g, ask.candidates, get);
+        if (due.length > 0 || bug === 'whatever is there is removed, not only what was voted for') {
+          this.carryOut(primary!, ask.candidates[0]!.verb);
         }
-        return { type: 'reaped', count: removals.length };
+        return { type: 'reaped', count: due.length };
       }
     }
   }
@@ -487,16 +528,21 @@ export class ReapingWorld {
     return outcome === 'deliver' ? { type: 'not-clear' } : { type: 'clear' };
   }
 
-  private remove(primary: Primary): void {
+  private carryOut(primary: Primary, verb: ReapVerb): void {
     const { memory } = primary;
     if (memory === undefined) return;
+    const after = verb === 'remove' ? undefined : reduce(memory, verb === 'reduce-but-attempts');
+    if (after === memory) return;
     for (const write of this.writes) {
-      if (coversDot(memory.context, write.dot) && write.durable) write.reaped = true;
+      if (!write.durable || !coversDot(memory.context, write.dot)) continue;
+      if (after === undefined) write.reaped = true;
+      else if (!coversDot(after.context, write.dot)) write.leftOut = true;
     }
-    primary.memory = undefined;
-    // The removal is flushed sooner or later, or lost with the power.
-    if (below(this.random, 2) === 0) primary.disk = undefined;
-    this.reaped++;
+    primary.memory = after;
+    // It is flushed sooner or later, or lost with the power.
+    if (below(this.random, 2) === 0) primary.disk = after;
+    if (after === undefined) this.reaped++;
+    else this.reduced++;
   }
 
   private noteDurable({ context }: StoredObject): void {

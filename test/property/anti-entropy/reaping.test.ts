@@ -1,5 +1,5 @@
 /**
- * Goal: deletions are forgotten without a deleted value ever coming back, and without an acknowledged write being lost;
+ * Goal: deletions are forgotten, and contexts reduced, without a replaced value ever coming back, or an acknowledged write being lost;
  * and each rule of the protocol is needed for that. Random histories against a causal oracle (`reaping-world.ts`).
  */
 import assert from 'node:assert/strict';
@@ -12,6 +12,7 @@ const STEPS = 400;
 
 interface Totals {
   reaped: number;
+  reduced: number;
   refused: number;
 }
 
@@ -25,6 +26,7 @@ function live(seed: number, options: ReapingOptions, totals?: Totals): ReapingVi
   }
   if (totals !== undefined) {
     totals.reaped += world.reaped;
+    totals.reduced += world.reduced;
     totals.refused += world.refused;
   }
   return undefined;
@@ -32,13 +34,14 @@ function live(seed: number, options: ReapingOptions, totals?: Totals): ReapingVi
 
 for (const restores of [false, true]) {
   test(`no deleted value comes back${restores ? ', nor with a copy that is restored' : ', and no write is lost'}`, () => {
-    const totals = { reaped: 0, refused: 0 };
+    const totals = { reaped: 0, reduced: 0, refused: 0 };
     const histories = Math.ceil(1_500 * RUNS);
     for (let seed = FIRST; seed < FIRST + histories; seed++) {
       const violation = live(seed, { restores }, totals);
       assert.equal(violation, undefined, `QUORAL_SEED=${seed}: ${violation?.message}`);
     }
     assert.ok(totals.reaped > histories / 10, `only ${totals.reaped} tombstones were reaped in ${histories} histories`);
+    assert.ok(totals.reduced > histories / 10, `only ${totals.reduced} contexts were reduced`);
     assert.ok(totals.refused > histories / 20, `only ${totals.refused} messages came too late`);
   });
 }

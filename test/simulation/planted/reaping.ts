@@ -1,7 +1,7 @@
 /** What attacks reaping, and mistakes that would let it succeed; all planted from outside, without a line in the actors. */
 import type { ReapAnswer } from '../../../src/anti-entropy/reaping.js';
 import { isSoundRecord } from '../../../src/codec/record.js';
-import { deadFromMsIn } from '../../../src/codec/record-update.js';
+import { deadFromMsIn, reducedRecord } from '../../../src/codec/record-update.js';
 import { coordinatorConversation } from '../../../src/messages/coordinator-messages.js';
 import { type ReapRequest, reapConversation } from '../../../src/messages/reap-messages.js';
 import { type VnodeAnswer, type VnodeRequest, vnodeConversation } from '../../../src/messages/vnode-messages.js';
@@ -196,30 +196,44 @@ export const NO_INQUIRY: Tap = tapOf(reapConversation.name, {
   actor: (inner, context) => new Believes(inner, context),
 });
 
-/** A replica that forgets deletions by itself, once it is told that their time has come. */
-export class ForgetsByItself {
+/** A storage that shows its records as somebody makes them once their time has come; undefined: not at all. */
+abstract class Altered {
   begun = false;
 
   readonly tap = (inner: Storage): Storage =>
     new Proxy(inner, {
       get: (target, name) => {
-        if (name === 'get') {
-          return (key: Uint8Array) => {
-            const record = target.get(key);
-            return this.hides(record) ? undefined : record;
-          };
-        }
+        if (name === 'get') return (key: Uint8Array) => this.shown(target.get(key));
         if (name === 'range') {
           return (options: Parameters<Storage['range']>[0]) =>
-            target.range(options).filter(({ value }) => !this.hides(value));
+            target.range(options).flatMap(({ key, value }) => {
+              const shown = this.shown(value);
+              return shown === undefined ? [] : [{ key, value: shown }];
+            });
         }
         const member: unknown = Reflect.get(target, name, target);
         return typeof member === 'function' ? member.bind(target) : member;
       },
     });
 
-  private hides(record: Uint8Array | undefined): boolean {
-    if (!this.begun || record === undefined || !isSoundRecord(record)) return false;
-    return deadFromMsIn(record) < Number.POSITIVE_INFINITY;
+  protected abstract alter(record: Uint8Array): Uint8Array | undefined;
+
+  private shown(record: Uint8Array | undefined): Uint8Array | undefined {
+    if (!this.begun || record === undefined || !isSoundRecord(record)) return record;
+    return this.alter(record);
+  }
+}
+
+/** A replica that forgets deletions by itself, once it is told that their time has come. */
+export class ForgetsByItself extends Altered {
+  protected override alter(record: Uint8Array): Uint8Array | undefined {
+    return deadFromMsIn(record) < Number.POSITIVE_INFINITY ? undefined : record;
+  }
+}
+
+/** A replica that reduces contexts by itself, without a round. */
+export class ReducesByItself extends Altered {
+  protected override alter(record: Uint8Array): Uint8Array {
+    return reducedRecord(record, false);
   }
 }

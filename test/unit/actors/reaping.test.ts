@@ -8,10 +8,11 @@ import { NodeIdentity } from '../../../actors/node-identity.js';
 import { GO_ON_REAPING } from '../../../actors/replica-reaping.js';
 import { Vnode } from '../../../actors/vnode.js';
 import { WriteGate } from '../../../src/admission/write-gate.js';
-import { candidateOf } from '../../../src/anti-entropy/reaping.js';
+import type { ReapCandidate } from '../../../src/anti-entropy/reaping.js';
 import { utf8 } from '../../../src/base/bytes.js';
+import { attemptsOf, coversDot, withAttempts, withDot } from '../../../src/clocks/causal-context.js';
 import { encodeLocatedKey } from '../../../src/codec/key.js';
-import { encodeRecord } from '../../../src/codec/record.js';
+import { decodeRecord, digestHigh, digestLow, encodeRecord } from '../../../src/codec/record.js';
 import type { VnodeAnswer, VnodeRequest } from '../../../src/messages/vnode-messages.js';
 import { newNodeCounters } from '../../../src/metrics/node-counters.js';
 import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
@@ -21,7 +22,9 @@ import { test } from '../../support/test.js';
 
 const KEY = encodeLocatedKey(0, { type: utf8('t'), bucket: utf8('b'), key: utf8('k') });
 const RECORD = encodeRecord(anObject(0));
-const CANDIDATES = [candidateOf(KEY, RECORD)];
+const CANDIDATES: readonly ReapCandidate[] = [
+  { key: KEY, high: digestHigh(RECORD), low: digestLow(RECORD), verb: 'remove' },
+];
 
 /** A vnode with one record, and what it is made of. */
 class Replica {
@@ -124,6 +127,32 @@ test('a tombstone goes in a later turn than its floor is written in, and stays i
     assert.equal(replica.counters.tombstonesReaped, count);
     const stale = { type: 'write', key: KEY, record: RECORD, durable: false, tag: 0 } as const;
     assert.equal(replica.ask(stale).type, 'stale-fence', 'to be refused more is no harm');
+  }
+});
+
+test('the context of a record that lives is reduced, with its attempts or without, as the initiator says', () => {
+  const object = anObject(0);
+  const writers = [7, 8, 9].map((high) => ({ high, low: 1, counter: 3 }));
+  for (const [verb, keepsAttempts] of [
+    ['reduce', false],
+    ['reduce-but-attempts', true],
+  ] as const) {
+    const replica = new Replica();
+    const grown = encodeRecord({ ...object, context: withAttempts(writers.reduce(withDot, object.context), writers) });
+    replica.ask({ type: 'write', key: KEY, record: grown, durable: false, tag: 0 });
+    replica.commit();
+    const stored = replica.objects.get(KEY)!;
+    const candidates: readonly ReapCandidate[] = [{ key: KEY, high: digestHigh(stored), low: digestLow(stored), verb }];
+    replica.reap({ ...vote, candidates });
+    replica.commit();
+    replica.reap({ ...commit, candidates });
+    replica.commit();
+    replica.vnode.timer(GO_ON_REAPING, replica.context);
+    const left = decodeRecord(replica.objects.get(KEY)!);
+    assert.deepEqual(left.siblings, decodeRecord(stored).siblings);
+    assert.deepEqual(attemptsOf(left.context).length, keepsAttempts ? 3 : 0);
+    assert(writers.every((dot) => !coversDot(left.context, dot)));
+    assert.deepEqual([replica.counters.contextsReduced, replica.counters.tombstonesReaped], [1, 0]);
   }
 });
 

@@ -3,13 +3,16 @@ import assert from 'node:assert/strict';
 import { Fence, HintFence, heldOf } from '../../../src/anti-entropy/fence.js';
 import {
   candidateOf,
-  mayBeReaped,
   type ReapAnswer,
   type ReapCandidate,
   type ReapOutcome,
   ReapRound,
 } from '../../../src/anti-entropy/reaping.js';
 import { InvariantError } from '../../../src/base/assert.js';
+import { type CausalContext, withAttempts, withDot } from '../../../src/clocks/causal-context.js';
+import { digestHigh, digestLow, encodeRecord } from '../../../src/codec/record.js';
+import { reduce } from '../../../src/objects/reduction.js';
+import type { StoredObject } from '../../../src/objects/stored-object.js';
 import { test } from '../../support/test.js';
 import { keyOf, recordOf } from '../../support/tree-replica.js';
 import { at, context, event, sibling } from '../../support/versions.js';
@@ -17,7 +20,9 @@ import { at, context, event, sibling } from '../../support/versions.js';
 const PRIMARIES = [0, 1, 2];
 const MEMBERS = [0, 1, 2, 3];
 const RECORDS = [1, 2, 3].map((counter) => recordOf({ high: 1, low: 1, counter }));
-const CANDIDATES: readonly ReapCandidate[] = RECORDS.map((record, i) => candidateOf(keyOf(i), record));
+const CANDIDATES: readonly ReapCandidate[] = RECORDS.map((record, i) => {
+  return { key: keyOf(i), high: digestHigh(record), low: digestLow(record), verb: 'remove' };
+});
 const READY: ReapAnswer = { type: 'ready', ringVersion: 4, pendingOwner: false, tag: 6, floor: 5 };
 const ALL: ReapAnswer = { type: 'voted', held: Uint8Array.of(1, 1, 1) };
 
@@ -142,24 +147,16 @@ test('what was read before the vote is refused after the commit; what was read s
   fence.stored({ tag: 1, floor: 0 });
   const since = fence.tag;
   assert.ok(fence.admits(before), 'until the commit nothing is refused');
-  assert.throws(() => fence.removals(0, CANDIDATES, () => RECORDS[0]), InvariantError, 'the floor is not durable yet');
+  assert.throws(() => fence.due(0, CANDIDATES, () => RECORDS[0]), InvariantError, 'the floor is not durable yet');
   assert.deepEqual(fence.commit(0), { tag: 1, floor: 1 });
-  assert.throws(() => fence.removals(0, CANDIDATES, () => RECORDS[0]), InvariantError);
+  assert.throws(() => fence.due(0, CANDIDATES, () => RECORDS[0]), InvariantError);
   fence.stored({ tag: 1, floor: 1 });
   const get = (key: Uint8Array) =>
     key === CANDIDATES[2]!.key ? RECORDS[0] : RECORDS[CANDIDATES.findIndex((one) => one.key === key)];
-  assert.deepEqual(
-    fence.removals(0, CANDIDATES, get),
-    CANDIDATES.slice(0, 2),
-    'only the very records that were voted for',
-  );
+  assert.deepEqual(fence.due(0, CANDIDATES, get), CANDIDATES.slice(0, 2), 'only the very records that were voted for');
   assert.deepEqual([...heldOf(CANDIDATES, get)], [1, 1, 0]);
   assert.deepEqual([fence.admits(before), fence.admits(since)], [false, true]);
-  assert.deepEqual(
-    new Fence({ tag: 1, floor: 1 }).removals(0, CANDIDATES, get).length,
-    2,
-    'a fence that was durable is so',
-  );
+  assert.deepEqual(new Fence({ tag: 1, floor: 1 }).due(0, CANDIDATES, get).length, 2, 'a fence that was durable is so');
 });
 
 // Found by a random history (one in 60,000): with both votes counted a hint that was read between them came back.
@@ -205,18 +202,43 @@ test('tombstones and expired values may be reaped after the grace time, living o
     context: context([one]),
     siblings: [sibling(one, fields)],
   });
+  const verbAt = (of: StoredObject, wallMs: number) => {
+    return candidateOf(keyOf(1), encodeRecord(of), wallMs, { graceMs: 500, maxContextEntries: 2 })?.verb;
+  };
   const tombstone = object({ tombstone: true, timestamp: at(1_000) });
   assert.deepEqual(
-    [1_499, 1_500].map((now) => mayBeReaped(tombstone, now, 500)),
-    [false, true],
+    [1_499, 1_500].map((now) => verbAt(tombstone, now)),
+    [undefined, 'remove'],
   );
   const expiring = object({ timestamp: at(1_000), expiresAtMs: 2_000 });
   assert.deepEqual(
-    [2_000, 2_499, 2_500].map((now) => mayBeReaped(expiring, now, 500)),
-    [false, false, true],
+    [2_000, 2_499, 2_500].map((now) => verbAt(expiring, now)),
+    [undefined, undefined, 'remove'],
   );
-  assert.ok(!mayBeReaped(object({ timestamp: at(1_000) }), 1e12, 500));
+  assert.equal(verbAt(object({ timestamp: at(1_000) }), 1e12), undefined);
   const two = event(2, 1);
   const mixed = { context: context([one, two]), siblings: [...tombstone.siblings, sibling(two, { timestamp: at(1) })] };
-  assert.ok(!mayBeReaped(mixed, 1e12, 500));
+  assert.equal(verbAt(mixed, 1e12), undefined);
+});
+
+test('a context that has grown is reduced to what its siblings need; attempts stay while one may be under way', () => {
+  const [one, two, three, four] = [event(1, 5), event(2, 5), event(3, 5), event(4, 5)];
+  const living = sibling(two, { timestamp: at(1_000) });
+  const verbAt = (of: CausalContext, wallMs: number, siblings = [living]) => {
+    const record = encodeRecord({ context: of, siblings });
+    return candidateOf(keyOf(1), record, wallMs, { graceMs: 500, maxContextEntries: 3 })?.verb;
+  };
+  assert.equal(verbAt(context([one, two, three]), 9_000), undefined, 'it is within the limit');
+  const grown = context([one, two, three, four]);
+  assert.deepEqual([verbAt(grown, 1_499), verbAt(grown, 1_500)], ['reduce-but-attempts', 'reduce']);
+  const attempts = withAttempts(context([two]), [one, three, four]);
+  assert.deepEqual([verbAt(attempts, 1_499), verbAt(attempts, 1_500)], [undefined, 'reduce']);
+  const all = [one, two, three, four].map((dot) => sibling(dot, { timestamp: at(1_000) }));
+  assert.equal(verbAt(grown, 9_000, all), undefined, 'all of it is needed');
+  const dots = [event(1, 9), event(2, 9)].reduce(withDot, withAttempts(grown, [one]));
+  const object = { context: dots, siblings: [living] };
+  assert.deepEqual(reduce(object, false), { context: withDot(context([two]), event(2, 9)), siblings: [living] });
+  assert.deepEqual(reduce(object, true).context, withAttempts(withDot(context([two]), event(2, 9)), [one]));
+  const reduced = reduce(object, false);
+  assert.equal(reduce(reduced, false), reduced, 'there is nothing left to go');
 });

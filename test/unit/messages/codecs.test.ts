@@ -34,7 +34,8 @@ const milliseconds = fc.integer({ min: 0, max: 2 ** 48 });
 const taggedEntries = fc.array(fc.record({ key: bytes, record: bytes, tag: milliseconds }), { maxLength: 5 });
 const entries = fc.array(fc.record({ key: bytes, record: bytes }), { maxLength: 5 });
 
-const candidates = fc.array(fc.record({ key: bytes, high: u32, low: u32 }), { maxLength: 5 });
+const verb = fc.constantFrom('remove' as const, 'reduce' as const, 'reduce-but-attempts' as const);
+const candidates = fc.array(fc.record({ key: bytes, high: u32, low: u32, verb }), { maxLength: 5 });
 
 const condition = fc.oneof(
   fc.record({
