@@ -71,9 +71,9 @@ export function fieldsOf(record: string, separator: string): string[] | string {
 
 /** A record of these fields, with its line end. */
 export function csvLine(fields: readonly string[], separator: string): string {
-  // A record that is one empty field would be a blank line.
+  // A record that is one empty field would be a blank line; a byte order mark at its beginning would be passed over.
   const needQuotes = (field: string) =>
-    field.includes('"') || field.includes(separator) || /[\r\n]/.test(field) || fields.join('').trim() === '';
+    field.includes('"') || field.includes(separator) || /[\r\n]|^\ufeff/.test(field) || fields.join('').trim() === '';
   return `${fields.map((field) => (needQuotes(field) ? `"${field.replaceAll('"', '""')}"` : field)).join(separator)}\n`;
 }
 

@@ -6,13 +6,25 @@ import { WholeFile } from './export/whole-file.js';
 import { addJson, separator } from './options.js';
 import { addTarget, type KeyValues, type TargetFlags, withBucket } from './target.js';
 import { CommandError, print, type Terminal, UsageError } from './terminal.js';
+import { oneLine } from './value.js';
 
 interface Flags extends TargetFlags {
   readonly bucket: string;
   readonly format: ExportFormat;
   readonly separator?: string;
+  readonly onError: 'stop' | 'skip';
   readonly json?: boolean;
 }
+
+/** Keys, by what became of them. */
+interface Counts {
+  exported: number;
+  /** The format has no form for them. */
+  unfit: number;
+}
+
+/** Keys without a form that are named, with why; all are counted. */
+const MAX_UNFIT_NAMED = 1_000;
 
 /** What is written to: a file, or standard output. */
 type Sink = Pick<WholeFile, 'write' | 'finish' | 'abandon'>;
@@ -28,12 +40,17 @@ export function addExport(program: Command, terminal: Terminal): void {
     .addOption(
       new Option(
         '--format <format>',
-        'export: a key with all its siblings, content types and metadata; ndjson: the value, a JSON object; csv: the value, a JSON object of plain fields',
+        'export: a key with all its siblings, content types and metadata; ndjson: the value, a JSON object, as it stands; csv: the value, a JSON object of plain fields',
       )
         .choices(EXPORT_FORMATS)
         .default('export'),
     )
-    .option('--separator <character>', 'csv: what stands between fields (default: a comma)', separator);
+    .option('--separator <character>', 'csv: what stands between fields (default: a comma)', separator)
+    .addOption(
+      new Option('--on-error <action>', 'ndjson, csv: what to do at a key that has no such form')
+        .choices(['stop', 'skip'])
+        .default('stop'),
+    );
   addJson(addTarget(command))
     .addHelpText(
       'after',
@@ -46,17 +63,20 @@ async function exportFile(terminal: Terminal, file: string, flags: Flags): Promi
   if (flags.format !== 'csv' && flags.separator !== undefined) throw new UsageError('--separator is for --format csv');
   if (file === '-' && flags.json) throw new UsageError('--json prints a summary: give a file');
   const started = terminal.now();
-  const keys = await withBucket(terminal, flags.bucket, flags, (values) => write(terminal, file, values, flags));
+  const counts = await withBucket(terminal, flags.bucket, flags, (values) => write(terminal, file, values, flags));
+  const { exported: keys, unfit } = counts;
   const seconds = (terminal.now() - started) / 1_000;
-  if (flags.json) await print(terminal.stdout, `${JSON.stringify({ file, keys, seconds })}\n`);
-  else if (file !== '-') {
+  if (flags.json) await print(terminal.stdout, `${JSON.stringify({ file, keys, unfit, seconds })}\n`);
+  else {
     const rate = Math.round(keys / Math.max(seconds, 1e-3));
-    await print(terminal.stdout, `${keys} keys exported in ${seconds.toFixed(1)} s (${rate} keys/s)\n`);
+    const left = unfit === 0 ? '' : `, ${unfit} unfit for ${flags.format} left out,`;
+    const summary = `${keys} keys exported${left} in ${seconds.toFixed(1)} s (${rate} keys/s)\n`;
+    if (file !== '-') await print(terminal.stdout, summary);
+    else if (unfit > 0) terminal.stderr.write(summary);
   }
 }
 
-/** @returns the number of keys */
-async function write(terminal: Terminal, file: string, values: KeyValues, flags: Flags): Promise<number> {
+async function write(terminal: Terminal, file: string, values: KeyValues, flags: Flags): Promise<Counts> {
   const lineOf = lineWriter(flags.format, flags.separator);
   const report = new CountReport(terminal.stderr, 'exporting', () => terminal.now());
   let interrupted = false;
@@ -64,13 +84,23 @@ async function write(terminal: Terminal, file: string, values: KeyValues, flags:
     interrupted = true;
   });
   const sink = file === '-' ? standardOutput(terminal) : await create(file);
-  let keys = 0;
+  const counts = { exported: 0, unfit: 0 };
   let finished = false;
   try {
     for await (const entry of values.scan({ values: true })) {
       if (interrupted) throw new CommandError('interrupted: nothing was exported');
-      await sink.write(lineOf(entry));
-      report.update(++keys);
+      const line = lineOf(entry);
+      if (typeof line === 'string') {
+        await sink.write(line);
+        counts.exported++;
+      } else {
+        const refusal = `${oneLine(entry.key)} cannot be exported as ${flags.format}: ${line.why}`;
+        if (flags.onError === 'stop') {
+          throw new CommandError(`${refusal}; pass --on-error skip, or leave --format out to export all`);
+        }
+        if (++counts.unfit <= MAX_UNFIT_NAMED) report.beside(`${refusal}\n`);
+      }
+      report.update(counts.exported + counts.unfit);
     }
     await sink.finish();
     finished = true;
@@ -79,7 +109,7 @@ async function write(terminal: Terminal, file: string, values: KeyValues, flags:
     report.stop();
     if (!finished) await sink.abandon();
   }
-  return keys;
+  return counts;
 }
 
 async function create(file: string): Promise<Sink> {

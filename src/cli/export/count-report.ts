@@ -29,6 +29,11 @@ export class CountReport {
     this.output.write(this.output.isTTY ? `\r\u001b[K${line}` : `${line}\n`);
   }
 
+  /** Writes a line to the same output, without the changing one in its way. */
+  beside(line: string): void {
+    this.output.write(this.output.isTTY ? `\r\u001b[K${line}` : line);
+  }
+
   /** Clears the changing line. */
   stop(): void {
     if (this.output.isTTY) this.output.write('\r\u001b[K');

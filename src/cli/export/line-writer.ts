@@ -1,71 +1,89 @@
 /** An entry of a scan as a line of an export, in one of the forms that `quoral import` reads. Pure. */
-import { textOf } from '../../base/bytes.js';
+import { isWellFormed, textOf } from '../../base/bytes.js';
 import type { ScanEntry } from '../../store/api/results.js';
 import { csvLine } from '../csv.js';
-import { CommandError } from '../terminal.js';
-import { jsonKey, jsonSibling, oneLine } from '../value.js';
+import { jsonKey, jsonSibling } from '../value.js';
+import { membersOf, onOneLine } from './json-text.js';
 
 export type ExportFormat = 'export' | 'ndjson' | 'csv';
 export const EXPORT_FORMATS: readonly ExportFormat[] = ['export', 'ndjson', 'csv'];
 
-/**
- * The text of the next entry, with its line end; for the first one, of what goes before it, too.
- * @throws {CommandError} The format has no form for it.
- */
-export type LineWriter = (entry: ScanEntry<Uint8Array>) => string;
+/** Why an entry has no line in a format. */
+export interface Unfit {
+  readonly why: string;
+}
+
+/** The text of the next entry, with its line end; for the first one, of what goes before it, too. */
+export type LineWriter = (entry: ScanEntry<Uint8Array>) => string | Unfit;
 
 /**
  * Writes lines of one format, each for the importer's of that name.
  * - `export`: a key with all its siblings, content types and metadata.
- * - `ndjson`: the value, which is a JSON object.
- * - `csv`: the value, which is a JSON object of texts, numbers and truths; the first one's names are the header.
+ * - `ndjson`: the value, which is a JSON object, as it stands; white space outside strings goes if it has line ends.
+ * - `csv`: the value, which is a JSON object of texts, numbers, truths and nulls; the first one's names are the header.
+ *   Numbers and truths as they stand, null as nothing: in CSV all are texts.
  * @param separator - of `csv`
  */
 export function lineWriter(format: ExportFormat, separator = ','): LineWriter {
   if (format === 'export') {
     return ({ key, siblings = [] }) => `${JSON.stringify({ ...jsonKey(key), siblings: siblings.map(jsonSibling) })}\n`;
   }
-  if (format === 'ndjson') return (entry) => `${JSON.stringify(objectOf(entry, format))}\n`;
+  if (format === 'ndjson') {
+    return (entry) => {
+      const text = jsonOf(entry);
+      return typeof text === 'string' ? `${onOneLine(text)}\n` : text;
+    };
+  }
+  return csvWriter(separator);
+}
+
+function csvWriter(separator: string): LineWriter {
   let header: readonly string[] | undefined;
   return (entry) => {
-    const object = objectOf(entry, format);
-    const names = Object.keys(object);
-    const before = header === undefined ? csvLine(names, separator) : '';
-    header ??= names;
-    if (names.length !== header.length || !header.every((name) => Object.hasOwn(object, name))) {
-      throw unfit(entry, format, `its fields are ${names.join(', ')}, the header's ${header.join(', ')}`);
+    const text = jsonOf(entry);
+    if (typeof text !== 'string') return text;
+    const fields = fieldsOf(text);
+    if (typeof fields === 'string') return { why: fields };
+    const names = [...fields.keys()];
+    const first = header === undefined;
+    const wanted = header ?? names;
+    if (names.length !== wanted.length || !wanted.every((name) => fields.has(name))) {
+      return { why: `its fields are ${names.join(', ')}, the header's ${wanted.join(', ')}` };
     }
-    return (
-      before +
-      csvLine(
-        header.map((name) => fieldOf(object[name], name, entry)),
-        separator,
-      )
+    if (names.length === 0) return { why: 'it has no fields' };
+    header = wanted;
+    const line = csvLine(
+      wanted.map((name) => fields.get(name)!),
+      separator,
     );
+    return first ? csvLine(wanted, separator) + line : line;
   };
 }
 
-type JsonObject = { readonly [name: string]: unknown };
-
-function objectOf(entry: ScanEntry<Uint8Array>, format: ExportFormat): JsonObject {
-  const { siblings = [] } = entry;
-  if (siblings.length !== 1) throw unfit(entry, format, `it has ${siblings.length} siblings`);
+/** The text of the one value, which is a JSON object. */
+function jsonOf({ siblings = [] }: ScanEntry<Uint8Array>): string | Unfit {
+  if (siblings.length !== 1) return { why: `it has ${siblings.length} siblings` };
+  const text = textOf(siblings[0]!.value);
+  if (text === undefined) return { why: 'its value is not UTF-8' };
   let parsed: unknown;
   try {
-    parsed = JSON.parse(textOf(siblings[0]!.value) ?? '');
+    parsed = JSON.parse(text);
   } catch {
-    throw unfit(entry, format, 'its value is not JSON');
+    return { why: 'its value is not JSON' };
   }
-  if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed as JsonObject;
-  throw unfit(entry, format, 'its value is no JSON object');
+  const isObject = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed);
+  return isObject ? text : { why: 'its value is no JSON object' };
 }
 
-function fieldOf(value: unknown, name: string, entry: ScanEntry<Uint8Array>): string {
-  if (value === null) return '';
-  if (typeof value !== 'object') return String(value);
-  throw unfit(entry, 'csv', `its field "${name}" is a list or an object`);
-}
-
-function unfit({ key }: ScanEntry<Uint8Array>, format: ExportFormat, why: string): CommandError {
-  return new CommandError(`${oneLine(key)} cannot be exported as ${format}: ${why}; leave --format out to export all`);
+/** Fields by name; a text that says why CSV has no form for them. */
+function fieldsOf(text: string): ReadonlyMap<string, string> | string {
+  const fields = new Map<string, string>();
+  for (const [name, value] of membersOf(text)) {
+    if (fields.has(name)) return `it has two fields "${name}"`;
+    if (value[0] === '{' || value[0] === '[') return `its field "${name}" is a list or an object`;
+    const field: string = value === 'null' ? '' : value[0] === '"' ? JSON.parse(value) : value;
+    if (!isWellFormed(name) || !isWellFormed(field)) return `its field "${name}" has no form in UTF-8`;
+    fields.set(name, field);
+  }
+  return fields;
 }

@@ -1,9 +1,11 @@
 /** `quoral import` and `export`: what they store, skip, refuse, and how an import goes on after an interruption. */
+import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { test } from 'tap';
 import { OverloadedError, QuorumNotMetError } from '../../../src/base/errors.js';
 import { csvEnds, csvLine, fieldsOf } from '../../../src/cli/csv.js';
+import { membersOf, onOneLine } from '../../../src/cli/export/json-text.js';
 import { linesOf } from '../../../src/cli/import/lines.js';
 import { duration } from '../../../src/cli/import/progress.js';
 import { FORMATS, recordReader } from '../../../src/cli/import/record.js';
@@ -410,7 +412,13 @@ test('NDJSON and CSV are exported as they were imported; what has no such form i
     ['{"id":"d"}', 'csv', /^1 quoral: d cannot be exported as csv: its fields are id, the header's id, na;me, note;/],
     ['{"id":"d","na;me":"","note":[1]}', 'csv', /^1 quoral: d cannot .*: its field "note" is a list or an object;/],
     ['[1]', 'ndjson', /^1 quoral: d cannot be exported as ndjson: its value is no JSON object;/],
-    ['milk', 'ndjson', /^1 quoral: d cannot .*: its value is not JSON; leave --format out/],
+    ['milk', 'ndjson', /^1 quoral: d cannot .*: its value is not JSON; pass --on-error skip, or leave --format out/],
+    ['{"id":"d","id":"e","note":""}', 'csv', /^1 quoral: d cannot .*: it has two fields "id"/],
+    ['{"id":"\\ud800","na;me":1,"note":1}', 'csv', /^1 quoral: d cannot .*: its field "id" has no form in UTF-8/],
+    // Numbers as they stand, however large or exact.
+    ['{"id":90071992547409931234,"na;me":1.10,"note":-1e400}', 'csv', /\n90071992547409931234,1.10,-1e400\n$/],
+    ['{"id":"d", "n":9007199254740993.0}', 'ndjson', /\n\{"id":"d", "n":9007199254740993\.0\}\n$/],
+    ['{\r\n  "id": "a \\" b",\n  "n": [1e2, -0]\n}\n', 'ndjson', /\n\{"id":"a \\" b","n":\[1e2,-0\]\}\n$/],
   ] as const) {
     await put(json);
     t.match(await exported(format), words);
@@ -418,20 +426,68 @@ test('NDJSON and CSV are exported as they were imported; what has no such form i
   store().closed = false;
   await bucket.put('d', Buffer.from('{}'));
   t.match(await exported('ndjson'), /^1 quoral: d cannot be exported as ndjson: it has 2 siblings;/);
+  t.equal(await exported('ndjson', '--on-error', 'skip'), ndjson);
+  const skipping = ['export', '-', '--format', 'ndjson', '--on-error', 'skip', ...where];
+  t.match(await terminal.run(...skipping), {
+    code: 0,
+    out: ndjson,
+    err: /^d cannot be exported as ndjson: it has 2 siblings\n3 keys exported, 1 unfit for ndjson left out, in /,
+  });
+  skipping[1] = out;
+  t.match(JSON.parse((await terminal.run(...skipping, '--json')).out), { keys: 3, unfit: 1 });
   t.match(await exported('ndjson', '--separator', ';'), /^2 .*--separator is for --format csv/);
   t.match(await exported('xml'), /^2 /);
 });
 
 // Goal: whatever fields a record has, it is read back as it was.
 test('CSV of any fields that is written is read back', async (t) => {
-  const field = fc.string({ unit: fc.constantFrom('"', ',', '\n', '\r', 'a', 'é', ' '), maxLength: 5 });
+  const field = fc.string({ unit: fc.constantFrom('"', ',', '\n', '\r', 'a', 'é', ' ', '\ufeff'), maxLength: 5 });
   const fields = fc.array(field, { minLength: 1, maxLength: 4 });
   const property = fc.property(fields, fc.constantFrom(',', ';', '\t'), (record, between) => {
     const line = csvLine(record, between);
-    return line.trim() !== '' && JSON.stringify(fieldsOf(line.slice(0, -1), between)) === JSON.stringify(record);
+    const marked = line.startsWith('\ufeff');
+    return (
+      !marked && line.trim() !== '' && JSON.stringify(fieldsOf(line.slice(0, -1), between)) === JSON.stringify(record)
+    );
   });
   fc.assert(property, { numRuns: 500 });
   t.pass('each record was as it was');
+});
+
+// Goal: whatever JSON is stored, its line is the same JSON, and no number has been touched.
+test('JSON text stays what it was, on one line', (t) => {
+  const number = fc.constantFrom('0', '-0', '1.10', '1e400', '-12345678901234567890.5', '1E+2');
+  const white = fc.constantFrom('', ' ', '\n', '\r\n\t', '  ');
+  const scalar = fc.oneof(
+    number,
+    fc.string({ unit: fc.constantFrom('"', '\\', '\n', ' ', ',', '}', 'é') }).map((text) => JSON.stringify(text)),
+    fc.constantFrom('null', 'true', '{}', '[]', '[1.0, "]"]', '{"a": {"b" :[]}}'),
+  );
+  const members = fc.array(
+    fc.tuple(
+      white,
+      scalar.filter((one) => one[0] === '"'),
+      white,
+      scalar,
+      white,
+    ),
+  );
+  const property = fc.property(members, white, (all, end) => {
+    const object = `{${all.map(([a, name, b, value, c]) => `${a}${name}${b}:${c}${value}${a}`).join(',')}${end}}${end}`;
+    const line = onOneLine(object);
+    assert.doesNotMatch(line, /[\r\n]/);
+    assert.deepEqual(JSON.parse(line), JSON.parse(object));
+    if (!/[\r\n]/.test(object)) assert.equal(line, object);
+    const found = all.map(([, name, , value]) => [JSON.parse(name), value]);
+    assert.deepEqual(membersOf(object), found);
+    assert.deepEqual(
+      membersOf(line).map(([, value]) => value.replace(/\s/g, '')),
+      found.map(([, value]) => value.replace(/\s/g, '')),
+    );
+  });
+  fc.assert(property, { numRuns: 500, interruptAfterTimeLimit: 2_000 });
+  t.pass('each text stayed');
+  t.end();
 });
 
 test('an export that fails or is interrupted leaves the old file, and nothing else', async (t) => {
