@@ -1,7 +1,13 @@
 /** A bucket of a running service, over its HTTP interface: its calls as the embedded store has them. */
 import { ConflictError, InvalidArgumentError, QuoralError } from '../base/errors.js';
-import type { DeleteOptions, GetOptions, Key, PutOptions, ScanOptions } from '../store/api/call-options.js';
-import type { ReadResult, Receipt, ScanEntry } from '../store/api/results.js';
+import type {
+  DeleteOptions,
+  GetOptions,
+  Key,
+  ScanOptions,
+  UnconditionalPutOptions,
+} from '../store/api/call-options.js';
+import type { ReadResult, Receipt, ScanEntry, ValuedEntry } from '../store/api/results.js';
 import { jsonObjectsOf } from './json-objects.js';
 import { parseMultipart, siblingOf } from './remote-siblings.js';
 import { baseOf, causeOf, failureOf, RemoteError, request, SLACK_MS, segment } from './service-request.js';
@@ -12,6 +18,9 @@ const STORE_TIMEOUT_MS = 5_000;
 const READS_AHEAD = 32;
 /** The service sends objects of some 16 KiB. */
 const MAX_LIST_OBJECT_CHARS = 2 ** 20;
+
+/** Of a scan, what both a service and an open store can do. */
+export type ScanRange = Omit<ScanOptions, 'partial' | 'signal'>;
 
 export class RemoteBucket {
   private readonly path: string;
@@ -45,7 +54,7 @@ export class RemoteBucket {
   }
 
   /** The receipt tells no replicas: the service does not say. */
-  async put(key: Key, value: Uint8Array, options: PutOptions = {}): Promise<Receipt> {
+  async put(key: Key, value: Uint8Array, options: UnconditionalPutOptions = {}): Promise<Receipt> {
     if (options.ttlMs !== undefined) throw new InvalidArgumentError('The service takes no ttlMs');
     const headers: Record<string, string> = { 'Content-Type': options.contentType ?? 'application/octet-stream' };
     for (const [name, text] of Object.entries(options.metadata ?? {})) headers[`X-Riak-Meta-${name}`] = text;
@@ -57,9 +66,9 @@ export class RemoteBucket {
   }
 
   /** Keys in byte order, by the service's list; with `values`, each is then read by itself, some ahead of the consumer. */
-  async *scan(
-    options: Omit<ScanOptions, 'partial' | 'signal'> = {},
-  ): AsyncGenerator<ScanEntry<Uint8Array>, void, undefined> {
+  scan(options: ScanRange & { readonly values: true }): AsyncGenerator<ValuedEntry<Uint8Array>, void, undefined>;
+  scan(options?: ScanRange): AsyncGenerator<ScanEntry | ValuedEntry<Uint8Array>, void, undefined>;
+  async *scan(options: ScanRange = {}): AsyncGenerator<ScanEntry | ValuedEntry<Uint8Array>, void, undefined> {
     const { values = false, timeoutMs, ...range } = options;
     const query = new URLSearchParams({ keys: 'stream' });
     if (timeoutMs !== undefined) query.set('timeout', String(timeoutMs));
@@ -79,7 +88,7 @@ export class RemoteBucket {
     }
   }
 
-  private async *readAhead(keys: AsyncIterable<Key>): AsyncGenerator<ScanEntry<Uint8Array>, void, undefined> {
+  private async *readAhead(keys: AsyncIterable<Key>): AsyncGenerator<ValuedEntry<Uint8Array>, void, undefined> {
     const reads: { readonly key: Key; readonly result: Promise<ReadResult<Uint8Array>> }[] = [];
     const take = async function* (count: number) {
       while (reads.length > count) {
@@ -102,7 +111,7 @@ export class RemoteBucket {
   private async send(
     method: string,
     key: Key,
-    options: GetOptions & PutOptions & DeleteOptions,
+    options: GetOptions & UnconditionalPutOptions & DeleteOptions,
     init: { headers?: Record<string, string>; body?: BodyInit },
   ): Promise<Response> {
     const { causalContext, timeoutMs = STORE_TIMEOUT_MS } = options;
@@ -155,13 +164,14 @@ function entry(key: Key): { readonly key: Key; readonly cursor: string } {
 }
 
 /** `value` stays a getter, which throws where there are siblings. */
-function valuedEntry(key: Key, read: ReadResult<Uint8Array>): ScanEntry<Uint8Array> {
-  const { found, siblings, causalContext } = read;
+function valuedEntry(key: Key, read: ReadResult<Uint8Array>): ValuedEntry<Uint8Array> {
+  const { found, siblings, causalContext, mayMissHints } = read;
   return {
     ...entry(key),
     found,
     siblings,
     causalContext,
+    mayMissHints,
     get value() {
       return read.value;
     },

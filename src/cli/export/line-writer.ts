@@ -1,6 +1,6 @@
 /** An entry of a scan as a line of an export, in one of the forms that `quoral import` reads. Pure. */
 import { textOf } from '../../base/bytes.js';
-import type { ScanEntry } from '../../store/api/results.js';
+import type { ValuedEntry } from '../../store/api/results.js';
 import { csvLine } from '../csv.js';
 import { CommandError } from '../terminal.js';
 import { jsonKey, jsonSibling, oneLine } from '../value.js';
@@ -12,7 +12,7 @@ export const EXPORT_FORMATS: readonly ExportFormat[] = ['export', 'ndjson', 'csv
  * The text of the next entry, with its line end; for the first one, of what goes before it, too.
  * @throws {CommandError} The format has no form for it.
  */
-export type LineWriter = (entry: ScanEntry<Uint8Array>) => string;
+export type LineWriter = (entry: ValuedEntry<Uint8Array>) => string;
 
 /**
  * Writes lines of one format, each for the importer's of that name.
@@ -23,7 +23,7 @@ export type LineWriter = (entry: ScanEntry<Uint8Array>) => string;
  */
 export function lineWriter(format: ExportFormat, separator = ','): LineWriter {
   if (format === 'export') {
-    return ({ key, siblings = [] }) => `${JSON.stringify({ ...jsonKey(key), siblings: siblings.map(jsonSibling) })}\n`;
+    return ({ key, siblings }) => `${JSON.stringify({ ...jsonKey(key), siblings: siblings.map(jsonSibling) })}\n`;
   }
   if (format === 'ndjson') return (entry) => `${JSON.stringify(objectOf(entry, format))}\n`;
   let header: readonly string[] | undefined;
@@ -47,8 +47,8 @@ export function lineWriter(format: ExportFormat, separator = ','): LineWriter {
 
 type JsonObject = { readonly [name: string]: unknown };
 
-function objectOf(entry: ScanEntry<Uint8Array>, format: ExportFormat): JsonObject {
-  const { siblings = [] } = entry;
+function objectOf(entry: ValuedEntry<Uint8Array>, format: ExportFormat): JsonObject {
+  const { siblings } = entry;
   if (siblings.length !== 1) throw unfit(entry, format, `it has ${siblings.length} siblings`);
   let parsed: unknown;
   try {
@@ -60,12 +60,12 @@ function objectOf(entry: ScanEntry<Uint8Array>, format: ExportFormat): JsonObjec
   throw unfit(entry, format, 'its value is no JSON object');
 }
 
-function fieldOf(value: unknown, name: string, entry: ScanEntry<Uint8Array>): string {
+function fieldOf(value: unknown, name: string, entry: ValuedEntry<Uint8Array>): string {
   if (value === null) return '';
   if (typeof value !== 'object') return String(value);
   throw unfit(entry, 'csv', `its field "${name}" is a list or an object`);
 }
 
-function unfit({ key }: ScanEntry<Uint8Array>, format: ExportFormat, why: string): CommandError {
+function unfit({ key }: ValuedEntry<Uint8Array>, format: ExportFormat, why: string): CommandError {
   return new CommandError(`${oneLine(key)} cannot be exported as ${format}: ${why}; leave --format out to export all`);
 }
