@@ -2,8 +2,15 @@
 import { setMaxListeners } from 'node:events';
 import { ConflictError, InvalidArgumentError } from '../base/errors.js';
 import { contentHeaders, header } from '../service/http/headers.js';
-import type { DeleteOptions, GetOptions, Key, PutOptions, ScanOptions } from '../store/api/call-options.js';
-import type { ReadResult, Receipt, ScanEntry, Sibling } from '../store/api/results.js';
+import type {
+  DeleteOptions,
+  GetOptions,
+  Key,
+  PutOptions,
+  ScanOptions,
+  UnconditionalPutOptions,
+} from '../store/api/call-options.js';
+import type { ReadResult, Receipt, ScanEntry, Sibling, ValuedEntry } from '../store/api/results.js';
 import { cursorOf, type ListOptions, listedKeys } from './remote-list.js';
 import { type Answer, RemoteError, RemoteService, segment } from './remote-service.js';
 import { parseMultipart, siblingOf } from './remote-siblings.js';
@@ -22,6 +29,9 @@ const PARAMETERS = {
   ...{ r: 'r', pr: 'pr', w: 'w', pw: 'pw', dw: 'dw', timeoutMs: 'timeout' },
   ...{ notfoundOk: 'notfound_ok', basicQuorum: 'basic_quorum' },
 } as const;
+
+/** Of a scan, what both a service and an open store can do. */
+export type ScanRange = Omit<ScanOptions, 'partial' | 'signal'>;
 
 export class RemoteBucket {
   private readonly service: RemoteService;
@@ -57,7 +67,13 @@ export class RemoteBucket {
   }
 
   /** Keys in byte order, by the service's list; with `values`, each is then read by itself, some ahead of the consumer. */
-  async *scan(options: Omit<ScanOptions, 'partial'> = {}): AsyncGenerator<ScanEntry<Uint8Array>, void, undefined> {
+  scan(
+    options: ScanRange & { readonly values: true; readonly signal?: AbortSignal },
+  ): AsyncGenerator<ValuedEntry<Uint8Array>, void, undefined>;
+  scan(options?: Omit<ScanOptions, 'partial'>): AsyncGenerator<ScanEntry | ValuedEntry<Uint8Array>, void, undefined>;
+  async *scan(
+    options: Omit<ScanOptions, 'partial'> = {},
+  ): AsyncGenerator<ScanEntry | ValuedEntry<Uint8Array>, void, undefined> {
     const { values = false, signal, ...range } = options;
     for (const [name, bound] of Object.entries(range)) {
       if (bound instanceof Uint8Array) throw new InvalidArgumentError(`${name} must be text, or use --data`);
@@ -78,7 +94,7 @@ export class RemoteBucket {
   private async *readAhead(
     keys: AsyncIterable<Key>,
     options: GetOptions,
-  ): AsyncGenerator<ScanEntry<Uint8Array>, void, undefined> {
+  ): AsyncGenerator<ValuedEntry<Uint8Array>, void, undefined> {
     const reads: { readonly key: Key; readonly result: Promise<ReadResult<Uint8Array> | 'too large'> }[] = [];
     const ahead = (key: Key) =>
       this.read(key, options, MAX_AHEAD_BYTES).catch((error: unknown) => {
@@ -139,7 +155,7 @@ export class RemoteBucket {
   private async send(
     method: 'GET' | 'PUT' | 'DELETE',
     key: Key,
-    options: GetOptions & PutOptions & DeleteOptions,
+    options: GetOptions & UnconditionalPutOptions & DeleteOptions,
     expected: readonly number[],
     headers: Readonly<Record<string, string>> = {},
     body?: Uint8Array,
@@ -170,14 +186,15 @@ function pick<T extends object, K extends keyof T>(from: T, names: readonly K[])
 }
 
 /** `value` stays a getter, which throws where there are siblings. */
-function valuedEntry(key: Key, read: ReadResult<Uint8Array>): ScanEntry<Uint8Array> {
-  const { found, siblings, causalContext } = read;
+function valuedEntry(key: Key, read: ReadResult<Uint8Array>): ValuedEntry<Uint8Array> {
+  const { found, siblings, causalContext, mayMissHints } = read;
   return {
     key,
     cursor: cursorOf(key),
     found,
     siblings,
     causalContext,
+    mayMissHints,
     get value() {
       return read.value;
     },

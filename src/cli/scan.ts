@@ -1,9 +1,10 @@
 /** `quoral scan`: prints a bucket's keys in byte order. */
 import type { Command } from 'commander';
 import type { Quorum } from '../store/api/call-options.js';
-import type { ScanEntry } from '../store/api/results.js';
+import type { ScanEntry, ValuedEntry } from '../store/api/results.js';
 import { addJson, addTimeout, integer, quorum } from './options.js';
-import { addTarget, type ScanRange, type TargetFlags, withBucket } from './target.js';
+import type { ScanRange } from './remote-store.js';
+import { addTarget, type TargetFlags, withBucket } from './target.js';
 import { print, type Terminal } from './terminal.js';
 import { jsonKey, jsonSibling, oneLine } from './value.js';
 
@@ -44,10 +45,9 @@ export function addScan(program: Command, terminal: Terminal): void {
 }
 
 async function scan(terminal: Terminal, bucket: string, flags: Flags): Promise<void> {
-  const { values = false } = flags;
   await withBucket(terminal, bucket, flags, async (source) => {
     for await (const entry of source.scan(rangeOf(flags))) {
-      await print(terminal.stdout, flags.json ? jsonLine(entry) : textLines(entry, values));
+      await print(terminal.stdout, flags.json ? jsonLine(entry) : textLines(entry));
     }
   });
 }
@@ -58,13 +58,18 @@ function rangeOf({ prefix, gte, gt, lt, lte, after, limit, r, timeout, values = 
   return { values, ...Object.fromEntries(given.filter(([, option]) => option !== undefined)) };
 }
 
-function jsonLine(entry: ScanEntry<Uint8Array>): string {
-  const { siblings, causalContext, cursor } = entry;
-  return `${JSON.stringify({ ...jsonKey(entry.key), siblings: siblings?.map(jsonSibling), causalContext, cursor })}\n`;
+type Entry = ScanEntry | ValuedEntry<Uint8Array>;
+
+function jsonLine(entry: Entry): string {
+  const { key, cursor } = entry;
+  const read =
+    'siblings' in entry ? { siblings: entry.siblings.map(jsonSibling), causalContext: entry.causalContext } : undefined;
+  return `${JSON.stringify({ ...jsonKey(key), ...read, cursor })}\n`;
 }
 
 /** A line per sibling with values, or else one. */
-function textLines({ key, siblings = [] }: ScanEntry<Uint8Array>, values: boolean): string {
-  const name = oneLine(key);
-  return values ? siblings.map(({ value }) => `${name}\t${oneLine(value)}\n`).join('') : `${name}\n`;
+function textLines(entry: Entry): string {
+  const name = oneLine(entry.key);
+  if (!('siblings' in entry)) return `${name}\n`;
+  return entry.siblings.map(({ value }) => `${name}\t${oneLine(value)}\n`).join('');
 }

@@ -51,14 +51,16 @@ async function planOf(flags: Flags, invoked: Command): Promise<Plan> {
   const given = (name: string) => invoked.getOptionValueSource(name) === 'cli';
   const { sync, ...fixed } = storeOptions(flags);
   const { maxValueBytes } = config.open;
+  const open = {
+    sync: 'full',
+    ...config.open,
+    ...fixed,
+    ...(given('sync') && sync !== undefined && { sync }),
+    path: given('data') ? flags.data : (config.open.path ?? flags.data),
+  };
   return {
-    open: {
-      sync: 'full',
-      ...config.open,
-      ...fixed,
-      ...(given('sync') && sync !== undefined && { sync }),
-      path: given('data') ? flags.data : (config.open.path ?? flags.data),
-    },
+    // Whether these go together, `open` says.
+    open: open as Plan['open'],
     http: {
       port: given('http') ? flags.http : (config.http ?? flags.http),
       host: given('host') ? flags.host : (config.host ?? flags.host),

@@ -2,21 +2,18 @@
 import { existsSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import type { Bucket } from '../store/api/bucket.js';
-import type { ScanOptions } from '../store/api/call-options.js';
 import type { OpenOptions } from '../store/api/open-options.js';
-import type { ScanEntry } from '../store/api/results.js';
+import type { ScanEntry, ValuedEntry } from '../store/api/results.js';
 import type { Store } from '../store/api/store.js';
-import { RemoteBucket } from './remote-store.js';
+import { RemoteBucket, type ScanRange } from './remote-store.js';
 import { CommandError, type Terminal } from './terminal.js';
 
 export const DEFAULT_URL = 'http://127.0.0.1:8098';
 
-/** Of a scan, what both kinds of target can do. */
-export type ScanRange = Omit<ScanOptions, 'partial' | 'signal'>;
-
 /** What both kinds of target can do. */
 export interface KeyValues extends Pick<Bucket<Uint8Array>, 'get' | 'put' | 'delete'> {
-  scan(options?: ScanRange): AsyncIterable<ScanEntry<Uint8Array>>;
+  scan(options: ScanRange & { readonly values: true }): AsyncIterable<ValuedEntry<Uint8Array>>;
+  scan(options?: ScanRange): AsyncIterable<ScanEntry | ValuedEntry<Uint8Array>>;
 }
 
 export interface TargetFlags {

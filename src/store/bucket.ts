@@ -20,12 +20,13 @@ import type {
   ScanOptions,
   UpdateOptions,
 } from './api/call-options.js';
-import type { ReadResult, Receipt, Scan } from './api/results.js';
+import type { ReadResult, Receipt, Scan, ScanEntry, ValuedEntry } from './api/results.js';
 import type { BucketHome } from './bucket-home.js';
 import { ProfileMaker } from './bucket-profile.js';
 import {
   bodyOf,
   checkHeaders,
+  checkIfMatch,
   checkRead,
   checkWrite,
   conditionOf,
@@ -88,7 +89,10 @@ export class BucketHandle<V> implements Bucket<V> {
 
   private putAs(key: Key, value: V, options: PutOptions, ofCompound: boolean): Promise<Receipt> {
     return new Promise((resolve, reject) => {
-      if (options !== NO_OPTIONS) checkNames('put', options, PUT_OPTIONS);
+      if (options !== NO_OPTIONS) {
+        checkNames('put', options, PUT_OPTIONS);
+        checkIfMatch(options);
+      }
       const placed = this.place(key);
       const { contentType = this.codec.contentType, metadata = NO_METADATA } = options;
       checkHeaders(contentType, metadata);
@@ -143,14 +147,17 @@ export class BucketHandle<V> implements Bucket<V> {
     const calls = entriesByKey(entries).map(
       ({ key, value, ...own }): KeyedCall<Receipt> => ({
         key,
-        make: () => this.putAs(key, value, { ...options, ...own }, true),
+        make: () => this.putAs(key, value, ofEntry(options, own), true),
       }),
     );
     return this.home.compound(() => answerEach(calls, this.home.maxInFlight));
   }
 
   async delete(key: Key, options: DeleteOptions = NO_OPTIONS): Promise<Receipt> {
-    if (options !== NO_OPTIONS) checkNames('delete', options, DELETE_OPTIONS);
+    if (options !== NO_OPTIONS) {
+      checkNames('delete', options, DELETE_OPTIONS);
+      checkRead(this.home, options);
+    }
     const placed = this.place(key);
     if (options.causalContext === undefined) return this.home.compound(() => this.readAndDelete(placed, options));
     return this.putTombstone(placed, decodeToken(options.causalContext, placed.hash), options, false);
@@ -181,7 +188,10 @@ export class BucketHandle<V> implements Bucket<V> {
     });
   }
 
-  scan(options: ScanOptions = NO_OPTIONS): Scan<V> {
+  scan(options: ScanOptions & { readonly values: true }): Scan<ValuedEntry<V>>;
+  scan(options?: ScanOptions & { readonly values?: false }): Scan<ScanEntry>;
+  scan(options?: ScanOptions): Scan<ScanEntry | ValuedEntry<V>>;
+  scan(options: ScanOptions = NO_OPTIONS): Scan<ScanEntry | ValuedEntry<V>> {
     return scanBucket(this.home, {
       type: utf8(this.type),
       bucket: utf8(this.name),
@@ -196,6 +206,12 @@ export class BucketHandle<V> implements Bucket<V> {
     }
     return placeKey(locateKey(this.prefix, key), this.home.partitions);
   }
+}
+
+/** What holds for one put of many: its own options before those of all. */
+function ofEntry(options: PutManyOptions, own: PutOptions): PutOptions {
+  if (own.ifMatch === undefined) return { ...options, ...own };
+  return { ...options, ifNoneMatch: false, ...own };
 }
 
 /** Only what is there: an option that is left out is not the same as one that is undefined. */

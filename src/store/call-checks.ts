@@ -75,6 +75,17 @@ export function conditionOf(ifNoneMatch: boolean | undefined, ifMatch: string | 
   return 'if-match';
 }
 
+/**
+ * A condition that is left out by mistake must not make a put unconditional.
+ * @throws {InvalidArgumentError} `ifMatch` was given, and is undefined: the context of a key that was never seen.
+ */
+export function checkIfMatch(options: PutOptions): void {
+  if (options.ifMatch !== undefined || !('ifMatch' in options)) return;
+  throw new InvalidArgumentError(
+    'ifMatch is undefined: a key that was never seen has no context to match; ifNoneMatch: true puts if nothing is there',
+  );
+}
+
 /** @throws {InvalidArgumentError} They are no texts. */
 export function checkHeaders(contentType: string, metadata: Readonly<Record<string, string>>): void {
   if (typeof contentType !== 'string' || contentType === '') {

@@ -101,11 +101,18 @@ export function checkOpenOptions(options: OpenOptions): CheckedOptions {
   if (path !== undefined && (typeof path !== 'string' || path === '')) {
     throw new InvalidArgumentError(`path must be the name of a directory, not ${show(path)}`);
   }
+  const nodes = options.nodes === undefined ? undefined : checkNodes(options.nodes);
+  const elsewhere = path === undefined ? nodes?.find((node) => node.path !== undefined) : undefined;
+  if (elsewhere !== undefined) {
+    throw new InvalidArgumentError(
+      `node "${elsewhere.name}" has a path, but the store has none, and would be in memory only: give it a path, too`,
+    );
+  }
   if (sync !== 'full' && sync !== 'none')
     throw new InvalidArgumentError(`sync must be 'full' or 'none', not ${show(sync)}`);
   return {
     path,
-    nodes: options.nodes === undefined ? undefined : checkNodes(options.nodes),
+    nodes,
     n: integer('n', options.n, 1, MAX_NODES),
     partitions: integer('partitions', options.partitions, 8, 1_024),
     quorums: given({ r: options.r, w: options.w, pr: options.pr, pw: options.pw, dw: options.dw }),

@@ -3,7 +3,7 @@ import { textOf } from '../base/bytes.js';
 import { decodeLocatedKey, keyHash } from '../codec/key.js';
 import type { ListedEntry } from '../messages/entries.js';
 import type { Key } from './api/call-options.js';
-import type { ScanEntry } from './api/results.js';
+import type { ScanEntry, ValuedEntry } from './api/results.js';
 import { ObjectRead, type Reading } from './read-result.js';
 
 /** How a scan shows what it has read. */
@@ -20,17 +20,17 @@ export interface Showing<V> {
 export function scanEntryOf<V>(
   { key: located, record }: ListedEntry,
   { reading, values, wallMs, mayMissHints }: Showing<V>,
-): ScanEntry<V> | null {
+): ScanEntry | ValuedEntry<V> | null {
   const read = new ObjectRead(record, keyHash(located), reading, wallMs, mayMissHints);
   if (!read.found) return null;
   const { key: bytes } = decodeLocatedKey(located);
   const key = textOf(bytes) ?? new Uint8Array(bytes);
   const cursor = Buffer.from(bytes).toString('base64url');
-  return values ? new ValuedEntry(key, cursor, read) : { key, cursor };
+  return values ? new EntryRead(key, cursor, read) : { key, cursor };
 }
 
 /** An entry with every field of a read, each decoded when it is looked at. */
-class ValuedEntry<V> implements ScanEntry<V> {
+class EntryRead<V> implements ValuedEntry<V> {
   readonly key: Key;
   readonly cursor: string;
   readonly #read: ObjectRead<V>;

@@ -8,7 +8,7 @@ import { Heap } from '../base/heap.js';
 import { bucketRange, type KeyRange } from '../codec/key.js';
 import type { ListedEntry } from '../messages/entries.js';
 import type { CallOptions, Key, ScanOptions } from './api/call-options.js';
-import type { Scan, ScanEntry } from './api/results.js';
+import type { Scan, ScanEntry, ValuedEntry } from './api/results.js';
 import type { BucketHome } from './bucket-home.js';
 import { checkNames, checkSignal, checkTimeout, flag, quorumOf, show, textBytes } from './options.js';
 import { aborted, askForPage, justAfter, type PageOptions } from './page.js';
@@ -65,7 +65,7 @@ interface Gaps {
 }
 
 /** @throws {InvalidArgumentError} at once if an option is wrong. */
-export function scanBucket<V>(home: BucketHome, request: ScanRequest<V>): Scan<V> {
+export function scanBucket<V>(home: BucketHome, request: ScanRequest<V>): Scan<ScanEntry | ValuedEntry<V>> {
   const { options } = request;
   checkNames('scan', options, SCAN_OPTIONS);
   const limit = options.limit ?? Number.POSITIVE_INFINITY;
@@ -95,11 +95,11 @@ export function scanBucket<V>(home: BucketHome, request: ScanRequest<V>): Scan<V
   return new RunningScan(entries, gaps);
 }
 
-class RunningScan<V> implements Scan<V> {
-  readonly #entries: AsyncGenerator<ScanEntry<V>, void, undefined>;
+class RunningScan<Entry extends ScanEntry> implements Scan<Entry> {
+  readonly #entries: AsyncGenerator<Entry, void, undefined>;
   readonly #gaps: Gaps;
 
-  constructor(entries: AsyncGenerator<ScanEntry<V>, void, undefined>, gaps: Gaps) {
+  constructor(entries: AsyncGenerator<Entry, void, undefined>, gaps: Gaps) {
     this.#entries = entries;
     this.#gaps = gaps;
   }
@@ -112,15 +112,15 @@ class RunningScan<V> implements Scan<V> {
     return this.#gaps.mayMissHints;
   }
 
-  next(): Promise<IteratorResult<ScanEntry<V>, void>> {
+  next(): Promise<IteratorResult<Entry, void>> {
     return this.#entries.next();
   }
 
-  return(): Promise<IteratorResult<ScanEntry<V>, void>> {
+  return(): Promise<IteratorResult<Entry, void>> {
     return this.#entries.return();
   }
 
-  throw(error: unknown): Promise<IteratorResult<ScanEntry<V>, void>> {
+  throw(error: unknown): Promise<IteratorResult<Entry, void>> {
     return this.#entries.throw(error);
   }
 
@@ -136,7 +136,7 @@ async function* entriesOf<V>(
   limit: number,
   asked: Omit<PageOptions, 'r' | 'values'> & { readonly r: number | undefined },
   gaps: Gaps,
-): AsyncGenerator<ScanEntry<V>, void, undefined> {
+): AsyncGenerator<ScanEntry | ValuedEntry<V>, void, undefined> {
   if (limit === 0) return;
   const { missed } = gaps;
   const { timeoutMs, signal } = asked;

@@ -413,8 +413,7 @@ export class FuzzedBucket {
       ...this.writeOptions(),
       ...this.contentOptions(),
       ...(context === undefined ? {} : { causalContext: context.text }),
-      ...(match === undefined ? {} : { ifMatch: match.text }),
-      ...(ifNoneMatch ? { ifNoneMatch } : {}),
+      ...(match !== undefined ? { ifMatch: match.text } : ifNoneMatch ? { ifNoneMatch } : {}),
     };
     const seen = context?.seen ?? match?.seen ?? NOTHING;
     return {

@@ -84,8 +84,11 @@ export class WatchedStore implements Store {
         await begin('put');
         return this.unmarked(real.putMany(...args));
       },
-      scan: (...args) =>
-        Object.assign(this.watched(real.scan(...args), 'scan'), { unreachable: [], mayMissHints: false }),
+      scan: ((...args) =>
+        Object.assign(this.watched(real.scan(...args), 'scan'), {
+          unreachable: [],
+          mayMissHints: false,
+        })) as Bucket<V>['scan'],
     };
   }
 

@@ -15,6 +15,7 @@ import {
   type ScanEntry,
   type Sibling,
   type Store,
+  type ValuedEntry,
 } from '../../src/index.js';
 
 interface Cart {
@@ -36,6 +37,12 @@ export async function opens(): Promise<void> {
   await open({ exchangeWindow: { from: '23:30', to: '05:00' }, maxShares: 2, maxHintBytes: 0, hashingThreads: 2 });
   // @ts-expect-error A window has an end.
   await open({ exchangeWindow: { from: '23:30' } });
+  await open({ path: './data', dw: 'quorum' });
+  await open({ path: './data', dw: 0, sync: 'none' });
+  // @ts-expect-error What is in memory cannot be flushed.
+  await open({ dw: 1 });
+  // @ts-expect-error Nor is it, with this, what is on disk.
+  await open({ path: './data', sync: 'none', dw: 1 });
   // @ts-expect-error Not a way to flush.
   await open({ sync: 'sometimes' });
   await store.close();
@@ -82,6 +89,8 @@ export function handles(store: Store): void {
 
   // @ts-expect-error Without a codec, values are bytes.
   store.bucket<Cart>('b');
+  // @ts-expect-error With 'raw', too.
+  store.bucket<Cart>('b', { codec: 'raw' });
   // @ts-expect-error The codec 'text' stores text.
   store.bucket<Cart>('b', { codec: 'text' });
   // @ts-expect-error There is no such codec.
@@ -117,15 +126,27 @@ export async function reads(bucket: Bucket<Cart>, signal: AbortSignal): Promise<
     Same<typeof read, ReadResult<Cart>>,
     Same<typeof read.value, Cart | undefined>,
     Same<typeof many, Map<Key, ReadResult<Cart> | Error>>,
-    Same<typeof scan, Scan<Cart>>,
+    Same<typeof scan, Scan<ValuedEntry<Cart>>>,
   ] = [true, true, true, true];
   types.join();
   for await (const entry of scan) {
-    const same: Same<typeof entry, ScanEntry<Cart>> = true;
-    same.valueOf();
-    // @ts-expect-error Without `values` it has no field of a read.
-    const read: ReadResult<Cart> = entry;
-    read.toString();
+    const result: ReadResult<Cart> = entry;
+    const fields: [Same<typeof entry, ValuedEntry<Cart>>, Same<typeof entry.found, boolean>] = [true, true];
+    fields.join(entry.siblings.map(({ contentType }) => contentType + result.found)[0]);
+  }
+  for (const bare of [bucket.scan(), bucket.scan({ gt: 'a' }), bucket.scan({ values: false })]) {
+    for await (const entry of bare) {
+      const same: Same<typeof entry, ScanEntry> = true;
+      same.valueOf();
+      // @ts-expect-error Without `values` it has no field of a read.
+      entry.value?.toString();
+    }
+  }
+  // Known only when the program runs.
+  for await (const entry of bucket.scan({ values: Math.random() < 0.5 })) {
+    if ('value' in entry) entry.value?.items.join();
+    // @ts-expect-error It may have no value.
+    entry.value?.items.join();
   }
   await bucket.get('k', { session: read.causalContext });
   const told: [boolean, boolean, readonly number[]] = [read.mayMissHints, scan.mayMissHints, scan.unreachable];
@@ -171,6 +192,7 @@ export async function writes(bucket: Bucket<Cart>, signal: AbortSignal): Promise
   });
   await bucket.put('k', cart, { ifNoneMatch: true });
   await bucket.put('k', cart, { ifMatch: receipt.causalContext });
+  await bucket.put('k', cart, { ifMatch: receipt.causalContext, ifNoneMatch: false, w: 'all' });
   await bucket.delete('k', { causalContext });
   const updated = await bucket.update('k', (value) => ({ items: value?.items ?? [] }), { r: 1, w: 1, ttlMs: 5 });
   await bucket.update('k', async (value) => value, { notfoundOk: true });
@@ -190,6 +212,16 @@ export async function writes(bucket: Bucket<Cart>, signal: AbortSignal): Promise
   await bucket.put('k', cart, { metadata: { a: 1 } });
   // @ts-expect-error There may be no context yet: then there is nothing to match.
   await bucket.put('k', cart, { ifMatch: causalContext });
+  // @ts-expect-error Two conditions rule each other out.
+  await bucket.put('k', cart, { ifMatch: receipt.causalContext, ifNoneMatch: true });
+  // @ts-expect-error In a put of many, too.
+  await bucket.putMany([{ key: 'a', value: cart, ifMatch: receipt.causalContext, ifNoneMatch: true }]);
+  // @ts-expect-error A match for every key?
+  await bucket.putMany([{ key: 'a', value: cart }], { ifMatch: receipt.causalContext });
+  // @ts-expect-error An update has no condition.
+  await bucket.update('k', (value) => value, { ifNoneMatch: true });
+  // @ts-expect-error A delete has none, either.
+  await bucket.delete('k', { ifMatch: receipt.causalContext });
   // @ts-expect-error A delete stores nothing that could expire.
   await bucket.delete('k', { ttlMs: 5 });
   // @ts-expect-error An update has the context of its own read.

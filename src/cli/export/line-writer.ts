@@ -1,6 +1,6 @@
 /** An entry of a scan as a line of an export, in one of the forms that `quoral import` reads. Pure. */
 import { isWellFormed, textOf } from '../../base/bytes.js';
-import type { ScanEntry } from '../../store/api/results.js';
+import type { ValuedEntry } from '../../store/api/results.js';
 import { csvLine } from '../csv.js';
 import { jsonKey, jsonSibling } from '../value.js';
 import { membersOf, onOneLine } from './json-text.js';
@@ -14,7 +14,7 @@ export interface Unfit {
 }
 
 /** The text of the next entry, with its line end; for the first one, of what goes before it, too. */
-export type LineWriter = (entry: ScanEntry<Uint8Array>) => string | Unfit;
+export type LineWriter = (entry: ValuedEntry<Uint8Array>) => string | Unfit;
 
 /**
  * Writes lines of one format, each for the importer's of that name.
@@ -26,7 +26,7 @@ export type LineWriter = (entry: ScanEntry<Uint8Array>) => string | Unfit;
  */
 export function lineWriter(format: ExportFormat, separator = ','): LineWriter {
   if (format === 'export') {
-    return ({ key, siblings = [] }) => `${JSON.stringify({ ...jsonKey(key), siblings: siblings.map(jsonSibling) })}\n`;
+    return ({ key, siblings }) => `${JSON.stringify({ ...jsonKey(key), siblings: siblings.map(jsonSibling) })}\n`;
   }
   if (format === 'ndjson') {
     return (entry) => {
@@ -61,7 +61,7 @@ function csvWriter(separator: string): LineWriter {
 }
 
 /** The text of the one value, which is a JSON object. */
-function jsonOf({ siblings = [] }: ScanEntry<Uint8Array>): string | Unfit {
+function jsonOf({ siblings }: ValuedEntry<Uint8Array>): string | Unfit {
   if (siblings.length !== 1) return { why: `it has ${siblings.length} siblings` };
   const text = textOf(siblings[0]!.value);
   if (text === undefined) return { why: 'its value is not UTF-8' };

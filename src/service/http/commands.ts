@@ -1,7 +1,7 @@
 /** Carries requests out on a store. */
 import { randomBytes } from 'node:crypto';
 import type { Bucket } from '../../store/api/bucket.js';
-import type { Key, PutOptions, Quorum } from '../../store/api/call-options.js';
+import type { ConditionOptions, Key, Quorum } from '../../store/api/call-options.js';
 import type { Store } from '../../store/api/store.js';
 import { type Address, encodeSegment } from './address.js';
 import { base62 } from './base62.js';
@@ -50,7 +50,7 @@ export class Commands {
       const reply = failureReply(error, changesSomething(request) ? 'write' : 'read');
       if (reply === undefined) throw error;
       // Riak tells a context that is not the present one from the conditions of HTTP itself.
-      const ofContext = request.kind === 'write' && request.options.ifMatch !== undefined;
+      const ofContext = request.kind === 'write' && request.ifNotModified !== undefined;
       return ofContext && reply.status === 412 ? { ...reply, status: 409 } : reply;
     }
   }
@@ -96,10 +96,11 @@ export class Commands {
    * dates are judged by a read, and the put then depends on that nothing was written since: as atomic as the store's own.
    */
   private async conditionOf(
-    { conditions, options }: WriteRequest,
+    { conditions, ifNotModified, options }: WriteRequest,
     bucket: Bucket<Uint8Array>,
     key: Key,
-  ): Promise<Pick<PutOptions, 'ifNoneMatch' | 'ifMatch'> | Reply> {
+  ): Promise<ConditionOptions | Reply> {
+    if (ifNotModified !== undefined) return { ifMatch: ifNotModified };
     if (!needRead(conditions)) return isAny(conditions.ifNoneMatch) ? { ifNoneMatch: true } : {};
     const { timeoutMs } = options;
     const read = await bucket.get(key, timeoutMs === undefined ? {} : { timeoutMs });

@@ -3,7 +3,7 @@
  * headers in, a request or a refusal out. `commands.ts` carries requests out, `server.ts` talks to sockets.
  * Source: Riak KV's HTTP API (its behaviour, parameters and error texts).
  */
-import type { DeleteOptions, GetOptions, Key, PutOptions } from '../../store/api/call-options.js';
+import type { DeleteOptions, GetOptions, Key, UnconditionalPutOptions } from '../../store/api/call-options.js';
 import {
   type Address,
   parseAddress,
@@ -12,7 +12,7 @@ import {
   parseTarget,
   unserved,
 } from './address.js';
-import { type Conditions, conditionsOf, needRead } from './conditions.js';
+import { type Conditions, conditionsOf, isAny, needRead } from './conditions.js';
 import { contentHeadOf, header, type RequestHeaders } from './headers.js';
 import { type ListRequest, parseList } from './list-request.js';
 import { essenceOf } from './media-type.js';
@@ -38,8 +38,10 @@ export interface WriteRequest {
   readonly kind: 'write';
   /** Without a key, the service makes one. */
   readonly address: Address;
-  readonly options: PutOptions;
+  readonly options: UnconditionalPutOptions;
   readonly conditions: Conditions;
+  /** The context that must still be the present one. Never beside another condition. */
+  readonly ifNotModified: string | undefined;
   readonly returnBody: boolean;
   readonly accept: string | undefined;
 }
@@ -145,9 +147,9 @@ function parseWrite(head: RequestHead, address: Address, parameters: Parameters)
   const content = contentHeadOf(headers, contentType);
   if (typeof content === 'string') return refused(400, `${content}\n`);
   const { w, pw, dw } = parameters.quorums;
-  const ifMatch = header(headers, 'x-riak-if-not-modified');
+  const ifNotModified = header(headers, 'x-riak-if-not-modified');
   const conditions = conditionsOf(headers);
-  if (ifMatch !== undefined && needRead(conditions)) {
+  if (ifNotModified !== undefined && (needRead(conditions) || isAny(conditions.ifNoneMatch))) {
     return refused(
       400,
       'X-Riak-If-Not-Modified and a condition on ETag or date rule each other out: give one of them\n',
@@ -159,13 +161,13 @@ function parseWrite(head: RequestHead, address: Address, parameters: Parameters)
     options: {
       ...content,
       causalContext: header(headers, 'x-riak-vclock'),
-      ...(ifMatch !== undefined && { ifMatch }),
       ...(w !== undefined && { w }),
       ...(pw !== undefined && { pw }),
       ...(dw !== undefined && { dw }),
       ...parameters.timeout,
     },
     conditions,
+    ifNotModified,
     returnBody: parameters.returnBody,
     accept: header(headers, 'accept'),
   };

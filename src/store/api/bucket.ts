@@ -12,7 +12,7 @@ import type {
   UpdateOptions,
   WriteQuorums,
 } from './call-options.js';
-import type { ReadResult, Receipt, Scan, Sibling } from './results.js';
+import type { ReadResult, Receipt, Scan, ScanEntry, Sibling, ValuedEntry } from './results.js';
 
 /** Turns values into bytes and back. What it throws, the call rejects with. */
 export interface Codec<V> {
@@ -117,10 +117,15 @@ export interface Bucket<V> {
    */
   putMany(entries: Iterable<PutEntry<V>>, options?: PutManyOptions): Promise<Map<Key, Receipt | Error>>;
   /**
-   * Streams the bucket's keys in byte order; deleted keys are skipped. A key that is there from beginning to end is
-   * given once, whatever is written meanwhile; one that comes or goes meanwhile may or may not be given.
+   * Streams the bucket's keys in byte order, and with `values: true` what a get of each would give; deleted keys are
+   * skipped. A key that is there from beginning to end is given once, whatever is written meanwhile; one that comes or
+   * goes meanwhile may or may not be given.
    * @throws {QuorumUnavailableError} @throws {QuorumNotMetError} @throws {TimeoutError} Partitions could not be read,
    *   `error.partitions`: before the first entry, or where they were lost on the way. Not with `partial: true`.
    */
-  scan(options?: ScanOptions): Scan<V>;
+  scan(options: ScanOptions & { readonly values: true }): Scan<ValuedEntry<V>>;
+  /** Without `values`, only keys and cursors are moved. */
+  scan(options?: ScanOptions & { readonly values?: false }): Scan<ScanEntry>;
+  /** Where `values` is known only when the program runs: `'value' in entry` tells which it is. */
+  scan(options?: ScanOptions): Scan<ScanEntry | ValuedEntry<V>>;
 }

@@ -61,33 +61,51 @@ export interface GetOptions extends ReadOptions {
 /** Of an update: of its read, and of the write that may follow. */
 export interface UpdateOptions extends ReadOptions, WriteQuorums, ContentOptions {}
 
-/** Of a put. */
-export interface PutOptions extends CallOptions, WriteQuorums, ContentOptions {
+/** On what a put depends: on one condition at most. */
+export type ConditionOptions =
+  | {
+      /**
+       * Puts only if no value is there, else PRECONDITION_FAILED. Checked at the one vnode that coordinates the put, so not
+       * atomic: across a network split, or while a node is down, another vnode checks what it knows, and both puts may
+       * succeed, as siblings. A put with a condition is not tried again by itself after an outcome that is not definite.
+       */
+      readonly ifNoneMatch?: boolean;
+      /** Rules `ifNoneMatch` out. */
+      readonly ifMatch?: never;
+    }
+  | {
+      /** Rules `ifMatch` out. */
+      readonly ifNoneMatch?: false;
+      /**
+       * The causalContext of a read or receipt of this key. Puts only if nothing was written since, else
+       * PRECONDITION_FAILED; stands for `causalContext` where that is left out. As little atomic as `ifNoneMatch`. A key
+       * that was never seen has no context: that nothing is there is what `ifNoneMatch` asks for.
+       */
+      readonly ifMatch: string;
+    };
+
+/** Of a put, but for its condition. */
+export interface UnconditionalPutOptions extends CallOptions, WriteQuorums, ContentOptions {
   /** Of the read or receipt that this write answers: it replaces the siblings that those saw. Without one, it stands beside them. */
   readonly causalContext?: string | undefined;
-  /**
-   * Puts only if no value is there, else PRECONDITION_FAILED. Checked at the one vnode that coordinates the put, so not
-   * atomic: across a network split, or while a node is down, another vnode checks what it knows, and both puts may
-   * succeed, as siblings. A put with a condition is not tried again by itself after an outcome that is not definite.
-   */
-  readonly ifNoneMatch?: boolean;
-  /**
-   * The causalContext of a read or receipt of this key. Puts only if nothing was written since, else
-   * PRECONDITION_FAILED; stands for `causalContext` where that is left out. As little atomic as `ifNoneMatch`.
-   */
-  readonly ifMatch?: string;
 }
 
+/** Of a put. */
+export type PutOptions = UnconditionalPutOptions & ConditionOptions;
+
 /** One put of `putMany`. */
-export interface PutEntry<V> extends PutOptions {
+export type PutEntry<V> = PutOptions & {
   /** Each key once. */
   readonly key: Key;
   /** What to store under it. */
   readonly value: V;
-}
+};
 
-/** What stands for every put of `putMany` that does not say otherwise. */
-export type PutManyOptions = Omit<PutOptions, 'causalContext' | 'ifMatch'>;
+/** What stands for every put of `putMany` that does not say otherwise; a put that has a condition has that alone. */
+export interface PutManyOptions extends CallOptions, WriteQuorums, ContentOptions {
+  /** Puts each only if no value is there, as of a put. */
+  readonly ifNoneMatch?: boolean;
+}
 
 /** Of a delete. */
 export interface DeleteOptions extends CallOptions, WriteQuorums {

@@ -5,7 +5,7 @@ import type { Quorum } from './call-options.js';
 export interface NodeOptions {
   /** The node's name, unique in the store: letters, digits, `-`, `_` and `.`, at most 64. */
   readonly name: string;
-  /** Where it keeps its data. Default: a directory of its name in the store's. */
+  /** Where it keeps its data. Default: a directory of its name in the store's, which needs a `path` in any case. */
   readonly path?: string;
   /** What fails together with it: a disk, a host, a rack. Replicas go to distinct zones where they can. Default: its name. */
   readonly zone?: string;
@@ -13,10 +13,27 @@ export interface NodeOptions {
   readonly weight?: number;
 }
 
-/** What `open` takes. What is fixed at creation may be left out when a store is opened again. */
-export interface OpenOptions {
-  /** The data directory; created if missing. Omitted: memory only. */
-  readonly path?: string;
+/** Where data is, and when a write is safe. Only what is on disk, and flushed, can be acknowledged as durable. */
+export type DurabilityOptions =
+  | {
+      /** The data directory; created if missing. Omitted: memory only. */
+      readonly path?: string;
+      /** 'full': every commit is flushed, and survives power loss. 'none': fast; survives a crash of the process, not of the power. Default 'full'. */
+      readonly sync?: 'full' | 'none';
+      /** Replicas that must have flushed a write to disk: 0 … n. Default 0. Above 0 it needs a `path` and `sync: 'full'`. */
+      readonly dw?: 0;
+    }
+  | {
+      /** The data directory; created if missing. */
+      readonly path: string;
+      /** Every commit is flushed, and survives power loss. */
+      readonly sync?: 'full';
+      /** Replicas that must have flushed a write to disk: 0 … n. Default 0. */
+      readonly dw: Quorum;
+    };
+
+/** What `open` takes besides. What is fixed at creation may be left out when a store is opened again. */
+export interface StoreOptions {
   /** How many nodes ('a', 'b', …), or each by itself. Fixed at creation. Default 5, at most 32. */
   readonly nodes?: number | readonly NodeOptions[];
   /** Replicas of each key, at most the number of nodes. Fixed at creation. Default 3. */
@@ -25,16 +42,12 @@ export interface OpenOptions {
   readonly r?: Quorum;
   /** Replicas that a write waits for. Default 2. */
   readonly w?: Quorum;
-  /** Replicas that must have flushed a write to disk: 0 … n. Default 0. */
-  readonly dw?: Quorum;
   /** Primaries among the replicas that a read waits for: 0 … n. Default 0. */
   readonly pr?: Quorum;
   /** Primaries among the replicas that a write waits for: 0 … n. Default 0. */
   readonly pw?: Quorum;
   /** Partitions of the ring, a power of two from 8 to 1,024. Fixed at creation. Default 64. */
   readonly partitions?: number;
-  /** 'full': every commit is flushed, and survives power loss. 'none': fast; survives a crash of the process, not of the power. Default 'full'. */
-  readonly sync?: 'full' | 'none';
   /** How long a call waits for its quorum, in milliseconds: 1 to 3,600,000. Default 5,000. */
   readonly timeoutMs?: number;
   /** The largest value, in bytes: 1 to 64 MiB. Default 8 MiB. */
@@ -75,6 +88,9 @@ export interface OpenOptions {
   /** Threads that hash what lies on disk for those comparisons, all nodes together: 1 (default) to 16. None while idle. */
   readonly hashingThreads?: number;
 }
+
+/** What `open` takes. */
+export type OpenOptions = DurabilityOptions & StoreOptions;
 
 /** Times of the day, UTC, as `'hh:mm'`; `from` above `to`: over midnight. */
 export interface ExchangeWindowOptions {

@@ -62,17 +62,20 @@ export interface HintNotice {
 }
 
 /** The entries of a scan, in byte order of their keys. Pages are fetched as entries are taken. */
-export interface Scan<V> extends AsyncIterableIterator<ScanEntry<V>> {
+export interface Scan<Entry extends ScanEntry> extends AsyncIterableIterator<Entry> {
   /** With `partial`: the partitions of which keys may be missing so far, ascending. All are known once it has ended. */
   readonly unreachable: readonly number[];
   /** True once replicas were read of which all have just come back, and may lack what others kept for them: keys, too. */
   readonly mayMissHints: boolean;
 }
 
-/** A key of a bucket; with `values: true` also what a get of it would give. */
-export interface ScanEntry<V> extends Partial<ReadResult<V>> {
+/** A key of a bucket. */
+export interface ScanEntry {
   /** Text, or bytes if the key is not UTF-8. */
   readonly key: Key;
   /** Pass it as `after` to go on behind this entry. */
   readonly cursor: string;
 }
+
+/** A key of a bucket, and what a get of it would give. */
+export interface ValuedEntry<V> extends ScanEntry, ReadResult<V> {}

@@ -10,7 +10,7 @@ import { RemoteService } from '../../../src/cli/remote-service.js';
 import { RemoteBucket } from '../../../src/cli/remote-store.js';
 import { contentHeaders, contentHeadOf } from '../../../src/service/http/headers.js';
 import { serveHttp } from '../../../src/service/http/server.js';
-import type { Key } from '../../../src/store/api/call-options.js';
+import type { Key, PutOptions } from '../../../src/store/api/call-options.js';
 import type { Store } from '../../../src/store/api/store.js';
 import { FakeTerminal } from '../../support/fake-terminal.js';
 import { WatchedStore } from '../../support/watched-store.js';
@@ -127,7 +127,7 @@ test('conditions are honoured; what the service has no word for is refused', asy
     { ttlMs: 5 },
     { metadata: { a: 'x'.repeat(62_000) } },
   ]) {
-    await t.rejects(remote.put('k', value, options), { code: 'INVALID_ARGUMENT', definite: true });
+    await t.rejects(remote.put('k', value, options as PutOptions), { code: 'INVALID_ARGUMENT', definite: true });
   }
   await t.rejects(remote.get('k', { session: causalContext }), { code: 'INVALID_ARGUMENT' });
   await t.rejects(remote.scan({ gte: Uint8Array.of(1) }).next(), { code: 'INVALID_ARGUMENT' });

@@ -10,7 +10,7 @@ import {
   TimeoutError,
   TooManySiblingsError,
 } from '../../../src/base/errors.js';
-import { open } from '../../../src/index.js';
+import { type Bucket, open } from '../../../src/index.js';
 import { type HttpOptions, type HttpService, serveHttp } from '../../../src/service/http/server.js';
 import { exchange } from '../../support/raw-http.js';
 import { WatchedStore } from '../../support/watched-store.js';
@@ -300,6 +300,7 @@ test('conditional writes and deletes happen only if their condition holds', asyn
   t.equal(await status({ 'X-Riak-If-Not-Modified': context, 'X-Riak-Vclock': context }, 'fifth'), 204);
   t.equal(await status({ 'X-Riak-If-Not-Modified': context }), 409);
   t.equal(await status({ 'X-Riak-If-Not-Modified': context, 'If-Match': '*' }), 400);
+  t.equal(await status({ 'X-Riak-If-Not-Modified': context, 'If-None-Match': '*' }), 400);
   t.equal(await status({ 'X-Riak-If-Not-Modified': 'damaged' }), 400);
   t.equal(await textOf(object), '200 fifth');
 
@@ -697,7 +698,7 @@ test('a list waits for its client, and ends with it: one that takes nothing, one
   let ended = () => {};
   store.bucket = <V>(name: string) => ({
     ...real<V>(name),
-    scan: () => Object.assign(endless(), { unreachable: [], mayMissHints: false }),
+    scan: (() => Object.assign(endless(), { unreachable: [], mayMissHints: false })) as Bucket<V>['scan'],
   });
   async function* endless() {
     try {

@@ -27,6 +27,8 @@ test('open: each option is checked, by name and by value', async () => {
       }),
     ),
     ...[{ path: '' }, { path: 5 }, { wieght: 2 }].map((more) => ({ nodes: [{ name: 'a', ...more }], n: 1 })),
+    // Nobody would see that it is in memory only.
+    { nodes: [{ name: 'a', path: './a' }], n: 1 },
     ...[0, 6, 2.5, '3', Number.NaN].map((n) => ({ n })),
     { nodes: 2, n: 3 },
     ...[0, 4, -1, 1.5, '2', 'most', Number.NaN, null, {}].flatMap((quorum) => [{ r: quorum }, { w: quorum }]),

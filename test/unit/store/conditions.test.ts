@@ -1,6 +1,6 @@
 /** Conditional puts, sibling limits and lifetimes: what the coordinating vnode checks before it mints. */
 import assert from 'node:assert/strict';
-import { open, PreconditionFailedError, type Sibling } from '../../../src/index.js';
+import { open, PreconditionFailedError, QuoralError, type Sibling } from '../../../src/index.js';
 import { fails } from '../../support/rejection.js';
 import { test } from '../../support/test.js';
 
@@ -61,10 +61,13 @@ test('ifMatch: only if nothing was written since; it replaces what it matched', 
     await bucket.put('k', '4', { ifMatch: deleted.causalContext! });
     assert.equal((await bucket.get('k')).value, '4');
     await bucket.delete('other');
-    await fails(() => bucket.put('k', 'x', { ifMatch: deleted.causalContext!, ifNoneMatch: true }), 'INVALID_ARGUMENT');
+    await fails(
+      () => bucket.put('k', 'x', { ifMatch: deleted.causalContext!, ifNoneMatch: true } as never),
+      'INVALID_ARGUMENT',
+    );
     const other = await bucket.put('other', 'v');
     await fails(() => bucket.put('k', 'x', { ifMatch: other.causalContext }), 'INVALID_ARGUMENT');
-    for (const ifMatch of ['', 'x', 5, null]) {
+    for (const ifMatch of ['', 'x', 5, null, undefined]) {
       await fails(() => bucket.put('k', 'x', { ifMatch } as never), 'INVALID_ARGUMENT');
     }
     await fails(() => bucket.put('k', 'x', { ifNoneMatch: 'yes' } as never), 'INVALID_ARGUMENT');
@@ -105,6 +108,20 @@ test('conditions within putMany; not for update or delete, which have contexts',
     await fails(() => bucket.delete('a', options), 'INVALID_ARGUMENT');
   }
   await fails(() => bucket.putMany([], { ifMatch: 'x' } as never), 'INVALID_ARGUMENT');
+  // A put that has a condition of its own has that alone.
+  const ifMatch = (await bucket.get('a')).causalContext!;
+  const mixed = await bucket.putMany(
+    [
+      { key: 'a', value: 'newer', ifMatch },
+      { key: 'b', value: 'newer' },
+      { key: 'c', value: 'newer', ifMatch, ifNoneMatch: true } as never,
+    ],
+    { ifNoneMatch: true },
+  );
+  assert.deepEqual(
+    [...mixed.values()].map((result) => (result instanceof QuoralError ? result.code : 'stored')),
+    ['stored', 'PRECONDITION_FAILED', 'INVALID_ARGUMENT'],
+  );
 });
 
 test('maxSiblings: a handle may set its own limit, below that of the store', async () => {

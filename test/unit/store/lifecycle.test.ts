@@ -99,7 +99,7 @@ test('receipts tell who stored a write, and who flushed it', () =>
       assert((await text(store).put('full', 'v', { w: 1, dw: 2 })).acks.filter(({ durable }) => durable).length >= 2);
       assert.equal((await text(store).put('full', 'v', { w: 1 })).acks.length >= 1, true);
     });
-    await fails(() => open({ path, sync: 'none', dw: 1 }), 'INVALID_ARGUMENT');
+    await fails(() => open({ path, sync: 'none', dw: 1 } as never), 'INVALID_ARGUMENT');
     await using({ path, sync: 'none' }, async (store) => {
       const { acks } = await text(store).put('none', 'v', { w: 'all' });
       assert.deepEqual(

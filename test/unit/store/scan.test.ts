@@ -1,7 +1,7 @@
 /** Scans: order, bounds, pages, cursors, deleted keys, values, keys that are not text, nodes that are down. */
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
-import { type Bucket, type ListBucketsOptions, open, type ScanEntry, type ScanOptions } from '../../../src/index.js';
+import { type Bucket, type ListBucketsOptions, open, type ScanOptions } from '../../../src/index.js';
 import { fails } from '../../support/rejection.js';
 import { test } from '../../support/test.js';
 
@@ -20,14 +20,14 @@ async function filled(name: string): Promise<Bucket<string>> {
 
 const numbers = filled('numbers');
 
-async function entriesOf<V>(bucket: Bucket<V>, options?: ScanOptions): Promise<ScanEntry<V>[]> {
-  const entries: ScanEntry<V>[] = [];
-  for await (const entry of bucket.scan(options)) entries.push(entry);
+async function entriesOf<Entry>(scan: AsyncIterable<Entry>): Promise<Entry[]> {
+  const entries: Entry[] = [];
+  for await (const entry of scan) entries.push(entry);
   return entries;
 }
 
 async function keysOf(bucket: Bucket<string>, options?: ScanOptions): Promise<unknown[]> {
-  return (await entriesOf(bucket, options)).map(({ key }) => key);
+  return (await entriesOf(bucket.scan(options))).map(({ key }) => key);
 }
 
 test('a scan gives every key once, in byte order, within all of its bounds', async () => {
@@ -60,7 +60,7 @@ test('a cursor goes on behind its entry, also when the key is gone', async () =>
   let after: string | undefined;
   const keys: unknown[] = [];
   for (;;) {
-    const page = await entriesOf(bucket, { limit: 700, ...(after === undefined ? {} : { after }) });
+    const page = await entriesOf(bucket.scan({ limit: 700, ...(after === undefined ? {} : { after }) }));
     if (page.length === 0) break;
     keys.push(...page.map(({ key }) => key));
     after = page.at(-1)!.cursor;
@@ -68,7 +68,7 @@ test('a cursor goes on behind its entry, also when the key is gone', async () =>
   assert.deepEqual(keys, SORTED);
   const own = (await opened).bucket<string>('cursor', { codec: 'text' });
   for (const key of ['a', 'b', 'c']) await own.put(key, key);
-  const [, b] = await entriesOf(own);
+  const [, b] = await entriesOf(own.scan());
   await own.delete('b');
   assert.deepEqual(await keysOf(own, { after: b!.cursor }), ['c']);
   assert.deepEqual(await keysOf(own, { after: b!.cursor, gt: 'a' }), ['c']);
@@ -79,7 +79,7 @@ test('deleted keys are skipped, siblings are shown, values only on request', asy
   const bucket = (await opened).bucket<string>('values', { codec: 'text' });
   for (const key of ['deleted', 'plain', 'siblings', 'siblings']) await bucket.put(key, key);
   await bucket.delete('deleted');
-  const bare = await entriesOf(bucket);
+  const bare = await entriesOf(bucket.scan());
   assert.deepEqual(
     bare.map((entry) => Object.keys(entry).sort()),
     [
@@ -87,7 +87,7 @@ test('deleted keys are skipped, siblings are shown, values only on request', asy
       ['cursor', 'key'],
     ],
   );
-  const [plain, siblings] = await entriesOf(bucket, { values: true });
+  const [plain, siblings] = await entriesOf(bucket.scan({ values: true }));
   assert.deepEqual([plain!.key, plain!.found, plain!.value], ['plain', true, 'plain']);
   assert.deepEqual(
     siblings!.siblings!.map(({ value }) => value),
@@ -116,16 +116,16 @@ test('keys that are not text come as bytes; a bucket shows only its own', async 
   await store.bucket('binary2').put('y', Uint8Array.of(1));
   await store.setBucketType('other');
   await store.bucket('binary', { type: 'other' }).put('y', Uint8Array.of(1));
-  const entries = await entriesOf(bucket);
+  const entries = await entriesOf(bucket.scan());
   assert.deepEqual(
     entries.map(({ key }) => key),
     ['\0', '\0\0', 'A', keys[3], keys[4]],
   );
   assert.deepEqual(
-    (await entriesOf(bucket, { after: entries[3]!.cursor })).map(({ key }) => key),
+    (await entriesOf(bucket.scan({ after: entries[3]!.cursor }))).map(({ key }) => key),
     [keys[4]],
   );
-  assert.deepEqual((await entriesOf(bucket, { gte: keys[3]! })).length, 2);
+  assert.deepEqual((await entriesOf(bucket.scan({ gte: keys[3]! }))).length, 2);
 });
 
 test('a scan that is left early leaves nothing behind; several go on side by side', async () => {
@@ -195,7 +195,7 @@ test('a scan goes on where it stopped, while keys come and go: what stays is giv
   const given: string[] = [];
   let after: string | undefined;
   for (let round = 0; ; round++) {
-    const page = await entriesOf(bucket, { limit: 37, values: true, ...(after === undefined ? {} : { after }) });
+    const page = await entriesOf(bucket.scan({ limit: 37, values: true, ...(after === undefined ? {} : { after }) }));
     given.push(...page.map(({ key }) => String(key)));
     if (page.length < 37) break;
     after = page.at(-1)!.cursor;
@@ -228,7 +228,7 @@ test('a scan fetches pages only as its entries are taken', async () => {
   assert.equal((await pages()) - before, first, 'the pages that are there are used up first');
   await scan.return?.();
   // With a limit, pages are no longer than it.
-  assert.equal((await entriesOf(bucket, { limit: 3 })).length, 3);
+  assert.equal((await entriesOf(bucket.scan({ limit: 3 }))).length, 3);
 });
 
 test('partitions that cannot be read are named: before the first entry, or the scan goes on without them', async () => {
