@@ -319,7 +319,7 @@ export class Desk {
   /** There are too many operations under way for one more. */
   refuse(incoming: Incoming<CoordinatorAnswer>, context: ActorContext): void {
     this.counters.refused++;
-    const failure: OperationFailure = { why: 'overloaded', got: 0, wanted: 0, definite: true };
+    const failure: OperationFailure = { why: 'overloaded', quorum: 'r', got: 0, wanted: 0, definite: true };
     context.reply(incoming, { type: 'failed', failure });
   }
 

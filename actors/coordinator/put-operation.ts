@@ -18,6 +18,7 @@ import type { NotMinted, VnodeAnswer, VnodeRequest } from '../../src/messages/vn
 import type { AttemptWindow } from '../../src/quorum/attempt-window.js';
 import { LAST_RESORT, PutQuorum } from '../../src/quorum/put-quorum.js';
 import { hasSlot, NO_SLOTS, type PlaceSet, withoutSlot, withSlot } from '../../src/quorum/slots.js';
+import { toldOf } from '../../src/quorum/tally.js';
 import { type ActorContext, type Failure, type Incoming, neverReceived } from '../../src/runtime/actor.js';
 import { type Desk, type Operation, WRITE } from './desk.js';
 
@@ -123,7 +124,7 @@ export class PutOperation implements Operation {
     });
     if (joined) return;
     // The first copy has had the outcome; should that answer be lost, this one claims nothing.
-    const failure: OperationFailure = { why: 'timeout', got: 0, wanted: 0, definite: false };
+    const failure: OperationFailure = { why: 'timeout', quorum: 'w', got: 0, wanted: 0, definite: false };
     context.reply(incoming, { type: 'failed', failure });
   }
 
@@ -319,7 +320,7 @@ export class PutOperation implements Operation {
           quorum.onMinterLost();
           return false;
         }
-        this.fail(why, 0, 0, context);
+        this.fail(why, context);
         return true;
     }
   }
@@ -339,7 +340,7 @@ export class PutOperation implements Operation {
           this.succeed(context);
           break;
         case 'failed':
-          this.fail(this.whyFailed(), quorum.got, quorum.wanted, context);
+          this.fail(this.whyFailed(), context);
           return;
         case 'pending':
           if (quorum.replied && quorum.settled) this.desk.operations.remove(this.ticket);
@@ -385,10 +386,10 @@ export class PutOperation implements Operation {
     this.reply({ type: 'put-done', dot, timestamp, acks: this.acks(), hints: this.hints() }, context);
   }
 
-  private fail(why: OperationFailure['why'], got: number, wanted: number, context: ActorContext): void {
+  private fail(why: OperationFailure['why'], context: ActorContext): void {
     this.desk.counters.failed++;
-    const { definite } = this.quorum;
-    this.reply({ type: 'failed', failure: { why, got, wanted, definite } }, context);
+    const { definite, unmet } = this.quorum;
+    this.reply({ type: 'failed', failure: { why, ...toldOf(unmet, why === 'unavailable'), definite } }, context);
     this.desk.operations.remove(this.ticket);
   }
 

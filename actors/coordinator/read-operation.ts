@@ -6,6 +6,7 @@ import type { CoordinatorAnswer, OperationFailure } from '../../src/messages/coo
 import type { VnodeAnswer } from '../../src/messages/vnode-messages.js';
 import type { GetQuorum, GetVerdict } from '../../src/quorum/get-quorum.js';
 import { countSlots } from '../../src/quorum/slots.js';
+import { toldOf } from '../../src/quorum/tally.js';
 import type { ActorContext, Failure, Incoming } from '../../src/runtime/actor.js';
 import type { Desk, Operation } from './desk.js';
 
@@ -82,9 +83,9 @@ export abstract class ReadOperation implements Operation {
    */
   protected failure(late: boolean, stale = false): CoordinatorAnswer {
     this.desk.counters.failed++;
-    const { got, wanted } = this.quorum;
     const why = stale ? 'stale-read' : this.whyFailed(late);
-    return { type: 'failed', failure: { why, got, wanted, definite: true } };
+    const told = toldOf(this.quorum.unmet, why === 'unavailable');
+    return { type: 'failed', failure: { why, ...told, definite: true } };
   }
 
   private whyFailed(late: boolean): OperationFailure['why'] {

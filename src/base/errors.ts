@@ -26,6 +26,16 @@ export type ErrorCode =
   | 'CONFLICT'
   | 'CORRUPT';
 
+/** A quorum by the name of its option: replicas that answer a read or store a write; primaries among them; flushed to disk. */
+export type QuorumName = 'r' | 'pr' | 'w' | 'pw' | 'dw';
+
+/** Of which quorum there were too few, and how many. */
+export interface QuorumDetails {
+  readonly quorum: QuorumName;
+  readonly got: number;
+  readonly wanted: number;
+}
+
 /** What the makers of errors say beside the message. */
 export interface ErrorDetails {
   /** True only if it is certain that nothing was stored. */
@@ -59,20 +69,32 @@ const INDEFINITE: ErrorDetails = { definite: false };
 /** Fewer replicas than asked for can be reached; known before anything was sent. Definite. */
 export class QuorumUnavailableError extends QuoralError {
   readonly code = 'QUORUM_UNAVAILABLE';
-  constructor(message: string, details: Pick<ErrorDetails, 'partitions'> = {}) {
+  /** The option that asks for too many. */
+  readonly quorum: QuorumName;
+  /** Replicas (of `pr` and `pw`: primaries) that can be reached. */
+  readonly got: number;
+  /** Replicas that were asked for. */
+  readonly wanted: number;
+  constructor(message: string, details: Pick<ErrorDetails, 'partitions'> & QuorumDetails) {
     super(message, { ...details, ...DEFINITE });
+    this.quorum = details.quorum;
+    this.got = details.got;
+    this.wanted = details.wanted;
   }
 }
 
 /** Replies did not suffice in time. Indefinite for a write: it may be, or become, visible. */
 export class QuorumNotMetError extends QuoralError {
   readonly code = 'QUORUM_NOT_MET';
-  /** Replicas that did what was asked. */
+  /** The option that was not met. */
+  readonly quorum: QuorumName;
+  /** Replicas (of `pr` and `pw`: primaries) that did what was asked: answered, stored, or flushed (`dw`). */
   readonly got: number;
   /** Replicas that were asked for. */
   readonly wanted: number;
-  constructor(message: string, details: ErrorDetails & { got: number; wanted: number }) {
+  constructor(message: string, details: ErrorDetails & QuorumDetails) {
     super(message, details);
+    this.quorum = details.quorum;
     this.got = details.got;
     this.wanted = details.wanted;
   }

@@ -2,6 +2,7 @@
  * What a coordinator can be asked by a client: put (a delete is the put of a tombstone), get, and a page of a scan.
  */
 import { EMPTY } from '../base/bytes.js';
+import type { QuorumName } from '../base/errors.js';
 import {
   type Conversation,
   FrameError,
@@ -64,7 +65,7 @@ export interface HintPlace {
   readonly holder: number;
 }
 
-/** Why an operation failed. `definite` (of a put): nothing was stored. */
+/** Why an operation failed, and which quorum it lacked, by its own count. `definite` (of a put): nothing was stored. */
 export interface OperationFailure {
   readonly why:
     | 'unavailable'
@@ -79,6 +80,7 @@ export interface OperationFailure {
     | 'precondition-failed'
     | 'voided'
     | 'stale-read';
+  readonly quorum: QuorumName;
   readonly got: number;
   readonly wanted: number;
   readonly definite: boolean;
@@ -218,6 +220,8 @@ const WHY: readonly OperationFailure['why'][] = [
   'stale-read',
 ];
 
+const QUORUMS: readonly QuorumName[] = ['r', 'pr', 'w', 'pw', 'dw'];
+
 const answer: MessageCodec<CoordinatorAnswer> = {
   size(message) {
     switch (message.type) {
@@ -228,7 +232,7 @@ const answer: MessageCodec<CoordinatorAnswer> = {
       case 'page-done':
         return 3 + listedEntries.size(message.entries);
       case 'failed':
-        return 5;
+        return 6;
     }
   },
   write(message, out) {
@@ -258,6 +262,7 @@ const answer: MessageCodec<CoordinatorAnswer> = {
       case 'failed':
         out.u8(FAILED);
         out.u8(WHY.indexOf(message.failure.why));
+        out.u8(QUORUMS.indexOf(message.failure.quorum));
         out.u8(message.failure.got);
         out.u8(message.failure.wanted);
         out.u8(message.failure.definite ? 1 : 0);
@@ -283,8 +288,10 @@ const answer: MessageCodec<CoordinatorAnswer> = {
       }
       case FAILED: {
         const why = WHY[from.u8()];
-        if (why === undefined) throw new FrameError('unknown reason of a failure');
-        return { type: 'failed', failure: { why, got: from.u8(), wanted: from.u8(), definite: from.u8() === 1 } };
+        const quorum = QUORUMS[from.u8()];
+        if (why === undefined || quorum === undefined) throw new FrameError('unknown reason of a failure');
+        const failure = { why, quorum, got: from.u8(), wanted: from.u8(), definite: from.u8() === 1 };
+        return { type: 'failed', failure };
       }
       default:
         throw new FrameError(`no answer of a coordinator has type ${type}`);

@@ -36,6 +36,7 @@ import {
   withoutSlot,
   withSlot,
 } from './slots.js';
+import { type Tally, unmetOf } from './tally.js';
 
 /** What the coordinator must do next. */
 export type GetVerdict =
@@ -69,6 +70,8 @@ export class GetQuorum {
   /** The place whose object came first: what digests are compared with. */
   reference = -1;
   private readonly n: number;
+  /** As asked for; `r` is at least `pr`. */
+  private readonly ownR: number;
   private readonly r: number;
   private readonly pr: number;
   private readonly primaries: PlaceSet;
@@ -101,6 +104,7 @@ export class GetQuorum {
   constructor(reach: Reach, needs: GetNeeds) {
     const { n, places } = reach;
     this.n = n;
+    this.ownR = needs.r;
     this.r = Math.max(needs.r, needs.pr);
     this.pr = needs.pr;
     assert(
@@ -233,6 +237,15 @@ export class GetQuorum {
     return this.r;
   }
 
+  /** Of a failure: the quorum that is lacking. */
+  get unmet(): Tally {
+    const counted = this.counting | this.waiting;
+    return unmetOf([
+      { quorum: 'r', wanted: this.ownR, got: countSlots(counted), possible: this.n - this.lostSlots },
+      { quorum: 'pr', wanted: this.pr, got: countSlots(counted & this.primaries), possible: this.possiblePrimaries },
+    ]);
+  }
+
   /** True if `place` is known by its digest to hold what the reference holds. */
   agreesWithReference(place: number): boolean {
     return hasSlot(this.agreeing, place);
@@ -274,10 +287,17 @@ export class GetQuorum {
   }
 
   private get hopeless(): boolean {
+    return this.lostSlots >= this.failThreshold || (this.pr > 0 && this.possiblePrimaries < this.pr);
+  }
+
+  /** Slots that will not count, or have nothing where that does not count. */
+  private get lostSlots(): number {
     const left = countSlots(this.usable & ~this.failedPlaces);
-    const lost = this.n - Math.min(this.n, left) + countSlots(this.absent);
-    if (lost >= this.failThreshold) return true;
-    return this.pr > 0 && countSlots(this.usable & this.primaries & ~(this.failedPlaces | this.absent)) < this.pr;
+    return this.n - Math.min(this.n, left) + countSlots(this.absent);
+  }
+
+  private get possiblePrimaries(): number {
+    return countSlots(this.usable & this.primaries & ~(this.failedPlaces | this.absent));
   }
 
   private enough(): GetVerdict {

@@ -29,6 +29,7 @@ import {
   withoutSlot,
   withSlot,
 } from './slots.js';
+import { type Tally, unmetOf } from './tally.js';
 
 /** What the coordinator must do next. */
 export type PutVerdict =
@@ -61,6 +62,8 @@ export class PutQuorum {
   /** True once the outcome was told; later answers only complete the replication. */
   replied = false;
   private readonly n: number;
+  /** As asked for; `w` is at least `pw`. */
+  private readonly ownW: number;
   private readonly w: number;
   private readonly pw: number;
   private readonly dw: number;
@@ -98,6 +101,7 @@ export class PutQuorum {
     const { n, places, suspect } = reach;
     assert(n >= 1 && n <= places && places <= MAX_SLOTS, 'a put has 1 to 32 places, and a primary for each slot');
     this.n = n;
+    this.ownW = needs.w;
     this.w = Math.max(needs.w, needs.pw);
     this.pw = needs.pw;
     this.dw = needs.dw;
@@ -284,8 +288,22 @@ export class PutQuorum {
     return countSlots(this.ackedSlots);
   }
 
-  get wanted(): number {
-    return Math.max(this.w, this.dw);
+  /** Of a failure: the quorum that is lacking. */
+  get unmet(): Tally {
+    const { slots, minted, ackedSlots, durableSlots } = this;
+    const left = this.usable & ~(this.lost | this.gone);
+    const open = this.outstanding() & ~ackedSlots;
+    const possible = (counted: SlotSet) => (minted ? countSlots(counted | open) : Math.min(this.n, countSlots(left)));
+    return unmetOf([
+      { quorum: 'w', wanted: this.ownW, got: this.got, possible: possible(ackedSlots) },
+      {
+        quorum: 'pw',
+        wanted: this.pw,
+        got: countSlots(this.acked & slots),
+        possible: countSlots(slots & (minted ? this.asked & ~this.lost : left)),
+      },
+      { quorum: 'dw', wanted: this.dw, got: countSlots(durableSlots), possible: possible(durableSlots) },
+    ]);
   }
 
   get isMinted(): boolean {

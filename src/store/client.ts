@@ -17,6 +17,7 @@
  */
 
 import { DrainEstimate } from '../admission/drain-estimate.js';
+import type { QuorumName } from '../base/errors.js';
 import { InFlight } from '../base/in-flight.js';
 import type { Attempt, WriterId } from '../clocks/event-id.js';
 import { partitionOf } from '../codec/key.js';
@@ -161,7 +162,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
       body: request.body,
     };
     const message: CoordinatorRequest = { type: 'put', put, w, pw, dw, timeoutMs };
-    return this.begin(message, partitionOf(put.key), Math.max(w, pw, dw), pw, caller, internal);
+    return this.begin(message, partitionOf(put.key), caller, internal);
   }
 
   /** Begins a get. @returns as `put` does. */
@@ -170,13 +171,12 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     caller: Settle<GetOutcome>,
     internal = false,
   ): number | OperationFailure {
-    const { key, r, pr } = request;
-    return this.begin(request, partitionOf(key), Math.max(r, pr), pr, caller, internal);
+    return this.begin(request, partitionOf(request.key), caller, internal);
   }
 
   /** Begins a page of a scan. @returns as `put` does. */
   page(request: CoordinatorRequest & { type: 'page' }, caller: Settle<PageOutcome>): number | OperationFailure {
-    return this.begin(request, request.partition, request.r, request.r, caller, false);
+    return this.begin(request, request.partition, caller, false);
   }
 
   receive(): never {
@@ -346,19 +346,17 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   private begin(
     request: CoordinatorRequest,
     partition: number,
-    wanted: number,
-    wantedPrimaries: number,
     caller: Caller,
     internal: boolean,
   ): number | OperationFailure {
-    const outOfReach = this.outOfReach(partition, wanted, wantedPrimaries);
+    const outOfReach = this.outOfReach(partition, request);
     if (outOfReach !== null) return outOfReach;
     const taken = internal ? this.internal : this.pending.size - this.internal;
-    if (taken >= this.maxInFlight) return { why: 'overloaded', got: 0, wanted, definite: true };
+    if (taken >= this.maxInFlight) return failureOf(request, 'overloaded', true);
     const now = this.context.now();
     const pending = new PendingRequest(request, partition, caller, internal, now);
     const ticket = this.pending.add(pending);
-    if (ticket === -1) return { why: 'overloaded', got: 0, wanted, definite: true };
+    if (ticket === -1) return failureOf(request, 'overloaded', true);
     if (internal) this.internal++;
     if (!this.sweeping) {
       this.sweeping = true;
@@ -371,13 +369,24 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   }
 
   /** Only what is certain is held against a request: a node that seems to be down may have come back. */
-  private outOfReach(partition: number, wanted: number, wantedPrimaries: number): OperationFailure | null {
+  private outOfReach(partition: number, request: CoordinatorRequest): OperationFailure | null {
     const { reachable } = this.peers;
     const nodes = countSlots(reachable);
-    if (nodes < wanted) return { why: 'unavailable', got: nodes, wanted, definite: true };
-    if (wantedPrimaries === 0) return null;
-    const primaries = countSlots(reachable & this.primaryNodes[partition]!);
-    return primaries < wantedPrimaries ? { why: 'unavailable', got: primaries, wanted, definite: true } : null;
+    if (request.type === 'put') {
+      const { w, pw, dw } = request;
+      if (nodes < w) return unavailable('w', nodes, w);
+      if (nodes < dw) return unavailable('dw', nodes, dw);
+      return pw === 0 ? null : this.fewPrimaries(partition, 'pw', pw);
+    }
+    if (request.type === 'page') return this.fewPrimaries(partition, 'r', request.r);
+    const { r, pr } = request;
+    if (nodes < r) return unavailable('r', nodes, r);
+    return pr === 0 ? null : this.fewPrimaries(partition, 'pr', pr);
+  }
+
+  private fewPrimaries(partition: number, quorum: QuorumName, wanted: number): OperationFailure | null {
+    const primaries = countSlots(this.peers.reachable & this.primaryNodes[partition]!);
+    return primaries < wanted ? unavailable(quorum, primaries, wanted) : null;
   }
 
   private sweepAfter(delayMs: number): void {
@@ -395,13 +404,13 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   }
 
   private restOrFail(ticket: number, pending: PendingRequest): void {
-    const { partition, verdict, refused, wanted } = pending;
-    const outOfReach = this.outOfReach(partition, wanted, pending.wantedPrimaries);
+    const { partition, verdict, refused, request } = pending;
+    const outOfReach = this.outOfReach(partition, request);
     // An overload is told at once: whoever waits for room here would add to it.
     const mayRest = !refused && (pending.kind === PUT || verdict === null) && outOfReach === null;
     if (mayRest && pending.rest(this.context.now())) return;
-    const unsaid: OperationFailure = { why: refused ? 'overloaded' : 'unavailable', got: 0, wanted, definite: true };
-    this.failWith(ticket, pending, verdict ?? outOfReach ?? unsaid);
+    const unsaid = refused ? 'overloaded' : 'unavailable';
+    this.failWith(ticket, pending, verdict ?? outOfReach ?? failureOf(request, unsaid, true));
   }
 
   private sendTo(place: number, ticket: number, pending: PendingRequest): void {
@@ -452,7 +461,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   }
 
   private fail(ticket: number, pending: PendingRequest, why: OperationFailure['why'], definite: boolean): void {
-    this.settle(ticket, pending, { ok: false, failure: { why, got: 0, wanted: pending.wanted, definite } });
+    this.settle(ticket, pending, { ok: false, failure: failureOf(pending.request, why, definite) });
   }
 
   /** Certain is only what is so of all attempts. */
@@ -475,4 +484,15 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     this.onIdle = null;
     then();
   }
+}
+
+function unavailable(quorum: QuorumName, got: number, wanted: number): OperationFailure {
+  return { why: 'unavailable', quorum, got, wanted, definite: true };
+}
+
+/** A failure of which no coordinator has said what it lacks. */
+function failureOf(request: CoordinatorRequest, why: OperationFailure['why'], definite: boolean): OperationFailure {
+  return request.type === 'put'
+    ? { why, quorum: 'w', got: 0, wanted: request.w, definite }
+    : { why, quorum: 'r', got: 0, wanted: request.r, definite };
 }

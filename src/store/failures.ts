@@ -4,6 +4,7 @@ import {
   OverloadedError,
   PreconditionFailedError,
   type QuoralError,
+  type QuorumName,
   QuorumNotMetError,
   QuorumUnavailableError,
   StaleReadError,
@@ -22,13 +23,21 @@ const REFUSALS: { readonly [Why in OperationFailure['why']]?: string } = {
   'too-many-siblings': 'the key has as many siblings as a put may leave',
 };
 
+/** By quorum, whom it counts, and for what. */
+const WHO: Readonly<Record<QuorumName, string>> = {
+  ...{ r: 'replicas', pr: 'primaries', w: 'replicas', pw: 'primaries', dw: 'replicas' },
+};
+const DID: Readonly<Record<QuorumName, string>> = {
+  ...{ r: 'answered', pr: 'answered', w: 'stored the write', pw: 'stored the write', dw: 'flushed the write to disk' },
+};
+
 /** @param retryAfterMs - when an operation that was refused for want of room may be tried again, in milliseconds */
 export function errorOf(
   operation: 'get' | 'put' | 'scan',
   failure: OperationFailure,
   retryAfterMs: number,
 ): QuoralError {
-  const { why, got, wanted } = failure;
+  const { why, quorum, got, wanted } = failure;
   // A read changes nothing: its error is always definite.
   const definite = failure.definite || operation !== 'put';
   const outcome = definite
@@ -38,20 +47,25 @@ export function errorOf(
   // Where an earlier try of the put may be stored, it has not simply been refused, whatever the last one met.
   const refusal = definite ? undefined : REFUSALS[why];
   if (refusal !== undefined) {
-    return new QuorumNotMetError(`its last try was refused: ${refusal}${end}`, { definite, got, wanted });
+    return new QuorumNotMetError(`its last try was refused: ${refusal}${end}`, { definite, quorum, got, wanted });
   }
   switch (why) {
     case 'unavailable':
       if (definite) {
         return new QuorumUnavailableError(
-          `${got} of the ${wanted} replicas asked for can be reached${end}; start the nodes that are down, or ask for fewer`,
+          `${quorum}: ${got} of the ${wanted} ${WHO[quorum]} asked for can be reached${end}; start the nodes that are down, or ask for fewer`,
+          { quorum, got, wanted },
         );
       }
-      return new QuorumNotMetError(`no further replica could be reached${end}`, { definite, got, wanted });
-    case 'not-met':
-      return new QuorumNotMetError(`${got} of ${wanted} replicas answered${end}`, { definite, got, wanted });
+      return new QuorumNotMetError(`no further replica could be reached${end}`, { definite, quorum, got, wanted });
+    case 'not-met': {
+      const count = `${quorum}: ${got} of ${wanted} ${WHO[quorum]} ${DID[quorum]}`;
+      return new QuorumNotMetError(`${count}${end}`, { definite, quorum, got, wanted });
+    }
     case 'voided':
-      return new QuorumNotMetError(`a later attempt of this put has taken its place${end}`, { definite, got, wanted });
+      return new QuorumNotMetError(`a later attempt of this put has taken its place${end}`, {
+        ...{ definite, quorum, got, wanted },
+      });
     case 'timeout':
       return new TimeoutError(`no replica answered in time${end}; try again, or raise timeoutMs`, { definite });
     case 'overloaded':

@@ -94,18 +94,6 @@ export class PendingRequest {
     this.sentAt = now;
   }
 
-  /** How many replicas, and how many primaries among them, it asks for. */
-  get wanted(): number {
-    const { request } = this;
-    if (request.type === 'put') return Math.max(request.w, request.pw, request.dw);
-    return request.type === 'get' ? Math.max(request.r, request.pr) : request.r;
-  }
-
-  get wantedPrimaries(): number {
-    const { request } = this;
-    return request.type === 'put' ? request.pw : request.type === 'get' ? request.pr : request.r;
-  }
-
   /** Places whose answer is awaited and would count. */
   get awaited(): PlaceSet {
     return this.open;

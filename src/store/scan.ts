@@ -213,9 +213,13 @@ function incomplete(missed: ReadonlyMap<number, OutOfReach>, of: number): OutOfR
   const late = errors.find((error) => error instanceof TimeoutError);
   if (late !== undefined) return new TimeoutError(text(late), { definite: true, partitions });
   const few = errors.find((error) => error instanceof QuorumNotMetError);
-  if (few === undefined) return new QuorumUnavailableError(text(errors[0]!), { partitions });
-  const { got, wanted } = few;
-  return new QuorumNotMetError(text(few), { definite: true, partitions, got, wanted });
+  if (few !== undefined) {
+    const { quorum, got, wanted } = few;
+    return new QuorumNotMetError(text(few), { definite: true, partitions, quorum, got, wanted });
+  }
+  const down = errors.find((error) => error instanceof QuorumUnavailableError)!;
+  const { quorum, got, wanted } = down;
+  return new QuorumUnavailableError(text(down), { partitions, quorum, got, wanted });
 }
 
 function ascending(missed: ReadonlyMap<number, OutOfReach>): number[] {

@@ -410,7 +410,7 @@ test('with too few nodes up a put fails at once and definitely', () => {
   const put = cluster.put('cart', 'milk');
   assert.deepEqual(put.end, {
     type: 'failed',
-    failure: { why: 'unavailable', got: 1, wanted: 2, definite: true },
+    failure: { why: 'unavailable', quorum: 'w', got: 1, wanted: 2, definite: true },
   });
 });
 

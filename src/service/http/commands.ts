@@ -47,7 +47,7 @@ export class Commands {
           return await this.delete(request);
       }
     } catch (error) {
-      const reply = failureReply(error, changesSomething(request) ? 'write' : 'read');
+      const reply = failureReply(error);
       if (reply === undefined) throw error;
       // Riak tells a context that is not the present one from the conditions of HTTP itself.
       const ofContext = request.kind === 'write' && request.ifNotModified !== undefined;
@@ -116,7 +116,7 @@ export class Commands {
       const result = await bucket.get(key, timeoutMs === undefined ? {} : { timeoutMs });
       return objectReply(result, { ...request, conditions: UNCONDITIONAL, vtag: undefined });
     } catch (error) {
-      const reply = failureReply(error, 'read');
+      const reply = failureReply(error);
       if (reply === undefined) throw error;
       return {
         ...reply,
@@ -199,11 +199,6 @@ export class Commands {
     const names = request.kind === 'read' ? 'r/pr' : 'w/dw/pw/node_confirms';
     return textReply(400, `Specified ${names} values invalid for bucket n value of ${this.n}\n`);
   }
-}
-
-function changesSomething(request: HttpRequest): boolean {
-  if (request.kind === 'properties') return request.act !== 'get';
-  return request.kind === 'write' || request.kind === 'delete';
 }
 
 async function* keysOf(entries: AsyncIterable<{ readonly key: Key }>): AsyncGenerator<Key, void, undefined> {

@@ -7,7 +7,9 @@ import {
   InvalidArgumentError,
   OverloadedError,
   QuoralError,
+  type QuorumName,
   QuorumNotMetError,
+  QuorumUnavailableError,
 } from '../../base/errors.js';
 import { type Reply, textReply } from './reply.js';
 
@@ -33,11 +35,8 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   CORRUPT: 500,
 };
 
-/**
- * The reply to a request that the store failed; undefined if `error` is none of the store's.
- * @param kind - whether the request was to change anything
- */
-export function failureReply(error: unknown, kind: 'read' | 'write'): Reply | undefined {
+/** The reply to a request that the store failed; undefined if `error` is none of the store's. */
+export function failureReply(error: unknown): Reply | undefined {
   if (!(error instanceof QuoralError)) return undefined;
   const headers: Record<string, string> = {
     'X-Quoral-Error': error.code,
@@ -48,17 +47,22 @@ export function failureReply(error: unknown, kind: 'read' | 'write'): Reply | un
   if (error instanceof InvalidArgumentError && error.bucketType !== undefined) {
     return textReply(404, `Unknown bucket type: ${error.bucketType}\n`, headers);
   }
-  return textReply(STATUS[error.code], textOf(error, kind), headers);
+  return textReply(STATUS[error.code], textOf(error), headers);
 }
 
 /** What a stream of a list says of the error that ends it. */
 export function listFailureText(error: QuoralError): string {
-  return error.code === 'TIMEOUT' ? 'timeout' : textOf(error, 'read').trimEnd();
+  return error.code === 'TIMEOUT' ? 'timeout' : textOf(error).trimEnd();
 }
 
-function textOf(error: QuoralError, kind: 'read' | 'write'): string {
-  if (error instanceof QuorumNotMetError) {
-    return `${kind === 'read' ? 'R' : 'W'}-value unsatisfied: ${error.got}/${error.wanted}\n`;
+function textOf(error: QuoralError): string {
+  if (error instanceof QuorumNotMetError || (error instanceof QuorumUnavailableError && isOfPrimaries(error.quorum))) {
+    return `${error.quorum.toUpperCase()}-value unsatisfied: ${error.got}/${error.wanted}\n`;
   }
   return error.code === 'TIMEOUT' ? 'request timed out\n' : `${error.message}\n`;
+}
+
+/** Of these Riak says beforehand, too, how many there are; of the others it has but an internal term. */
+function isOfPrimaries(quorum: QuorumName): boolean {
+  return quorum === 'pr' || quorum === 'pw';
 }

@@ -118,7 +118,7 @@ function addRoutes(server: FastifyInstance, commands: Commands, circumstances: C
   server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   server.decorateRequest('parsed', null);
   server.addHook('onRequest', async (_request, reply) => {
-    if (isClosing()) return send(reply, failureReply(new ClosedError('The service is stopping'), 'read')!);
+    if (isClosing()) return send(reply, failureReply(new ClosedError('The service is stopping'))!);
     return undefined;
   });
 

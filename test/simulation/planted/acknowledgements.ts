@@ -122,7 +122,7 @@ class HearsItsPredecessor extends TappedActor<CoordinatorRequest, CoordinatorAns
   }
 
   private fail(incoming: Incoming<CoordinatorAnswer>): void {
-    const failure = { why: 'not-met', got: 0, wanted: 0, definite: false } as const;
+    const failure = { why: 'not-met', quorum: 'w', got: 0, wanted: 0, definite: false } as const;
     this.context.reply(incoming, { type: 'failed', failure });
   }
 

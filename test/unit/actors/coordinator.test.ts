@@ -221,7 +221,10 @@ test('a page is not made of replicas alone that may lack what was acknowledged w
 
 test('replicas without room are asked again until the deadline; then the put was refused, which is no timeout', () => {
   const { reply, asked } = new Coordinating().putWithoutRoom();
-  assert.deepEqual(reply, { type: 'failed', failure: { why: 'overloaded', got: 1, wanted: 2, definite: false } });
+  assert.deepEqual(reply, {
+    type: 'failed',
+    failure: { why: 'overloaded', quorum: 'w', got: 1, wanted: 2, definite: false },
+  });
   assert(asked[1]! > 50 && asked[2]! > 50, `asked ${asked} times`);
   assert.equal(asked[3], 0, 'the work of overloaded primaries is not shifted onto others');
 });
@@ -287,7 +290,10 @@ test('a get with a session asks everybody until it has what the session saw; if 
     assert.deepEqual(asked, [0, 1, 2, 3]);
   }
   const { reply } = nodes.getOf({ ...old, 2: NOTHING, 3: NOTHING }, seen);
-  assert.deepEqual(reply, { type: 'failed', failure: { why: 'stale-read', got: 4, wanted: 2, definite: true } });
+  assert.deepEqual(reply, {
+    type: 'failed',
+    failure: { why: 'stale-read', quorum: 'r', got: 4, wanted: 2, definite: true },
+  });
 });
 
 test('repairs take slices of the background budget; under load they are shed, and the reads are not', () => {

@@ -285,7 +285,7 @@ test('errors of the store come as one line with their code, and say if the write
   const data = `${t.testdir()}/store`;
   const store = await terminal.openStore({ path: data });
   const remote = await startService(t);
-  const error = () => new QuorumNotMetError('1 of 2\nreplicas', { definite: false, got: 1, wanted: 2 });
+  const error = () => new QuorumNotMetError('1 of 2\nreplicas', { definite: false, quorum: 'w', got: 1, wanted: 2 });
   store.failures.push({ operation: 'put', error: error() });
   remote.store.failures.push({ operation: 'put', error: error() });
   t.match(await terminal.run('put', 'b', 'k', 'v', '--data', data), {

@@ -134,7 +134,7 @@ test('an error of the store ends the import in order; the next run goes on where
   );
   terminal.tickMs = 50; // Saves often.
   await terminal.openStore({ path: data });
-  const error = new QuorumNotMetError('1 of 2', { definite: false, got: 1, wanted: 2 });
+  const error = new QuorumNotMetError('1 of 2', { definite: false, quorum: 'w', got: 1, wanted: 2 });
   const put = store().bucket.bind(store());
   let calls = 0;
   store().bucket = ((name: string) => {
@@ -498,7 +498,7 @@ test('an export that fails or is interrupted leaves the old file, and nothing el
   for (let i = 0; i < 100; i++) await store.bucket('b').put(`k${i}`, Uint8Array.of(1));
   writeFileSync(file, 'old');
   const exporting = (...args: string[]) => terminal.run('export', file, '--bucket', 'b', '--data', data, ...args);
-  const failure = new QuorumNotMetError('1 of 2', { definite: true, got: 1, wanted: 2 });
+  const failure = new QuorumNotMetError('1 of 2', { definite: true, quorum: 'r', got: 1, wanted: 2 });
   store.failures.push({ operation: 'scan', error: failure, after: store.given + 50 });
   t.match(await exporting(), { code: 1, err: 'quoral: 1 of 2 (QUORUM_NOT_MET)\n' });
   let open = () => {};

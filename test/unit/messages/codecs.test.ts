@@ -194,6 +194,7 @@ const failure = fc.record({
     'voided' as const,
     'stale-read' as const,
   ),
+  quorum: fc.constantFrom('r' as const, 'pr' as const, 'w' as const, 'pw' as const, 'dw' as const),
   got: u8,
   wanted: u8,
   definite: fc.boolean(),

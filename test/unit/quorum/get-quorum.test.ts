@@ -296,6 +296,25 @@ test('PR raises R, and a get asks 1 to n slots', async (t) => {
   t.throws(() => new GetQuorum(everyone(3), { r: 4, pr: 0 }), /1 to n/);
 });
 
+test('a failure names the quorum that is lacking, by its own count', async (t) => {
+  const unmet = (r: number, pr: number, places: number, failing: readonly number[], late = false) => {
+    const quorum = new GetQuorum(everyone(3, places), { r, pr });
+    let verdict: GetVerdict = 'pending';
+    if (!failing.includes(0)) verdict = quorum.onObject(0, 1, 1);
+    for (const place of failing) verdict = quorum.onFailed(place);
+    if (late) verdict = quorum.onDeadline();
+    t.equal(verdict, 'failed');
+    const { quorum: name, got, wanted, possible } = quorum.unmet;
+    return `${name} ${got}/${wanted} of ${possible}`;
+  };
+  t.equal(unmet(2, 0, 3, [1, 2]), 'r 1/2 of 1');
+  // Stand-ins make up for R, not for PR.
+  t.equal(unmet(2, 2, 5, [1, 2]), 'pr 1/2 of 1');
+  t.equal(unmet(1, 3, 5, [0]), 'pr 0/3 of 2');
+  t.equal(unmet(1, 2, 3, [], true), 'pr 1/2 of 3');
+  t.equal(unmet(2, 2, 3, [], true), 'r 1/2 of 3');
+});
+
 // ---- The checker must catch mistakes: each class below makes one.
 
 /** Takes every digest for an equal one. */

@@ -450,6 +450,66 @@ test('who is silent is stood in for; his acknowledgement counts all the same, an
   t.equal(quorum.holders, 0b0111, 'the primary acknowledges; the stand-in keeps a hint beside it');
 });
 
+test('a failure names the quorum that is lacking, by its own count', async (t) => {
+  const failing = (needs: { w: number; pw: number; dw: number }, places: number, what: (quorum: PutQuorum) => void) => {
+    const quorum = new PutQuorum(everyone(3, places), needs);
+    wishes(quorum);
+    what(quorum);
+    t.equal(wishes(quorum).at(-1), 'failed');
+    const { quorum: name, got, wanted, possible } = quorum.unmet;
+    return `${name} ${got}/${wanted} of ${possible}`;
+  };
+  const mint = (quorum: PutQuorum, durable = false) => {
+    quorum.onMinted();
+    wishes(quorum);
+    quorum.onWrote(0, durable);
+    wishes(quorum);
+  };
+  const lose = (quorum: PutQuorum, ...places: number[]) => {
+    for (const place of places) {
+      quorum.onFailed(place, false);
+      if (place !== places.at(-1)) wishes(quorum);
+    }
+  };
+  // A stand-in makes up for W, not for PW, and nothing makes up for what was not flushed.
+  t.equal(
+    failing({ w: 2, pw: 2, dw: 0 }, 5, (quorum) => {
+      mint(quorum);
+      lose(quorum, 1, 2);
+    }),
+    'pw 1/2 of 1',
+  );
+  t.equal(
+    failing({ w: 1, pw: 0, dw: 2 }, 3, (quorum) => {
+      mint(quorum);
+      wishes(quorum);
+      quorum.onWrote(1, true);
+      wishes(quorum);
+      lose(quorum, 2);
+    }),
+    'dw 1/2 of 1',
+  );
+  t.equal(
+    failing({ w: 2, pw: 1, dw: 1 }, 3, (quorum) => {
+      mint(quorum, true);
+      lose(quorum, 1, 2);
+    }),
+    'w 1/2 of 1',
+  );
+  // In time, all might have been met: the first that was not.
+  t.equal(
+    failing({ w: 2, pw: 2, dw: 2 }, 3, (quorum) => {
+      mint(quorum);
+      quorum.onDeadline();
+    }),
+    'w 1/2 of 3',
+  );
+  t.equal(
+    failing({ w: 1, pw: 3, dw: 0 }, 5, (quorum) => quorum.onNotMinted()),
+    'pw 0/3 of 2',
+  );
+});
+
 test('once W is met, a slot that nobody can hold gets a hint here; if that is full, it is let go', async (t) => {
   const quorum = new PutQuorum(everyone(3), TWO);
   wishes(quorum);

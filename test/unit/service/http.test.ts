@@ -5,13 +5,16 @@ import { test } from 'tap';
 import {
   CorruptError,
   OverloadedError,
+  type QuoralError,
   QuorumNotMetError,
+  QuorumUnavailableError,
   StorageFullError,
   TimeoutError,
   TooManySiblingsError,
 } from '../../../src/base/errors.js';
 import { type Bucket, open } from '../../../src/index.js';
 import { type HttpOptions, type HttpService, serveHttp } from '../../../src/service/http/server.js';
+import { keyPrimaries } from '../../support/key-primaries.js';
 import { exchange } from '../../support/raw-http.js';
 import { WatchedStore } from '../../support/watched-store.js';
 
@@ -441,21 +444,22 @@ test('bad heads and bodies: a 4xx that says what to do, and nothing stored', asy
 test('what the store refuses becomes the status, text and headers of its code', async (t) => {
   const { url, store } = await start(t);
   const object = `${url}/buckets/b/keys/k`;
-  const failing = async (operation: 'get' | 'put', error: Error) => {
+  const failing = async (operation: 'get' | 'put', error: QuoralError) => {
     store.failures.push({ operation, error });
     const response = operation === 'get' ? await fetch(object) : await put(object, 'x');
     const definite = response.headers.get('x-quoral-definite');
     return `${response.status} ${response.headers.get('x-quoral-error')} ${definite} ${await response.text()}`;
   };
-  const unmet = { got: 1, wanted: 2 };
-  t.equal(
-    await failing('get', new QuorumNotMetError('m', { definite: true, ...unmet })),
-    '503 QUORUM_NOT_MET true R-value unsatisfied: 1/2\n',
-  );
-  t.equal(
-    await failing('put', new QuorumNotMetError('m', { definite: false, ...unmet })),
-    '503 QUORUM_NOT_MET false W-value unsatisfied: 1/2\n',
-  );
+  // As Riak says them; which quorum, the error knows.
+  for (const quorum of ['r', 'pr', 'w', 'pw', 'dw'] as const) {
+    const [operation, definite] = quorum.endsWith('r') ? (['get', true] as const) : (['put', false] as const);
+    const text = `${quorum.toUpperCase()}-value unsatisfied: 1/2\n`;
+    const notMet = new QuorumNotMetError('m', { definite, quorum, got: 1, wanted: 2 });
+    t.equal(await failing(operation, notMet), `503 QUORUM_NOT_MET ${definite} ${text}`);
+    const unavailable = new QuorumUnavailableError('Start nodes', { quorum, got: 1, wanted: 2 });
+    const said = quorum.startsWith('p') ? text : 'Start nodes\n';
+    t.equal(await failing(operation, unavailable), `503 QUORUM_UNAVAILABLE true ${said}`);
+  }
   t.equal(await failing('put', new TimeoutError('m')), '503 TIMEOUT false request timed out\n');
   t.equal(await failing('put', new StorageFullError('Free space')), '507 STORAGE_FULL false Free space\n');
   t.equal(await failing('put', new TooManySiblingsError('Resolve')), '409 TOO_MANY_SIBLINGS true Resolve\n');
@@ -615,7 +619,7 @@ test('what is no property, or no value of one, is refused and changes nothing', 
   t.strictSame(await propsOf(path), before);
   store.failures.push({
     operation: 'properties',
-    error: new QuorumNotMetError('m', { definite: false, got: 1, wanted: 2 }),
+    error: new QuorumNotMetError('m', { definite: false, quorum: 'w', got: 1, wanted: 2 }),
   });
   t.equal(await setProps(path, { r: 1 }), '503 W-value unsatisfied: 1/2\n');
 });
@@ -684,7 +688,7 @@ test('a long list comes in pieces; an error is told by the status, or in the str
     broken.slice(0, -1).flatMap((piece) => piece.keys),
     keys.slice(0, 1_499),
   );
-  const unmet = new QuorumNotMetError('m', { definite: true, got: 1, wanted: 2 });
+  const unmet = new QuorumNotMetError('m', { definite: true, quorum: 'r', got: 1, wanted: 2 });
   store.failures.push({ operation: 'scan', error: unmet, after: store.given + 1_500 });
   t.strictSame((await streamed()).at(-1), { error: 'R-value unsatisfied: 1/2' });
   store.failures.push({ operation: 'scan', error: timeout(), after: store.given + 1_500 });
@@ -757,6 +761,16 @@ test('/ping answers; /ready follows the replicas', async (t) => {
   t.equal(await textOf(`${url}/ready`), '200 ready\n');
   await store.admin.stop('b');
   t.equal(await textOf(`${url}/ready`), '200 ready\n');
+  let key = 0;
+  while (!keyPrimaries(store, 'b', `${key}`).includes('b')) key++;
+  const object = `${url}/buckets/b/keys/${key}`;
+  t.equal(await textOf(`${object}?pr=all`), '503 PR-value unsatisfied: 2/3\n');
+  const text = { 'Content-Type': 'text/plain' };
+  t.equal(
+    await textOf(`${object}?pw=all&w=1`, { method: 'PUT', body: 'x', headers: text }),
+    '503 PW-value unsatisfied: 2/3\n',
+  );
+  t.equal(await textOf(`${object}?r=all`), '404 not found\n', 'a stand-in answers');
   await store.admin.stop('c');
   t.match(await textOf(`${url}/ready`), /^503 not ready: \d+ partitions/);
   await store.admin.start('b');

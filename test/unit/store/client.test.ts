@@ -67,7 +67,7 @@ test('a conditional put whose outcome is not known is not tried again; another o
     };
     const outcomes: PutOutcome[] = [];
     const ticket = client.put(put, { settle: (outcome) => void outcomes.push(outcome) }) as number;
-    const failure = { why: 'unavailable', got: 0, wanted: 1, definite: false } as const;
+    const failure = { why: 'unavailable', quorum: 'w', got: 0, wanted: 1, definite: false } as const;
     client.answered(ticket, { type: 'failed', failure });
     assert.equal(context.requests.length, condition === 'none' ? 2 : 1, condition);
     assert.deepEqual(outcomes, condition === 'none' ? [] : [{ ok: false, failure }], condition);
@@ -122,7 +122,10 @@ test('a silent coordinator: a get is asked elsewhere within 60 ms, and the first
 });
 
 test('a put gets a second attempt, which covers the first; what the first is answered then is ignored', () => {
-  for (const late of [done(1), { type: 'failed', failure: { why: 'not-met', got: 1, wanted: 2, definite: false } }]) {
+  for (const late of [
+    done(1),
+    { type: 'failed', failure: { why: 'not-met', quorum: 'w', got: 1, wanted: 2, definite: false } },
+  ]) {
     const context = new LoneContext();
     const client = twoNodes(context);
     const outcomes: PutOutcome[] = [];
@@ -151,7 +154,7 @@ test('the store’s own requests and the application’s take no room from each 
   const client = twoNodes(context);
   const outcomes: GetOutcome[] = [];
   const settle = { settle: (outcome: GetOutcome) => void outcomes.push(outcome) };
-  const overloaded = { why: 'overloaded', got: 0, wanted: 1, definite: true };
+  const overloaded = { why: 'overloaded', quorum: 'r', got: 0, wanted: 1, definite: true };
   for (const internal of [true, false]) {
     const tickets = Array.from({ length: 10 }, () => client.get(get, settle, internal));
     assert(tickets.every((ticket) => typeof ticket === 'number'));
@@ -183,7 +186,13 @@ test('a put that nobody could take begins anew until somebody can, under another
     const client = twoNodes(context);
     const outcomes: PutOutcome[] = [];
     client.put(putOf('none'), { settle: (outcome) => void outcomes.push(outcome) });
-    const failure = { why: definite ? 'unavailable' : 'not-met', got: definite ? 0 : 1, wanted: 2, definite } as const;
+    const failure = {
+      why: definite ? 'unavailable' : 'not-met',
+      quorum: 'w',
+      got: definite ? 0 : 1,
+      wanted: 2,
+      definite,
+    } as const;
     for (let tried = 0; tried < 2; tried++) client.answered(context.requests[tried]!, { type: 'failed', failure });
     assert.equal(context.requests.length, 2, 'both were asked, once each');
     assert.equal(outcomes.length, 0);
@@ -200,7 +209,7 @@ test('a request that nobody takes until its deadline fails with what the last co
   const client = twoNodes(context);
   const outcomes: PutOutcome[] = [];
   client.put(putOf('none'), { settle: (outcome) => void outcomes.push(outcome) });
-  const failure = { why: 'unavailable', got: 1, wanted: 2, definite: true } as const;
+  const failure = { why: 'unavailable', quorum: 'w', got: 1, wanted: 2, definite: true } as const;
   const began = context.nowMs;
   for (let answered = 0; outcomes.length === 0; ) {
     assert(context.nowMs < began + 1_000, 'not before its deadline');
@@ -221,7 +230,7 @@ test('a get begins anew if it was never heard; that replicas are out of reach, a
   for (let tried = 0; tried < 2; tried++) client.failed(context.requests[tried]!, 'unreachable');
   assert.equal(outcomes.length, 0);
   untilAsked(client, context, 3);
-  const failure = { why: 'unavailable', got: 0, wanted: 1, definite: true } as const;
+  const failure = { why: 'unavailable', quorum: 'w', got: 0, wanted: 1, definite: true } as const;
   for (let tried = 2; tried < 4; tried++) client.answered(context.requests[tried]!, { type: 'failed', failure });
   assert.deepEqual(outcomes.splice(0), [{ ok: false, failure }]);
   for (const request of [4, 5]) {
@@ -240,7 +249,9 @@ test('once too few nodes are up at all, a request fails at once', () => {
   client.put({ ...putOf('none'), w: 2 }, { settle: (outcome) => void outcomes.push(outcome) });
   client.setUp(1, false);
   client.failed(context.requests[0]!, 'unreachable');
-  assert.deepEqual(outcomes, [{ ok: false, failure: { why: 'unavailable', got: 1, wanted: 2, definite: true } }]);
+  assert.deepEqual(outcomes, [
+    { ok: false, failure: { why: 'unavailable', quorum: 'w', got: 1, wanted: 2, definite: true } },
+  ]);
 });
 
 test('a put that three have died with does not begin anew: it may be what they died of', () => {
@@ -251,7 +262,7 @@ test('a put that three have died with does not begin anew: it may be what they d
   );
   const outcomes: PutOutcome[] = [];
   client.put(putOf('none'), { settle: (outcome) => void outcomes.push(outcome) });
-  const lost = { why: 'unavailable', got: 0, wanted: 1, definite: false } as const;
+  const lost = { why: 'unavailable', quorum: 'w', got: 0, wanted: 1, definite: false } as const;
   client.answered(context.requests[0]!, { type: 'failed', failure: lost });
   client.failed(context.requests[1]!, 'died');
   client.answered(context.requests[2]!, { type: 'failed', failure: lost });
@@ -259,14 +270,17 @@ test('a put that three have died with does not begin anew: it may be what they d
 });
 
 test('what an earlier attempt is answered after the put began anew is late, although its coordinator is asked again', () => {
-  for (const late of [done(1), { type: 'failed', failure: { why: 'timeout', got: 0, wanted: 1, definite: false } }]) {
+  for (const late of [
+    done(1),
+    { type: 'failed', failure: { why: 'timeout', quorum: 'w', got: 0, wanted: 1, definite: false } },
+  ]) {
     const context = new LoneContext();
     const client = twoNodes(context);
     const outcomes: PutOutcome[] = [];
     client.put(putOf('none'), { settle: (outcome) => void outcomes.push(outcome) });
     pass(client, context, 60);
     assert.equal(context.requests.length, 2, 'a new attempt, for the first is silent');
-    const nobody = { why: 'unavailable', got: 0, wanted: 1, definite: true } as const;
+    const nobody = { why: 'unavailable', quorum: 'w', got: 0, wanted: 1, definite: true } as const;
     client.answered(context.requests[1]!, { type: 'failed', failure: nobody });
     untilAsked(client, context, 3);
     client.answered(context.requests[0]!, late as CoordinatorAnswer);
