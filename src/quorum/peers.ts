@@ -179,12 +179,15 @@ export class Peers {
     }
     this.up = up;
     this.suspect = suspect;
-    this.still = countSlots(still) <= this.mostStill ? still : NO_SLOTS;
+    this.still = this.unlessMany(still);
     this.easing.look(nowMs);
     // Where many are slow, it is not they, and there is nobody to be preferred.
-    const slow = silent | this.easing.nodes;
-    this.readsBackedUp = countSlots(slow) <= this.mostStill ? slow : NO_SLOTS;
+    this.readsBackedUp = this.unlessMany(silent) | this.unlessMany(this.easing.nodes);
     this.preferred = up & ~this.readsBackedUp;
+  }
+
+  private unlessMany(nodes: PlaceSet): PlaceSet {
+    return countSlots(nodes) <= this.mostStill ? nodes : NO_SLOTS;
   }
 
   /** Its pulse moves: it may have been away until now. */

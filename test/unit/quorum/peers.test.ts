@@ -281,6 +281,14 @@ test('others are preferred to a thread that stands still, and little by little i
   world.run(10);
   t.equal(peers.preferred, 0b11111, 'after half the time that it stood still');
   world.standing.add(3);
+  world.run(100);
+  world.standing.delete(3);
+  world.standing.add(4);
+  world.run(30);
+  t.equal(peers.preferred, 0b00111, 'one has only just gone on, another stands still');
+  world.standing.delete(4);
+  world.run(500);
+  world.standing.add(3);
   world.run(50);
   world.standing.add(2);
   world.run(50);
