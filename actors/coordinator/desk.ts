@@ -125,6 +125,7 @@ export class Desk {
   /** Nodes that are up, or only suspected, as bit masks. */
   private up: number;
   private suspect = NO_SLOTS;
+  private preferred: number;
   /** By partition, as of the present health; made when asked for. */
   private reaches: (Reach | undefined)[] = [];
   private repairs = 0;
@@ -148,6 +149,7 @@ export class Desk {
       hedging: HEDGING,
     });
     this.up = this.peers.up;
+    this.preferred = this.peers.preferred;
     for (let other = 0; other < this.nodes; other++) {
       this.keepers.push(hintKeeperRef(other));
       this.vnodes.push([]);
@@ -161,9 +163,10 @@ export class Desk {
   look(context: ActorContext): void {
     const { peers } = this;
     peers.look(context, context.now());
-    if (peers.up === this.up && peers.suspect === this.suspect) return;
+    if (peers.up === this.up && peers.suspect === this.suspect && peers.preferred === this.preferred) return;
     this.up = peers.up;
     this.suspect = peers.suspect;
+    this.preferred = peers.preferred;
     this.reaches = [];
   }
 
@@ -256,9 +259,9 @@ export class Desk {
 
   /** The same of its primaries alone. */
   primaryReachOf(partition: number): Reach {
-    const { n, up, suspect } = this.reachOf(partition);
+    const { n, up, suspect, slow } = this.reachOf(partition);
     const primaries = firstSlots(n);
-    return { n, places: n, up: up & primaries, suspect: suspect & primaries };
+    return { n, places: n, up: up & primaries, suspect: suspect & primaries, slow: slow & primaries };
   }
 
   askVnode(
@@ -327,12 +330,16 @@ export class Desk {
     const order = this.orders[partition]!;
     let up = NO_SLOTS;
     let suspect = NO_SLOTS;
+    let slow = NO_SLOTS;
     for (let place = 0; place < order.length; place++) {
       const node = order[place]!;
-      if (node === this.node || hasSlot(this.up, node)) up = withSlot(up, place);
-      else if (hasSlot(this.suspect, node)) suspect = withSlot(suspect, place);
+      if (node === this.node) up = withSlot(up, place);
+      else if (hasSlot(this.up, node)) {
+        up = withSlot(up, place);
+        if (!hasSlot(this.preferred, node)) slow = withSlot(slow, place);
+      } else if (hasSlot(this.suspect, node)) suspect = withSlot(suspect, place);
     }
-    return { n: this.n, places: order.length, up, suspect };
+    return { n: this.n, places: order.length, up, suspect, slow };
   }
 }
 

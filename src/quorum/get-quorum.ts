@@ -77,6 +77,8 @@ export class GetQuorum {
   private readonly primaries: PlaceSet;
   private readonly up: PlaceSet;
   private readonly usable: PlaceSet;
+  /** Primaries that are up, and not slow. */
+  private readonly first: PlaceSet;
   private readonly notfoundOk: boolean;
   /** So many slots that fail or have nothing end the read. */
   private readonly failThreshold: number;
@@ -119,6 +121,7 @@ export class GetQuorum {
     this.failThreshold = needs.basicQuorum === true && !this.notfoundOk ? Math.min(majority, outOfReach) : outOfReach;
     this.up = firstChoice(reach, this.r, this.pr);
     this.usable = this.up | reach.suspect;
+    this.first = this.up & this.primaries & ~reach.slow;
     let asked = NO_SLOTS;
     for (let count = 0; count < this.r; count++) {
       const next = this.nextAfter(asked);
@@ -360,9 +363,13 @@ export class GetQuorum {
     return (this.fetching & ~(this.failedPlaces | this.full | this.absent)) !== NO_SLOTS;
   }
 
-  /** The first place that is up and not in `asked`, else one that is only suspected; −1 if there is none. */
+  /**
+   * The first place that is not in `asked`: among the primaries that are not slow, else among all that are up, else among
+   * those that are only suspected; −1 if there is none.
+   */
   private nextAfter(asked: PlaceSet): number {
     const left = this.usable & ~asked;
+    if ((left & this.first) !== NO_SLOTS) return lowestSlot(left & this.first);
     const next = lowestSlot(left & this.up);
     return next === -1 ? lowestSlot(left) : next;
   }

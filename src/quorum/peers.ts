@@ -11,6 +11,7 @@
  * Sources: Dynamo (SOSP 2007), §4.8.3 (local notion of failure); Dean and Barroso, "The Tail at Scale" (CACM 2013).
  */
 import { DueQueue } from '../base/due-queue.js';
+import { Easing } from './easing.js';
 import { HedgeBudget } from './hedge-budget.js';
 import { LatencyEstimate } from './latency-estimate.js';
 import { countSlots, firstSlots, hasSlot, NO_SLOTS, type PlaceSet, withSlot } from './slots.js';
@@ -49,15 +50,18 @@ export interface Sight {
   committing(node: number): boolean;
 }
 
-/** A pulse that has not moved for so long stands still, in milliseconds: a running thread's does in less. */
-const STANDSTILL_MS = 40;
+/**
+ * A pulse that has not moved for so long may stand still, in milliseconds: reads are backed up, and who need not be asked is
+ * not. With its two cores at two thirds, a machine of ours let a running thread wait for 15 ms now and then.
+ */
+const SILENT_MS = 20;
+/** One that has not moved for so long stands still, in milliseconds: writes are backed up, too. */
+const STANDSTILL_MS = 30;
 /**
  * The same of a thread that is seen within a commit: it is well, and its disk slow. A write that is backed up becomes a
  * hint, which is a commit, too, most likely on the same disk.
  */
 const SLOW_COMMIT_MS = 150;
-/** A thread that goes on has its mail of all that time before it: so long its reads are still backed up, in milliseconds. */
-const RETURN_MS = 100;
 /** One node may stand still, and one more for each so many, before it is the machine that is overloaded. */
 const STILL_SHARE = 8;
 /** Who has not looked for so long knows nothing of what was between, in milliseconds. */
@@ -74,6 +78,8 @@ export class Peers {
   /** Nodes, as bit masks, as of the last look. */
   up: PlaceSet = NO_SLOTS;
   suspect: PlaceSet = NO_SLOTS;
+  /** Those of `up` that are to be asked before the others of them. */
+  preferred: PlaceSet = NO_SLOTS;
   private readonly nodes: number;
   private readonly own: number;
   private readonly detector: Detector;
@@ -86,11 +92,11 @@ export class Peers {
   /** How long each pulse has been watched to stand still, in milliseconds. */
   private readonly silenceMs: number[] = [];
   private lookedMs = Number.NEGATIVE_INFINITY;
-  /** Nodes whose threads stand still, as of the last look; and those that may do so, by the clock alone. */
+  /** Nodes whose threads stand still, as of the last look. */
   private still: PlaceSet = NO_SLOTS;
-  private silent: PlaceSet = NO_SLOTS;
-  /** By node, when it was last one of the latter; and they with those that have only just gone on. */
-  private readonly silentMs: number[] = [];
+  /** Nodes that have only just gone on, or come back. */
+  private readonly easing: Easing;
+  /** The silent, and they. */
   private readsBackedUp: PlaceSet = NO_SLOTS;
   private readonly mostStill: number;
   /** By kind and node. */
@@ -103,17 +109,18 @@ export class Peers {
     this.detector = detector;
     this.hedging = hedging;
     this.mostStill = 1 + Math.floor(nodes / STILL_SHARE);
+    this.easing = new Easing(nodes);
     for (let node = 0; node < nodes; node++) {
       this.up = withSlot(this.up, node);
       this.pulses.push(-1);
       this.movedMs.push(0);
-      this.silentMs.push(Number.NEGATIVE_INFINITY);
       this.silenceMs.push(0);
     }
     for (let i = 0; i < nodes * hedging.length; i++) {
       this.latencies.push(new LatencyEstimate());
       this.queues.push(new DueQueue());
     }
+    this.preferred = this.up;
   }
 
   /** Somebody who is certain of it says that the node is down, or not any more. */
@@ -125,6 +132,7 @@ export class Peers {
       this.detector.ended(node);
       this.up &= ~bit;
       this.suspect &= ~bit;
+      this.preferred &= ~bit;
     } else this.up |= bit;
   }
 
@@ -153,11 +161,13 @@ export class Peers {
       }
       const pulse = sight.pulse(node);
       if (blind || pulse !== this.pulses[node]) {
+        if (!blind) this.noteReturn(node, pulse, nowMs);
         this.pulses[node] = pulse;
         this.movedMs[node] = nowMs;
         this.silenceMs[node] = 0;
       } else this.silenceMs[node]! += Math.min(stepMs, WATCHED_MS);
-      if (nowMs - this.movedMs[node]! >= STANDSTILL_MS) {
+      // Who is down is another matter: what was asked of it fails by itself.
+      if (pulse >= 0 && nowMs - this.movedMs[node]! >= SILENT_MS) {
         silent = withSlot(silent, node);
         if (this.isStill(node, nowMs, sight)) still = withSlot(still, node);
       }
@@ -169,14 +179,27 @@ export class Peers {
     }
     this.up = up;
     this.suspect = suspect;
-    this.still = countSlots(still) <= this.mostStill ? still : NO_SLOTS;
-    this.silent = countSlots(silent) <= this.mostStill ? silent : NO_SLOTS;
-    let readsBackedUp = this.silent;
-    for (let node = 0; node < this.nodes; node++) {
-      if (hasSlot(this.silent, node)) this.silentMs[node] = nowMs;
-      else if (nowMs - this.silentMs[node]! < RETURN_MS) readsBackedUp = withSlot(readsBackedUp, node);
-    }
-    this.readsBackedUp = readsBackedUp;
+    this.still = this.unlessMany(still);
+    this.easing.look(nowMs);
+    // Where many are slow, it is not they, and there is nobody to be preferred.
+    this.readsBackedUp = this.unlessMany(silent) | this.unlessMany(this.easing.nodes);
+    this.preferred = up & ~this.readsBackedUp;
+  }
+
+  private unlessMany(nodes: PlaceSet): PlaceSet {
+    return countSlots(nodes) <= this.mostStill ? nodes : NO_SLOTS;
+  }
+
+  /** Its pulse moves: it may have been away until now. */
+  private noteReturn(node: number, pulse: number, nowMs: number): void {
+    if (pulse < 0) return;
+    if (this.pulses[node]! < 0) this.easing.started(node, nowMs);
+    else if (this.silenceMs[node]! >= STANDSTILL_MS) this.easing.wentOn(node, nowMs - this.movedMs[node]!, nowMs);
+  }
+
+  /** True if a node that is not preferred is to have a request that could go elsewhere: it counts as given. */
+  takesShare(node: number, nowMs: number): boolean {
+    return this.easing.takes(node, nowMs);
   }
 
   private isStill(node: number, nowMs: number, sight: Sight): boolean {

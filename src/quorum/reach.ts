@@ -13,11 +13,13 @@ export interface Reach {
   readonly places: number;
   readonly up: PlaceSet;
   readonly suspect: PlaceSet;
+  /** Those of `up` that are read only after the other primaries: they stand still, or have only just come back. */
+  readonly slow: PlaceSet;
 }
 
 /** Everybody is up. */
 export function everyone(n: number, places = n): Reach {
-  return { n, places, up: firstSlots(places), suspect: NO_SLOTS };
+  return { n, places, up: firstSlots(places), suspect: NO_SLOTS, slow: NO_SLOTS };
 }
 
 /** The places that are asked first; whoever is suspected and not among them comes after. */

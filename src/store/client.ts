@@ -304,7 +304,9 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     // Each new attempt gives up what has come of the one before: where everybody is slow, that would end nowhere.
     if (pending.hedges >= MAX_HEDGES) return;
     // Nobody who is only suspected: better wait.
-    const next = this.nextPlace(pending, this.upWithRoom(now));
+    const room = this.upWithRoom(now);
+    let next = this.nextPlace(pending, room & this.peers.preferred);
+    if (next === -1) next = this.nextPlace(pending, room);
     if (next === -1 || !this.peers.mayHedge(kind, node, correlation, now)) return;
     pending.hedges++;
     if (pending.kind === PUT) {
@@ -396,11 +398,21 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
 
   /** Sends to the next node that was not tried; without one, the request rests, or has failed. */
   private send(ticket: number, pending: PendingRequest): void {
-    let place = this.nextPlace(pending, this.peers.up);
+    let place = this.placeAmongUp(pending);
     if (place === -1) place = this.nextPlace(pending, this.peers.suspect);
     if (place === -1) place = this.nextPlace(pending, this.peers.reachable);
     if (place !== -1) this.sendTo(place, ticket, pending);
     else this.restOrFail(ticket, pending);
+  }
+
+  /** The next place that is up; rather another primary than one that stands still, or has only just come back. */
+  private placeAmongUp(pending: PendingRequest): number {
+    const { up, preferred } = this.peers;
+    const first = this.nextPlace(pending, up);
+    if (preferred === up || first === -1) return first;
+    const place = this.nextPlace(pending, preferred);
+    if (place === first || place === -1 || place >= this.n) return first;
+    return this.peers.takesShare(this.orders[pending.partition]![first]!, this.context.now()) ? first : place;
   }
 
   private restOrFail(ticket: number, pending: PendingRequest): void {

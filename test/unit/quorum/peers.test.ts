@@ -5,6 +5,7 @@ import { SeededRandom } from '../../../src/base/random.js';
 import { HedgeBudget } from '../../../src/quorum/hedge-budget.js';
 import { LatencyEstimate } from '../../../src/quorum/latency-estimate.js';
 import { type Detector, Peers } from '../../../src/quorum/peers.js';
+import { hasSlot } from '../../../src/quorum/slots.js';
 
 const TRUSTING: Detector = {
   observe: () => undefined,
@@ -39,6 +40,16 @@ class World {
     return this.inCommit.has(node);
   }
 
+  crash(node: number): void {
+    this.standing.add(node);
+    this.pulses[node] = -1;
+  }
+
+  start(node: number): void {
+    this.standing.delete(node);
+    this.pulses[node] = 0;
+  }
+
   beat(node: number): void {
     this.pulses[node]!++;
   }
@@ -50,6 +61,29 @@ class World {
       this.peers.look(this, this.nowMs);
     }
   }
+}
+
+/** How many of a hundred requests a node is given that others are preferred to, in each tenth of a time. */
+function share(world: World, node: number, ms: number): number[] {
+  const given: number[] = [];
+  for (let tenth = 0; tenth < 10; tenth++) {
+    let taken = 0;
+    let asked = 0;
+    for (const until = world.nowMs + ms / 10; world.nowMs < until; ) {
+      world.run(5);
+      for (let i = 0; i < 20; i++, asked++) {
+        if (hasSlot(world.peers.preferred, node) || world.peers.takesShare(node, world.nowMs)) taken++;
+      }
+    }
+    given.push(taken / asked);
+  }
+  return given;
+}
+
+/** Spends what hedges of reads are saved up. */
+function spend(peers: Peers, node: number, nowMs: number): void {
+  for (let i = 0; i < 1_000; i++) if (!peers.mayHedge(0, node, 0, nowMs)) return;
+  throw new Error('hedges are without end');
 }
 
 test('the estimate is the 99th percentile of what was observed lately, a quarter too high at most', async (t) => {
@@ -127,7 +161,7 @@ test('all of a thread that stands still is backed up; not where many do', async 
   const world = new World(5);
   world.run(100);
   world.standing.add(3);
-  world.run(30);
+  world.run(25);
   t.equal(world.peers.standsStill(3), false, 'a pulse may rest for so long');
   world.run(20);
   t.equal(world.peers.standsStill(3), true);
@@ -176,31 +210,31 @@ test('who looks late himself is slow to say that another stands still', async (t
     }
     return world.nowMs - since;
   };
-  t.equal(until(5), 40);
-  t.equal(until(15), 60);
-  t.equal(until(30), 90, 'by the clock');
+  t.equal(until(5), 30);
+  t.equal(until(15), 45);
+  t.equal(until(60), 120, 'by the clock');
 });
 
 test('reads of a thread whose pulse rests are all backed up at once; writes only if it is no slow commit', async (t) => {
   const world = new World(5);
   const mayHedge = (kind: number) => world.peers.mayHedge(kind, 3, 0, world.nowMs);
   world.run(100);
-  while (mayHedge(0));
+  spend(world.peers, 3, world.nowMs);
   world.standing.add(3);
   world.inCommit.add(3);
-  world.run(35);
+  world.run(15);
   t.equal(mayHedge(0), false, 'a pulse may rest for so long');
   world.run(10);
   for (let i = 0; i < 100; i++) t.equal(mayHedge(0), true);
   t.equal(mayHedge(1), false, 'its disk is slow');
-  world.run(150);
+  world.run(175);
   t.equal(mayHedge(1), true);
   world.standing.delete(3);
   world.inCommit.delete(3);
   world.run(50);
   t.equal(mayHedge(0), true, 'it has the mail of all that time before it');
   world.run(60);
-  while (mayHedge(0));
+  spend(world.peers, 3, world.nowMs);
   for (const kind of [0, 1]) t.equal(mayHedge(kind), false, 'it goes on as ever');
   world.standing.add(1).add(3);
   world.run(100);
@@ -214,8 +248,8 @@ test('what was not backed up for want of budget is due as soon as the thread sta
   // It takes long as a rule: what is put back waits long.
   for (let i = 0; i < 500; i++) peers.answered(0, 3, 25);
   world.standing.add(3);
-  world.run(20);
-  while (peers.mayHedge(0, 3, 0, world.nowMs));
+  world.run(15);
+  spend(peers, 3, world.nowMs);
   peers.asked(0, 3, 7, world.nowMs - 25);
   while (peers.nextDue(0, 3, world.nowMs) === 0);
   t.equal(peers.mayHedge(0, 3, 7, world.nowMs), false);
@@ -224,6 +258,66 @@ test('what was not backed up for want of budget is due as soon as the thread sta
   for (let next = peers.nextDue(0, 3, world.nowMs); next !== -1; next = peers.nextDue(0, 3, world.nowMs))
     due.push(next);
   t.ok(due.includes(7), 'long before its 25 ms have passed again');
+});
+
+// Goal: who need not be asked is not, while it stands still and just after; and never is anybody avoided where many are slow.
+test('others are preferred to a thread that stands still, and little by little it is asked again', async (t) => {
+  const world = new World(5);
+  const { peers } = world;
+  world.run(100);
+  t.equal(peers.preferred, 0b11111);
+  world.standing.add(3);
+  world.run(15);
+  t.equal(peers.preferred, 0b11111, 'a pulse may rest for so long');
+  world.run(10);
+  t.equal(peers.preferred, 0b10111);
+  t.equal(peers.up, 0b11111, 'it is not suspected');
+  t.equal(peers.takesShare(3, world.nowMs), false, 'it does nothing now');
+  world.run(175);
+  world.standing.delete(3);
+  const given = share(world, 3, 100);
+  t.ok(given[0]! < 0.05, `${given[0]} just after`);
+  t.ok(given[9]! > 0.5 && given[9]! > given[4]!, `${given} at last`);
+  world.run(10);
+  t.equal(peers.preferred, 0b11111, 'after half the time that it stood still');
+  world.standing.add(3);
+  world.run(100);
+  world.standing.delete(3);
+  world.standing.add(4);
+  world.run(30);
+  t.equal(peers.preferred, 0b00111, 'one has only just gone on, another stands still');
+  world.standing.delete(4);
+  world.run(500);
+  world.standing.add(3);
+  world.run(50);
+  world.standing.add(2);
+  world.run(50);
+  t.equal(peers.preferred, 0b11111, 'two of five: it is the machine');
+});
+
+test('a thread that was started again is eased in for longer; one that was not watched meanwhile is not', async (t) => {
+  const world = new World(5);
+  const { peers } = world;
+  world.run(100);
+  t.equal(peers.preferred, 0b11111, 'all begin alike');
+  world.crash(3);
+  world.run(100);
+  world.standing.add(1);
+  world.run(50);
+  t.equal(peers.standsStill(1), true, 'who is down does not count among those that stand still');
+  world.standing.delete(1);
+  world.run(500);
+  world.start(3);
+  const given = share(world, 3, 2_000);
+  t.ok(given[0]! < 0.01 && given[4]! > 0.1 && given[4]! < 0.4 && given[9]! > 0.8, `${given}`);
+  world.run(10);
+  t.equal(peers.preferred, 0b11111);
+  world.crash(3);
+  world.run(50);
+  world.start(3);
+  world.nowMs += 1_000;
+  world.peers.look(world, world.nowMs);
+  t.equal(peers.preferred, 0b11111, 'whoever did not look has no requests for it either');
 });
 
 test('what somebody is certain of stands above suspicion', async (t) => {

@@ -11,7 +11,7 @@ import { test } from 'tap';
 import { SeededRandom } from '../../../src/base/random.js';
 import { LAST_RESORT, type PutNeeds, PutQuorum } from '../../../src/quorum/put-quorum.js';
 import { everyone, type Reach } from '../../../src/quorum/reach.js';
-import { countSlots, firstSlots, hasSlot, withSlot } from '../../../src/quorum/slots.js';
+import { countSlots, firstSlots, hasSlot, NO_SLOTS, withSlot } from '../../../src/quorum/slots.js';
 
 type AskState = 'open' | 'silent' | 'stored' | 'durable' | 'failed';
 
@@ -377,7 +377,8 @@ test('on long lists, some of them down or suspected, any way through is right', 
     do {
       const up = random.uint32() & random.uint32() & firstSlots(places);
       const most = (random.uint32() | random.uint32()) & firstSlots(places);
-      reach = random.uint32() % 2 === 0 ? everyone(n, places) : { n, places, up: most, suspect: up & ~most };
+      reach =
+        random.uint32() % 2 === 0 ? everyone(n, places) : { n, places, up: most, suspect: up & ~most, slow: NO_SLOTS };
       // Where too few are up, everybody is asked after all; that has a test of its own.
     } while (countSlots(reach.up) < Math.max(needs.w, needs.dw) || countSlots(reach.up & firstSlots(n)) < needs.pw);
     const checker = new Checker(reach, needs);
