@@ -186,7 +186,8 @@ function hashSlice(task: SliceTask, snapshot: Snapshot): Slice | { readonly type
 
 function listKeys(task: KeysTask, snapshot: Snapshot): SegmentKeys {
   const { depth } = task;
-  const wanted = new Set(task.segments);
+  const places = new Map<number, number>();
+  for (const [place, segment] of task.segments.entries()) places.set(segment, place);
   const leaves = new KeyLeafWriter();
   let scanned = 0;
   let next: Uint8Array | undefined;
@@ -197,11 +198,12 @@ function listKeys(task: KeysTask, snapshot: Snapshot): SegmentKeys {
     }
     scanned++;
     hashKey(key);
-    if (!wanted.has(nodeOf(keyLow, depth))) continue;
+    const place = places.get(nodeOf(keyLow, depth));
+    if (place === undefined) continue;
     const record = snapshot.get(key)!;
     if (!isSoundRecord(record)) continue;
     const high = leafOfRecord(key, record);
-    leaves.add(key, keyLow, high, leafLow);
+    leaves.add(key, place, high, leafLow);
   }
   return { type: 'keys', leaves: leaves.finish(), next };
 }
