@@ -27,6 +27,7 @@ export function localHashing(objects: Storage): Hashing {
         }),
       );
     },
+    hurry: () => undefined,
   };
 }
 

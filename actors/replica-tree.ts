@@ -18,8 +18,6 @@ import type { Root } from '../src/messages/exchange-messages.js';
 import type { ActorContext } from '../src/runtime/actor.js';
 import type { ReplicaTrees } from './replica-trees.js';
 
-/** How far a tree is asked to look for changes worth a task, in writes. */
-const LOOK_EVERY = 64;
 /** In an answer to 'keys', and looked through for it. */
 const LISTED_KEYS = 1_024;
 const SCANNED_KEYS = 8_192;
@@ -47,7 +45,6 @@ export class ReplicaTree {
   private readonly trees: ReplicaTrees;
   private readonly partition: number;
   private keeper: TreeKeeper;
-  private writes = 0;
   /** Since when a tree serves, as `SavedTree` tells it; of the build under way, when it began, and for which call. */
   private builtAtMs = 0;
   private begunAtMs = 0;
@@ -90,9 +87,9 @@ export class ReplicaTree {
    */
   note(key: Uint8Array, before: Uint8Array | undefined, after: Uint8Array | undefined): void {
     const { keeper } = this;
-    keeper.note(key, before, after);
+    if (!keeper.note(key, before, after)) return;
     if (keeper.isBuilding) this.mark();
-    if (++this.writes % LOOK_EVERY === 0) this.fold(false);
+    this.fold(false);
   }
 
   /** The vnode's commit failed. */
@@ -147,7 +144,10 @@ export class ReplicaTree {
     const { tree } = keeper;
     // A tree that has what may not be stored could be equal to another by that.
     if (tree === undefined || keeper.isStale) return { type: 'not-ready' };
-    if (!keeper.isFresh(since)) this.fold(true);
+    if (!keeper.isFresh(since)) {
+      this.fold(true);
+      this.trees.hashing.hurry();
+    }
     return keeper.isFresh(since) && keeper.tree !== undefined ? answerFromTree(keeper.tree, ask) : undefined;
   }
 

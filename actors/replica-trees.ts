@@ -15,6 +15,8 @@ export interface Hashing {
   readonly readsCommitted: boolean;
   /** @param keeper - whose task it is: it knows how many writes there have been */
   run(task: HashTask, keeper: TreeKeeper, done: (result: HashResult | undefined) => void): void;
+  /** Somebody waits for what was given out: nothing is to be put off until there is more. */
+  hurry(): void;
 }
 
 export interface ReplicaTreesOptions {

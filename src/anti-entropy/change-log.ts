@@ -1,20 +1,20 @@
 /**
  * What has changed in a partition and is not in its tree yet: for each write the key, and the digest of the record before
- * and after, one behind the other in one buffer. A vnode only copies them here (about 100 ns a write); the leaves are
- * hashed from the buffer by a worker (`foldChanges`). It holds what it takes to fold a change in without a look at
- * the storage, and in any order: what a key's changes take away and add cancels out but for the first and the last.
+ * and after, one behind the other in one buffer. A vnode only copies them here; the leaves are hashed by a
+ * worker (`foldChanges`). Buffers are used again: making one costs more than filling it. It holds what it takes to fold a
+ * change in without a look at the storage, and in any order: what a key's changes take away and add cancels out but for
+ * the first and the last.
  *
  *     2 length of the key · the located key · 1 which of the two records there are · 8 digest before · 8 digest after
  */
 import { assert } from '../base/assert.js';
 import { uint32At, viewOf } from '../codec/byte-reader.js';
-import { digestHigh, digestLow } from '../codec/record.js';
 import { hashKeyIn, keyLow, leafLow, leafOf } from './leaf.js';
 import { DeltaBuilder, type TreeDelta } from './tree-delta.js';
 
 /** A part of a log, to be folded into a tree. */
 export interface ChangeBatch {
-  /** Not in shared memory, and nobody else's: may be copied to a worker. */
+  /** May be in shared memory. */
   readonly bytes: Uint8Array;
   readonly changes: number;
 }
@@ -28,8 +28,10 @@ const FIRST_BYTES = 4_096;
 export class ChangeLog {
   /** How many changes it holds. */
   changes = 0;
-  private bytes = new Uint8Array(0);
+  private bytes: Uint8Array = new Uint8Array(0);
   private length = 0;
+  /** The buffer of a batch that was folded in. */
+  private spare: Uint8Array | undefined;
 
   /** Bytes that it holds. */
   get size(): number {
@@ -46,16 +48,23 @@ export class ChangeLog {
     bytes.set(located, at + 2);
     at += 2 + keyLength;
     bytes[at] = (before === undefined ? 0 : BEFORE) | (after === undefined ? 0 : AFTER);
-    copyDigest(bytes, at + 1, before);
-    copyDigest(bytes, at + 1 + DIGEST_BYTES, after);
+    if (before !== undefined) copyDigest(bytes, at + 1, before);
+    if (after !== undefined) copyDigest(bytes, at + 1 + DIGEST_BYTES, after);
     this.changes++;
   }
 
-  /** All that it holds; it is empty afterwards. */
+  /** All that it holds, in memory that stays the batch's until `reuse`; it is empty afterwards. */
   take(): ChangeBatch {
-    const batch = { bytes: this.bytes.slice(0, this.length), changes: this.changes };
+    const batch = { bytes: this.bytes.subarray(0, this.length), changes: this.changes };
+    this.bytes = this.spare ?? new Uint8Array(0);
+    this.spare = undefined;
     this.clear();
     return batch;
+  }
+
+  /** A batch that was taken from here has been folded in: nobody reads it any more. */
+  reuse({ bytes }: ChangeBatch): void {
+    this.spare = new Uint8Array(bytes.buffer);
   }
 
   clear(): void {
@@ -125,18 +134,7 @@ function keyAt(bytes: Uint8Array, at: number): Uint8Array {
   return viewOf(bytes, at + 2, at + 2 + keyLengthAt(bytes, at));
 }
 
-function copyDigest(into: Uint8Array, at: number, record: Uint8Array | undefined): void {
-  if (record === undefined) {
-    into.fill(0, at, at + DIGEST_BYTES);
-    return;
-  }
-  putWord(into, at, digestLow(record));
-  putWord(into, at + 4, digestHigh(record));
-}
-
-function putWord(into: Uint8Array, at: number, value: number): void {
-  into[at] = value;
-  into[at + 1] = value >>> 8;
-  into[at + 2] = value >>> 16;
-  into[at + 3] = value >>> 24;
+/** The digest is the front of a record. Where there is none nothing is copied: the flags say so. */
+function copyDigest(into: Uint8Array, at: number, record: Uint8Array): void {
+  for (let i = 0; i < DIGEST_BYTES; i++) into[at + i] = record[i]!;
 }

@@ -96,7 +96,7 @@ export class Exchange {
   /** Segments that differ, ascending; and both replicas' sums of them, once those were asked for again. */
   private wanted: Uint32Array = NOTHING;
   private sums: [Uint32Array, Uint32Array] = [NOTHING, NOTHING];
-  private keys = new KeyComparison(0, NOTHING);
+  private keys = new KeyComparison(0);
   /** Keys that were found different, and are to be looked at again. */
   private candidates: DifferentKey[] = [];
   private confirmed: Uint8Array[] = [];
@@ -237,7 +237,7 @@ export class Exchange {
     this.sums = [pick(first), pick(second)];
     if (kept.length === 0) this.passed(last);
     else {
-      this.keys = new KeyComparison(this.level, this.wanted);
+      this.keys = new KeyComparison(this.wanted.length);
       this.askKeys();
     }
   }
@@ -251,7 +251,7 @@ export class Exchange {
       this.phase = 'confirming';
     } else if (!this.keys.ended) this.askKeys();
     else {
-      const agreed = this.keys.agreed(this.wanted);
+      const agreed = this.wanted.filter((_segment, place) => this.keys.agree(place));
       if (agreed.length > 0) this.ask('verify', { type: 'sums', level: this.level, nodes: agreed });
       else this.passed(this.wanted.at(-1)!);
     }
@@ -276,8 +276,8 @@ export class Exchange {
       const segment = question.nodes[i]!;
       while (wanted[at] !== segment) at++;
       if (!sameSumAt(first, i, sums[0], at) || !sameSumAt(second, i, sums[1], at)) continue;
-      if (!this.keys.addsUp(0, segment, first[2 * i]!, first[2 * i + 1]!)) this.rebuild.first = true;
-      if (!this.keys.addsUp(1, segment, second[2 * i]!, second[2 * i + 1]!)) this.rebuild.second = true;
+      if (!this.keys.addsUp(0, at, first[2 * i]!, first[2 * i + 1]!)) this.rebuild.first = true;
+      if (!this.keys.addsUp(1, at, second[2 * i]!, second[2 * i + 1]!)) this.rebuild.second = true;
     }
     this.passed(wanted.at(-1)!);
   }

@@ -73,6 +73,7 @@ export class FoldingTree {
     this.underWay.delete(task);
     this.outstandingBytes -= done.batch.bytes.length;
     this.tree.apply(delta);
+    this.log.reuse(done.batch);
   }
 
   /** Nothing came of it: the batch will be taken again. */

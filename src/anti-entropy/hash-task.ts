@@ -5,6 +5,7 @@
  *
  *     slice   the records from a key on, as many as were asked for: their leaves, summed by segment
  *     fold    changes that a vnode noted: what they do to the sums. Needs no records.
+ *     folds   those of many vnodes, which are worth a worker's time together
  *     keys    the keys of some segments with their leaves
  *
  * A slice checks every record that it reads: one that is unreadable has no leaf, as if it were not there. So the tree
@@ -75,12 +76,22 @@ export interface SegmentKeys {
   readonly next: Uint8Array | undefined;
 }
 
+/** Batches of several trees, one behind the other. */
+export interface FoldsTask {
+  readonly type: 'folds';
+  /** Shared, so that nothing is copied on the way; not written to before the task has come to its end. */
+  readonly memory: SharedArrayBuffer;
+  /** `[bytes, changes, depth of its tree]` for each batch. */
+  readonly batches: Uint32Array;
+}
+
 /** Keys of unreadable records that a slice names. */
 const MAX_ROTTEN = 64;
 
 export type HashTask =
   | SliceTask
   | KeysTask
+  | FoldsTask
   | { readonly type: 'fold'; readonly batch: ChangeBatch; readonly depth: number };
 
 export type HashResult =
@@ -88,7 +99,9 @@ export type HashResult =
   | SegmentKeys
   /** The snapshot was taken before the commit that it was meant to follow: ask again. */
   | { readonly type: 'early' }
-  | { readonly type: 'folded'; readonly delta: TreeDelta };
+  | { readonly type: 'folded'; readonly delta: TreeDelta }
+  /** The words of each batch's delta, one behind the other, and how many they are. */
+  | { readonly type: 'folded-all'; readonly words: Uint32Array; readonly lengths: Uint32Array };
 
 /** The buffers of a result, to be moved with it. */
 export function buffersOf(result: HashResult | { readonly type: 'gone' }): ArrayBuffer[] {
@@ -96,6 +109,8 @@ export function buffersOf(result: HashResult | { readonly type: 'gone' }): Array
     case 'slice':
     case 'folded':
       return [result.delta.words.buffer as ArrayBuffer];
+    case 'folded-all':
+      return [result.words.buffer as ArrayBuffer];
     case 'keys':
       return [result.leaves.buffer as ArrayBuffer];
     default:
@@ -112,7 +127,34 @@ export function runHashTask(task: HashTask, snapshot: () => Snapshot): HashResul
       return listKeys(task, snapshot());
     case 'fold':
       return { type: 'folded', delta: foldChanges(task.batch, task.depth) };
+    case 'folds':
+      return foldAll(task);
   }
+}
+
+/** Numbers for one batch of a task. */
+export const BATCH_STRIDE = 3;
+
+function foldAll({ memory, batches }: FoldsTask): HashResult {
+  const lengths = new Uint32Array(batches.length / BATCH_STRIDE);
+  const all: Uint32Array[] = [];
+  let at = 0;
+  let total = 0;
+  for (let i = 0; i < lengths.length; i++) {
+    const bytes = new Uint8Array(memory, at, batches[BATCH_STRIDE * i]!);
+    at += bytes.length;
+    const { words } = foldChanges({ bytes, changes: batches[BATCH_STRIDE * i + 1]! }, batches[BATCH_STRIDE * i + 2]!);
+    all.push(words);
+    lengths[i] = words.length;
+    total += words.length;
+  }
+  const words = new Uint32Array(total);
+  at = 0;
+  for (const some of all) {
+    words.set(some, at);
+    at += some.length;
+  }
+  return { type: 'folded-all', words, lengths };
 }
 
 function hashSlice(task: SliceTask, snapshot: Snapshot): Slice | { readonly type: 'early' } {
@@ -144,7 +186,8 @@ function hashSlice(task: SliceTask, snapshot: Snapshot): Slice | { readonly type
 
 function listKeys(task: KeysTask, snapshot: Snapshot): SegmentKeys {
   const { depth } = task;
-  const wanted = new Set(task.segments);
+  const places = new Map<number, number>();
+  for (const [place, segment] of task.segments.entries()) places.set(segment, place);
   const leaves = new KeyLeafWriter();
   let scanned = 0;
   let next: Uint8Array | undefined;
@@ -155,11 +198,12 @@ function listKeys(task: KeysTask, snapshot: Snapshot): SegmentKeys {
     }
     scanned++;
     hashKey(key);
-    if (!wanted.has(nodeOf(keyLow, depth))) continue;
+    const place = places.get(nodeOf(keyLow, depth));
+    if (place === undefined) continue;
     const record = snapshot.get(key)!;
     if (!isSoundRecord(record)) continue;
     const high = leafOfRecord(key, record);
-    leaves.add(key, keyLow, high, leafLow);
+    leaves.add(key, place, high, leafLow);
   }
   return { type: 'keys', leaves: leaves.finish(), next };
 }

@@ -6,7 +6,6 @@
 import { compareBytes, EMPTY } from '../base/bytes.js';
 import type { ExchangeAnswer } from './exchange-asks.js';
 import { KeyLeafReader } from './key-leaves.js';
-import { nodeOf } from './merkle-tree.js';
 
 /** A leaf, or that there is none: then all are 0. */
 export interface Leaf {
@@ -33,15 +32,12 @@ export class KeyComparison {
   ended = false;
   /** How many leaves were looked at. */
   compared = 0;
-  private readonly level: number;
   /** For each segment: the sums of the leaves that the first and the second replica showed, and 1 if any differed. */
   private readonly sums: Uint32Array;
-  private readonly places = new Map<number, number>();
 
-  constructor(level: number, segments: Uint32Array) {
-    this.level = level;
-    this.sums = new Uint32Array(STRIDE * segments.length);
-    for (let i = 0; i < segments.length; i++) this.places.set(segments[i]!, STRIDE * i);
+  /** @param segments - how many the replicas are asked for: they are named by their places among these */
+  constructor(segments: number) {
+    this.sums = new Uint32Array(STRIDE * segments);
   }
 
   /** The keys that differ on these pages; copies. */
@@ -71,22 +67,22 @@ export class KeyComparison {
     return different;
   }
 
-  /** Of `segments`, those on whose keys the replicas agree. */
-  agreed(segments: Uint32Array): Uint32Array {
-    return segments.filter((segment) => this.sums[this.places.get(segment)! + DIFFERS] === 0);
+  /** True if the replicas agree on the keys of the segment at that place. */
+  agree(place: number): boolean {
+    return this.sums[STRIDE * place + DIFFERS] === 0;
   }
 
-  /** True if the leaves that a replica (0 or 1) showed for a segment add up to `low` and `high`. */
-  addsUp(replica: number, segment: number, low: number, high: number): boolean {
-    const at = this.places.get(segment)! + 2 * replica;
+  /** True if the leaves that a replica (0 or 1) showed for the segment at that place add up to `low` and `high`. */
+  addsUp(replica: number, place: number, low: number, high: number): boolean {
+    const at = STRIDE * place + 2 * replica;
     return this.sums[at] === low && this.sums[at + 1] === high;
   }
 
   private take(a: KeyLeafReader | undefined, b: KeyLeafReader | undefined, same: boolean): void {
-    const at = this.places.get(nodeOf((a ?? b)!.keyLow, this.level));
-    // A key of another segment was not asked for.
-    if (at === undefined) return;
+    const at = STRIDE * (a ?? b)!.place;
     const { sums } = this;
+    // A key of another segment was not asked for.
+    if (at >= sums.length) return;
     if (!same) sums[at + DIFFERS] = 1;
     if (a !== undefined) addTo(sums, at, a);
     if (b !== undefined) addTo(sums, at + 2, b);

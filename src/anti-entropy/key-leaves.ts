@@ -2,40 +2,48 @@
  * Keys with their leaves, in key order, packed into one buffer: what replicas show each other of segments that differ.
  * A worker writes it, actors carry it as it is, and the exchange reads it.
  *
- *     n × [ 4 first half-word of the key's place in a tree · 8 leaf, low half first · 2 length of the key · located key ]
+ *     n × [ bytes shared with the key before · length of the rest · the rest · place of the segment · 8 leaf, low half first ]
+ *
+ * Lengths and places are variable-length integers; a place is one in the list of segments that were asked for. Neighbours
+ * in key order share most of their bytes: where a replica has to list nearly all of its keys, an entry costs about 17
+ * bytes instead of 14 and the key.
  */
-
-import { uint32At, viewOf } from '../codec/byte-reader.js';
+import { ByteReader, viewOf } from '../codec/byte-reader.js';
+import { varintSize } from '../codec/byte-writer.js';
 import { CorruptRecordError } from '../codec/errors.js';
+import { MAX_KEY_BYTES, PARTITION_BYTES } from '../codec/key.js';
 
-const FIXED_BYTES = 4 + 8 + 2;
+const LEAF_BYTES = 8;
 const FIRST_BYTES = 1_024;
+const MAX_LOCATED_BYTES = PARTITION_BYTES + MAX_KEY_BYTES + 64;
 
 export class KeyLeafWriter {
   entries = 0;
   private bytes = new Uint8Array(FIRST_BYTES);
   private length = 0;
+  private readonly last = new Uint8Array(MAX_LOCATED_BYTES);
+  private lastLength = 0;
 
-  get size(): number {
-    return this.length;
-  }
-
-  /** `keyLow`: the low half of the key's hash, of which a tree's nodes are the first digits. */
-  add(located: Uint8Array, keyLow: number, leafHigh: number, leafLow: number): void {
-    const at = this.length;
-    this.length += FIXED_BYTES + located.length;
-    if (this.length > this.bytes.length) {
-      const larger = new Uint8Array(2 * this.length);
-      larger.set(this.bytes.subarray(0, at));
-      this.bytes = larger;
-    }
+  /** `place`: of the key's segment, in the list of those that were asked for. */
+  add(located: Uint8Array, place: number, leafHigh: number, leafLow: number): void {
+    const { last } = this;
+    const { length } = located;
+    const most = Math.min(length, this.lastLength);
+    let shared = 0;
+    while (shared < most && located[shared] === last[shared]) shared++;
+    const rest = length - shared;
+    this.makeRoom(varintSize(shared) + varintSize(rest) + rest + varintSize(place) + LEAF_BYTES);
+    this.varint(shared);
+    this.varint(rest);
     const { bytes } = this;
-    putWord(bytes, at, keyLow);
-    putWord(bytes, at + 4, leafLow);
-    putWord(bytes, at + 8, leafHigh);
-    bytes[at + 12] = located.length;
-    bytes[at + 13] = located.length >>> 8;
-    bytes.set(located, at + FIXED_BYTES);
+    for (let i = shared; i < length; i++) {
+      last[i] = located[i]!;
+      bytes[this.length++] = located[i]!;
+    }
+    this.lastLength = length;
+    this.varint(place);
+    this.word(leafLow);
+    this.word(leafHigh);
     this.entries++;
   }
 
@@ -43,53 +51,70 @@ export class KeyLeafWriter {
   finish(): Uint8Array {
     return this.bytes.slice(0, this.length);
   }
+
+  private makeRoom(size: number): void {
+    const needed = this.length + size;
+    if (needed <= this.bytes.length) return;
+    const larger = new Uint8Array(2 * needed);
+    larger.set(this.bytes.subarray(0, this.length));
+    this.bytes = larger;
+  }
+
+  private varint(value: number): void {
+    let rest = value;
+    while (rest >= 0x80) {
+      this.bytes[this.length++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    this.bytes[this.length++] = rest;
+  }
+
+  private word(value: number): void {
+    const { bytes, length } = this;
+    bytes[length] = value;
+    bytes[length + 1] = value >>> 8;
+    bytes[length + 2] = value >>> 16;
+    bytes[length + 3] = value >>> 24;
+    this.length = length + 4;
+  }
 }
 
-/** Walks over packed leaves: stands on an entry until `advance`; past the last one `atEnd` is true. */
+/**
+ * Walks over packed leaves: stands on an entry until `advance`; past the last one `atEnd` is true.
+ * Made, and moved on, it may throw {CorruptRecordError}: the bytes are cut off, or no leaves.
+ */
 export class KeyLeafReader {
-  private readonly bytes: Uint8Array;
-  private at = 0;
+  atEnd = false;
+  /** Of the entry it stands on: valid until `advance`. */
+  key: Uint8Array;
+  place = 0;
+  leafLow = 0;
+  leafHigh = 0;
+  private readonly reader: ByteReader;
+  private readonly size: number;
+  private readonly copied = new Uint8Array(MAX_LOCATED_BYTES);
 
   constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
-  }
-
-  get atEnd(): boolean {
-    return this.at >= this.bytes.length;
-  }
-
-  /** A view. @throws {CorruptRecordError} The bytes are cut off. */
-  get key(): Uint8Array {
-    const start = this.at + FIXED_BYTES;
-    const end = start + this.keyLength;
-    if (start > this.bytes.length || end > this.bytes.length) throw new CorruptRecordError('The leaves are cut off');
-    return viewOf(this.bytes, start, end);
-  }
-
-  get keyLow(): number {
-    return uint32At(this.bytes, this.at);
-  }
-
-  get leafLow(): number {
-    return uint32At(this.bytes, this.at + 4);
-  }
-
-  get leafHigh(): number {
-    return uint32At(this.bytes, this.at + 8);
+    this.reader = new ByteReader(bytes, 0);
+    this.size = bytes.length;
+    this.key = viewOf(this.copied, 0, 0);
+    this.advance();
   }
 
   advance(): void {
-    this.at += FIXED_BYTES + this.keyLength;
+    const { reader, copied } = this;
+    if (reader.at >= this.size) {
+      this.atEnd = true;
+      return;
+    }
+    const shared = reader.varint();
+    const rest = reader.varint();
+    if (shared > this.key.length || shared + rest > copied.length)
+      throw new CorruptRecordError('No leaf has such a key');
+    copied.set(reader.view(rest), shared);
+    if (shared + rest !== this.key.length) this.key = viewOf(copied, 0, shared + rest);
+    this.place = reader.varint();
+    this.leafLow = reader.u32();
+    this.leafHigh = reader.u32();
   }
-
-  private get keyLength(): number {
-    return this.bytes[this.at + 12]! | (this.bytes[this.at + 13]! << 8);
-  }
-}
-
-function putWord(into: Uint8Array, at: number, value: number): void {
-  into[at] = value;
-  into[at + 1] = value >>> 8;
-  into[at + 2] = value >>> 16;
-  into[at + 3] = value >>> 24;
 }

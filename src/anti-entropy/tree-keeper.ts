@@ -27,7 +27,7 @@ export interface TreeKeeperOptions {
   readonly partition: number;
   /** A tree that was saved at a clean stop, and is that of the records. */
   readonly saved?: MerkleTree | undefined;
-  /** Changes that are worth a task (default 512). */
+  /** Changes that are worth a task, with those of other trees (default 64). */
   readonly foldChanges?: number;
   /** Bytes of changes that may wait (default 4 MiB). */
   readonly maxLogBytes?: number;
@@ -77,7 +77,7 @@ export class TreeKeeper {
   constructor(options: TreeKeeperOptions) {
     this.options = {
       partition: options.partition,
-      foldChanges: options.foldChanges ?? 512,
+      foldChanges: options.foldChanges ?? 64,
       maxLogBytes: options.maxLogBytes ?? 4 * 2 ** 20,
       sliceRecords: options.sliceRecords ?? 8_192,
       sliceBytes: options.sliceBytes ?? 4 * 2 ** 20,
@@ -111,11 +111,15 @@ export class TreeKeeper {
     return this.build;
   }
 
-  /** A write of the vnode: the record under `located` was `before` and is `after`. While building, write `mark`, too. */
-  note(located: Uint8Array, before: Uint8Array | undefined, after: Uint8Array | undefined): void {
+  /**
+   * A write of the vnode: the record under `located` was `before` and is `after`. While building, write `mark`, too.
+   * @returns true if there may be changes that are worth a task: `nextFold`
+   */
+  note(located: Uint8Array, before: Uint8Array | undefined, after: Uint8Array | undefined): boolean {
     const number = ++this.noted;
-    this.current?.note(number, located, before, after);
-    const { build } = this;
+    const { current, build } = this;
+    current?.note(number, located, before, after);
+    if (build === undefined && (current === undefined || current.unsent < this.options.foldChanges)) return false;
     if (build !== undefined) {
       if (compareBytes(located, build.from) < 0) build.folding.note(number, located, before, after);
       else if (build.slice !== 0) {
@@ -124,6 +128,7 @@ export class TreeKeeper {
       }
     }
     this.bound();
+    return true;
   }
 
   /** What the vnode writes with every write while a tree is being built, and when it is given a slice to ask for. */

@@ -8,7 +8,8 @@
  *
  * A task is done once or rejected: by its own error, because its thread died, or because there is no room. Nothing of it
  * is kept here: whoever asked still has what it takes to ask again. A thread is there from the first task that needs it
- * until it has been idle for a while. A task costs 16 µs by itself: worth it from about 300 records or 256 KiB on.
+ * until it has been idle for a while. Tasks wait here and not with piscina, which would leave those that wait lying when its
+ * last thread dies. A task costs 16 µs by itself: worth it from about 300 records or 256 KiB on.
  */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
@@ -30,6 +31,13 @@ export interface HashingPoolOptions<Result> {
   readonly onError?: (error: Error) => void;
 }
 
+/** A task for which there is no thread yet. */
+interface Waiting<Task, Result> {
+  readonly task: Task;
+  resolve(result: Result): void;
+  reject(error: Error): void;
+}
+
 /** What a node's end of a port sends and gets. */
 interface PortTask {
   readonly number: number;
@@ -41,17 +49,23 @@ type PortResult =
 
 export class HashingPool<Task, Result> {
   private readonly pool: Piscina<Task, Result>;
+  private readonly threads: number;
+  private readonly maxQueue: number;
+  private readonly waiting: Waiting<Task, Result>[] = [];
+  private running = 0;
+  private closed = false;
   private readonly buffersOf: (result: Result) => ArrayBuffer[];
   private readonly ports = new Set<MessagePort>();
 
   constructor(options: HashingPoolOptions<Result>) {
     this.buffersOf = options.buffersOf;
+    this.threads = options.threads;
+    this.maxQueue = options.maxQueue ?? 256;
     this.pool = new Piscina<Task, Result>({
       filename: options.entry.href,
       name: options.name,
       minThreads: 0,
       maxThreads: options.threads,
-      maxQueue: options.maxQueue ?? 256,
       idleTimeout: options.idleMs ?? 10_000,
       // Options of this process (loaders, a debugger's port) are not meant for the pool.
       execArgv: [],
@@ -60,8 +74,24 @@ export class HashingPool<Task, Result> {
   }
 
   /** @throws what the task threw; or an error that says that its thread ended, or that there is no room. */
-  run(task: Task): Promise<Result> {
-    return this.pool.run(task);
+  async run(task: Task): Promise<Result> {
+    if (this.closed) throw poolClosed();
+    if (this.running >= this.threads) {
+      if (this.waiting.length >= this.maxQueue) throw new Error('Too many tasks wait for the hashing pool');
+      return new Promise((resolve, reject) => this.waiting.push({ task, resolve, reject }));
+    }
+    return this.start(task);
+  }
+
+  private async start(task: Task): Promise<Result> {
+    this.running++;
+    try {
+      return await this.pool.run(task);
+    } finally {
+      this.running--;
+      const next = this.waiting.shift();
+      if (next !== undefined) this.start(next.task).then(next.resolve, next.reject);
+    }
   }
 
   /** A port to be transferred to a node's thread, for a `HashingClient` there. */
@@ -85,7 +115,9 @@ export class HashingPool<Task, Result> {
 
   /** Ends once the tasks under way are done; those of ports that come later are not heard any more. */
   async close(): Promise<void> {
+    this.closed = true;
     for (const port of this.ports) port.close();
+    for (const { reject } of this.waiting.splice(0)) reject(poolClosed());
     await this.pool.close();
   }
 }

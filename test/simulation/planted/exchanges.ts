@@ -20,9 +20,10 @@ const ANY_RECORD = encodeRecord({ context: { vv: [], extra: [] }, siblings: [] }
 
 /** Makes leaves of keys alone: two replicas with the same keys are equal, whatever their objects have seen. */
 function ignorantHashing(objects: Storage): Hashing {
-  const { readsCommitted, run } = localHashing(showingOneRecord(objects));
+  const { readsCommitted, run, hurry } = localHashing(showingOneRecord(objects));
   return {
     readsCommitted,
+    hurry,
     run(task, keeper, done) {
       run(task.type === 'fold' ? { ...task, batch: withOneDigest(task.batch) } : task, keeper, done);
     },

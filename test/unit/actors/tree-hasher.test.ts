@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { t } from 'tap';
+import { poolHashing } from '../../../actors/pool-hashing.js';
 import { buffersOf, type HashTask } from '../../../src/anti-entropy/hash-task.js';
 import { TreeKeeper } from '../../../src/anti-entropy/tree-keeper.js';
 import { utf8 } from '../../../src/base/bytes.js';
@@ -176,6 +177,68 @@ test('writes during a build, and threads that die in it, cost the tree nothing',
     node.storage.commit();
   }
   assert.ok(statSync(node.path).size < 1.5 * before, `${before} grew to ${statSync(node.path).size}`);
+  node.close();
+  await pool.close();
+});
+
+// Goal: changes of many trees travel together, and only when they are worth it; what dies on the way is sent again.
+test('changes are gathered for the pool, folded in by it, and outlive its threads', async () => {
+  const pool = poolOf(1);
+  const node = new Node();
+  const saved = { partition: PARTITION, foldChanges: 64 };
+  const keepers = Array.from({ length: 40 }, () => new TreeKeeper({ ...saved, saved: plainTree(node.storage, 2) }));
+  let sent = 0;
+  let died = 0;
+  const hashing = poolHashing(async (task) => {
+    if (++sent % 3 !== 1) return pool.run({ type: 'hash', task: node.hasherTask(task) });
+    died++;
+    await assert.rejects(pool.run({ type: 'die' }));
+    return { type: 'gone' };
+  });
+  const open = new Set<Promise<void>>();
+  const fold = (all: boolean): void => {
+    for (const keeper of keepers) {
+      for (let next = keeper.nextFold(all); next !== undefined; next = keeper.nextFold(all)) {
+        const { number, task } = next;
+        const ended = new Promise<void>((resolve) => {
+          hashing.run(task, keeper, (result) => {
+            if (result === undefined) keeper.failed(number);
+            else keeper.done(number, result);
+            resolve();
+          });
+        });
+        open.add(ended);
+        void ended.then(() => open.delete(ended));
+      }
+    }
+  };
+  for (let i = 0; i < 12_000; i++) {
+    const key = keyOf(i % 5_000);
+    const before = node.storage.get(key);
+    const after = i % 7 === 6 ? undefined : recordOf({ high: 2, low: 2, counter: i + 1 });
+    let ready = false;
+    for (const keeper of i % 3_000 === 0 ? keepers : [keepers[0]!]) ready = keeper.note(key, before, after) || ready;
+    if (after === undefined) node.storage.remove(key);
+    else node.storage.put(key, after);
+    if (ready) fold(false);
+    if (i % 4_000 === 3_999) {
+      node.storage.commit();
+      const [promise] = open;
+      hashing.hurry();
+      await promise;
+    }
+  }
+  const [first] = keepers;
+  assert.ok(sent >= 3 && sent <= 12, `12,000 changes went in ${sent} tasks`);
+  for (let round = 0; !keepers.every((one) => one.isFresh(one.noted)); round++) {
+    assert.ok(round < 100, 'it comes to an end');
+    fold(true);
+    hashing.hurry();
+    await Promise.all(open);
+  }
+  assert.ok(died > 0, 'some died');
+  assertSameTrees(first!.tree!, plainTree(node.storage, first!.tree!.depth));
+  for (const other of keepers) assert.ok(other.isFresh(other.noted), 'those with few changes, too');
   node.close();
   await pool.close();
 });

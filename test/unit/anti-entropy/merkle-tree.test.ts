@@ -1,10 +1,11 @@
 /** The tree: its leaves, sums, size and saved form. */
 import assert from 'node:assert/strict';
+import { KeyLeafReader, KeyLeafWriter } from '../../../src/anti-entropy/key-leaves.js';
 import { leafLow, leafOfRecord } from '../../../src/anti-entropy/leaf.js';
 import { depthFor, MAX_DEPTH, MerkleTree, nodeOf, nodesAt, WIDTH } from '../../../src/anti-entropy/merkle-tree.js';
 import { DeltaBuilder } from '../../../src/anti-entropy/tree-delta.js';
 import { readTree, saveTree } from '../../../src/anti-entropy/tree-form.js';
-import { SeededRandom } from '../../../src/base/random.js';
+import { below, SeededRandom } from '../../../src/base/random.js';
 import { CorruptRecordError } from '../../../src/codec/errors.js';
 import { setPartition } from '../../../src/codec/key.js';
 import { encodeRecord } from '../../../src/codec/record.js';
@@ -129,6 +130,50 @@ test('a tree is as deep as its keys want, and does not waver', () => {
     }
   }
   assert.equal(WIDTH ** 2, nodesAt(2));
+});
+
+test('listed keys come back in order with their leaves, in few bytes; cut off, they are refused', () => {
+  const random = new SeededRandom(5);
+  const long = new Uint8Array(1_906).fill(7);
+  const keys = [
+    ...Array.from({ length: 2_000 }, (_, i) => keyOf(i)),
+    long,
+    Uint8Array.of(9, 9, 9),
+    Uint8Array.of(9, 10),
+  ];
+  keys.sort((a, b) => Buffer.compare(a, b));
+  const entries = keys.map((key) => {
+    return { key, place: below(random, 20_000), high: random.uint32(), low: random.uint32() };
+  });
+  const writer = new KeyLeafWriter();
+  // As lmdb lends its keys: one piece of memory for all.
+  const lent = new Uint8Array(2_000);
+  for (const { key, place, high, low } of entries) {
+    lent.set(key);
+    writer.add(lent.subarray(0, key.length), place, high, low);
+  }
+  const bytes = writer.finish();
+  const plain = keys.reduce((sum, { length }) => sum + length, 0);
+  assert.ok(bytes.length < plain, `${bytes.length} bytes, leaves and all, for ${plain} of keys`);
+  const reader = new KeyLeafReader(bytes);
+  for (const { key, place, high, low } of entries) {
+    assert.ok(!reader.atEnd);
+    assert.deepEqual([reader.place, reader.leafHigh, reader.leafLow], [place, high, low]);
+    assert.equal(Buffer.compare(reader.key, key), 0);
+    reader.advance();
+  }
+  assert.ok(reader.atEnd);
+  assert.ok(new KeyLeafReader(new Uint8Array(0)).atEnd);
+
+  const few = new KeyLeafWriter();
+  few.add(keyOf(1), 3, 4, 5);
+  const whole = few.finish();
+  for (let length = 1; length < whole.length; length++) {
+    assert.throws(() => new KeyLeafReader(whole.slice(0, length)), CorruptRecordError);
+  }
+  const borrowing = whole.slice();
+  borrowing[0] = 1;
+  assert.throws(() => new KeyLeafReader(borrowing), CorruptRecordError, 'there is no key before it');
 });
 
 const STOP = new Uint8Array(16).fill(1);
