@@ -6,12 +6,10 @@
  */
 import type { BackgroundBudget } from '../src/admission/background-budget.js';
 import { partitionOf } from '../src/codec/key.js';
-import { isSoundRecord } from '../src/codec/record.js';
 import type { VnodeAnswer } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
 import type { PreferenceList } from '../src/ring/preference-list.js';
 import type { ActorContext } from '../src/runtime/actor.js';
-import type { Storage } from '../src/storage/storage.js';
 import type { ExchangePeers, Hearer } from './exchange-peers.js';
 import type { RottenKeys } from './rotten-keys.js';
 
@@ -20,8 +18,6 @@ export interface RotHealerOptions {
   readonly node: number;
   readonly preferenceLists: readonly PreferenceList[];
   readonly rotten: RottenKeys;
-  /** The node's records. */
-  readonly objects: Storage;
   readonly counters: NodeCounters;
   /** Of the node: each key takes a slice. */
   readonly budget: BackgroundBudget;
@@ -59,10 +55,6 @@ export class RotHealer {
     const { rotten, budget, preferenceLists, node } = this.options;
     while (this.isWaiting && budget.take(context.now())) {
       const key = rotten.take()!;
-      if (this.isReadable(key)) {
-        rotten.ended(key);
-        continue;
-      }
       const { primaries } = preferenceLists[partitionOf(key)]!;
       this.underWay++;
       this.ask(
@@ -72,12 +64,6 @@ export class RotHealer {
         context,
       );
     }
-  }
-
-  /** Whoever told of it may have looked before it was healed, or written anew. */
-  private isReadable(key: Uint8Array): boolean {
-    const record = this.options.objects.get(key);
-    return record !== undefined && isSoundRecord(record);
   }
 
   /** @param sure - nobody was out of reach so far */

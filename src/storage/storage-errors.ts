@@ -41,7 +41,6 @@ const FAILED = new Map<unknown, string>([
   [MDB_PANIC, 'a write of its meta page failed, and it must be opened anew: check that the disk is well'],
   [MDB_VERSION_MISMATCH, 'the file was written by another version of LMDB: open it with that one'],
   [MDB_INVALID, 'the file is not an LMDB environment: restore it from a backup, or name another path'],
-  [MDB_BAD_TXN, 'a write of the group failed: check that the disk has space and is well'],
 ]);
 
 /** What LMDB finds in a file that was written well only if it was damaged since. */
@@ -83,10 +82,23 @@ export function storageError(
   // LMDB reports a write that was cut short as EIO, and that is how a disk that fills up first shows.
   const full = FULL.get(number === EIO && diskIsFull(path) ? ENOSPC : number);
   if (full !== undefined) return new StorageFullError(`${path} could not be ${done}: ${full}`, details);
-  const reason = FAILED.get(number) ?? `${error instanceof Error ? error.message : String(error)}: check the disk`;
+  const told = error instanceof Error ? error.message : String(error);
+  const reason =
+    number === MDB_BAD_TXN ? givenUp(told) : (FAILED.get(number) ?? `${told}: check that the disk is well`);
   const message = `${path} could not be ${done}: ${reason}`;
   if (details.definite && DAMAGED.has(number)) return new DamagedFileError(message, error);
   return new StorageFailedError(message, details);
+}
+
+/**
+ * Why LMDB gave up a group, in its own words: it says MDB_BAD_TXN of whatever failed within, be it a write that the disk did
+ * not take or a slip in its books of free pages, which concerns no disk (see `lmdb-storage.ts`).
+ */
+function givenUp(told: string): string {
+  if (/free-?(list|space)/.test(told)) {
+    return `LMDB could not enter the group into its list of free pages (${told.trim()}): write it again; if that keeps failing, restart the node`;
+  }
+  return `LMDB gave up the group (${told.trim()}): check that the disk has space and is well`;
 }
 
 /** The number of an error of lmdb (`code`) or of Node (`errno`, negative). */

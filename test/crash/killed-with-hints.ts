@@ -17,6 +17,9 @@ const WHILE_DELIVERED_MS = 60;
 const OPENING_MS = 900;
 const WAITING_MS = 250;
 
+/** Kinds of moments at which a process is killed, in turn: with fewer kills than these, one kind may be missing. */
+const MOMENTS = 6;
+
 /** What the kills met. */
 interface Met {
   /** Hints that a kill left behind, over all kills. */
@@ -35,8 +38,9 @@ export function killWithHints({ kills, sync, seed }: KillOptions, progress: Prog
     const { ledger, random } = test;
     const met: Met = { hints: 0, waiting: 0, delivering: 0, opened: 0, longestMs: 0 };
     await test.create({ sync });
+    const first = below(random, MOMENTS);
     for (let kill = 1; kill <= kills; kill++) {
-      const delivering = await killOne(test, sync, `h${kill}`);
+      const delivering = await killOne(test, sync, `h${kill}`, (first + kill) % MOMENTS);
       const hints = test.checkLeft();
       met.hints += hints;
       if (hints > 0) met.waiting++;
@@ -54,8 +58,12 @@ export function killWithHints({ kills, sync, seed }: KillOptions, progress: Prog
   });
 }
 
-/** Kills a process at a random moment, and books what it has told. @returns whether hints were being delivered */
-async function killOne(test: CrashCase, sync: string, run: string): Promise<boolean> {
+/**
+ * Kills a process at a random moment of a kind, and books what it has told.
+ * @param moment - 0: as it opens; 1: while hints wait; above: while they are delivered
+ * @returns whether hints were being delivered
+ */
+async function killOne(test: CrashCase, sync: string, run: string, moment: number): Promise<boolean> {
   const { random, path, directory, ledger } = test;
   const writer = new WriterProcess({
     entry: WRITER,
@@ -65,7 +73,7 @@ async function killOne(test: CrashCase, sync: string, run: string): Promise<bool
   });
   const { child } = writer;
   const round = 1 + below(random, 2);
-  switch (below(random, 6)) {
+  switch (moment) {
     case 0:
       // It delivers what the kill before has left, or is not even open.
       await writer.goesOnFor(below(random, OPENING_MS));

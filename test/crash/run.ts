@@ -25,7 +25,7 @@ const { values } = parseArgs({
 });
 const seed = Number(values.seed ?? Date.now() % 1_000_000);
 const kills = Number(values.kills ?? 30);
-const hintKills = Number(values['hint-kills'] ?? 12);
+const hintKills = Number(values['hint-kills'] ?? 8);
 const diskFaults = Number(values['disk-faults'] ?? 50);
 const deaths = Number(values.deaths ?? 10);
 const strandings = Number(values.strandings ?? 3);

@@ -8,10 +8,11 @@ export const FAULTY_WORKER = new URL('./faulty-worker.js', import.meta.url);
 /**
  * 'throw': an error that nobody catches. 'exhaust': its JavaScript heap is used up, outside of a commit.
  * 'exhaust-inside': the same, inside its next transaction: the process cannot end in order any more.
- * 'fill': its heap fills up, slowly, with what stays in use. 'stall': it stands still for `STALL_MS`.
+ * 'fill': its heap fills up, slowly, with what stays in use. A gate: it stands still until that is 1.
  */
-export type Fault = 'throw' | 'exhaust' | 'exhaust-inside' | 'fill' | 'stall';
-export const STALL_MS = 4_000;
+export type Fault = 'throw' | 'exhaust' | 'exhaust-inside' | 'fill' | Int32Array<SharedArrayBuffer>;
+/** Nobody stands still for longer, so that a test that fails ends. */
+export const MOST_STALL_MS = 30_000;
 
 /** To a thread: fail; and back: it is about to. */
 export interface FaultOrder {
@@ -22,6 +23,7 @@ export interface FaultOrder {
 export class Faults {
   private readonly channel = new BroadcastChannel(FAULT_CHANNEL);
   private readonly waiting = new Map<number, () => void>();
+  private readonly stalls: (() => void)[] = [];
 
   constructor() {
     this.channel.onmessage = (event) => {
@@ -36,7 +38,20 @@ export class Faults {
     return new Promise((resolve) => this.waiting.set(thread, resolve));
   }
 
+  /** Resolves when these threads stand still; they go on when what is given back is called, or upon `close`. */
+  async stall(threads: readonly number[]): Promise<() => void> {
+    const gate = new Int32Array(new SharedArrayBuffer(4));
+    const goOn = () => {
+      Atomics.store(gate, 0, 1);
+      Atomics.notify(gate, 0);
+    };
+    this.stalls.push(goOn);
+    await Promise.all(threads.map((thread) => this.strike(thread, gate)));
+    return goOn;
+  }
+
   close(): void {
+    for (const goOn of this.stalls) goOn();
     this.channel.close();
   }
 }

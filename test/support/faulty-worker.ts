@@ -5,7 +5,7 @@
 import { EventEmitter } from 'node:events';
 import { BroadcastChannel, workerData } from 'node:worker_threads';
 import type { WorkerStart } from '../../src/runtime/threads/worker-thread.js';
-import { FAULT_CHANNEL, type FaultOrder, STALL_MS } from './faults.js';
+import { FAULT_CHANNEL, type FaultOrder, MOST_STALL_MS } from './faults.js';
 
 let exhaustsInside = false;
 /**
@@ -27,7 +27,7 @@ channel.onmessage = (event) => {
   setImmediate(() => {
     channel.postMessage({ thread, fault: 'begun' } satisfies FaultOrder);
     if (order.fault === 'throw') throw new Error('thrown by a test');
-    if (order.fault === 'stall') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, STALL_MS);
+    if (order.fault instanceof Int32Array) Atomics.wait(order.fault, 0, 0, MOST_STALL_MS);
     else if (order.fault === 'fill') fill();
     else if (order.fault === 'exhaust-inside') exhaustsInside = true;
     else exhaust();

@@ -1,6 +1,6 @@
 /** Checks of errors: every one that the store lets out has a code, says what to do, and whether something was stored. */
 import assert from 'node:assert/strict';
-import { type ErrorCode, QuoralError } from '../../src/index.js';
+import { type ErrorCode, QuoralError, QuorumNotMetError } from '../../src/index.js';
 
 export interface Expected {
   readonly code: ErrorCode;
@@ -24,4 +24,19 @@ export async function fails(act: () => unknown, expected: ErrorCode | Expected):
     return error;
   }
   assert.fail(`${code} was expected, not ${String(result)}`);
+}
+
+/**
+ * `fails` for a put that everybody who may mint it refuses. Where its coordinator is silent for a while, as on a busy machine,
+ * it is sent elsewhere, too, and that nothing is stored is not certain any more: then it is made once more.
+ */
+export async function refuses(put: () => Promise<unknown>, expected: ErrorCode | Expected): Promise<QuoralError> {
+  for (;;) {
+    const outcome = await put().then(
+      () => 'it was accepted',
+      (error: unknown) => error,
+    );
+    if (outcome instanceof QuorumNotMetError && /last try was refused/.test(outcome.message)) continue;
+    return fails(() => (outcome instanceof Error ? Promise.reject(outcome) : outcome), expected);
+  }
 }

@@ -45,6 +45,8 @@ export class WatchedStore implements Store {
   };
   /** Awaited by every call before it does anything. */
   gate: Promise<void> = Promise.resolve();
+  /** What `nodes` gave last: hints come and go, and nodes are suspected, between one call and the next. */
+  toldNodes: ReturnType<Store['nodes']> = [];
   /** Set by `close`; may be set back, as if the store had been opened again. */
   closed = false;
   private readonly mark = `#${++stores}`;
@@ -117,7 +119,8 @@ export class WatchedStore implements Store {
   }
 
   nodes() {
-    return shared.nodes();
+    this.toldNodes = shared.nodes();
+    return this.toldNodes;
   }
 
   ring() {

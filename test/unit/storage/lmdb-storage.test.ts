@@ -69,6 +69,13 @@ test('numbers of the system and of LMDB become the store’s errors', (t) => {
   t.match(error.message, /\/data\/x\.mdb.*read-only.*remount/);
   t.equal(storageError(native, 'opened', '/data/x.mdb').definite, true);
   t.equal(storageError(error, 'opened', 'elsewhere'), error, 'is not wrapped twice');
+  // What LMDB calls a bad transaction has many reasons, of which only some are the disk's.
+  const givenUp = (why: string): string =>
+    storageError(Object.assign(new Error(`MDB_BAD_TXN: ${why}`), { code: -30782 }), 'written', directory).message;
+  const freelist = givenUp('Transaction must abort: reserved freelist had a data entry with zero-size, last id 7\n');
+  t.match(freelist, /free pages \(MDB_BAD_TXN: .* last id 7\): write it again/);
+  t.notMatch(freelist, /disk/);
+  t.match(givenUp('Transaction must abort, has a child, or is invalid'), /invalid\): check that the disk has space/);
   t.end();
 });
 

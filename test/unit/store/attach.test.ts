@@ -256,11 +256,12 @@ test('a thread that does not end in time is cut off: its writes fail as CLOSED, 
   try {
     // One waits for nodes that stand still, the other stands still itself.
     await waiting!.ask.get('k', { timeoutMs: 20_000 });
-    await Promise.all([0, 1, 2].map((node) => faults.strike(node, 'stall')));
+    const goOn = await faults.stall([0, 1, 2]);
     await waiting!.ask.leaveUnderWay('k', 2, 60_000);
     const blocked = standing!.ask.block(2_500);
     const closing = store.close();
     assert.equal(await waiting!.ask.leftUnderWay(), 'CLOSED indefinite');
+    goOn();
     assert.equal(await outcomeOf(waiting!.ask.get('k')), 'CLOSED definite');
     await blocked;
     assert.equal(await outcomeOf(standing!.ask.get('k')), 'CLOSED definite');

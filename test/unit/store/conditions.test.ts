@@ -1,17 +1,19 @@
 /** Conditional puts, sibling limits and lifetimes: what the coordinating vnode checks before it mints. */
 import assert from 'node:assert/strict';
 import { open, PreconditionFailedError, QuoralError, type Sibling } from '../../../src/index.js';
-import { fails } from '../../support/rejection.js';
+import { fails, refuses } from '../../support/rejection.js';
 import { test } from '../../support/test.js';
 
 const opened = open({ nodes: 3, n: 3 });
+/** Conditions are checked where a put is minted: that is one place only if there is one. */
+const lone = open({ nodes: 1, n: 1 });
 const FAILED = { code: 'PRECONDITION_FAILED', definite: true } as const;
 const texts = (siblings: readonly Sibling<string>[]) => siblings.map(({ value }) => value);
 
 test('ifNoneMatch: only where no value is, whether there never was one, it was deleted, or it has expired', async () => {
   const store = await opened;
   const bucket = store.bucket<string>('none', { codec: 'text' });
-  await bucket.put('k', 'first', { ifNoneMatch: true });
+  await bucket.put('k', 'first', { ifNoneMatch: true, w: 'all' });
   await fails(() => bucket.put('k', 'second', { ifNoneMatch: true }), FAILED);
   const { causalContext } = await bucket.get('k');
   // A context does not help: the condition is about what is there, not about what was seen.
@@ -30,12 +32,13 @@ test('ifNoneMatch: only where no value is, whether there never was one, it was d
   assert.deepEqual(texts((await bucket.get('short')).siblings), ['next']);
 
   // Of many at the same time, one wins.
+  const alone = (await lone).bucket<string>('none', { codec: 'text' });
   const racers = await Promise.allSettled(
-    Array.from({ length: 20 }, (_, i) => bucket.put('race', `${i}`, { ifNoneMatch: true })),
+    Array.from({ length: 20 }, (_, i) => alone.put('race', `${i}`, { ifNoneMatch: true })),
   );
   assert.equal(racers.filter(({ status }) => status === 'fulfilled').length, 1);
   for (const racer of racers) assert(racer.status === 'fulfilled' || racer.reason instanceof PreconditionFailedError);
-  assert.equal((await bucket.get('race', { r: 'all' })).siblings.length, 1);
+  assert.equal((await alone.get('race')).siblings.length, 1);
 });
 
 test('ifMatch: only if nothing was written since; it replaces what it matched', async () => {
@@ -73,7 +76,7 @@ test('ifMatch: only if nothing was written since; it replaces what it matched', 
     await fails(() => bucket.put('k', 'x', { ifNoneMatch: 'yes' } as never), 'INVALID_ARGUMENT');
   }
   // A counter by read and ifMatch loses no step, however many count at the same time.
-  const counter = store.bucket<number>('steps', { codec: 'json' });
+  const counter = (await lone).bucket<number>('steps', { codec: 'json' });
   await counter.put('k', 0);
   const step = async (): Promise<void> => {
     for (;;) {
@@ -87,13 +90,13 @@ test('ifMatch: only if nothing was written since; it replaces what it matched', 
     }
   };
   await Promise.all(Array.from({ length: 8 }, step));
-  assert.equal((await counter.get('k', { r: 'all' })).value, 8);
+  assert.equal((await counter.get('k')).value, 8);
 });
 
 test('conditions within putMany; not for update or delete, which have contexts', async () => {
   const store = await opened;
   const bucket = store.bucket<string>('many', { codec: 'text' });
-  await bucket.put('b', 'there');
+  await bucket.put('b', 'there', { w: 'all' });
   const results = await bucket.putMany(
     ['a', 'b', 'c'].map((key) => ({ key, value: 'new' })),
     { ifNoneMatch: true },
@@ -129,14 +132,14 @@ test('maxSiblings: a handle may set its own limit, below that of the store', asy
   const bucket = store.bucket<string>('siblings', { codec: 'text', maxSiblings: 2 });
   await bucket.put('k', '1', { w: 'all' });
   await bucket.put('k', '2', { w: 'all' });
-  await fails(() => bucket.put('k', '3'), 'TOO_MANY_SIBLINGS');
+  await refuses(() => bucket.put('k', '3'), 'TOO_MANY_SIBLINGS');
   const read = await bucket.get('k');
   assert.deepEqual(texts(read.siblings), ['1', '2']);
   // Another handle has its own; the limit is of the put, not of the key.
   const wider = store.bucket<string>('siblings', { codec: 'text' });
   const third = await wider.put('k', '3', { w: 'all' });
   // It would replace one of three.
-  await fails(() => bucket.put('k', '4', { causalContext: third.causalContext }), 'TOO_MANY_SIBLINGS');
+  await refuses(() => bucket.put('k', '4', { causalContext: third.causalContext }), 'TOO_MANY_SIBLINGS');
   await bucket.put('k', 'one', { causalContext: (await bucket.get('k', { r: 'all' })).causalContext });
   assert.deepEqual(texts((await bucket.get('k')).siblings), ['one']);
   for (const maxSiblings of [0, 101, 1.5, '5', null]) {
@@ -203,4 +206,5 @@ test('metadata and content type: 64 KiB together, and no byte more', async () =>
 
 test('the store of these stories closes', async () => {
   await (await opened).close();
+  await (await lone).close();
 });

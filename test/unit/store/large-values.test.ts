@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { open } from '../../../src/index.js';
-import { fails } from '../../support/rejection.js';
+import { fails, refuses } from '../../support/rejection.js';
 import { test } from '../../support/test.js';
 
 const KIB = 2 ** 10;
@@ -92,8 +92,8 @@ test('the siblings of a key are bounded together; resolving them frees the key',
     const bucket = store.bucket('siblings');
     const value = patterned(MIB, 1);
     // Four of the largest values, and a mebibyte for what goes with them: that is one more, but for its own overhead.
-    for (let i = 0; i < 4; i++) await bucket.put('k', value);
-    await fails(() => bucket.put('k', value), { code: 'VALUE_TOO_LARGE', definite: true, message: /resolve/ });
+    for (let i = 0; i < 4; i++) await bucket.put('k', value, { pw: 'all' });
+    await refuses(() => bucket.put('k', value), { code: 'VALUE_TOO_LARGE', definite: true, message: /resolve/ });
     const { siblings, causalContext } = await bucket.get('k', { r: 'all' });
     assert.equal(siblings.length, 4);
     await bucket.put('k', value, { causalContext });
