@@ -11,6 +11,7 @@ import {
   type MessageCodec,
 } from '../runtime/actor.js';
 import { type ListedEntry, listedEntries } from './entries.js';
+import { flag, struct, u8, word } from './layout.js';
 import { type VersionName, versionName } from './minted-version.js';
 import { type ObjectPut, objectPut } from './object-request.js';
 
@@ -205,22 +206,27 @@ const PUT_DONE = 1;
 const GOT = 2;
 const PAGE_DONE = 3;
 const FAILED = 4;
-const WHY: readonly OperationFailure['why'][] = [
-  'unavailable',
-  'not-met',
-  'timeout',
-  'overloaded',
-  'corrupt',
-  'storage',
-  'too-many-siblings',
-  'object-too-large',
-  'voided',
-  'precondition-failed',
-  'storage-full',
-  'stale-read',
-];
 
-const QUORUMS: readonly QuorumName[] = ['r', 'pr', 'w', 'pw', 'dw'];
+const failure = struct<OperationFailure>({
+  why: word('reason of a failure', [
+    'unavailable',
+    'not-met',
+    'timeout',
+    'overloaded',
+    'corrupt',
+    'storage',
+    'too-many-siblings',
+    'object-too-large',
+    'voided',
+    'precondition-failed',
+    'storage-full',
+    'stale-read',
+  ]),
+  quorum: word<QuorumName>('quorum', ['r', 'pr', 'w', 'pw', 'dw']),
+  got: u8,
+  wanted: u8,
+  definite: flag,
+});
 
 const answer: MessageCodec<CoordinatorAnswer> = {
   size(message) {
@@ -232,7 +238,7 @@ const answer: MessageCodec<CoordinatorAnswer> = {
       case 'page-done':
         return 3 + listedEntries.size(message.entries);
       case 'failed':
-        return 6;
+        return 1 + failure.size(message.failure);
     }
   },
   write(message, out) {
@@ -261,11 +267,7 @@ const answer: MessageCodec<CoordinatorAnswer> = {
         return;
       case 'failed':
         out.u8(FAILED);
-        out.u8(WHY.indexOf(message.failure.why));
-        out.u8(QUORUMS.indexOf(message.failure.quorum));
-        out.u8(message.failure.got);
-        out.u8(message.failure.wanted);
-        out.u8(message.failure.definite ? 1 : 0);
+        failure.write(message.failure, out);
         return;
     }
   },
@@ -286,13 +288,8 @@ const answer: MessageCodec<CoordinatorAnswer> = {
         const mayMissHints = from.u8() === 1;
         return { type: 'page-done', entries: listedEntries.read(from), more, mayMissHints };
       }
-      case FAILED: {
-        const why = WHY[from.u8()];
-        const quorum = QUORUMS[from.u8()];
-        if (why === undefined || quorum === undefined) throw new FrameError('unknown reason of a failure');
-        const failure = { why, quorum, got: from.u8(), wanted: from.u8(), definite: from.u8() === 1 };
-        return { type: 'failed', failure };
-      }
+      case FAILED:
+        return { type: 'failed', failure: failure.read(from) };
       default:
         throw new FrameError(`no answer of a coordinator has type ${type}`);
     }
