@@ -47,9 +47,9 @@ export function needRead({ ifMatch, ifNoneMatch, ifUnmodifiedSince }: Conditions
   return ifMatch !== undefined || ifUnmodifiedSince !== undefined || (ifNoneMatch !== undefined && !isAny(ifNoneMatch));
 }
 
-/** True if `ifNoneMatch` asks that nothing be there at all. */
-export function isAny(ifNoneMatch: string | undefined): boolean {
-  return ifNoneMatch?.trim() === '*';
+/** True for `*`: If-None-Match asks that nothing be there at all, If-Match that something is. */
+export function isAny(tags: string | undefined): boolean {
+  return tags?.trim() === '*';
 }
 
 /** Whether a write's conditions hold for what is there. If-Modified-Since has no meaning for writes, and is passed by. */

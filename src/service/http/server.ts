@@ -212,6 +212,8 @@ async function* takenInTime(
 
 function send(reply: FastifyReply, { status, headers, body }: Reply): FastifyReply {
   reply.code(status).headers(headers);
+  // Of nothing, there is no type; the framework would name one.
+  if (body === '') return reply.send();
   // As bytes, because the framework adds a charset to the type of some texts.
   if (typeof body === 'string') return reply.send(Buffer.from(body));
   if (body instanceof Uint8Array) return reply.send(Buffer.from(body.buffer, body.byteOffset, body.byteLength));

@@ -249,6 +249,16 @@ test('conditional reads answer 304 and 412', async (t) => {
   t.equal(await status({ 'If-Match': '"other"' }), 412);
   t.equal(await status({ 'If-Unmodified-Since': early }), 412);
   t.equal(await status({ 'If-Unmodified-Since': date }), 200);
+
+  // Where nothing is, nothing matches.
+  const none = async (conditions: Record<string, string>, of = `${url}/buckets/b/keys/none`) =>
+    (await fetch(of, { headers: conditions })).status;
+  t.equal(await none({ 'If-Match': '*' }), 412);
+  t.equal(await none({ 'If-Match': '*' }, `${object}?vtag=none`), 412);
+  t.equal(await none({ 'If-None-Match': '*' }), 404);
+  t.equal(await none({ 'If-Match': '"x"', 'If-Modified-Since': date }), 404);
+  await fetch(object, { method: 'DELETE' });
+  t.equal(await status({ 'If-Match': '*' }), 412);
 });
 
 test('conditional writes and deletes happen only if their condition holds', async (t) => {
@@ -339,6 +349,7 @@ test('POST without a key makes one and says where', async (t) => {
   ] as const) {
     const made = await fetch(url + path, { method: 'POST', body: 'x', headers: { 'Content-Type': 'text/plain' } });
     t.equal(made.status, 201);
+    t.equal(`${made.headers.get('content-type')} ${made.headers.get('content-length')}`, 'null 0');
     t.match(made.headers.get('location')!, pattern);
     t.equal(await textOf(url + made.headers.get('location')), '200 x');
   }
