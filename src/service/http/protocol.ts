@@ -176,7 +176,7 @@ function parseDelete(head: RequestHead, address: ObjectAddress, parameters: Para
   if (head.headers['x-riak-if-not-modified'] !== undefined) {
     return refused(501, 'A delete with X-Riak-If-Not-Modified is not supported: pass X-Riak-Vclock, or If-Match\n');
   }
-  const { r, w, pw, dw } = parameters.quorums;
+  const { rw, r = rw, w = rw, pw, dw } = parameters.quorums;
   return {
     kind: 'delete',
     address,
