@@ -9,6 +9,7 @@ import { isAny, mayWrite, needRead } from './conditions.js';
 import { failureReply, listFailureText } from './failures.js';
 import { LIST_HEADERS, type ListRequest } from './list-request.js';
 import { listPieces } from './listing.js';
+import { siblingForm } from './media-type.js';
 import { notFound, objectReply, preconditionFailed, UNCONDITIONAL, versionOf } from './object-reply.js';
 import { changesOf, NO_PROPERTIES, type PropertiesRequest, propertiesJson, propertiesReply } from './properties.js';
 import type { DeleteRequest, HttpRequest, ObjectRequest, ReadRequest, WriteRequest } from './protocol.js';
@@ -114,7 +115,10 @@ export class Commands {
     const { timeoutMs } = request.options;
     try {
       const result = await bucket.get(key, timeoutMs === undefined ? {} : { timeoutMs });
-      return objectReply(result, { ...request, conditions: UNCONDITIONAL, vtag: undefined });
+      // It is stored, whatever the client would rather have: Accept decides the form of siblings alone.
+      const isChoice = result.siblings.length > 1 && siblingForm(request.accept) !== undefined;
+      const accept = isChoice ? request.accept : undefined;
+      return objectReply(result, { ...request, accept, conditions: UNCONDITIONAL, vtag: undefined });
     } catch (error) {
       const reply = failureReply(error);
       if (reply === undefined) throw error;

@@ -25,11 +25,11 @@ export function conditionsOf(headers: RequestHeaders): Conditions {
 export function evaluate(conditions: Conditions, etag: string, lastModifiedMs: number): 200 | 304 | 412 {
   const modified = Math.floor(lastModifiedMs / 1000) * 1000;
   if (conditions.ifMatch !== undefined) {
-    if (!lists(conditions.ifMatch, etag)) return 412;
+    if (!lists(conditions.ifMatch, etag, 'strongly')) return 412;
   } else if (conditions.ifUnmodifiedSince !== undefined && modified > Date.parse(conditions.ifUnmodifiedSince)) {
     return 412;
   }
-  if (conditions.ifNoneMatch !== undefined) return lists(conditions.ifNoneMatch, etag) ? 304 : 200;
+  if (conditions.ifNoneMatch !== undefined) return lists(conditions.ifNoneMatch, etag, 'weakly') ? 304 : 200;
   // An unreadable date is NaN: every comparison with it is false, and the condition is ignored, as §13.1.3 asks.
   if (conditions.ifModifiedSince !== undefined && modified <= Date.parse(conditions.ifModifiedSince)) return 304;
   return 200;
@@ -47,24 +47,25 @@ export function needRead({ ifMatch, ifNoneMatch, ifUnmodifiedSince }: Conditions
   return ifMatch !== undefined || ifUnmodifiedSince !== undefined || (ifNoneMatch !== undefined && !isAny(ifNoneMatch));
 }
 
-/** True if `ifNoneMatch` asks that nothing be there at all. */
-export function isAny(ifNoneMatch: string | undefined): boolean {
-  return ifNoneMatch?.trim() === '*';
+/** True for `*`: If-None-Match asks that nothing be there at all, If-Match that something is. */
+export function isAny(tags: string | undefined): boolean {
+  return tags?.trim() === '*';
 }
 
 /** Whether a write's conditions hold for what is there. If-Modified-Since has no meaning for writes, and is passed by. */
 export function mayWrite({ ifMatch, ifNoneMatch, ifUnmodifiedSince }: Conditions, there: Version | undefined): boolean {
   if (ifMatch !== undefined) {
-    if (there === undefined || !lists(ifMatch, there.etag)) return false;
+    if (there === undefined || !lists(ifMatch, there.etag, 'strongly')) return false;
   } else if (ifUnmodifiedSince !== undefined && there !== undefined) {
     if (Math.floor(there.lastModifiedMs / 1000) * 1000 > Date.parse(ifUnmodifiedSince)) return false;
   }
-  return ifNoneMatch === undefined || there === undefined || !lists(ifNoneMatch, there.etag);
+  return ifNoneMatch === undefined || there === undefined || !lists(ifNoneMatch, there.etag, 'weakly');
 }
 
-function lists(tags: string, etag: string): boolean {
+/** Strongly, a weak tag equals none: it says that bytes may differ. Source: RFC 9110, §8.8.3.2. */
+function lists(tags: string, etag: string, compared: 'strongly' | 'weakly'): boolean {
   return tags.split(',').some((entry) => {
     const tag = entry.trim();
-    return tag === '*' || tag.replace(/^W\//, '') === etag;
+    return tag === '*' || (compared === 'weakly' ? tag.replace(/^W\//, '') : tag) === etag;
   });
 }

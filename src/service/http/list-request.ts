@@ -2,8 +2,7 @@
 import type { ScanOptions } from '../../store/api/call-options.js';
 import type { Listed, ListMode } from './listing.js';
 import { parseQuorums, parseTimeout } from './parameters.js';
-import { textReply } from './reply.js';
-import { type Refusal, type RequestHead, refused } from './request-head.js';
+import { notAllowed, type Refusal, type RequestHead, refused } from './request-head.js';
 
 /** A list of a bucket's keys, or of a type's buckets. */
 export interface ListRequest {
@@ -36,9 +35,7 @@ export function parseList(
   query: URLSearchParams,
 ): ListRequest | Refusal {
   const { listed } = what;
-  if (head.method !== 'GET' && head.method !== 'HEAD') {
-    return { kind: 'refused', reply: textReply(405, 'Allowed here: GET, HEAD\n', { Allow: 'GET, HEAD' }) };
-  }
+  if (head.method !== 'GET' && head.method !== 'HEAD') return notAllowed('GET, HEAD');
   const asked = query.get(listed);
   const timeout = parseTimeout(query);
   if ('kind' in timeout) return timeout;

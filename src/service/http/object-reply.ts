@@ -4,7 +4,7 @@
  */
 import type { ReadResult, Sibling } from '../../store/api/results.js';
 import type { Address } from './address.js';
-import { type Conditions, evaluate, type Version } from './conditions.js';
+import { type Conditions, evaluate, isAny, type Version } from './conditions.js';
 import { contentHeaders } from './headers.js';
 import { essenceOf, qualityOf, siblingForm } from './media-type.js';
 import { type Reply, textReply } from './reply.js';
@@ -30,11 +30,11 @@ export const UNCONDITIONAL: Conditions = {
 
 export function objectReply(result: ReadResult<Uint8Array>, wanted: Wanted): Reply {
   const { siblings, causalContext } = result;
-  if (siblings.length === 0) return notFound(causalContext);
+  if (siblings.length === 0) return absent(causalContext, wanted);
   const vtags = vtagsOf(siblings);
   if (wanted.vtag !== undefined) {
     const index = vtags.indexOf(wanted.vtag);
-    return index < 0 ? notFound(undefined) : oneReply(siblings[index]!, vtags[index]!, causalContext, wanted);
+    return index < 0 ? absent(undefined, wanted) : oneReply(siblings[index]!, vtags[index]!, causalContext, wanted);
   }
   if (siblings.length === 1) return oneReply(siblings[0]!, vtags[0]!, causalContext, wanted);
   return siblingsReply(siblings, vtags, causalContext, wanted);
@@ -46,6 +46,11 @@ export function versionOf({ siblings, causalContext }: ReadResult<Uint8Array>): 
   const vtags = vtagsOf(siblings);
   const tag = siblings.length === 1 ? vtags[0]! : siblingsTag(causalContext, vtags);
   return { etag: `"${tag}"`, lastModifiedMs: newestOf(siblings) };
+}
+
+/** RFC 9110, §13.1.1: `*` does not hold for what is not there. Other conditions are passed by where there is nothing. */
+function absent(causalContext: string | undefined, { conditions }: Wanted): Reply {
+  return isAny(conditions.ifMatch) ? preconditionFailed() : notFound(causalContext);
 }
 
 /** 404; for a tombstone with the context that a put upon it should carry. */

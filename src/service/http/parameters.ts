@@ -5,7 +5,8 @@
 import type { Quorum } from '../../store/api/call-options.js';
 import { type Refusal, refused } from './request-head.js';
 
-type QuorumName = 'r' | 'w' | 'pr' | 'pw' | 'dw';
+/** `rw`: of a delete, for whichever of `r` and `w` is left out. */
+type QuorumName = 'r' | 'w' | 'pr' | 'pw' | 'dw' | 'rw';
 
 /** Of a request on one object. */
 export interface Parameters {
@@ -16,14 +17,13 @@ export interface Parameters {
   readonly returnBody: boolean;
 }
 
-const QUORUM_NAMES: readonly QuorumName[] = ['r', 'w', 'pr', 'pw', 'dw'];
+const QUORUM_NAMES: readonly QuorumName[] = ['r', 'w', 'pr', 'pw', 'dw', 'rw'];
 
 /** Parameters of Riak's that this service does not carry out, and the values that ask for what it does anyway. */
 const NEUTRAL_VALUES: Readonly<Record<string, readonly string[]>> = {
   node_confirms: ['default', '0'],
   sync_on_write: ['default'],
   asis: ['default', 'false'],
-  rw: ['default'],
 };
 
 type QuorumsGiven = Partial<Record<QuorumName, Quorum>>;

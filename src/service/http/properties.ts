@@ -11,7 +11,9 @@ import type { BucketProperties, BucketPropertyChanges } from '../../store/api/pr
 import type { PropertiesAddress } from './address.js';
 import { header, type RequestHeaders } from './headers.js';
 import { essenceOf } from './media-type.js';
-import { type Reply, textReply } from './reply.js';
+import { parseTimeout } from './parameters.js';
+import type { Reply } from './reply.js';
+import { notAllowed, type Refusal, refused } from './request-head.js';
 
 export interface PropertiesRequest {
   readonly kind: 'properties';
@@ -73,14 +75,13 @@ export function parseProperties(
   headers: RequestHeaders,
   { type, bucket, allow }: PropertiesAddress,
   query: URLSearchParams,
-): PropertiesRequest | Reply {
-  const timeout = query.get('timeout');
-  if (timeout !== null && !/^\d{1,9}$/.test(timeout)) return textReply(400, `Bad timeout value "${timeout}"\n`);
-  const options = timeout === null ? {} : { timeoutMs: Number(timeout) };
+): PropertiesRequest | Refusal {
+  if (!allow.split(', ').includes(method)) return notAllowed(allow);
+  const options = parseTimeout(query);
+  if ('kind' in options) return options;
   const act = method === 'PUT' ? 'set' : method === 'DELETE' ? 'reset' : 'get';
-  if (!allow.split(', ').includes(method)) return textReply(405, `Allowed here: ${allow}\n`, { Allow: allow });
   if (act === 'set' && essenceOf(header(headers, 'content-type') ?? '') !== 'application/json') {
-    return textReply(415, 'Properties are sent as application/json\n');
+    return refused(415, 'Properties are sent as application/json\n');
   }
   return { kind: 'properties', act, type, bucket, options };
 }

@@ -18,8 +18,7 @@ import { type ListRequest, parseList } from './list-request.js';
 import { essenceOf } from './media-type.js';
 import { type Parameters, parseParameters } from './parameters.js';
 import { type PropertiesRequest, parseProperties } from './properties.js';
-import { type Reply, textReply } from './reply.js';
-import { type Refusal, type RequestHead, refused } from './request-head.js';
+import { notAllowed, type Refusal, type RequestHead, refused } from './request-head.js';
 
 /** Where one object lives. */
 export type ObjectAddress = Address & { readonly key: Key };
@@ -67,7 +66,7 @@ export function parseRequest(head: RequestHead): HttpRequest | Refusal {
   }
   const properties = parsePropertiesAddress(segments);
   if (typeof properties === 'string') return refused(400, `${properties}\n`);
-  if (properties !== undefined) return refusedIfReply(parseProperties(head.method, head.headers, properties, query));
+  if (properties !== undefined) return parseProperties(head.method, head.headers, properties, query);
   const address = parseAddress(segments);
   if (address === undefined) {
     // Told with 404, a client would take it that there is no such counter yet.
@@ -87,7 +86,7 @@ export function parseRequest(head: RequestHead): HttpRequest | Refusal {
   if (isOld && !hasKey(address) && head.method !== 'POST') {
     const { type, bucket } = address;
     const old = { type, bucket, allow: 'GET, HEAD, PUT, POST' };
-    return refusedIfReply(parseProperties(head.method, head.headers, old, query));
+    return parseProperties(head.method, head.headers, old, query);
   }
   const options = parseParameters(query);
   if ('kind' in options) return options;
@@ -177,7 +176,7 @@ function parseDelete(head: RequestHead, address: ObjectAddress, parameters: Para
   if (head.headers['x-riak-if-not-modified'] !== undefined) {
     return refused(501, 'A delete with X-Riak-If-Not-Modified is not supported: pass X-Riak-Vclock, or If-Match\n');
   }
-  const { r, w, pw, dw } = parameters.quorums;
+  const { rw, r = rw, w = rw, pw, dw } = parameters.quorums;
   return {
     kind: 'delete',
     address,
@@ -199,10 +198,5 @@ function unsupportedIndex(headers: RequestHeaders): Refusal | undefined {
 }
 
 function methodNotAllowed(address: Address): Refusal {
-  const allow = hasKey(address) ? 'GET, HEAD, PUT, POST, DELETE' : 'GET, HEAD, POST';
-  return { kind: 'refused', reply: textReply(405, `Allowed here: ${allow}\n`, { Allow: allow }) };
-}
-
-function refusedIfReply(parsed: PropertiesRequest | Reply): PropertiesRequest | Refusal {
-  return 'kind' in parsed ? parsed : { kind: 'refused', reply: parsed };
+  return notAllowed(hasKey(address) ? 'GET, HEAD, PUT, POST, DELETE' : 'GET, HEAD, POST');
 }

@@ -16,6 +16,11 @@ export interface Refusal {
   readonly reply: Reply;
 }
 
+/** Refuses the method. @param allow - those that are allowed */
+export function notAllowed(allow: string): Refusal {
+  return { kind: 'refused', reply: textReply(405, `Allowed here: ${allow}\n`, { Allow: allow }) };
+}
+
 /** Refuses with this status and text. */
 export function refused(status: number, text: string): Refusal {
   return { kind: 'refused', reply: textReply(status, text) };

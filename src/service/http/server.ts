@@ -19,6 +19,7 @@ import type { ListRequest } from './list-request.js';
 import { resourcesReply, statsReply, statusReply } from './overview.js';
 import { type HttpRequest, parseRequest } from './protocol.js';
 import { type Reply, textReply } from './reply.js';
+import { notAllowed } from './request-head.js';
 
 export interface HttpOptions {
   /** Default 8098; 0 takes a free one. */
@@ -31,7 +32,7 @@ export interface HttpOptions {
   readonly maxValueBytes?: number;
   /** How long a client may take to send its request, in milliseconds: 100 to 3,600,000. Default 60,000. */
   readonly requestTimeoutMs?: number;
-  /** How long a list waits for a client that takes nothing before it cuts it off, in milliseconds. Default 60,000. */
+  /** How long a reply waits for a client that takes nothing before it is cut off, in milliseconds. Default 60,000. */
   readonly stallTimeoutMs?: number;
   /** How long `close` waits for requests in flight before it cuts them off, in milliseconds. Default 10,000. */
   readonly drainTimeoutMs?: number;
@@ -113,7 +114,7 @@ interface Circumstances {
 }
 
 function addRoutes(server: FastifyInstance, commands: Commands, circumstances: Circumstances): void {
-  const { store, isClosing } = circumstances;
+  const { store, stallTimeoutMs, isClosing } = circumstances;
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   server.decorateRequest('parsed', null);
@@ -138,27 +139,26 @@ function addRoutes(server: FastifyInstance, commands: Commands, circumstances: C
       const { parsed } = request as ParsedRequest;
       if (parsed.kind === 'list') return sendList(reply, commands, parsed, circumstances);
       const body = request.body instanceof Uint8Array ? request.body : EMPTY;
-      return send(reply, await commands.execute(parsed, body));
+      const answer = await commands.execute(parsed, body);
+      // A large value is held for as long as its client takes to read it.
+      reply.raw.setTimeout(stallTimeoutMs, () => reply.raw.destroy());
+      return send(reply, answer);
     },
   });
-  server.route({
-    method: ['GET', 'HEAD'],
-    url: '/ping',
-    handler: (_request, reply) => send(reply, { status: 200, headers: { 'Content-Type': 'text/html' }, body: 'OK' }),
-  });
+  const ping = { status: 200, headers: { 'Content-Type': 'text/html' }, body: 'OK' };
   const overviews: [string, (accept: string | undefined) => Reply | Promise<Reply>][] = [
     ['/', resourcesReply],
+    ['/ping', () => ping],
+    ['/ready', () => commands.ready()],
     ['/stats', (accept) => statsReply(store, accept)],
     ['/admin/status', () => statusReply(store)],
   ];
   for (const [url, replyOf] of overviews) {
-    server.route({
-      method: ['GET', 'HEAD'],
-      url,
-      handler: async (request, reply) => send(reply, await replyOf(request.headers.accept)),
+    server.all(url, async (request, reply) => {
+      const isRead = request.method === 'GET' || request.method === 'HEAD';
+      return send(reply, isRead ? await replyOf(request.headers.accept) : notAllowed('GET, HEAD').reply);
     });
   }
-  server.route({ method: ['GET', 'HEAD'], url: '/ready', handler: (_request, reply) => send(reply, commands.ready()) });
   server.setNotFoundHandler((_request, reply) => send(reply, textReply(404, 'not found\n')));
 }
 
@@ -212,6 +212,8 @@ async function* takenInTime(
 
 function send(reply: FastifyReply, { status, headers, body }: Reply): FastifyReply {
   reply.code(status).headers(headers);
+  // Of nothing, there is no type; the framework would name one.
+  if (body === '') return reply.send();
   // As bytes, because the framework adds a charset to the type of some texts.
   if (typeof body === 'string') return reply.send(Buffer.from(body));
   if (body instanceof Uint8Array) return reply.send(Buffer.from(body.buffer, body.byteOffset, body.byteLength));

@@ -205,8 +205,8 @@ test('siblings: listed, in parts, one by vtag, resolved by a put with the contex
   t.match(pieces[1]!, /\r\nX-Riak-Meta-Who: alice\r\n/i);
   t.match(pieces[1]!, new RegExp(`\\r\\nETag: "${vtags[0]}"\\r\\n`));
 
-  const returned = await put(`${object}?returnbody=true`, 'eggs');
-  t.equal(returned.status, 300);
+  const returned = await put(`${object}?returnbody=true`, 'eggs', { Accept: 'application/json' });
+  t.equal(`${returned.status} ${returned.headers.get('content-type')}`, '300 text/plain');
   const context = (await fetch(object)).headers.get('x-riak-vclock')!;
   t.equal((await put(object, 'all of it', { 'X-Riak-Vclock': context })).status, 204);
   t.equal(await textOf(object), '200 all of it');
@@ -215,7 +215,9 @@ test('siblings: listed, in parts, one by vtag, resolved by a put with the contex
 test('Accept decides the form, and 406 says what there is', async (t) => {
   const { url } = await start(t);
   const object = `${url}/buckets/b/keys/k`;
-  await put(object, '{}', { 'Content-Type': 'application/json' });
+  // What is stored is not refused for its type.
+  const json = { 'Content-Type': 'application/json', Accept: 'text/html' };
+  t.equal((await put(`${object}?returnbody=true`, '{}', json)).status, 200);
   const status = async (accept: string) => (await fetch(object, { headers: { Accept: accept } })).status;
   t.equal(await status('application/json'), 200);
   t.equal(await status('application/*;q=0.1, text/html'), 200);
@@ -247,8 +249,19 @@ test('conditional reads answer 304 and 412', async (t) => {
   t.equal(await status({ 'If-Modified-Since': 'yesterday' }), 200);
   t.equal(await status({ 'If-Match': etag }), 200);
   t.equal(await status({ 'If-Match': '"other"' }), 412);
+  t.equal(await status({ 'If-Match': `W/${etag}` }), 412);
   t.equal(await status({ 'If-Unmodified-Since': early }), 412);
   t.equal(await status({ 'If-Unmodified-Since': date }), 200);
+
+  // Where nothing is, nothing matches.
+  const none = async (conditions: Record<string, string>, of = `${url}/buckets/b/keys/none`) =>
+    (await fetch(of, { headers: conditions })).status;
+  t.equal(await none({ 'If-Match': '*' }), 412);
+  t.equal(await none({ 'If-Match': '*' }, `${object}?vtag=none`), 412);
+  t.equal(await none({ 'If-None-Match': '*' }), 404);
+  t.equal(await none({ 'If-Match': '"x"', 'If-Modified-Since': date }), 404);
+  await fetch(object, { method: 'DELETE' });
+  t.equal(await status({ 'If-Match': '*' }), 412);
 });
 
 test('conditional writes and deletes happen only if their condition holds', async (t) => {
@@ -339,6 +352,7 @@ test('POST without a key makes one and says where', async (t) => {
   ] as const) {
     const made = await fetch(url + path, { method: 'POST', body: 'x', headers: { 'Content-Type': 'text/plain' } });
     t.equal(made.status, 201);
+    t.equal(`${made.headers.get('content-type')} ${made.headers.get('content-length')}`, 'null 0');
     t.match(made.headers.get('location')!, pattern);
     t.equal(await textOf(url + made.headers.get('location')), '200 x');
   }
@@ -379,6 +393,11 @@ test('parameters: read, and refused with the words of Riak', async (t) => {
   t.equal(await write('dw=4'), '400 Specified w/dw/pw/node_confirms values invalid for bucket n value of 3\n');
   t.equal(await write('returnbody=perhaps'), '400 returnbody query parameter must be true or false\n');
   t.match(await write('w=0'), /^400 /);
+  const remove = (query: string) => textOf(`${url}/buckets/b/keys/none?${query}`, { method: 'DELETE' });
+  t.equal(await remove('rw=all'), '404 not found\n');
+  t.match(await remove('rw=most'), /^400 rw query parameter must be an integer/);
+  t.match(await remove('rw=4'), /^400 Specified /);
+  t.equal(await remove('rw=4&r=1&w=1'), '404 not found\n');
   t.match(await write('node_confirms=2'), /^501 /);
   t.equal(await textOf(object), '200 x');
 });
@@ -741,6 +760,31 @@ test('a list waits for its client, and ends with it: one that takes nothing, one
   await Promise.all([end, outcome]);
 });
 
+test('a value that nobody takes is not held for ever', async (t) => {
+  const { url, store, service } = await start(t, { stallTimeoutMs: 50, drainTimeoutMs: 3_600_000 });
+  // More than the kernels hold of a connection.
+  const value = new Uint8Array(64 * 2 ** 20);
+  const real = store.bucket.bind(store);
+  const asked = new Promise<void>((resolve) => {
+    store.bucket = ((name: string) => ({
+      ...real(name),
+      get: async () => {
+        resolve();
+        const siblings = [{ value, contentType: 'a/b', metadata: {}, timestampMs: 0 }];
+        return { found: true, siblings, value, causalContext: 'x', mayMissHints: false };
+      },
+    })) as never;
+  });
+  const { hostname, port } = new URL(url);
+  const client = connect(Number(port), hostname);
+  client.pause();
+  client.write('GET /buckets/b/keys/k HTTP/1.1\r\nHost: x\r\n\r\n');
+  await asked;
+  // It ends when the last connection has.
+  await service.close();
+  client.destroy();
+});
+
 test('a mistake of the service is a 500 without its details, and is reported', async (t) => {
   const reported: unknown[] = [];
   const { url, store } = await start(t, { onError: (error) => reported.push(error) });
@@ -758,6 +802,7 @@ test('/ping answers; /ready follows the replicas', async (t) => {
   const { url } = service;
   const ping = await fetch(`${url}/ping`);
   t.equal(`${ping.status} ${ping.headers.get('content-type')} ${await ping.text()}`, '200 text/html OK');
+  t.equal(await textOf(`${url}/ping`, { method: 'POST', body: 'x' }), '405 Allowed here: GET, HEAD\n');
   t.equal(await textOf(`${url}/ready`), '200 ready\n');
   await store.admin.stop('b');
   t.equal(await textOf(`${url}/ready`), '200 ready\n');
