@@ -16,6 +16,7 @@ import type { NodeCounters } from '../src/metrics/node-counters.js';
 import { conditionHolds } from '../src/objects/condition.js';
 import { AttemptWindow } from '../src/quorum/attempt-window.js';
 import type { ActorContext } from '../src/runtime/actor.js';
+import type { PutWarnings } from './put-warnings.js';
 
 export interface MinterOptions {
   readonly counters: NodeCounters;
@@ -23,6 +24,8 @@ export interface MinterOptions {
   readonly maxSiblings: number;
   /** A put that would make the key's record longer is refused. */
   readonly maxObjectBytes: number;
+  /** Of the node. */
+  readonly warnings: PutWarnings;
 }
 
 /** Who mints, and the highest counter used under that name. */
@@ -41,6 +44,7 @@ export class Minter {
   private readonly counters: NodeCounters;
   private readonly maxSiblings: number;
   private readonly maxObjectBytes: number;
+  private readonly warnings: PutWarnings;
   private readonly clock: HybridLogicalClock;
   private readonly attempts = new AttemptWindow();
 
@@ -48,6 +52,7 @@ export class Minter {
     this.counters = options.counters;
     this.maxSiblings = options.maxSiblings;
     this.maxObjectBytes = options.maxObjectBytes;
+    this.warnings = options.warnings;
     this.clock = new HybridLogicalClock(context.wallClock(), context.now());
   }
 
@@ -133,6 +138,7 @@ export class Minter {
     if (siblings > 1 && record.length > this.maxObjectBytes) return refusal('object-too-large');
     writer.counter++;
     this.counters.minted++;
+    this.warnings.minted(put, siblings);
     return { type: 'minted', record, tag, dot: named, timestamp };
   }
 

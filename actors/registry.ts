@@ -33,6 +33,7 @@ import { HintDeliverer } from './hint-deliverer.js';
 import { HintKeeper } from './hint-keeper.js';
 import type { HintStore } from './hint-store.js';
 import type { NodeIdentity } from './node-identity.js';
+import { PutWarnings } from './put-warnings.js';
 import type { ReapRecord } from './reap-record.js';
 import { Reaper } from './reaper.js';
 import type { ReplicaTrees } from './replica-trees.js';
@@ -99,18 +100,19 @@ export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
   const budget = new BackgroundBudget();
   const arrears = new Arrears({ hintsMayWait: !environment.isNew, refilling: environment.identity.refilling });
   const trees = exchange?.trees;
+  const warnings = new PutWarnings(environment);
   preferenceLists.forEach(({ primaries }, partition) => {
     if (!primaries.includes(node)) return;
     host.spawn(
       vnodeSlot(partition),
       vnodeConversation,
-      (context) => new Vnode({ ...environment, partition, fences, gate, arrears, trees }, context),
+      (context) => new Vnode({ ...environment, partition, fences, gate, arrears, trees, warnings }, context),
     );
   });
   host.spawn(COORDINATOR_SLOT, coordinatorConversation, () => new Coordinator({ ...environment, budget }), {
     mailbox: maxOperations,
   });
-  host.spawn(HINT_KEEPER_SLOT, hintConversation, (context) => new HintKeeper(environment, context), {
+  host.spawn(HINT_KEEPER_SLOT, hintConversation, (context) => new HintKeeper({ ...environment, warnings }, context), {
     mailbox: maxOperations,
   });
   host.spawn(

@@ -10,6 +10,9 @@ export interface NodeCounters {
   failed: number;
   /** Versions minted here. */
   minted: number;
+  /** Those of them with 1 MiB and more, and those that left 25 siblings and more. */
+  largeValues: number;
+  manySiblings: number;
   /** Objects stored for other coordinators, replication and repair alike. */
   replicated: number;
   /** Replica reads answered. */
@@ -90,6 +93,8 @@ export function newNodeCounters(): NodeCounters {
     refused: 0,
     failed: 0,
     minted: 0,
+    largeValues: 0,
+    manySiblings: 0,
     replicated: 0,
     reads: 0,
     readRepairs: 0,

@@ -35,7 +35,7 @@ const READERS_OUT_MS = 1_000;
 /** A node whose disk fails at its restart is started again after so long, in milliseconds, until it is well. */
 const RETRY_START_MS = 1_000;
 /** Troubles whose message says what the node does. */
-const SENTENCES = new Set(['storage', 'heap-full']);
+const SENTENCES = new Set(['storage', 'heap-full', 'put']);
 /**
  * The directories of nodes of this process, of whatever store, whose thread died within a transaction and has not been
  * up since: their files are locked until the process ends, and must be copied before they are opened.

@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { below } from '../../src/base/random.js';
 import { CrashCase } from './crash-case.js';
-import type { Progress } from './story.js';
+import type { Progress, Skipped } from './story.js';
 import { WriterProcess } from './writer-process.js';
 
 export interface DiskFaultOptions {
@@ -60,10 +60,10 @@ interface Tally {
 
 /**
  * Each store has a seed of its own, from `seed` on; a failure names it.
- * @returns a summary; or that it was skipped @throws if anything was lost, used twice or brought back, or ended wrongly
+ * @returns a summary; or why it cannot be done here @throws if anything was lost, used twice or brought back, or ended wrongly
  */
-export async function failDisks({ runs, seed }: DiskFaultOptions, progress: Progress): Promise<string> {
-  if (!LIBRARIES.every(existsSync)) return 'SKIPPED: libfiu is not installed (apt-get install fiu-utils)';
+export async function failDisks({ runs, seed }: DiskFaultOptions, progress: Progress): Promise<string | Skipped> {
+  if (!LIBRARIES.every(existsSync)) return { skipped: 'libfiu is not installed (apt-get install fiu-utils)' };
   const tally: Tally = { runs: 0, acked: 0, codes: new Map(), nativeEnds: 0 };
   let stores = 0;
   let failed = false;

@@ -1,10 +1,16 @@
-/** What a crash test is: a story that ends well or throws. */
+/** What a crash test is: a story that ends well, throws, or cannot be told here. */
 
 /** Tells how far it is, on one line. */
 export type Progress = (text: string) => void;
 
+/** What it needs is not there: it counts neither as passed nor as failed. */
+export interface Skipped {
+  /** What is missing, and how to get it. */
+  readonly skipped: string;
+}
+
 export interface Story {
   readonly name: string;
   /** @returns what was seen, on one line */
-  run(progress: Progress): Promise<string>;
+  run(progress: Progress): Promise<string | Skipped>;
 }

@@ -8,7 +8,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -91,14 +91,29 @@ try {
   for (const file of [
     'package.json',
     'README.md',
+    'LICENSE',
     'dist/src/index.js',
     'dist/src/index.d.ts',
     'dist/actors/worker.js',
   ]) {
     assert(listed.includes(`package/${file}`), `${file} is not in the package`);
   }
-  const foreign = listed.filter((file) => /^package\/(dist\/)?(test|benchmarks|examples|node_modules)\//.test(file));
+  const foreign = listed.filter((file) => {
+    return (
+      /^package\/((dist\/)?(test|benchmarks|node_modules)|dist\/examples)\//.test(file) && !file.endsWith('README.md')
+    );
+  });
   assert.deepEqual(foreign, [], 'what nobody needs is in the package');
+
+  // What a page of the package links to is in the package.
+  for (const page of listed.filter((file) => file.endsWith('.md'))) {
+    const text = await run(folder, 'tar', '-xzOf', tarball, page);
+    for (const [, link] of text.matchAll(/\]\(([^)#:]+)\)/g)) {
+      const target = posix.join(posix.dirname(page), link!);
+      const isThere = listed.some((file) => file === target || file.startsWith(`${target.replace(/\/$/, '')}/`));
+      assert(isThere, `${page} links to ${link}, which is not in the package`);
+    }
+  }
 
   const app = join(folder, 'app');
   await mkdir(app);

@@ -8,7 +8,7 @@ import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { SeededRandom } from '../../src/base/random.js';
 import { open } from '../../src/index.js';
-import { FuzzedBucket } from '../support/store-fuzz.js';
+import { FUZZ_LIMITS, FuzzedBucket } from '../support/store-fuzz.js';
 import { fuzzStores } from '../support/store-fuzz-run.js';
 import { type ModelPut, type Seen, StoreModel } from '../support/store-model.js';
 import { test } from '../support/test.js';
@@ -46,7 +46,7 @@ class ForgetsDeletedKeys extends StoreModel {
 }
 
 test('the comparison notices a model that is wrong', async () => {
-  const store = await open({ nodes: 3, n: 3, partitions: 8, maxValueBytes: 16_384 });
+  const store = await open({ nodes: 3, n: 3, partitions: 8, maxValueBytes: FUZZ_LIMITS.maxValueBytes });
   try {
     const wrong = [ReceiptsCoverTheWholeObject, IgnoresIfMatch, TakesATombstoneForAValue, ForgetsDeletedKeys];
     for (const Model of wrong) {

@@ -5,35 +5,37 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SeededRandom } from '../../src/base/random.js';
 import { open, type Store } from '../../src/index.js';
-import { FuzzedBucket } from './store-fuzz.js';
+import { VALUE_KINDS } from './fuzz-values.js';
+import { FUZZ_LIMITS, FuzzedBucket } from './store-fuzz.js';
 
 export interface FuzzOptions {
-  /** Operations on keys, all buckets together. */
+  /** Calls of the API, all buckets together. */
   readonly calls: number;
   readonly seed: number;
   /** Buckets in memory, and on disk, where writes may be asked to be durable. */
   readonly inMemory: number;
   readonly onDisk: number;
-  /** Told now and then of the operations made so far. */
+  /** Told now and then of the calls made so far. */
   readonly progress?: (calls: number) => void;
 }
 
-const LIMITS = { nodes: 4, n: 3, partitions: 8, maxValueBytes: 16_384 };
 /** Bucket by bucket: see `FuzzedBucketOptions`. */
 const WRITTEN = [3, 2, 3, 1] as const;
 const PROGRESS_CALLS = 5_000;
 
-/** @returns the operations made @throws at a difference, with the seed and the bucket's last calls */
+/** @returns the calls made @throws at a difference, with the seed and the bucket's last calls */
 export async function fuzzStores({ calls, seed, inMemory, onDisk, progress }: FuzzOptions): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), 'quoral-fuzz-'));
-  const memory = await open(LIMITS);
-  const disk = await open({ ...LIMITS, path: join(directory, 'data') });
+  const memory = await open(FUZZ_LIMITS);
+  const disk = await open({ ...FUZZ_LIMITS, path: join(directory, 'data') });
   let made = 0;
   let failed = false;
   const fuzz = async (index: number, store: Store): Promise<void> => {
     const random = new SeededRandom(seed + index);
     const written = WRITTEN[index % WRITTEN.length]!;
-    const bucket = new FuzzedBucket({ store, canBeDurable: store === disk, name: `bucket ${index}`, random, written });
+    const kind = VALUE_KINDS[index % VALUE_KINDS.length]!;
+    const canBeDurable = store === disk;
+    const bucket = new FuzzedBucket({ store, canBeDurable, name: `bucket ${index}`, random, written, kind });
     try {
       while (made < calls && !failed) {
         const more = await bucket.call();

@@ -3,6 +3,7 @@
  * after the other; several go on side by side on one store, each on a bucket of its own.
  */
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import { below, pick, type Random } from '../../src/base/random.js';
 import {
   AbortedError,
@@ -11,19 +12,23 @@ import {
   type BucketPropertyChanges,
   ConflictError,
   type GetOptions,
-  type Key,
   type PutOptions,
   QuoralError,
   type Quorum,
   type ReadResult,
   type Receipt,
+  type ScanEntry,
+  type ScanOptions,
   type Sibling,
   type Store,
+  type ValuedEntry,
 } from '../../src/index.js';
+import { bytesOf, KEY_NAMES, keyOf, nameOf, PREFIXES, spelt } from './fuzz-keys.js';
+import { VALUE_KINDS, type ValueKind } from './fuzz-values.js';
 import { type ModelWrite, type Seen, StoreModel } from './store-model.js';
 
 interface Handle {
-  readonly bucket: Bucket<string>;
+  readonly bucket: Bucket<unknown>;
   lastWriteWins: boolean;
   readonly merges: boolean;
   maxSiblings: number;
@@ -37,13 +42,13 @@ interface Token {
 /** A put as it is asked of the store, and what it must come to. */
 interface PlannedPut {
   readonly key: string;
+  /** By its name. */
   readonly value: string;
   readonly options: PutOptions;
   /** @param stays - null for a value that expires at once */
   readonly expect: (stays?: string | null) => Seen | string;
 }
 
-const KEYS = ['a', 'b', 'ba', 'bü', 'c', 'k\u0000', 'z'.repeat(200)];
 /** By the least that they must be of three. */
 const QUORUMS = [
   [],
@@ -62,7 +67,12 @@ const SELDOM: ReadonlySet<string> = new Set(['aborted', 'expiring', 'properties'
 const SELDOM_TIMES = 4;
 const TIMEOUTS = [undefined, undefined, undefined, 10_000, 60_000] as const;
 const DURABLE = [undefined, undefined, 0, 1, 2, 'quorum', 'all'] as const;
-const MERGED = '+';
+/** Of 300 values one is as large as is allowed, but for what goes with it; some are larger than most. */
+const LARGE_BYTES = 200_000;
+const LARGER_BYTES = 9_000;
+/** What the stores are opened with. */
+export const FUZZ_LIMITS = { nodes: 4, n: N, partitions: 8, maxValueBytes: 2 ** 18 } as const;
+const CONFLICT = Symbol('conflict');
 
 export interface FuzzedBucketOptions {
   readonly store: Store;
@@ -76,6 +86,8 @@ export interface FuzzedBucketOptions {
   readonly written: 1 | 2 | 3;
   /** The store is on disk, with `sync: 'full'`. */
   readonly canBeDurable?: boolean;
+  /** Of its values; default: texts. */
+  readonly kind?: ValueKind;
   readonly model?: StoreModel;
 }
 
@@ -85,6 +97,7 @@ export class FuzzedBucket {
   private readonly random: Random;
   private readonly model: StoreModel;
   private readonly store: Store;
+  private readonly kind: ValueKind;
   private readonly name: string;
   private readonly canBeDurable: boolean;
   private readonly written: 1 | 2 | 3;
@@ -99,6 +112,7 @@ export class FuzzedBucket {
   constructor(options: FuzzedBucketOptions) {
     const { store, name, written } = options;
     this.store = store;
+    this.kind = options.kind ?? VALUE_KINDS[0]!;
     this.name = name;
     this.random = options.random;
     this.written = written;
@@ -106,32 +120,34 @@ export class FuzzedBucket {
     this.model = options.model ?? new StoreModel();
     const read = N + 1 - written;
     const quorums = { w: written, pw: written, r: read, pr: read };
-    const merge = (siblings: readonly Sibling<string>[]) => siblings.map(({ value }) => value).join(MERGED);
-    const textBucket = (more: BucketOptions<string>) =>
-      store.bucket<string>(name, { ...more, ...quorums, codec: 'text' });
+    const { codec } = this.kind;
+    const merge = (siblings: readonly Sibling<unknown>[]) => this.kind.merge(siblings.map(({ value }) => value));
+    // Which codec goes with which values is known only now.
+    const bucketOf = (more: BucketOptions<unknown>) =>
+      store.bucket<unknown>(name, { ...more, ...quorums, codec } as BucketOptions<unknown> & { codec: 'json' });
     // What replicas agree on, and nobody limits, does not depend on which of them mints.
     const limit = written === N ? (siblings: number) => ({ maxSiblings: siblings }) : () => ({ maxSiblings: 100 });
     const merging = { resolution: 'merge', merge } as const;
-    this.following = { bucket: textBucket({}), lastWriteWins: false, merges: false, maxSiblings: 100 };
+    this.following = { bucket: bucketOf({}), lastWriteWins: false, merges: false, maxSiblings: 100 };
     this.handles = [
       {
-        bucket: textBucket({ resolution: 'siblings', ...limit(4) }),
+        bucket: bucketOf({ resolution: 'siblings', ...limit(4) }),
         ...{ lastWriteWins: false, merges: false, ...limit(4) },
       },
-      { bucket: textBucket({ ...merging, ...limit(10) }), lastWriteWins: false, merges: true, ...limit(10) },
+      { bucket: bucketOf({ ...merging, ...limit(10) }), lastWriteWins: false, merges: true, ...limit(10) },
       this.following,
     ];
     if (written < N) return;
-    const bucket = textBucket({ resolution: 'last-write-wins', maxSiblings: 100 });
+    const bucket = bucketOf({ resolution: 'last-write-wins', maxSiblings: 100 });
     this.handles.push({ bucket, lastWriteWins: true, merges: false, maxSiblings: 100 });
   }
 
-  /** Makes one call. @returns how many operations on keys that were. Throws at a difference. */
+  /** Makes a call, or some that belong together. @returns how many calls of the API those were. Throws at a difference. */
   async call(): Promise<number> {
     const handle = pick(this.random, this.handles);
     const drawn = pick(this.random, CALLS);
     const call = SELDOM.has(drawn) && below(this.random, SELDOM_TIMES) > 0 ? 'get' : drawn;
-    const key = pick(this.random, KEYS);
+    const key = pick(this.random, KEY_NAMES);
     switch (call) {
       case 'get':
         await this.get(handle, key);
@@ -150,8 +166,7 @@ export class FuzzedBucket {
       case 'putMany':
         return this.putMany(handle);
       case 'scan':
-        await this.scan(handle);
-        return 1;
+        return this.scan(handle);
       case 'wrong':
         await this.wrong(handle, key);
         return 1;
@@ -171,27 +186,29 @@ export class FuzzedBucket {
     const session = this.anyToken(key);
     const options = { ...this.readOptions([key]), ...(session === undefined ? {} : { session: session.text }) };
     this.tell('get', handle, key, options);
-    this.compare(handle, key, await handle.bucket.get(this.spelt(key), options));
+    this.compare(handle, key, await handle.bucket.get(spelt(key, this.random), options));
   }
 
   private async getMany(handle: Handle): Promise<number> {
     const keys = this.someKeys();
     const options = this.readOptions(keys);
     this.tell('getMany', handle, keys, options);
-    const reads = await handle.bucket.getMany(keys, options);
-    assert.deepEqual([...reads.keys()], keys);
-    for (const key of keys) {
-      const read = reads.get(key)!;
+    const given = keys.map((key) => spelt(key, this.random));
+    const reads = await handle.bucket.getMany(given, options);
+    assert.deepEqual([...reads.keys()], given);
+    for (const [index, key] of keys.entries()) {
+      const read = reads.get(given[index]!)!;
       assert(!(read instanceof Error), `${read}`);
       this.compare(handle, key, read);
     }
-    return keys.length;
+    return 1;
   }
 
   private async put(handle: Handle, planned: PlannedPut): Promise<void> {
     const { key, value, options } = planned;
     this.tell('put', handle, key, value, options);
-    this.conclude(planned, await outcomeOf(handle.bucket.put(this.spelt(key), value, options)));
+    const { bucket } = handle;
+    this.conclude(planned, await outcomeOf(bucket.put(spelt(key, this.random), this.kind.make(value), options)));
   }
 
   private async putMany(handle: Handle): Promise<number> {
@@ -199,10 +216,12 @@ export class FuzzedBucket {
     // What stands for all of them is not said by any of them.
     const options = this.writeOptions();
     this.tell('putMany', handle, puts, options);
-    const entries = puts.map(({ key, value, options: own }) => ({ ...own, key, value }));
+    const entries = puts.map(({ key, value, options: own }) => {
+      return { ...own, key: spelt(key, this.random), value: this.kind.make(value) };
+    });
     const receipts = await handle.bucket.putMany(entries, options);
-    for (const planned of puts) this.conclude(planned, receipts.get(planned.key)!);
-    return puts.length;
+    for (const [index, planned] of puts.entries()) this.conclude(planned, receipts.get(entries[index]!.key)!);
+    return 1;
   }
 
   /** @param strictly - without a context of its own, at these quorums */
@@ -214,7 +233,7 @@ export class FuzzedBucket {
       ...(token === undefined ? {} : { causalContext: token.text }),
     };
     this.tell('delete', handle, key, options);
-    const receipt = await outcomeOf(handle.bucket.delete(this.spelt(key), options));
+    const receipt = await outcomeOf(handle.bucket.delete(spelt(key, this.random), options));
     // Without a context, it is that of a read.
     const seen = token?.seen ?? this.model.seen(key) ?? NOTHING;
     this.conclude({ key, expect: () => this.write(handle, key, null, seen, options) }, receipt);
@@ -230,13 +249,14 @@ export class FuzzedBucket {
     const there = this.model.values(key, handle.lastWriteWins);
     const expected = this.valueOf(handle, there);
     let calls = 0;
-    const fn = (value: string | undefined) => {
+    const fn = (value: unknown) => {
       calls++;
-      assert.equal(value, expected);
-      return writes ? next : undefined;
+      assert.deepEqual(value, expected);
+      return writes ? this.kind.make(next) : undefined;
     };
-    const outcome = await outcomeOf(handle.bucket.update(key, isAsync ? async (value) => fn(value) : fn, options));
-    if (expected === ConflictError) {
+    const acting = isAsync ? async (value: unknown) => fn(value) : fn;
+    const outcome = await outcomeOf(handle.bucket.update(spelt(key, this.random), acting, options));
+    if (expected === CONFLICT) {
       assert(outcome instanceof ConflictError, `${outcome}`);
       assert.equal(calls, 0);
       return;
@@ -251,43 +271,66 @@ export class FuzzedBucket {
     this.conclude({ key, expect: () => this.write(handle, key, next, seen, options) }, outcome);
   }
 
-  private async scan(handle: Handle): Promise<void> {
+  private async scan(handle: Handle): Promise<number> {
     const values = below(this.random, 2) === 0;
     const bounds = {
-      ...this.maybe('gte', [undefined, undefined, ...KEYS]),
-      ...this.maybe('gt', [undefined, undefined, undefined, ...KEYS]),
-      ...this.maybe('lt', [undefined, undefined, ...KEYS]),
-      ...this.maybe('lte', [undefined, undefined, undefined, ...KEYS]),
-      ...this.maybe('prefix', [undefined, undefined, 'b', 'z']),
+      ...this.maybe('gte', [undefined, undefined, ...KEY_NAMES]),
+      ...this.maybe('gt', [undefined, undefined, undefined, ...KEY_NAMES]),
+      ...this.maybe('lt', [undefined, undefined, ...KEY_NAMES]),
+      ...this.maybe('lte', [undefined, undefined, undefined, ...KEY_NAMES]),
+      ...this.maybe('prefix', [undefined, undefined, undefined, undefined, ...PREFIXES]),
     };
     const limit = pick(this.random, [undefined, 0, 1, 3]);
-    const after = pick(this.random, [undefined, undefined, undefined, ...KEYS]);
+    // A cursor of any place is good, whether an entry had it or not.
+    const after = pick(this.random, [undefined, undefined, undefined, ...KEY_NAMES]);
+    const { gte = '', gt, lt, lte, prefix = '' } = bounds;
+    const within = KEY_NAMES.filter((key) => {
+      if (this.model.values(key, handle.lastWriteWins).length === 0 || !key.startsWith(prefix)) return false;
+      if (key < gte || (gt !== undefined && key <= gt) || (after !== undefined && key <= after)) return false;
+      return (lt === undefined || key < lt) && (lte === undefined || key <= lte);
+    }).sort();
     const options = {
-      ...bounds,
+      ...Object.fromEntries(Object.entries(bounds).map(([name, bound]) => [name, spelt(bound, this.random)])),
       ...this.maybe('r', this.reading),
       ...this.maybe('partial', [undefined, true, false]),
       ...this.maybe('timeoutMs', TIMEOUTS),
       ...(limit === undefined ? {} : { limit }),
-      ...(after === undefined ? {} : { after: Buffer.from(after).toString('base64url') }),
       values,
     };
-    this.tell('scan', handle, options);
-    const order = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
-    const { gte = '', gt, lt, lte, prefix = '' } = bounds;
-    const within = KEYS.filter((key) => {
-      if (this.model.values(key, handle.lastWriteWins).length === 0 || !key.startsWith(prefix)) return false;
-      if (order(key, gte) < 0 || (gt !== undefined && order(key, gt) <= 0)) return false;
-      if (after !== undefined && order(key, after) <= 0) return false;
-      return (lt === undefined || order(key, lt) < 0) && (lte === undefined || order(key, lte) <= 0);
-    });
-    const expected = within.sort(order).slice(0, limit);
-    const given: string[] = [];
-    const scan = handle.bucket.scan(options);
-    for await (const entry of scan) {
-      given.push(String(entry.key));
-      if (values) this.compare(handle, String(entry.key), entry as ReadResult<string>);
+    // Either one page, or page after page, each from behind the last entry of the one before.
+    const all = limit !== undefined && limit > 0 && below(this.random, 3) === 0;
+    const pages = all ? Math.floor(within.length / limit) + 1 : 1;
+    this.tell('scan', handle, bounds, options, after, pages);
+    let cursor = after === undefined ? undefined : Buffer.from(bytesOf(after)).toString('base64url');
+    for (let page = 0; page < pages; page++) {
+      const first = page * (limit ?? 0);
+      const expected = within.slice(first, limit === undefined ? undefined : first + limit);
+      const last = await this.scanPage(
+        handle,
+        { ...options, ...(cursor !== undefined && { after: cursor }) },
+        expected,
+      );
+      cursor = last ?? cursor;
     }
-    assert.deepEqual([given, scan.unreachable, scan.mayMissHints], [expected, [], false]);
+    return pages;
+  }
+
+  /** @returns the cursor of the last entry, if there was one */
+  private async scanPage(
+    handle: Handle,
+    options: ScanOptions,
+    expected: readonly string[],
+  ): Promise<string | undefined> {
+    const scan = handle.bucket.scan(options);
+    const given: ScanEntry[] = [];
+    for await (const entry of scan) {
+      given.push(entry);
+      assert.equal('siblings' in entry, options.values);
+      if ('siblings' in entry) this.compare(handle, nameOf(entry.key), entry as ValuedEntry<unknown>);
+    }
+    const keys = given.map(({ key }) => key);
+    assert.deepEqual([keys, scan.unreachable, scan.mayMissHints], [expected.map(keyOf), [], false]);
+    return given.at(-1)?.cursor;
   }
 
   /** Gives a call up while it is under way. A read has no effect; a write that was sent has the one that it would have had. */
@@ -298,11 +341,12 @@ export class FuzzedBucket {
     const planned = this.planPut(handle, key);
     const act = pick(this.random, ['get', 'getMany', 'scan', 'put', 'put'] as const);
     this.tell('aborted', handle, act, key, planned.value, planned.options);
+    const given = spelt(key, this.random);
     const calls = {
-      get: () => bucket.get(key, { signal }),
-      getMany: () => bucket.getMany([key], { signal }).then((reads) => thrown(reads.get(key)!)),
+      get: () => bucket.get(given, { signal }),
+      getMany: () => bucket.getMany([given], { signal }).then((reads) => thrown(reads.get(given)!)),
       scan: () => bucket.scan({ signal }).next(),
-      put: () => bucket.put(key, planned.value, { ...planned.options, signal }),
+      put: () => bucket.put(given, this.kind.make(planned.value), { ...planned.options, signal }),
     };
     const ending = outcomeOf<unknown>(calls[act]());
     if (below(this.random, 2) === 0) await new Promise((resolve) => setImmediate(resolve));
@@ -330,16 +374,17 @@ export class FuzzedBucket {
     const { value } = planned;
     const options: PutOptions = { ...planned.options, ttlMs: 1 };
     this.tell('expiring', handle, key, value, options);
-    const outcome = await outcomeOf(handle.bucket.put(key, value, options));
+    const outcome = await outcomeOf(handle.bucket.put(spelt(key, this.random), this.kind.make(value), options));
     this.conclude({ key, expect: () => planned.expect(null) }, outcome);
     return 1 + (await this.readUntil(handle, key, value, false));
   }
 
   /** Reads until the value is there, or is not. @returns how many reads that took */
   private async readUntil({ bucket }: Handle, key: string, value: string, there: boolean): Promise<number> {
+    const made = this.kind.make(value);
     for (let reads = 1; ; reads++) {
-      const { siblings } = await bucket.get(key, { r: 'all', pr: 'all' });
-      if (siblings.some((sibling) => sibling.value === value) === there) return reads;
+      const { siblings } = await bucket.get(keyOf(key), { r: 'all', pr: 'all' });
+      if (siblings.some((sibling) => isDeepStrictEqual(sibling.value, made)) === there) return reads;
       assert(reads < 1_000, `${value} is ${there ? 'not ' : ''}there after ${reads} reads`);
     }
   }
@@ -352,6 +397,7 @@ export class FuzzedBucket {
       ...this.maybe('maxSiblings', [undefined, null, 3, 100]),
       ...this.maybe('w', [undefined, null, 1, 'all'] as const),
       ...this.maybe('notfoundOk', [undefined, null, true]),
+      ...this.maybe('ttlMs', [undefined, null, 3_600_000]),
     };
     this.tell('properties', following, changes);
     await store.setBucketProperties(name, changes);
@@ -362,43 +408,47 @@ export class FuzzedBucket {
     const expected = [following.lastWriteWins ? 'last-write-wins' : 'siblings', following.maxSiblings, 3];
     assert.deepEqual([resolution, maxSiblings, n], expected);
     if (changes.w !== undefined) assert.equal(holding.w, changes.w ?? 2);
+    if (changes.ttlMs !== undefined) assert.equal(holding.ttlMs, changes.ttlMs ?? undefined);
   }
 
   /** What is wrong with a call is told, and changes nothing: the calls after it would see. */
-  private async wrong(handle: Handle, key: string): Promise<void> {
+  private async wrong(handle: Handle, name: string): Promise<void> {
     const { bucket } = handle;
+    const { kind } = this;
+    const key = keyOf(name);
+    const value = kind.make('v0');
     const foreign =
       this.anyToken(
         pick(
           this.random,
-          KEYS.filter((other) => other !== key),
+          KEY_NAMES.filter((other) => other !== name),
         ),
       )?.text ?? 'no token';
     const [code, act] = pick<[string, () => Promise<unknown>]>(this.random, [
-      ['INVALID_ARGUMENT', () => bucket.put(key, 'wrong', { w: 4 })],
-      ['INVALID_ARGUMENT', () => bucket.put(key, 'wrong', { dw: this.canBeDurable ? 4 : 1 })],
+      ['INVALID_ARGUMENT', () => bucket.put(key, value, { w: 4 })],
+      ['INVALID_ARGUMENT', () => bucket.put(key, value, { dw: this.canBeDurable ? 4 : 1 })],
       ['INVALID_ARGUMENT', () => bucket.get(key, { session: foreign })],
       ['INVALID_ARGUMENT', () => bucket.get(key, { replicas: 3 } as never)],
-      ['INVALID_ARGUMENT', () => bucket.put(key, 'wrong', { ttlMs: 0 })],
-      ['INVALID_ARGUMENT', () => bucket.put(key, 'wrong', { metadata: { a: 1 } } as never)],
+      ['INVALID_ARGUMENT', () => bucket.put(key, value, { ttlMs: 0 })],
+      ['INVALID_ARGUMENT', () => bucket.put(key, value, { metadata: { a: 1 } } as never)],
       ['INVALID_ARGUMENT', () => bucket.scan({ after: 'none!' }).next()],
       ['INVALID_ARGUMENT', () => this.store.setBucketProperties(this.name, { n: 2 } as never)],
       ['INVALID_ARGUMENT', () => this.store.bucket(this.name, { type: 'unknown' }).get(key)],
-      ['INVALID_ARGUMENT', () => bucket.put(key, 'wrong', { causalContext: foreign })],
-      ['INVALID_ARGUMENT', () => bucket.put(key, 'wrong', { ifMatch: foreign })],
-      ['INVALID_ARGUMENT', () => bucket.put(key, 5 as never)],
+      ['INVALID_ARGUMENT', () => bucket.put(key, value, { causalContext: foreign })],
+      ['INVALID_ARGUMENT', () => bucket.put(key, value, { ifMatch: foreign })],
+      ['INVALID_ARGUMENT', () => bucket.put(key, kind.refused)],
       ['INVALID_ARGUMENT', () => bucket.get(key, { r: 0 })],
       ['INVALID_ARGUMENT', () => bucket.delete(key, { causalContext: foreign })],
-      ['INVALID_ARGUMENT', () => bucket.putMany([key, key].map((twice) => ({ key: twice, value: 'wrong' })))],
+      ['INVALID_ARGUMENT', () => bucket.putMany([key, key].map((twice) => ({ key: twice, value: value })))],
       ['INVALID_ARGUMENT', () => bucket.scan({ limit: -1 }).next()],
-      ['KEY_TOO_LONG', () => bucket.put(key.padEnd(2_000, 'x'), 'wrong')],
-      ['VALUE_TOO_LARGE', () => bucket.put(key, 'x'.repeat(20_000))],
-      ['ABORTED', () => bucket.put(key, 'wrong', { signal: AbortSignal.abort() })],
-      ['ABORTED', () => bucket.update(key, () => 'wrong', { signal: AbortSignal.abort() })],
+      ['KEY_TOO_LONG', () => bucket.put('k'.repeat(2_000), value)],
+      ['VALUE_TOO_LARGE', () => bucket.put(key, kind.make(`v0:${2 * FUZZ_LIMITS.maxValueBytes}`))],
+      ['ABORTED', () => bucket.put(key, value, { signal: AbortSignal.abort() })],
+      ['ABORTED', () => bucket.update(key, () => value, { signal: AbortSignal.abort() })],
       ['ABORTED', () => bucket.delete(key, { signal: AbortSignal.abort() })],
       ['ABORTED', () => bucket.scan({ signal: AbortSignal.abort() }).next()],
     ]);
-    this.tell('wrong', handle, key, act.toString());
+    this.tell('wrong', handle, name, act.toString());
     const outcome = await outcomeOf(Promise.resolve().then(act));
     assert(outcome instanceof QuoralError && outcome.code === code && outcome.definite, `${outcome}`);
   }
@@ -431,7 +481,7 @@ export class FuzzedBucket {
     ifMatch?: Seen,
   ): Seen | string {
     const { lastWriteWins, maxSiblings } = handle;
-    const { contentType = 'text/plain; charset=utf-8', metadata = {}, ifNoneMatch = false } = options;
+    const { contentType = this.kind.contentType, metadata = {}, ifNoneMatch = false } = options;
     const put = { value, contentType, metadata, seen, lastWriteWins, ifNoneMatch, ifMatch, maxSiblings };
     return this.model.put(key, put);
   }
@@ -451,28 +501,35 @@ export class FuzzedBucket {
     this.remember(key, { text: outcome.causalContext, seen: expected });
   }
 
-  private compare(handle: Handle, key: string, read: ReadResult<string>): void {
+  private compare(handle: Handle, key: string, read: ReadResult<unknown>): void {
     const expected = this.model.values(key, handle.lastWriteWins);
-    const plain = ({ value, contentType, metadata }: Pick<Sibling<string>, 'value' | 'contentType' | 'metadata'>) => ({
+    const plain = ({ value, contentType, metadata }: Pick<Sibling<unknown>, 'value' | 'contentType' | 'metadata'>) => ({
       ...{ value, contentType },
       metadata: { ...metadata },
     });
     assert.deepEqual(
       read.siblings.map(plain),
-      expected.map((write) => plain(write as ModelWrite & { value: string })),
+      expected.map((write) => plain({ ...write, value: this.made(write) })),
     );
     assert.equal(read.found, expected.length > 0);
     const value = this.valueOf(handle, expected);
-    if (value === ConflictError) assert.throws(() => read.value, ConflictError);
-    else assert.equal(read.value, value);
+    if (value === CONFLICT) assert.throws(() => read.value, ConflictError);
+    else assert.deepEqual(read.value, value);
     const seen = this.model.seen(key);
     assert.equal(read.causalContext === undefined, seen === undefined);
     if (seen !== undefined) this.remember(key, { text: read.causalContext!, seen });
   }
 
-  private valueOf(handle: Handle, there: readonly ModelWrite[]): string | undefined | typeof ConflictError {
-    if (there.length < 2) return there[0]?.value ?? undefined;
-    return handle.merges ? there.map(({ value }) => value).join(MERGED) : ConflictError;
+  /** What a read's `value` is, or `CONFLICT`. */
+  private valueOf(handle: Handle, there: readonly ModelWrite[]): unknown {
+    if (there.length === 0) return undefined;
+    if (there.length === 1) return this.made(there[0]!);
+    return handle.merges ? this.kind.merge(there.map((write) => this.made(write))) : CONFLICT;
+  }
+
+  private made({ value }: ModelWrite): unknown {
+    assert(value !== null);
+    return this.kind.make(value);
   }
 
   private readOptions(keys: readonly string[]): GetOptions {
@@ -506,15 +563,10 @@ export class FuzzedBucket {
 
   private contentOptions(): Pick<PutOptions, 'metadata' | 'contentType' | 'ttlMs'> {
     return {
-      ...this.maybe('metadata', [undefined, {}, { a: 'b' }]),
+      ...this.maybe('metadata', [undefined, {}, { a: 'b' }, { 'ü €': '', 'X-Y': '\u0000\n😀' }]),
       ...this.maybe('contentType', [undefined, undefined, 'text/html', 'x/y']),
       ...this.maybe('ttlMs', [undefined, undefined, 3_600_000]),
     };
-  }
-
-  /** The key as text, or as its bytes. */
-  private spelt(key: string): Key {
-    return below(this.random, 4) === 0 ? Buffer.from(key) : key;
   }
 
   /** An option, or none. */
@@ -538,11 +590,13 @@ export class FuzzedBucket {
   }
 
   private someKeys(): string[] {
-    return KEYS.filter(() => below(this.random, 2) === 0);
+    return KEY_NAMES.filter(() => below(this.random, 4) === 0);
   }
 
   private newValue(): string {
-    return `v${++this.values}${below(this.random, 20) === 0 ? 'x'.repeat(9_000) : ''}`;
+    const drawn = below(this.random, 300);
+    const bytes = drawn === 0 ? `:${LARGE_BYTES}` : drawn < 10 ? `:${LARGER_BYTES}` : '';
+    return `v${++this.values}${bytes}`;
   }
 
   private tell(call: string, handle: Handle, ...what: unknown[]): void {

@@ -54,7 +54,10 @@ export interface BucketDefaults extends ReadQuorums, WriteQuorums {
   readonly type?: string;
   /** How long a put's value lives, in milliseconds. Default: for ever. */
   readonly ttlMs?: number | undefined;
-  /** A put that would leave more siblings is refused with TOO_MANY_SIBLINGS: 1 to 100. Default 100. */
+  /**
+   * A put that would leave more siblings is refused with TOO_MANY_SIBLINGS: 1 to 100. Default 100. Of a bucket with a key of
+   * 25 a warning tells.
+   */
   readonly maxSiblings?: number;
 }
 

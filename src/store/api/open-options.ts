@@ -50,7 +50,7 @@ export interface StoreOptions {
   readonly partitions?: number;
   /** How long a call waits for its quorum, in milliseconds: 1 to 3,600,000. Default 5,000. */
   readonly timeoutMs?: number;
-  /** The largest value, in bytes: 1 to 64 MiB. Default 8 MiB. */
+  /** The largest value, in bytes: 1 to 64 MiB. Default 8 MiB. Of a bucket with values of 1 MiB and more a warning tells. */
   readonly maxValueBytes?: number;
   /** Calls in flight of one handle before OVERLOADED. Default 10,000. */
   readonly maxInFlight?: number;

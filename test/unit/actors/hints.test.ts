@@ -4,6 +4,7 @@ import { Arrears } from '../../../actors/arrears.js';
 import { HintDeliverer } from '../../../actors/hint-deliverer.js';
 import { HintKeeper } from '../../../actors/hint-keeper.js';
 import { HintStore } from '../../../actors/hint-store.js';
+import { PutWarnings } from '../../../actors/put-warnings.js';
 import { BackgroundBudget } from '../../../src/admission/background-budget.js';
 import { utf8 } from '../../../src/base/bytes.js';
 import { StorageFailedError } from '../../../src/base/errors.js';
@@ -90,7 +91,8 @@ class Node {
 
   private newKeeper(): HintKeeper {
     const { hints, counters } = this;
-    return new HintKeeper({ hints, counters, maxSiblings: 3, maxObjectBytes: 2 ** 20 }, this.context);
+    const warnings = new PutWarnings({ counters, report: () => {} });
+    return new HintKeeper({ hints, counters, maxSiblings: 3, maxObjectBytes: 2 ** 20, warnings }, this.context);
   }
 }
 

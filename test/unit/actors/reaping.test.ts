@@ -5,6 +5,7 @@ import { NodeFences } from '../../../actors/fence.js';
 import { FenceInquiry } from '../../../actors/fence-inquiry.js';
 import { HintStore } from '../../../actors/hint-store.js';
 import { NodeIdentity } from '../../../actors/node-identity.js';
+import { PutWarnings } from '../../../actors/put-warnings.js';
 import { GO_ON_REAPING } from '../../../actors/replica-reaping.js';
 import { Vnode } from '../../../actors/vnode.js';
 import { WriteGate } from '../../../src/admission/write-gate.js';
@@ -79,7 +80,8 @@ class Replica {
     const arrears = new Arrears({ hintsMayWait: false, refilling: identity.refilling });
     const limits = { maxSiblings: 100, maxObjectBytes: 2 ** 30, canBeDurable: true };
     const parts = { partition: 0, objects, fences, identity, counters, arrears, gate: new WriteGate() };
-    return new Vnode({ ...parts, trees: undefined, ...limits }, context);
+    const warnings = new PutWarnings({ counters, report: () => {} });
+    return new Vnode({ ...parts, trees: undefined, warnings, ...limits }, context);
   }
 }
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { Arrears } from '../../../actors/arrears.js';
 import { NodeFences } from '../../../actors/fence.js';
 import { NodeIdentity } from '../../../actors/node-identity.js';
+import { PutWarnings } from '../../../actors/put-warnings.js';
 import { Vnode } from '../../../actors/vnode.js';
 import { WriteGate } from '../../../src/admission/write-gate.js';
 import { utf8 } from '../../../src/base/bytes.js';
@@ -25,13 +26,16 @@ function vnodeOn(objects: Storage, context: LoneContext, identity = identityOn(o
   const limits = { maxSiblings: 100, maxObjectBytes: 2 ** 30, canBeDurable: false };
   const arrears = new Arrears({ hintsMayWait: false, refilling: identity.refilling });
   const gate = new WriteGate();
+  const counters = newNodeCounters();
+  const warnings = new PutWarnings({ counters, report: () => {} });
   return new Vnode(
     {
       partition: 0,
       objects,
       fences: new NodeFences(system, true),
       identity,
-      counters: newNodeCounters(),
+      counters,
+      warnings,
       gate,
       arrears,
       trees: undefined,

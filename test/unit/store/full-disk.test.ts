@@ -6,30 +6,26 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test as tapTest } from 'tap';
 import { type Bucket, open, QuoralError, type Store } from '../../../src/index.js';
 import { fails } from '../../support/rejection.js';
 import { SmallDisk } from '../../support/small-disk.js';
+import { Skipped, test } from '../../support/test.js';
 
 const MIB = 2 ** 20;
 const VALUE = new Uint8Array(4_096).fill(7);
 const DEADLINE_MS = 20_000;
 
-/** Runs `story` with a disk of 2 MiB, and a directory elsewhere; skipped, and said so, where there can be no such disk. */
-function test(name: string, story: (disk: SmallDisk, directory: string) => Promise<void>): void {
-  void tapTest(name, async (t) => {
+/** Tells `story` with a disk of 2 MiB, and a directory elsewhere; skipped where there can be no such disk. */
+function testOnDisk(name: string, story: (disk: SmallDisk, directory: string) => Promise<void>): void {
+  test(name, async () => {
     const disk = SmallDisk.mount(2 * MIB);
-    if (typeof disk === 'string') {
-      process.emitWarning(disk);
-      t.pass('to its end', { skip: disk });
-      return;
-    }
+    if (typeof disk === 'string') return new Skipped(disk);
     const directory = mkdtempSync(join(tmpdir(), 'quoral-full-'));
     const quiet = () => {};
     process.on('warning', quiet);
     try {
       await story(disk, directory);
-      t.pass('to its end');
+      return undefined;
     } finally {
       process.off('warning', quiet);
       disk.unmount();
@@ -56,75 +52,81 @@ async function putUntilStored(store: Store, key: string, w: number): Promise<Quo
   throw new Error(`nothing was stored by ${w} nodes; last: ${errors.at(-1)?.message}`);
 }
 
-test('one node on a full disk: the others go on, whoever wants it gets STORAGE_FULL, and it comes back', async (disk, directory) => {
-  const nodes = [{ name: 'a', path: join(disk.path, 'a') }, { name: 'b' }, { name: 'c' }];
-  const store = await open({ path: join(directory, 'data'), nodes, partitions: 8, sync: 'none' });
-  try {
-    const bucket = bucketOf(store);
-    const keys = Array.from({ length: 800 }, (_, i) => `key ${i}`);
-    for (let from = 0; from < keys.length; from += 50) {
-      await Promise.all(keys.slice(from, from + 50).map((key) => bucket.put(key, VALUE)));
-    }
-    const { nodes: counted } = await store.stats();
-    assert(counted.a!.failedCommits! > 0 && counted.a!.writesRefused! > 100, JSON.stringify(counted.a));
-    assert(counted.a!.failedCommits! < 100, 'it is not tried with every write');
-    assert.equal(counted.b!.failedCommits! + counted.c!.failedCommits!, 0);
-    const refused = await Promise.all(
-      keys.slice(0, 50).map((key) =>
-        bucket.put(`${key} for all`, VALUE, { w: 'all' }).then(
-          () => undefined,
-          (error: QuoralError) => error,
-        ),
-      ),
-    );
-    for (const error of refused) assert.equal(error?.code, 'STORAGE_FULL', error?.message);
-    assert.match(refused[0]!.message, /free space/);
-    for (const key of keys) assert.equal((await bucket.get(key)).value?.length, VALUE.length);
-
-    disk.resize(64 * MIB);
-    await putUntilStored(store, 'room again', 3);
-    await Promise.all(keys.map((key) => bucket.put(`${key} later`, VALUE, { w: 'all' })));
-  } finally {
-    await store.close();
-  }
-});
-
-test('all nodes on one full disk: nothing acknowledged is lost, nothing refused for certain is there, and room is used', async (disk) => {
-  for (const sync of ['full', 'none'] as const) {
-    const options = { path: join(disk.path, sync), nodes: 3, partitions: 8, sync } as const;
-    disk.resize(3 * MIB);
-    const acknowledged: string[] = [];
-    const certain: string[] = [];
-    let store = await open(options);
+testOnDisk(
+  'one node on a full disk: the others go on, whoever wants it gets STORAGE_FULL, and it comes back',
+  async (disk, directory) => {
+    const nodes = [{ name: 'a', path: join(disk.path, 'a') }, { name: 'b' }, { name: 'c' }];
+    const store = await open({ path: join(directory, 'data'), nodes, partitions: 8, sync: 'none' });
     try {
-      for (let i = 0; i < 600; i++) {
-        const key = `key ${i}`;
-        try {
-          await bucketOf(store).put(key, VALUE);
-          acknowledged.push(key);
-        } catch (error) {
-          assert(error instanceof QuoralError);
-          assert.equal(error.code, 'STORAGE_FULL', error.message);
-          if (error.definite) certain.push(key);
-        }
+      const bucket = bucketOf(store);
+      const keys = Array.from({ length: 800 }, (_, i) => `key ${i}`);
+      for (let from = 0; from < keys.length; from += 50) {
+        await Promise.all(keys.slice(from, from + 50).map((key) => bucket.put(key, VALUE)));
       }
-      assert(acknowledged.length > 10 && certain.length > 200, `${acknowledged.length}, ${certain.length}`);
-      for (const key of acknowledged) assert((await bucketOf(store).get(key)).found, 'reads go on');
+      const { nodes: counted } = await store.stats();
+      assert(counted.a!.failedCommits! > 0 && counted.a!.writesRefused! > 100, JSON.stringify(counted.a));
+      assert(counted.a!.failedCommits! < 100, 'it is not tried with every write');
+      assert.equal(counted.b!.failedCommits! + counted.c!.failedCommits!, 0);
+      const refused = await Promise.all(
+        keys.slice(0, 50).map((key) =>
+          bucket.put(`${key} for all`, VALUE, { w: 'all' }).then(
+            () => undefined,
+            (error: QuoralError) => error,
+          ),
+        ),
+      );
+      for (const error of refused) assert.equal(error?.code, 'STORAGE_FULL', error?.message);
+      assert.match(refused[0]!.message, /free space/);
+      for (const key of keys) assert.equal((await bucket.get(key)).value?.length, VALUE.length);
+
+      disk.resize(64 * MIB);
+      await putUntilStored(store, 'room again', 3);
+      await Promise.all(keys.map((key) => bucket.put(`${key} later`, VALUE, { w: 'all' })));
     } finally {
       await store.close();
     }
-    disk.resize(64 * MIB);
-    store = await open(options);
-    try {
-      for (const key of acknowledged) assert((await bucketOf(store).get(key)).found, `${key} is lost`);
-      for (const key of certain) assert(!(await bucketOf(store).get(key, { r: 'all' })).found, `${key} is there`);
-      await bucketOf(store).put('room', VALUE, { w: 'all' });
-    } finally {
-      await store.close();
+  },
+);
+
+testOnDisk(
+  'all nodes on one full disk: nothing acknowledged is lost, nothing refused for certain is there, and room is used',
+  async (disk) => {
+    for (const sync of ['full', 'none'] as const) {
+      const options = { path: join(disk.path, sync), nodes: 3, partitions: 8, sync } as const;
+      disk.resize(3 * MIB);
+      const acknowledged: string[] = [];
+      const certain: string[] = [];
+      let store = await open(options);
+      try {
+        for (let i = 0; i < 600; i++) {
+          const key = `key ${i}`;
+          try {
+            await bucketOf(store).put(key, VALUE);
+            acknowledged.push(key);
+          } catch (error) {
+            assert(error instanceof QuoralError);
+            assert.equal(error.code, 'STORAGE_FULL', error.message);
+            if (error.definite) certain.push(key);
+          }
+        }
+        assert(acknowledged.length > 10 && certain.length > 200, `${acknowledged.length}, ${certain.length}`);
+        for (const key of acknowledged) assert((await bucketOf(store).get(key)).found, 'reads go on');
+      } finally {
+        await store.close();
+      }
+      disk.resize(64 * MIB);
+      store = await open(options);
+      try {
+        for (const key of acknowledged) assert((await bucketOf(store).get(key)).found, `${key} is lost`);
+        for (const key of certain) assert(!(await bucketOf(store).get(key, { r: 'all' })).found, `${key} is there`);
+        await bucketOf(store).put('room', VALUE, { w: 'all' });
+      } finally {
+        await store.close();
+      }
+      disk.setReadOnly(true);
+      await fails(() => open(options), { code: 'STORAGE_FAILED', message: /read-only/ });
+      disk.setReadOnly(false);
+      rmSync(options.path, { recursive: true });
     }
-    disk.setReadOnly(true);
-    await fails(() => open(options), { code: 'STORAGE_FAILED', message: /read-only/ });
-    disk.setReadOnly(false);
-    rmSync(options.path, { recursive: true });
-  }
-});
+  },
+);
