@@ -11,13 +11,17 @@ import { type VnodeAnswer, vnodeConversation } from './vnode-messages.js';
 export type HintRequest =
   /** As to a vnode: mint this put, for `owner`. Answered as a vnode does. */
   | { readonly type: 'mint'; readonly owner: number; readonly put: ObjectPut; readonly durable: boolean }
-  /** Keep this object for `owner`, merged with what is kept already. Answered as a vnode answers a write. */
+  /**
+   * Keep this object for `owner`, merged with what is kept already. Answered as a vnode answers a write; with `mayWait`
+   * some milliseconds later, together with others.
+   */
   | {
       readonly type: 'keep';
       readonly owner: number;
       readonly key: Uint8Array;
       readonly record: Uint8Array;
       readonly durable: boolean;
+      readonly mayWait: boolean;
       readonly tag: number;
     }
   /** The merge of all that is kept for `key`, whoever owns it. Answered as a vnode answers a read; never `behind`. */
@@ -26,6 +30,9 @@ export type HintRequest =
 const MINT = 1;
 const KEEP = 2;
 const READ = 3;
+/** Flags of KEEP. */
+const DURABLE = 1;
+const MAY_WAIT = 2;
 
 const request: MessageCodec<HintRequest> = {
   size(message) {
@@ -49,7 +56,7 @@ const request: MessageCodec<HintRequest> = {
       case 'keep':
         out.u8(KEEP);
         out.u32(message.owner);
-        out.u8(message.durable ? 1 : 0);
+        out.u8((message.durable ? DURABLE : 0) | (message.mayWait ? MAY_WAIT : 0));
         out.bytes(message.key);
         out.bytes(message.record);
         out.f64(message.tag);
@@ -71,8 +78,10 @@ const request: MessageCodec<HintRequest> = {
       }
       case KEEP: {
         const owner = from.u32();
-        const durable = from.u8() === 1;
-        return { type: 'keep', owner, key: from.bytes(), record: from.bytes(), durable, tag: from.f64() };
+        const flags = from.u8();
+        const durable = (flags & DURABLE) !== 0;
+        const mayWait = (flags & MAY_WAIT) !== 0;
+        return { type: 'keep', owner, key: from.bytes(), record: from.bytes(), durable, mayWait, tag: from.f64() };
       }
       case READ: {
         const digestOnly = from.u8() === 1;
