@@ -108,8 +108,8 @@ export class ExchangeLeader {
         this.resumeAt(this.settledMs);
         return;
       }
-      if (lead.needsSlice && !budget.take(now)) {
-        this.resumeAt(budget.nextMs);
+      if (lead.needsSlice && !budget.takeSpread(now)) {
+        this.resumeAt(budget.nextSpreadMs);
         return;
       }
       const step = lead.step();

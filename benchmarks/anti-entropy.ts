@@ -8,6 +8,13 @@ import { serving } from './anti-entropy/serving.js';
 import { KEYS, trees } from './anti-entropy/trees.js';
 import { machine } from './report.js';
 
+/** Each alone. */
+export const ANTI_ENTROPY_PARTS: Readonly<Record<string, () => Promise<void>>> = {
+  trees,
+  puts: putPath,
+  serving: () => serving(KEYS / 5),
+};
+
 export async function antiEntropy(): Promise<void> {
   console.log(`${machine()}\n`);
   await trees();

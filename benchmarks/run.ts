@@ -1,5 +1,5 @@
-/** `npm run bench [-- NAME]`: runs one of the benchmarks; `full` without a name. */
-import { antiEntropy } from './anti-entropy.js';
+/** `npm run bench [-- NAME [PART]]`: runs one of the benchmarks, or a part of it; `full` without a name. */
+import { ANTI_ENTROPY_PARTS, antiEntropy } from './anti-entropy.js';
 import { failover, pause } from './availability.js';
 import { full } from './full.js';
 import { quick } from './quick.js';
@@ -13,12 +13,21 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
   pause,
   'anti-entropy': antiEntropy,
 };
+/** What of a benchmark can be run alone. */
+const PARTS: Readonly<Record<string, Readonly<Record<string, () => Promise<void>>>>> = {
+  'anti-entropy': ANTI_ENTROPY_PARTS,
+};
 
-const [name = 'full', ...rest] = process.argv.slice(2);
-const benchmark = BENCHMARKS[name];
+const [name = 'full', part, ...rest] = process.argv.slice(2);
+const benchmark = part === undefined ? BENCHMARKS[name] : PARTS[name]?.[part];
 if (benchmark === undefined || rest.length > 0) {
-  console.error(
-    `there is no benchmark '${[name, ...rest].join(' ')}'; there are: ${Object.keys(BENCHMARKS).join(', ')}`,
-  );
+  console.error(`there is no benchmark '${process.argv.slice(2).join(' ')}'; there are: ${namesOfAll().join(', ')}`);
   process.exitCode = 2;
 } else await benchmark();
+
+function namesOfAll(): string[] {
+  return Object.keys(BENCHMARKS).flatMap((one) => [
+    one,
+    ...Object.keys(PARTS[one] ?? {}).map((some) => `${one} ${some}`),
+  ]);
+}
