@@ -4,8 +4,8 @@
  */
 import { readFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError } from 'commander';
+import type { SpawnNode } from '../simulation/cluster-options.js';
 import { readScenario, runScenario, STEP_KINDS } from '../simulation/scenario.js';
-import type { SpawnNode } from '../simulation/simulated-cluster.js';
 import { tell } from '../simulation/story.js';
 import { type RunReport, runSeed, type SeedReport } from '../simulation/swarm.js';
 import { addJson, integer } from './options.js';

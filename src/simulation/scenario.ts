@@ -16,8 +16,9 @@
  */
 import { InvalidArgumentError } from '../base/errors.js';
 import { SeededRandom } from '../base/random.js';
+import type { SimulatedClusterOptions, SpawnNode } from './cluster-options.js';
 import { judge } from './judge.js';
-import { SimulatedCluster, type SimulatedClusterOptions, type SpawnNode } from './simulated-cluster.js';
+import { SimulatedCluster } from './simulated-cluster.js';
 import { type RunReport, reportOf } from './swarm.js';
 import { Workload } from './workload.js';
 

@@ -14,103 +14,26 @@ import { MAX_CONTEXT_ENTRIES } from '../anti-entropy/reaping.js';
 import { assert } from '../base/assert.js';
 import { equalBytes } from '../base/bytes.js';
 import { StorageFailedError, StorageFullError } from '../base/errors.js';
-import { type Random, SeededRandom } from '../base/random.js';
+import { SeededRandom } from '../base/random.js';
 import { partitionOf } from '../codec/key.js';
 import { coordinatorRef, vnodeRef } from '../messages/addresses.js';
 import { type NodeCounters, newNodeCounters } from '../metrics/node-counters.js';
 import type { StoredObject } from '../objects/stored-object.js';
-import type { PreferenceList } from '../ring/preference-list.js';
 import { createRing, type Ring } from '../ring/ring.js';
-import type { ActorContext, ActorHost } from '../runtime/actor.js';
+import type { ActorHost } from '../runtime/actor.js';
 import type { LinkBehaviour } from '../runtime/simulator/network.js';
 import { SIMULATION_EPOCH_MS } from '../runtime/simulator/simulated-clock.js';
 import type { Latency, SimulatedDisk } from '../runtime/simulator/simulated-disk.js';
 import { PlannedCrash, Simulator } from '../runtime/simulator/simulator.js';
 import type { CrashPoint, CrashReport, Downfall } from '../runtime/simulator/world.js';
-import type { Storage, StorageEntry } from '../storage/storage.js';
-import type { ReceiptParts } from '../store/receipt.js';
+import type { StorageEntry } from '../storage/storage.js';
+import type { SimulatedClusterOptions } from './cluster-options.js';
 import { type AcknowledgedPut, type GetOperation, History, type PutOperation } from './history.js';
 import { MintTap } from './mint-tap.js';
 import { ReapTap } from './reap-tap.js';
 import { type HeldHint, heldHints, Replica } from './replica.js';
-import { type ClientActor, type GetSettings, locate, type PutSettings, SimulatedClient } from './simulated-client.js';
-import { type Tap, TappedHost } from './tapped-host.js';
-
-/** What a node's actors are made from. */
-export interface NodeParts {
-  readonly node: number;
-  readonly preferenceLists: readonly PreferenceList[];
-  readonly objects: Storage;
-  readonly system: Storage;
-  readonly hints: Storage;
-  /** True at the node's first start. */
-  readonly isNew: boolean;
-  /** A flush makes simulated disks durable, whatever their commits do. */
-  readonly canBeDurable: true;
-  readonly maxHintBytes: number;
-  readonly random: Random;
-  readonly counters: NodeCounters;
-  readonly maxOperations: number;
-  readonly maxSiblings: number;
-  readonly maxObjectBytes: number;
-  /** How often the node has lost its objects. */
-  readonly losses: number;
-  readonly exchangeIntervalMs: number | undefined;
-  readonly maxTreeAgeMs: number;
-  readonly tombstoneGraceMs: number | undefined;
-  readonly maxContextEntries: number | undefined;
-  readonly report: (what: string, error: Error) => void;
-}
-
-/** The actors' registry: puts a node's actors onto a host. */
-export type SpawnNode = (host: ActorHost, parts: NodeParts) => void;
-
-/** Mistakes that a test plants, to see whether the checkers notice. */
-export interface Planted {
-  readonly name: string;
-  /** Taps the actors of a node, at each of its starts. */
-  readonly nodes?: (node: number) => Tap;
-  /** Taps a storage before the actors get it. */
-  readonly objects?: (inner: Storage) => Storage;
-  readonly hints?: (inner: Storage) => Storage;
-  readonly client?: (context: ActorContext) => ActorContext;
-  /** What is hosted in a client's stead; `context` is the tapped one. */
-  readonly clientActor?: (inner: ClientActor, context: ActorContext) => ClientActor;
-  readonly receiptToken?: (parts: ReceiptParts, history: History) => string;
-}
-
-export interface SimulatedClusterOptions {
-  readonly seed: number;
-  readonly spawn: SpawnNode;
-  /** How many nodes (default 5), named 'a', 'b', … */
-  readonly nodes?: number;
-  /** By node, its zone (default: each its own). */
-  readonly zones?: readonly string[];
-  readonly n?: number;
-  readonly r?: number;
-  readonly w?: number;
-  readonly partitions?: number;
-  readonly clients?: number;
-  readonly sync?: 'full' | 'none';
-  readonly timeoutMs?: number;
-  /** What a node keeps for others, in bytes of keys and records (default 64 MiB). */
-  readonly maxHintBytes?: number;
-  /** Operations that a node's coordinator has under way at a time (default 1,000). */
-  readonly maxOperations?: number;
-  /** Requests that a client has in flight at a time (default 1,000). */
-  readonly maxInFlight?: number;
-  /** How often replicas are compared, in virtual milliseconds (default: never). */
-  readonly exchangeIntervalMs?: number;
-  /** How old a tree of a replica may be, in milliseconds (default: a week). */
-  readonly maxTreeAgeMs?: number;
-  /** How long deletions are kept before they are reaped, in virtual milliseconds (default: for good). */
-  readonly tombstoneGraceMs?: number;
-  /** Where deletions are reaped, contexts of more entries are reduced (default: as in production). */
-  readonly maxContextEntries?: number;
-  readonly planted?: Planted;
-  /** Told in words of everything that strikes or is done, for stories. */
-  readonly say?: (time: number, what: string) => void;
-}
+import { type GetSettings, locate, type PutSettings, SimulatedClient } from './simulated-client.js';
+import { TappedHost } from './tapped-host.js';
 
 /** What lay on the disks of a node. */
 export type NodeCopy = readonly (readonly StorageEntry[])[];

@@ -3,10 +3,11 @@
  * checkers. What a seed does is a function of the seed and of the actors alone.
  */
 import { pick, SeededRandom } from '../base/random.js';
+import type { Planted, SpawnNode } from './cluster-options.js';
 import { type FaultKind, FaultScript } from './faults.js';
 import type { History } from './history.js';
 import { judge } from './judge.js';
-import { type Planted, SimulatedCluster, type SpawnNode } from './simulated-cluster.js';
+import { SimulatedCluster } from './simulated-cluster.js';
 import { Workload } from './workload.js';
 
 /** How often replicas are compared: several times while faults strike, about once, or only afterwards. */

@@ -6,6 +6,7 @@ import { InvalidArgumentError } from '../base/errors.js';
 import type { ComparedPairs, HintStatus, ReapedPartitions, RebuiltTrees } from '../messages/node-control.js';
 import type { PreferenceList } from '../ring/preference-list.js';
 import type { Member } from '../ring/ring.js';
+import type { CallOptions } from './api/call-options.js';
 import type { Admin } from './api/store.js';
 import { within } from './deadline.js';
 import { ExchangeWait } from './exchange-wait.js';
@@ -45,6 +46,7 @@ export interface Nodes {
 
 export function adminOf(acts: NodeActs, nodes: Nodes): Admin {
   const { members } = nodes;
+  const all = members.map((_, node) => node);
   const indexOf = (name: string): number => {
     nodes.refuseIfClosed();
     const node = members.findIndex((member) => member.name === name);
@@ -91,49 +93,41 @@ export function adminOf(acts: NodeActs, nodes: Nodes): Admin {
         const whose = owners.length > 0 ? ` for ${names(owners)}` : '';
         return `the delivery of the hints that ${names(holders)} may keep${whose}`;
       };
-      try {
-        await within(options, what, () => wait.done());
-      } finally {
-        wait.stop();
-      }
+      await untilDone(options, what, wait);
     },
     waitForExchange: async (options = {}) => {
       const { preferenceLists } = nodes;
       const ask = acts.compare.bind(acts);
-      const wait = new ExchangeWait({ nodes: members.length, preferenceLists, isUp, ask });
+      const wait = new ExchangeWait({ nodes: all, preferenceLists, isUp, ask });
       const what = () => {
         const { pairs, nodes: whose } = wait.awaited;
         return `the comparison of ${pairs} pairs of replicas of ${names(whose)}`;
       };
-      try {
-        await within(options, what, () => wait.done());
-      } finally {
-        wait.stop();
-      }
+      await untilDone(options, what, wait);
     },
     rebuildTrees: async (name, options = {}) => {
       const node = indexOf(name);
-      const ask = acts.rebuild.bind(acts, node);
-      const wait = new RebuildWait({ isUp: () => isUp(node), ask });
+      const wait = new RebuildWait({ nodes: [node], isUp, ask: acts.rebuild.bind(acts) });
       const what = () => `the building of ${wait.left ?? 'all'} Merkle trees of node ${show(name)}`;
-      try {
-        await within(options, what, () => wait.done());
-      } finally {
-        wait.stop();
-      }
+      await untilDone(options, what, wait);
     },
     waitForReaping: async (options = {}) => {
       const partitions = nodes.preferenceLists.length;
-      const wait = new ReapWait({ nodes: members.length, partitions, isUp, ask: acts.reap.bind(acts) });
-      try {
-        await within(
-          options,
-          () => `the reaping of what may go in ${wait.awaited} partitions`,
-          () => wait.done(),
-        );
-      } finally {
-        wait.stop();
-      }
+      const wait = new ReapWait({ nodes: all, partitions, isUp, ask: acts.reap.bind(acts) });
+      await untilDone(options, () => `the reaping of what may go in ${wait.awaited} partitions`, wait);
     },
   };
+}
+
+/** Waits in time; nobody goes on asking for one who has given up. @param what - names it in the error */
+async function untilDone(
+  options: CallOptions,
+  what: () => string,
+  wait: { done(): Promise<void>; stop(): void },
+): Promise<void> {
+  try {
+    await within(options, what, () => wait.done());
+  } finally {
+    wait.stop();
+  }
 }

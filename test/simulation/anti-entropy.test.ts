@@ -5,7 +5,8 @@ import { equalBytes } from '../../src/base/bytes.js';
 import { treeBlockKey, treeHeadKey } from '../../src/codec/own-keys.js';
 import { isSoundRecord } from '../../src/codec/record.js';
 import type { NodeCounters } from '../../src/metrics/node-counters.js';
-import { SimulatedCluster, type SimulatedClusterOptions } from '../../src/simulation/simulated-cluster.js';
+import type { SimulatedClusterOptions } from '../../src/simulation/cluster-options.js';
+import { SimulatedCluster } from '../../src/simulation/simulated-cluster.js';
 import { test } from '../support/test.js';
 
 const INTERVAL_MS = 2_000;

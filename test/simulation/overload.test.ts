@@ -1,9 +1,10 @@
 /** Too much is asked of the cluster, or too much of one key: what is refused is refused at once, and the rest goes on. */
 import assert from 'node:assert/strict';
 import { spawn } from '../../actors/simulated-node.js';
+import type { SimulatedClusterOptions } from '../../src/simulation/cluster-options.js';
 import type { GetOperation, PutOperation } from '../../src/simulation/history.js';
 import { judge } from '../../src/simulation/judge.js';
-import { SimulatedCluster, type SimulatedClusterOptions } from '../../src/simulation/simulated-cluster.js';
+import { SimulatedCluster } from '../../src/simulation/simulated-cluster.js';
 import { test } from '../support/test.js';
 
 type Operation = PutOperation | GetOperation;

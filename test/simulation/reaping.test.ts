@@ -6,8 +6,9 @@ import { reapConversation } from '../../src/messages/reap-messages.js';
 import type { NodeCounters } from '../../src/metrics/node-counters.js';
 import { entriesOf } from '../../src/objects/reduction.js';
 import type { ActorContext } from '../../src/runtime/actor.js';
+import type { SimulatedClusterOptions } from '../../src/simulation/cluster-options.js';
 import type { Token } from '../../src/simulation/history.js';
-import { SimulatedCluster, type SimulatedClusterOptions } from '../../src/simulation/simulated-cluster.js';
+import { SimulatedCluster } from '../../src/simulation/simulated-cluster.js';
 import type { Tap } from '../../src/simulation/tapped-host.js';
 import { test } from '../support/test.js';
 import {

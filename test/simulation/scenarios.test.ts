@@ -6,8 +6,9 @@ import { coordinatorConversation } from '../../src/messages/coordinator-messages
 import { type VnodeRequest, vnodeConversation } from '../../src/messages/vnode-messages.js';
 import type { ActorRef, Incoming } from '../../src/runtime/actor.js';
 import { falseConflicts } from '../../src/simulation/checkers/false-conflicts.js';
+import type { Planted } from '../../src/simulation/cluster-options.js';
 import { type AcknowledgedPut, type GetOperation, nameOf, type PutOperation } from '../../src/simulation/history.js';
-import { type Planted, SimulatedCluster } from '../../src/simulation/simulated-cluster.js';
+import { SimulatedCluster } from '../../src/simulation/simulated-cluster.js';
 import { runSeed } from '../../src/simulation/swarm.js';
 import { TappedContext } from '../../src/simulation/tapped-host.js';
 import { Workload } from '../../src/simulation/workload.js';

@@ -5,7 +5,8 @@
 import { hintDeliveryConversation } from '../../../src/messages/hint-delivery-messages.js';
 import { type VnodeAnswer, vnodeConversation } from '../../../src/messages/vnode-messages.js';
 import type { ActorContext, Incoming, Release } from '../../../src/runtime/actor.js';
-import type { Planted, SimulatedCluster, SimulatedClusterOptions } from '../../../src/simulation/simulated-cluster.js';
+import type { Planted, SimulatedClusterOptions } from '../../../src/simulation/cluster-options.js';
+import type { SimulatedCluster } from '../../../src/simulation/simulated-cluster.js';
 import { TappedActor, TappedContext } from '../../../src/simulation/tapped-host.js';
 import type { Storage } from '../../../src/storage/storage.js';
 import { tapOf } from './plant.js';

@@ -1,7 +1,7 @@
 /** How a mistake is planted from outside, without a line in the actors: what every file of this folder is made of. */
 import type { Actor, ActorContext, ActorFactory, Conversation } from '../../../src/runtime/actor.js';
+import type { Planted, SpawnNode } from '../../../src/simulation/cluster-options.js';
 import type { FaultKind } from '../../../src/simulation/faults.js';
-import type { Planted, SpawnNode } from '../../../src/simulation/simulated-cluster.js';
 import type { Tap } from '../../../src/simulation/tapped-host.js';
 
 /** A mistake, and under which faults it must be noticed. */

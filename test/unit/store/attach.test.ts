@@ -12,7 +12,8 @@ import { FAULTY_WORKER, Faults } from '../../support/faults.js';
 import { fails } from '../../support/rejection.js';
 import { test } from '../../support/test.js';
 
-const SMALL: OpenOptions = { nodes: 3, partitions: 8 };
+/** On a busy machine large values take their time. */
+const SMALL: OpenOptions = { nodes: 3, partitions: 8, timeoutMs: 60_000 };
 const text = (store: Store) => store.bucket<string>('b', { codec: 'text' });
 
 /** Opens, runs, closes; nothing that someone must know may have been said. */

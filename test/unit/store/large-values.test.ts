@@ -22,7 +22,7 @@ function same(a: Uint8Array | undefined, b: Uint8Array): boolean {
 }
 
 test('values of every size up to 8 MiB come back as they were', async () => {
-  const store = await open({ nodes: 3 });
+  const store = await open({ nodes: 3, timeoutMs: 60_000 });
   try {
     const bucket = store.bucket('sizes');
     // Around what fits a lane, a batch, a frame, and by default.
@@ -87,7 +87,7 @@ test('64 MiB, where it is allowed, on disk, through a crash of a node', async ()
 });
 
 test('the siblings of a key are bounded together; resolving them frees the key', async () => {
-  const store = await open({ nodes: 3, maxValueBytes: MIB });
+  const store = await open({ nodes: 3, maxValueBytes: MIB, timeoutMs: 60_000 });
   try {
     const bucket = store.bucket('siblings');
     const value = patterned(MIB, 1);
