@@ -97,7 +97,13 @@ export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
   });
   host.addCommitter(hints.storage, (failure) => hints.commitEnded(failure));
   const budget = new BackgroundBudget();
-  const arrears = new Arrears({ hintsMayWait: !environment.isNew, refilling: environment.identity.refilling });
+  const others = preferenceLists.some(({ primaries, fallbacks }) => primaries.length + fallbacks.length > 1);
+  const arrears = new Arrears({
+    hintsMayWait: !environment.isNew,
+    refilling: environment.identity.refilling,
+    // Only a round of reaping, or those who take part in it, could tell.
+    mayBeOld: others && !environment.isNew && exchange?.reaping !== undefined,
+  });
   const trees = exchange?.trees;
   preferenceLists.forEach(({ primaries }, partition) => {
     if (!primaries.includes(node)) return;
@@ -110,7 +116,7 @@ export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
   host.spawn(COORDINATOR_SLOT, coordinatorConversation, () => new Coordinator({ ...environment, budget }), {
     mailbox: maxOperations,
   });
-  host.spawn(HINT_KEEPER_SLOT, hintConversation, (context) => new HintKeeper(environment, context), {
+  host.spawn(HINT_KEEPER_SLOT, hintConversation, (context) => new HintKeeper({ ...environment, arrears }, context), {
     mailbox: maxOperations,
   });
   host.spawn(
@@ -129,6 +135,6 @@ export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
   host.spawn(
     REAPER_SLOT,
     reapConversation,
-    (context) => new Reaper({ ...environment, ...reaping, fences, exchanges, budget }, context),
+    (context) => new Reaper({ ...environment, ...reaping, fences, exchanges, arrears, budget }, context),
   );
 }
