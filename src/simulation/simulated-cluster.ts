@@ -281,7 +281,6 @@ export class SimulatedCluster {
     if (this.simulator.host(node).up) return;
     this.say(`node ${name} starts`);
     this.simulator.startThread(node);
-    this.tellClients(node);
   }
 
   isUp(name: string): boolean {
@@ -554,6 +553,8 @@ export class SimulatedCluster {
       this.say(`node ${this.names[node]} cannot start: ${error.message}`);
       this.simulator.at(0, () => this.simulator.crashThread(node));
     }
+    // Whoever brought it up: a script, its own restart, or the simulator after it had failed.
+    this.tellClients(node);
   }
 
   private addClient(index: number, thread: number): void {
