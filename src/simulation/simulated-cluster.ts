@@ -60,6 +60,16 @@ export interface NodeParts {
   readonly tombstoneGraceMs: number | undefined;
   readonly maxContextEntries: number | undefined;
   readonly report: (what: string, error: Error) => void;
+  /** Is given what somebody outside may ask of the node, at each of its starts. */
+  readonly control: (control: NodeHurry) => void;
+}
+
+/** Asks a node for what it does by itself now and then. */
+export interface NodeHurry {
+  /** To compare the replicas whose exchanges it leads. */
+  compare(): void;
+  /** To look for what may be reaped. */
+  reap(): void;
 }
 
 /** The actors' registry: puts a node's actors onto a host. */
@@ -147,6 +157,8 @@ export class SimulatedCluster {
   private readonly doomed = new Set<number>();
   /** By node, how often it lost its objects. */
   private readonly losses: number[] = [];
+  /** By node, of its last start. */
+  private readonly controls: NodeHurry[] = [];
   /** Nodes that were started before. */
   private readonly started = new Set<number>();
 
@@ -256,6 +268,18 @@ export class SimulatedCluster {
     let count = 0;
     for (const name of this.names) count += this.hintsOn(name).length;
     return count;
+  }
+
+  /** Has all replicas compared now that can be reached. */
+  exchangeNow(): void {
+    this.say('all replicas are to be compared now');
+    for (const { compare } of this.controls) compare();
+  }
+
+  /** Has what may be reaped looked for now. */
+  reapNow(): void {
+    this.say('what was deleted is to be reaped now');
+    for (const { reap } of this.controls) reap();
   }
 
   // ── Faults ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -546,6 +570,9 @@ export class SimulatedCluster {
         tombstoneGraceMs: this.options.tombstoneGraceMs,
         maxContextEntries: this.options.maxContextEntries,
         report: (_what, error) => this.say(`node ${this.names[node]}: ${error.message}`),
+        control: (control) => {
+          this.controls[node] = control;
+        },
       });
     } catch (error) {
       if (!(error instanceof StorageFailedError || error instanceof StorageFullError)) throw error;
