@@ -10,14 +10,36 @@ export class Arrears {
   /** After a loss of the node's objects, the partitions that have not been made whole from the others yet. */
   private readonly refilling: ReadonlySet<number>;
 
-  constructor({ hintsMayWait, refilling }: { hintsMayWait: boolean; refilling: ReadonlySet<number> }) {
-    this.hintsMayWait = hintsMayWait;
-    this.refilling = refilling;
+  /** After a start, until somebody has said that the node's state is the one that he knows of, and not an older copy. */
+  private mayBeOld: boolean;
+  private waitsForWord: boolean;
+
+  constructor(how: { hintsMayWait: boolean; refilling: ReadonlySet<number>; mayBeOld: boolean }) {
+    this.hintsMayWait = how.hintsMayWait;
+    this.refilling = how.refilling;
+    this.mayBeOld = how.mayBeOld;
+    this.waitsForWord = how.mayBeOld;
+  }
+
+  /** True while the node's replicas neither give nor take anything: they may be an older copy, and the first word is awaited. */
+  get awaitsWord(): boolean {
+    return this.waitsForWord;
+  }
+
+  /** Nobody could be reached in time: the replicas serve, and say that they may lack something. */
+  heardNobody(): void {
+    this.waitsForWord = false;
+  }
+
+  /** Another node has said how things stand, and what is old was set aside upon that. */
+  heardWord(): void {
+    this.waitsForWord = false;
+    this.mayBeOld = false;
   }
 
   /** True while the node's replica of `partition` may lack something. */
   behind(partition: number): boolean {
-    return this.hintsMayWait || this.refilling.has(partition);
+    return this.hintsMayWait || this.mayBeOld || this.refilling.has(partition);
   }
 
   /** The number of the present question, and whether it is open. */

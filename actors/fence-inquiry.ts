@@ -6,19 +6,29 @@
  *
  *     started ──fences?──▶ others        below a peer's floor ──▶ set aside ──all peers have told──▶ discard ──▶ adopt
  *
+ * Before the first word of another node it is not known at all whether this one is an older copy, and what it would show,
+ * take or mint may be of no worth: its vnodes let their mail wait (`arrears.ts`), for half a second at most where nobody
+ * can be reached. Any member's word tells of every partition, since each has counted its hints in each round. And who
+ * knows of a later life of this node (`lives.ts`) tells that, too: then it takes other names even if nothing was reaped.
+ *
  * A node that has lost its hints has lost with them below which tag it refuses others: it takes that from the primaries.
  */
 import type { PartitionFence } from '../src/anti-entropy/reaping.js';
+import type { ReaperAnswer } from '../src/messages/reap-messages.js';
 import type { VnodeAnswer, VnodeRequest } from '../src/messages/vnode-messages.js';
 import type { PreferenceList } from '../src/ring/preference-list.js';
+import type { Arrears } from './arrears.js';
 import type { NodeFences } from './fence.js';
 import type { HintStore } from './hint-store.js';
+import type { NodeIdentity } from './node-identity.js';
 
 export interface FenceInquiryOptions {
   readonly node: number;
   readonly preferenceLists: readonly PreferenceList[];
   readonly fences: NodeFences;
   readonly hints: HintStore;
+  readonly identity: NodeIdentity;
+  readonly arrears: Arrears;
   /** Tells the operator. */
   readonly report: (what: string, error: Error) => void;
 }
@@ -27,6 +37,9 @@ export interface InquirySpeaker {
   askFences(node: number): void;
   askVnode(partition: number, message: VnodeRequest): void;
 }
+
+/** What another node has told. */
+export type ToldFences = ReaperAnswer & { readonly type: 'fences' };
 
 /** A replica that is set aside. */
 interface Recovery {
@@ -39,14 +52,14 @@ export class FenceInquiry {
   /** The partitions of which this node is a primary. */
   private readonly own: readonly number[];
   private readonly unheard = new Set<number>();
+  private isDisowned = false;
   private readonly recoveries = new Map<number, Recovery>();
 
   constructor(options: FenceInquiryOptions) {
     this.options = options;
     const { node, preferenceLists } = options;
     this.own = [...preferenceLists.keys()].filter((partition) => this.primariesOf(partition).includes(node));
-    for (const { primaries } of preferenceLists) for (const other of primaries) this.unheard.add(other);
-    this.unheard.delete(node);
+    this.forgetWords();
   }
 
   /** Asks whoever has not told what is to be known, and goes on with what is set aside. */
@@ -68,9 +81,13 @@ export class FenceInquiry {
   }
 
   /** `node` has told how its fences stand. */
-  heard(node: number, told: readonly PartitionFence[], speaker: InquirySpeaker): void {
+  heard(node: number, { fences: told, refuseBelow, knowsLater }: ToldFences, speaker: InquirySpeaker): void {
+    if (knowsLater) this.disown();
     this.unheard.delete(node);
     this.compare(told);
+    this.compare(refuseBelow.map((floor, partition) => ({ partition, floor })));
+    // Who does not know what was refused cannot say that this node is not old.
+    if (refuseBelow.length > 0) this.options.arrears.heardWord();
     for (const fence of told) {
       const recovery = this.recoveries.get(fence.partition);
       if (recovery === undefined) continue;
@@ -90,7 +107,7 @@ export class FenceInquiry {
   }
 
   /** A peer's fences of these partitions are known: how this node's own stand to them. */
-  compare(told: readonly PartitionFence[]): void {
+  compare(told: readonly Pick<PartitionFence, 'partition' | 'floor'>[]): void {
     const { fences, node, report } = this.options;
     const behind: number[] = [];
     for (const { partition, floor } of told) {
@@ -108,6 +125,24 @@ export class FenceInquiry {
           'from a copy, or lost): they are set aside, emptied, and refilled from the others',
       ),
     );
+  }
+
+  /** Every primary of any partition is to be asked. */
+  private forgetWords(): void {
+    const { node, preferenceLists } = this.options;
+    for (const { primaries } of preferenceLists) for (const other of primaries) this.unheard.add(other);
+    this.unheard.delete(node);
+  }
+
+  /** This node is an older copy of itself: it takes other names, and is not whole before it was compared with the others. */
+  private disown(): void {
+    if (this.isDisowned) return;
+    this.isDisowned = true;
+    this.options.identity.disown();
+    this.options.hints.mustLearnFences();
+    this.forgetWords();
+    const what = 'this node has been alive in a later state than this one (it was restored from a copy)';
+    this.options.report('life', new Error(`${what}: its vnodes take other names, and what it lacks is refilled`));
   }
 
   /** Has a replica begin anew, once enough is known for it. */

@@ -17,6 +17,7 @@ import type { HintRequest } from '../src/messages/hint-messages.js';
 import type { VnodeAnswer } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
 import type { Actor, ActorContext, Incoming, Release } from '../src/runtime/actor.js';
+import type { Arrears } from './arrears.js';
 import type { HintStore } from './hint-store.js';
 import { drawWriterId, Minter, type MinterOptions, type Writer } from './minter.js';
 import { WriteGuard } from './write-guard.js';
@@ -29,10 +30,12 @@ type Keep = HintRequest & { readonly type: 'keep' };
 
 export interface HintKeeperOptions extends MinterOptions {
   readonly hints: HintStore;
+  readonly arrears: Arrears;
 }
 
 export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
   private readonly hints: HintStore;
+  private readonly arrears: Arrears;
   private readonly counters: NodeCounters;
   private readonly guard: WriteGuard;
   private readonly minter: Minter;
@@ -43,6 +46,7 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
 
   constructor(options: HintKeeperOptions, context: ActorContext) {
     this.hints = options.hints;
+    this.arrears = options.arrears;
     this.counters = options.counters;
     const { hints, counters } = options;
     this.guard = new WriteGuard({ gate: hints.gate, counters, writeProbe: () => hints.writeProbe() });
@@ -220,7 +224,7 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
   /** True if no hint can be stored here now: the write has had its answer, and is certain not to be here. */
   private isRefused(key: Uint8Array, incoming: Incoming<VnodeAnswer>, context: ActorContext): boolean {
     if (this.guard.refuses(incoming, context)) return true;
-    if (this.hints.isFenced(partitionOf(key))) return false;
+    if (this.hints.isFenced(partitionOf(key)) && !this.arrears.awaitsWord) return false;
     context.reply(incoming, { type: 'no-storage', full: false });
     return true;
   }

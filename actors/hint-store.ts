@@ -246,11 +246,23 @@ export class HintStore {
   }
 
   /**
-   * True if it is known below which tag hints of the partition are refused. A store that was lost does not know, until a
+   * True if it is known below which tag hints of the partition are refused. A store that was lost, or is old, does not know, until a
    * primary has told: a hint that it took before that might bear a tag that no replica takes any more.
    */
   isFenced(partition: number): boolean {
     return this.learnt === undefined || this.learnt.has(partition);
+  }
+
+  /** The file was taken back to an older state: what it says of the tags below which hints are refused may be too low. */
+  mustLearnFences(): void {
+    this.storage.remove(ownKey(KNOWS_FENCES, 0));
+    this.learnt = new Set();
+  }
+
+  /** By partition, below which tag hints are refused; empty while that is not known of all. */
+  refusedBelow(partitions: number): number[] {
+    if (this.learnt !== undefined) return [];
+    return Array.from({ length: partitions }, (_, partition) => this.refuseBelow(partition));
   }
 
   /** Primaries of another node have told their fences. @param partitions - how many there are */

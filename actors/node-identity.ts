@@ -15,7 +15,9 @@ import { equalBytes, utf8 } from '../src/base/bytes.js';
 import type { Random } from '../src/base/random.js';
 import type { WriterId } from '../src/clocks/event-id.js';
 import { STOP_KEY } from '../src/codec/own-keys.js';
+import type { Life } from '../src/messages/reap-messages.js';
 import type { Storage } from '../src/storage/storage.js';
+import { beginLife } from './lives.js';
 
 export interface VnodeMarker {
   readonly writer: WriterId;
@@ -51,14 +53,21 @@ export class NodeIdentity {
   private readonly system: Storage;
   private readonly objects: Storage;
   private readonly random: Random;
+  private readonly partitions: readonly number[];
   private readonly markers = new Map<number, FoundMarker>();
   /** Partitions whose replica here may lack what it had acknowledged before its file was lost. */
   readonly refilling: ReadonlySet<number>;
   private readonly mustRefill = new Set<number>();
+  /** How often the vnodes' writers have been disowned: each draws a new name before it mints again. */
+  disowned = 0;
+  /** This run of the node. */
+  readonly life: Life;
   /** The stop that is under way. */
   private stop: Uint8Array | undefined;
 
-  private constructor(system: Storage, objects: Storage, random: Random) {
+  private constructor({ system, objects, random, partitions }: IdentityOptions) {
+    this.life = beginLife(system, random);
+    this.partitions = partitions;
     this.system = system;
     this.objects = objects;
     this.random = random;
@@ -70,8 +79,8 @@ export class NodeIdentity {
    * throw.
    */
   static open(options: IdentityOptions): NodeIdentity {
-    const { system, objects, random } = options;
-    const identity = new NodeIdentity(system, objects, random);
+    const { system, objects } = options;
+    const identity = new NodeIdentity(options);
     const known = objects.get(STOP_KEY);
     const lastStop = known === undefined ? undefined : Uint8Array.from(known);
     const found = system.range({ gte: MARKER_PREFIX, lt: utf8('marker;'), limit: 65_536 });
@@ -83,6 +92,15 @@ export class NodeIdentity {
     // And durably so: the system storage is fully synced, unless it is in memory, where nothing outlives this run.
     if (system.pending) system.commit();
     return identity;
+  }
+
+  /**
+   * This node was taken back to an older state: what its vnodes minted since is not known here, and its replicas lack
+   * what they had acknowledged since. Stored with the turn's commit.
+   */
+  disown(): void {
+    this.disowned++;
+    for (const partition of this.partitions) this.mustBeRefilled(partition);
   }
 
   /** The replica of `partition` has been made whole from the others; stored with the turn's commit. */

@@ -21,10 +21,13 @@ import type { NodeCounters } from '../src/metrics/node-counters.js';
 import type { PreferenceList } from '../src/ring/preference-list.js';
 import type { Actor, ActorContext, Failure, Incoming, Release } from '../src/runtime/actor.js';
 import type { Storage } from '../src/storage/storage.js';
+import type { Arrears } from './arrears.js';
 import type { ExchangeRecord } from './exchange-record.js';
 import type { NodeFences } from './fence.js';
 import { FenceInquiry, type InquirySpeaker } from './fence-inquiry.js';
 import type { HintStore } from './hint-store.js';
+import { knowsLater } from './lives.js';
+import type { NodeIdentity } from './node-identity.js';
 import { ReapLead, type ReapSpeaker } from './reap-lead.js';
 import type { ReapRecord } from './reap-record.js';
 
@@ -34,7 +37,10 @@ export interface ReaperOptions {
   readonly preferenceLists: readonly PreferenceList[];
   readonly objects: Storage;
   readonly fences: NodeFences;
+  readonly system: Storage;
   readonly hints: HintStore;
+  readonly identity: NodeIdentity;
+  readonly arrears: Arrears;
   readonly record: ReapRecord;
   readonly exchanges: ExchangeRecord;
   readonly counters: NodeCounters;
@@ -59,6 +65,8 @@ const SILENCE_MS = 5_000;
 const EXCHANGE_MS = 60_000;
 /** So long a census waits for hints to be delivered. */
 const CENSUS_MS = 1_000;
+/** So long a node that has started waits for the first word of another one: less than a put's usual timeout. */
+const WORD_MS = 500;
 const MAX_REQUESTS = 4_096;
 const TICK = 'tick';
 const RESUME = 'resume';
@@ -95,6 +103,8 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
   private resumeMs: number | undefined;
   /** So many ticks to come are soon. */
   private haste = 0;
+  /** Until then the first word of another node is waited for. */
+  private readonly waitsUntilMs: number;
 
   constructor(options: ReaperOptions, context: ActorContext) {
     this.options = options;
@@ -106,6 +116,8 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
     const led = partitions.filter((partition) => preferenceLists[partition]!.primaries[0] === node);
     this.schedule = new ReapSchedule({ partitions: led, graceMs: limits.graceMs, nowMs: context.now() });
     this.inquiry = new FenceInquiry(options);
+    this.waitsUntilMs = context.now() + WORD_MS;
+    if (options.arrears.awaitsWord) this.haste = WORD_MS / SOON_MS;
     this.lasting = options.canBeDurable ? 'durable' : 'stored';
     this.speaker = {
       ask: (lead, number, to, ask) => this.askRound(lead, number, to, ask, context),
@@ -124,7 +136,8 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
       },
       askFences: (other) => {
         const ticket = this.asked.add({ type: 'fences', node: other });
-        if (ticket >= 0) context.request(reaperRef(other), { type: 'fences' }, ticket);
+        const { life } = options.identity;
+        if (ticket >= 0) context.request(reaperRef(other), { type: 'fences', from: node, life }, ticket);
       },
       askVnode: (partition, message) => {
         const ticket = this.asked.add({ type: 'anew', partition });
@@ -143,7 +156,11 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
       const fences = this.own.map((partition) => {
         return { partition, ...this.fenceOf(partition), isKnown: this.options.fences.of(partition).isKnown };
       });
-      context.reply(incoming, { type: 'fences', fences });
+      const { system, hints, preferenceLists } = this.options;
+      // Stored is durable there: the system storage is fully synced.
+      const isLate = knowsLater(system, message.from, message.life);
+      const refuseBelow = hints.refusedBelow(preferenceLists.length);
+      context.reply(incoming, { type: 'fences', fences, refuseBelow, knowsLater: isLate }, 'stored');
       return;
     }
     const { partition, ask } = message;
@@ -165,13 +182,13 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
         if (lead !== this.lead) return;
         this.progressMs = context.now();
         const heard = (answer.type === 'reap' ? answer.answer : answer) as ReapAnswer;
-        if (heard.type === 'ready') this.inquiry.compare([{ ...heard, partition: lead.partition, isKnown: true }]);
+        if (heard.type === 'ready') this.inquiry.compare([{ partition: lead.partition, floor: heard.floor }]);
         lead.answered(number, node, heard);
         this.conduct(context);
         return;
       }
       case 'fences':
-        if (answer.type === 'fences') this.inquiry.heard(asked.node, answer.fences, this.speaker);
+        if (answer.type === 'fences') this.inquiry.heard(asked.node, answer, this.speaker);
         return;
       case 'anew':
         this.inquiry.vnodeAnswered(asked.partition, answer as VnodeAnswer, this.speaker);
@@ -204,6 +221,7 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
     const awaited = this.options.record.takeAwaited();
     if (awaited !== undefined) this.schedule.hurry(context.now(), awaited);
     this.inquiry.tick(this.speaker);
+    if (context.now() >= this.waitsUntilMs) this.options.arrears.heardNobody();
     this.conduct(context);
     // Whoever waits asks again and again.
     this.haste = awaited === undefined ? Math.max(0, this.haste - 1) : TICKS_OF_HASTE;

@@ -98,7 +98,13 @@ export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
   });
   host.addCommitter(hints.storage, (failure) => hints.commitEnded(failure));
   const budget = new BackgroundBudget();
-  const arrears = new Arrears({ hintsMayWait: !environment.isNew, refilling: environment.identity.refilling });
+  const others = preferenceLists.some(({ primaries, fallbacks }) => primaries.length + fallbacks.length > 1);
+  const arrears = new Arrears({
+    hintsMayWait: !environment.isNew,
+    refilling: environment.identity.refilling,
+    // Only a round of reaping, or those who take part in it, could tell.
+    mayBeOld: others && !environment.isNew && exchange?.reaping !== undefined,
+  });
   const trees = exchange?.trees;
   const warnings = new PutWarnings(environment);
   preferenceLists.forEach(({ primaries }, partition) => {
@@ -112,7 +118,8 @@ export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
   host.spawn(COORDINATOR_SLOT, coordinatorConversation, () => new Coordinator({ ...environment, budget }), {
     mailbox: maxOperations,
   });
-  host.spawn(HINT_KEEPER_SLOT, hintConversation, (context) => new HintKeeper({ ...environment, warnings }, context), {
+  const keeper = { ...environment, arrears, warnings };
+  host.spawn(HINT_KEEPER_SLOT, hintConversation, (context) => new HintKeeper(keeper, context), {
     mailbox: maxOperations,
   });
   host.spawn(
@@ -131,6 +138,6 @@ export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
   host.spawn(
     REAPER_SLOT,
     reapConversation,
-    (context) => new Reaper({ ...environment, ...reaping, fences, exchanges, budget }, context),
+    (context) => new Reaper({ ...environment, ...reaping, fences, exchanges, arrears, budget }, context),
   );
 }

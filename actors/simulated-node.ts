@@ -28,6 +28,8 @@ export interface SimulatedEnvironment
   readonly tombstoneGraceMs: number | undefined;
   /** Contexts of more entries are reduced (default: as in production). */
   readonly maxContextEntries?: number | undefined;
+  /** Is given what somebody outside may ask of the node: to compare its replicas now, and to look for what may be reaped. */
+  readonly control: (control: { compare(): void; reap(): void }) => void;
   /** Of the trees (default: that of the records). */
   readonly hashing?: Hashing;
 }
@@ -60,6 +62,10 @@ export function spawn(host: ActorHost, parts: SimulatedEnvironment): void {
           record: new ExchangeRecord(1),
           reaping,
         };
+  parts.control({
+    compare: () => exchange?.record.compare(0, 0),
+    reap: () => reaping?.record.reap(0, 0),
+  });
   const latencies = newOperationLatencies();
   spawnNode(host, { ...parts, identity, hints, exchange, latencies, hotKeys: new HotKeys() });
 }

@@ -50,8 +50,10 @@ const LISTED_AT_ONCE = 32;
 /** So long after a start a vnode whose fence was lost waits until others have told theirs, and lets its mail wait: less than a node that stops waits for what it has in hand. */
 const FENCE_MS = 500;
 const GO_ON = 'go on';
+/** So often it looks whether what is waited for is known. */
+const LOOK_MS = 5;
 
-/** A request that waits until the fence is known. */
+/** A request that waits until the fence is known, and that this is no older copy. */
 interface Waiting {
   readonly message: VnodeRequest;
   readonly incoming: Incoming<VnodeAnswer>;
@@ -77,6 +79,8 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   private readonly reaping: ReplicaReaping;
   /** What came before the fence was known, and until when that waits. */
   private waiting: Waiting[] = [];
+  /** Of the identity: as often the writer was given another name for it. */
+  private disowned: number;
   private readonly waitsUntilMs: number;
 
   constructor(options: VnodeOptions, context: ActorContext) {
@@ -96,6 +100,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.waitsUntilMs = context.now() + FENCE_MS;
     this.minter = new Minter(options, context);
     const marker = options.identity.take(options.partition);
+    this.disowned = options.identity.disowned;
     if (marker !== undefined) this.tree?.restore(marker.stop);
     if (marker === undefined) this.counters.newIdentities++;
     this.writer = { id: marker?.writer ?? drawWriterId(context), counter: marker?.counter ?? 0 };
@@ -109,7 +114,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   }
 
   receive(message: VnodeRequest, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
-    if (this.fence.isSetAside && this.isHeldBack(message, incoming, context)) return;
+    if ((this.fence.isSetAside || this.arrears.awaitsWord) && this.isHeldBack(message, incoming, context)) return;
     switch (message.type) {
       case 'mint':
         this.mint(message.put, message.durable, incoming, context);
@@ -163,17 +168,20 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   }
 
   /**
-   * While the replica is set aside it is no source, and keeps nothing: others mint, are read, and keep hints for it.
+   * While the replica is set aside it is no source, and keeps nothing: others mint, are read, and keep hints for it. Nor
+   * is it before somebody has told that it is no older copy.
    * After a start it is mostly known at once that all is well, or that nothing is left to be set aside: that is waited for.
    * @returns true if the message has had its answer, or waits
    */
   private isHeldBack(message: VnodeRequest, incoming: Incoming<VnodeAnswer>, context: ActorContext): boolean {
     const isForClients = message.type !== 'reap' && message.type !== 'discard' && message.type !== 'adopt';
-    if (isForClients && !this.fence.isKnown && context.now() < this.waitsUntilMs) {
-      if (this.waiting.length === 0) context.after(this.waitsUntilMs - context.now(), GO_ON);
+    const isWaitedFor = !this.fence.isKnown && context.now() < this.waitsUntilMs;
+    if (isForClients && (isWaitedFor || this.arrears.awaitsWord)) {
+      if (this.waiting.length === 0) context.after(LOOK_MS, GO_ON);
       this.waiting.push({ message, incoming });
       return true;
     }
+    if (!this.fence.isSetAside) return false;
     switch (message.type) {
       case 'mint':
         context.reply(incoming, { type: 'not-minted', why: 'corrupt' });
@@ -196,6 +204,10 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   private mint(put: ObjectPut, durable: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
     const { minter, writer } = this;
     const isNew = minter.see(put);
+    if (this.disowned !== this.identity.disowned) {
+      this.disowned = this.identity.disowned;
+      minter.renew(writer, context);
+    }
     const local = this.objects.get(put.key);
     if (local !== undefined && !isSoundRecord(local)) {
       // What this writer minted for the key is unknown now; another replica knows it all the same.

@@ -5,7 +5,8 @@
 import { readFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { SpawnNode } from '../simulation/cluster-options.js';
-import { readScenario, runScenario, STEP_KINDS } from '../simulation/scenario.js';
+import { readScenario, runScenario } from '../simulation/scenario.js';
+import { STEPS } from '../simulation/scenario-steps.js';
 import { tell } from '../simulation/story.js';
 import { type RunReport, runSeed, type SeedReport } from '../simulation/swarm.js';
 import { addJson, integer } from './options.js';
@@ -44,7 +45,10 @@ A scenario:
     { "at": 300, "do": "crash", "node": "b" },
     { "at": 800, "do": "split", "nodes": ["c", "d"] },
     { "at": 1400, "do": "heal" } ] }
-A step may do: ${STEP_KINDS.join(', ')}.
+Also: r, w, zones, partitions, clients, sync, timeoutMs, seed; exchangeIntervalMs (else replicas are not compared),
+with it tombstoneGraceMs (else deletions stay), with that maxContextEntries.
+A step may do:
+${stepsHelp()}
 
 Examples:
   $ quoral simulate --seed 7
@@ -168,4 +172,12 @@ function hours(text: string): number {
   if (!(value > 0 && value <= 10_000))
     throw new InvalidArgumentError('It must be a number above 0, and at most 10,000.');
   return value;
+}
+
+/** A line for each step: its name, its fields, what it does. */
+function stepsHelp(): string {
+  const lines = Object.entries(STEPS).map(([kind, { fields, what }]) => {
+    return `  ${kind.padEnd(18)}${what}${fields === '' ? '' : ` (${fields})`}`;
+  });
+  return lines.join('\n');
 }

@@ -14,14 +14,32 @@ export type ReplicaAsk = ReapAsk & { readonly type: 'vote' | 'commit' };
 
 export type ReapRequest =
   | { readonly type: 'reap'; readonly partition: number; readonly ask: NodeAsk }
-  /** How do the fences of your vnodes stand? Asked by a node that has started. Replied to as 'fences'. */
-  | { readonly type: 'fences' };
+  /** `from` has started: how do your fences stand, and do you know of a later life of it? Replied to as 'fences'. */
+  | { readonly type: 'fences'; readonly from: number; readonly life: Life };
+
+/** One run of a node: counted, and named by chance. */
+export interface Life {
+  /** From 1. */
+  readonly number: number;
+  readonly high: number;
+  readonly low: number;
+}
 
 /** What a reaper answers. */
 export type ReaperAnswer =
   | ReapAnswer
-  /** Of all of its replicas. */
-  | { readonly type: 'fences'; readonly fences: readonly PartitionFence[] };
+  | {
+      readonly type: 'fences';
+      /** Of all of its replicas. */
+      readonly fences: readonly PartitionFence[];
+      /**
+       * By partition, below which tag it refuses hints; empty if it does not know. No round commits without every
+       * member's census, and none comes to its census without every primary's vote: a replica whose tag is lower is old.
+       */
+      readonly refuseBelow: readonly number[];
+      /** A later life of the asker is known here, or another one of that number. */
+      readonly knowsLater: boolean;
+    };
 
 const verb = word<ReapVerb>('treatment of a candidate', ['remove', 'reduce', 'reduce-but-attempts']);
 const candidates = list(struct<ReapCandidate>({ key: bytes, high: u32, low: u32, verb }));
@@ -56,10 +74,14 @@ const ANSWER_FIELDS = {
 
 export const reapAnswerCodec = variants<ReapAnswer>('answer of a round of reaping', ANSWER_FIELDS);
 
+const life = struct<Life>({ number: f64, high: u32, low: u32 });
 const fence: Fields<PartitionFence> = { partition: u32, tag: f64, floor: f64, isKnown: flag };
 
 export const reapConversation: Conversation<ReapRequest, ReaperAnswer> = {
   name: 'reap',
-  request: variants('request of a reaper', { reap: { partition: u32, ask: nodeAsk }, fences: {} }),
-  answer: variants('answer of a reaper', { ...ANSWER_FIELDS, fences: { fences: list(struct(fence)) } }),
+  request: variants('request of a reaper', { reap: { partition: u32, ask: nodeAsk }, fences: { from: u32, life } }),
+  answer: variants('answer of a reaper', {
+    ...ANSWER_FIELDS,
+    fences: { fences: list(struct(fence)), refuseBelow: list(f64), knowsLater: flag },
+  }),
 };

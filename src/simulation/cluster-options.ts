@@ -33,6 +33,16 @@ export interface NodeParts {
   readonly tombstoneGraceMs: number | undefined;
   readonly maxContextEntries: number | undefined;
   readonly report: (what: string, error: Error) => void;
+  /** Is given what somebody outside may ask of the node, at each of its starts. */
+  readonly control: (control: NodeHurry) => void;
+}
+
+/** Asks a node for what it does by itself now and then. */
+export interface NodeHurry {
+  /** To compare the replicas whose exchanges it leads. */
+  compare(): void;
+  /** To look for what may be reaped. */
+  reap(): void;
 }
 
 /** The actors' registry: puts a node's actors onto a host. */

@@ -43,6 +43,15 @@ export interface FaultOptions {
   readonly keys: ReadonlySet<string>;
 }
 
+/** These find something to strike only if others have struck, or not in every cluster. */
+const CONDITIONAL: ReadonlySet<FaultKind> = new Set(['rot', 'disk loss', 'late hints']);
+
+/** Three to six kinds; a run that nothing can strike would show nothing. */
+function drawKinds(random: Random): readonly FaultKind[] {
+  const kinds = shuffled(random, FAULT_KINDS).slice(0, 3 + below(random, 4));
+  return kinds.every((kind) => CONDITIONAL.has(kind)) ? [...kinds, 'crash of a node'] : kinds;
+}
+
 /** How soon another fault is drawn if one found nothing to strike. */
 const RETRY_MS = 10;
 
@@ -58,7 +67,7 @@ export class FaultScript {
     this.cluster = cluster;
     this.options = options;
     this.until = cluster.time + options.durationMs;
-    this.kinds = options.kinds ?? shuffled(options.random, FAULT_KINDS).slice(0, 3 + below(options.random, 4));
+    this.kinds = options.kinds ?? drawKinds(options.random);
     this.next(unit(options.random) * options.everyMs);
   }
 

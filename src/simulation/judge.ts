@@ -5,6 +5,7 @@
 import { InvariantError } from '../base/assert.js';
 import { answersAmiss, definiteFailuresStored } from './checkers/answered-once.js';
 import { divergences } from './checkers/convergence.js';
+import { dearExchanges } from './checkers/equal-replicas.js';
 import { falseConflicts } from './checkers/false-conflicts.js';
 import { forgettable } from './checkers/forgotten-deletions.js';
 import { grownContexts } from './checkers/grown-contexts.js';
@@ -55,16 +56,16 @@ export function judge(cluster: SimulatedCluster, keys: ReadonlySet<string>, dura
     cluster.healEverything();
     cluster.runFor(SETTLING_MS);
     cluster.simulator.runUntil(() => cluster.hints === 0, DELIVERY_MS);
-    verdict.hears('no hint is left', undelivered(cluster));
+    verdict.hears('no hint is left (promise 2)', undelivered(cluster));
     const { exchangeIntervalMs, tombstoneGraceMs } = cluster;
     if (exchangeIntervalMs !== undefined) {
       const limitMs = EXCHANGE_INTERVALS * exchangeIntervalMs + EXCHANGE_MS;
       const different = lookUntilNone(cluster, () => divergences(cluster, keys), limitMs);
-      verdict.hears(`without any read, replicas are identical within ${limitMs} ms`, different);
+      verdict.hears(`without any read, replicas are identical within ${limitMs} ms (promise 2)`, different);
     }
     if (tombstoneGraceMs !== undefined) {
       const left = lookUntilNone(cluster, () => forgettable(cluster, keys), REAPING_MS);
-      verdict.hears('what was deleted is forgotten', left);
+      verdict.hears('what was deleted is forgotten (promise 2)', left);
       const grown = lookUntilNone(cluster, () => grownContexts(cluster, keys), REAPING_MS);
       verdict.hears(`contexts of over ${cluster.maxContextEntries} entries are reduced`, grown);
     }
@@ -79,15 +80,21 @@ export function judge(cluster: SimulatedCluster, keys: ReadonlySet<string>, dura
       () => divergences(cluster, keys),
       tombstoneGraceMs === undefined ? 0 : REAPING_MS,
     );
-    verdict.hears(`the ${cluster.n} replicas of each of ${keys.size} keys are identical`, different);
-    verdict.hears('no acknowledged write is lost', lostWrites(history, final));
-    verdict.hears('no write stands beside one that replaced it', falseConflicts(history, final));
+    verdict.hears(`the ${cluster.n} replicas of each of ${keys.size} keys are identical (promise 2)`, different);
+    if (exchangeIntervalMs !== undefined) {
+      verdict.hears(
+        'equal replicas cost a comparison of roots (promise 8)',
+        dearExchanges(cluster, exchangeIntervalMs),
+      );
+    }
+    verdict.hears('no acknowledged write is lost (promise 1)', lostWrites(history, final));
+    verdict.hears('no write stands beside one that replaced it (promise 3)', falseConflicts(history, final));
     verdict.hears(
-      'strict reads show what was acknowledged, and nothing replaced',
+      'strict reads show what was acknowledged, and nothing replaced (promises 4, 5)',
       strictReadViolations(history, cluster.n),
     );
-    verdict.hears('nothing that was replaced comes back', resurrections(history, final));
-    verdict.hears('what failed for certain was never stored', definiteFailuresStored(cluster, keys));
+    verdict.hears('nothing that was replaced comes back (promise 4)', resurrections(history, final));
+    verdict.hears('what failed for certain was never stored (promise 7)', definiteFailuresStored(cluster, keys));
     for (const name of cluster.names) cluster.stopNode(name);
     cluster.runFor(STOPPING_MS);
     const up = cluster.names.filter((name) => cluster.isUp(name));
@@ -99,8 +106,8 @@ export function judge(cluster: SimulatedCluster, keys: ReadonlySet<string>, dura
     if (!(error instanceof InvariantError)) throw error;
     verdict.hears('no invariant broke', [`an invariant of the simulation broke: ${error.stack ?? error.message}`]);
   }
-  verdict.hears('every request was answered once, in time', answersAmiss(history));
-  verdict.hears('no dot names two attempts', history.contradictions);
+  verdict.hears('every request was answered once, in time (promise 7)', answersAmiss(history));
+  verdict.hears('no dot names two attempts (promise 6)', history.contradictions);
   verdict.hears('no actor failed by itself', cluster.failures);
   if (history.acknowledged().next().done === true) {
     verdict.violations.push('nothing was acknowledged: this run shows nothing');

@@ -27,7 +27,7 @@ import type { Latency, SimulatedDisk } from '../runtime/simulator/simulated-disk
 import { PlannedCrash, Simulator } from '../runtime/simulator/simulator.js';
 import type { CrashPoint, CrashReport, Downfall } from '../runtime/simulator/world.js';
 import type { StorageEntry } from '../storage/storage.js';
-import type { SimulatedClusterOptions } from './cluster-options.js';
+import type { NodeHurry, SimulatedClusterOptions } from './cluster-options.js';
 import { type AcknowledgedPut, type GetOperation, History, type PutOperation } from './history.js';
 import { MintTap } from './mint-tap.js';
 import { ReapTap } from './reap-tap.js';
@@ -70,6 +70,8 @@ export class SimulatedCluster {
   private readonly doomed = new Set<number>();
   /** By node, how often it lost its objects. */
   private readonly losses: number[] = [];
+  /** By node, of its last start. */
+  private readonly controls: NodeHurry[] = [];
   /** Nodes that were started before. */
   private readonly started = new Set<number>();
 
@@ -181,6 +183,18 @@ export class SimulatedCluster {
     return count;
   }
 
+  /** Has all replicas compared now that can be reached. */
+  exchangeNow(): void {
+    this.say('all replicas are to be compared now');
+    for (const { compare } of this.controls) compare();
+  }
+
+  /** Has what may be reaped looked for now. */
+  reapNow(): void {
+    this.say('what was deleted is to be reaped now');
+    for (const { reap } of this.controls) reap();
+  }
+
   // ── Faults ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Kills a node's thread; it stays down until `startNode`. */
@@ -204,7 +218,6 @@ export class SimulatedCluster {
     if (this.simulator.host(node).up) return;
     this.say(`node ${name} starts`);
     this.simulator.startThread(node);
-    this.tellClients(node);
   }
 
   isUp(name: string): boolean {
@@ -470,6 +483,9 @@ export class SimulatedCluster {
         tombstoneGraceMs: this.options.tombstoneGraceMs,
         maxContextEntries: this.options.maxContextEntries,
         report: (_what, error) => this.say(`node ${this.names[node]}: ${error.message}`),
+        control: (control) => {
+          this.controls[node] = control;
+        },
       });
     } catch (error) {
       if (!(error instanceof StorageFailedError || error instanceof StorageFullError)) throw error;
@@ -477,6 +493,8 @@ export class SimulatedCluster {
       this.say(`node ${this.names[node]} cannot start: ${error.message}`);
       this.simulator.at(0, () => this.simulator.crashThread(node));
     }
+    // Whoever brought it up: a script, its own restart, or the simulator after it had failed.
+    this.tellClients(node);
   }
 
   private addClient(index: number, thread: number): void {

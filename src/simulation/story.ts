@@ -28,6 +28,8 @@ export function tell<Report extends RunReport>(
   lines.push('', `${name}: ${report.events} events in ${report.virtualMs.toFixed(0)} virtual ms`);
   lines.push(`${report.puts} puts, of which ${report.acknowledged} were acknowledged; ${report.gets} gets`);
   for (const [kind, count] of report.faults) lines.push(`struck ${count} times: ${kind}`);
+  const seen = Object.entries(report.background).map(([what, count]) => `${count} ${what}`);
+  if (seen.length > 0) lines.push(`seen on the nodes: ${seen.join(', ')}`);
   lines.push(...report.checked.map((checked) => `checked: ${checked}`));
   lines.push(...report.violations.slice(0, MAX_VIOLATIONS).map((violation) => `VIOLATION ${violation}`));
   const more = report.violations.length - MAX_VIOLATIONS;

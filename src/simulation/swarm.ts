@@ -3,6 +3,7 @@
  * checkers. What a seed does is a function of the seed and of the actors alone.
  */
 import { pick, SeededRandom } from '../base/random.js';
+import type { NodeCounters } from '../metrics/node-counters.js';
 import type { Planted, SpawnNode } from './cluster-options.js';
 import { type FaultKind, FaultScript } from './faults.js';
 import type { History } from './history.js';
@@ -47,6 +48,8 @@ export interface RunReport {
   readonly history: History;
   /** What was checked, in words, with what was looked at. */
   readonly checked: readonly string[];
+  /** What the nodes did beside what clients asked of them, all together; only what was done at all. */
+  readonly background: Readonly<Record<string, number>>;
 }
 
 export interface SeedReport extends RunReport {
@@ -108,6 +111,7 @@ export function reportOf(
   return {
     violations,
     checked,
+    background: backgroundOf(cluster),
     faults,
     puts: history.puts.length,
     acknowledged: [...history.acknowledged()].length,
@@ -117,4 +121,35 @@ export function reportOf(
     virtualMs: cluster.time,
     history,
   };
+}
+
+/** What is told of the nodes' own work. */
+const BACKGROUND = [
+  'hintsKept',
+  'hintsDelivered',
+  'readRepairs',
+  'exchanges',
+  'exchangesEqual',
+  'exchangeKeysFound',
+  'exchangeKeysRepaired',
+  'exchangeBytes',
+  'treesBuilt',
+  'corruptRecords',
+  'rotHealed',
+  'reapRounds',
+  'reapRoundsAbandoned',
+  'tombstonesReaped',
+  'contextsReduced',
+  'staleRefused',
+  'replicasDiscarded',
+  'newIdentities',
+] as const satisfies readonly (keyof NodeCounters)[];
+
+function backgroundOf({ counters }: SimulatedCluster): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const which of BACKGROUND) {
+    const sum = counters.reduce((all, one) => all + one[which], 0);
+    if (sum > 0) sums[which] = sum;
+  }
+  return sums;
 }

@@ -1,5 +1,6 @@
 /** Deletions that are forgotten, told as stories in virtual time: what is gone is gone everywhere, and nothing comes back. */
 import assert from 'node:assert/strict';
+import { Arrears } from '../../actors/arrears.js';
 import { spawn } from '../../actors/simulated-node.js';
 import { coordinatorConversation } from '../../src/messages/coordinator-messages.js';
 import { reapConversation } from '../../src/messages/reap-messages.js';
@@ -20,6 +21,7 @@ import {
   NO_CENSUS,
   NO_FENCE,
   NO_INQUIRY,
+  NO_LIVES,
   ReducesByItself,
   StoppedClock,
 } from './planted/reaping.js';
@@ -236,6 +238,83 @@ test('a node that is restored from an old copy is emptied and refilled, and brin
 
 test('noticed: a restored replica that is not set aside', () => {
   assert(!restored(1, NO_INQUIRY));
+});
+
+/** A node is restored from such a copy, and for a while hears of nobody how things stand. Its clients come at once. */
+function unheard(seed: number): boolean {
+  const words = new InFlight();
+  const holding = words.tap(reapConversation.name);
+  const cluster = clusterOf({ seed, planted: { name: 'no word yet', nodes: () => holding } });
+  const third = cluster.primariesOf(KEY)[2]!;
+  assert.equal(cluster.settle(cluster.put(KEY, 'milk', { w: 3 })).end?.type, 'acknowledged');
+  cluster.stopNode(third);
+  cluster.runFor(700);
+  const copy = cluster.copyNode(third);
+  cluster.startNode(third);
+  deleteKey(cluster, KEY);
+  assert(runUntil(cluster, () => isGone(cluster, [KEY])));
+  cluster.stopNode(third);
+  cluster.runFor(700);
+  cluster.restoreNode(third, copy);
+  words.holds = (_node, message) => message.type === 'fences';
+  cluster.startNode(third);
+  cluster.runFor(20);
+  const get = cluster.get(KEY, { r: 3, pr: 3, timeoutMs: 400 });
+  cluster.runFor(100);
+  const shows = get.end?.type === 'got' && get.end.siblings.length > 0;
+  words.holds = undefined;
+  words.released = true;
+  cluster.settle(get);
+  const showsLater = get.end?.type === 'got' && get.end.siblings.length > 0;
+  return !shows && !showsLater && staysDeleted(cluster);
+}
+
+test('a restored replica shows nothing before the first word of another node', () => {
+  for (let seed = 1; seed <= 3; seed++) assert(unheard(seed), `seed ${seed}`);
+});
+
+test('noticed: a restored replica that does not wait for a word', () => {
+  const own = Object.getOwnPropertyDescriptor(Arrears.prototype, 'awaitsWord')!;
+  Object.defineProperty(Arrears.prototype, 'awaitsWord', { configurable: true, get: () => false });
+  try {
+    assert(!unheard(1));
+  } finally {
+    Object.defineProperty(Arrears.prototype, 'awaitsWord', own);
+  }
+});
+
+/** A node is restored from a copy of a stop in order, whose writer's name is kept; nothing was reaped since. */
+function restoredWriter(seed: number, bug?: Tap): string[] {
+  const planted = bug === undefined ? {} : { planted: { name: 'does not remember lives', nodes: () => bug } };
+  const cluster = clusterOf({ seed, ...planted });
+  const [first] = cluster.primariesOf(KEY);
+  assert.equal(cluster.settle(cluster.put(KEY, 'milk', { w: 3 })).end?.type, 'acknowledged');
+  cluster.stopNode(first!);
+  cluster.runFor(700);
+  const copy = cluster.copyNode(first!);
+  cluster.startNode(first!);
+  cluster.runFor(200);
+  assert.equal(cluster.settle(cluster.put(KEY, 'bread', { w: 3 })).end?.type, 'acknowledged');
+  cluster.stopNode(first!);
+  cluster.runFor(700);
+  cluster.restoreNode(first!, copy);
+  cluster.startNode(first!);
+  cluster.runFor(20);
+  assert.equal(cluster.settle(cluster.put(KEY, 'tea', { w: 1, timeoutMs: 400 })).end?.type, 'acknowledged');
+  assert(
+    bug !== undefined ||
+      runUntil(cluster, () => cluster.names.every((name) => [0, 3].includes(cluster.replica(name).values(KEY).length))),
+  );
+  assert.deepEqual(cluster.failures, []);
+  return cluster.history.contradictions;
+}
+
+test('a node that is restored from a copy does not mint again what it has minted since', () => {
+  for (let seed = 1; seed <= 4; seed++) assert.deepEqual(restoredWriter(seed), [], `seed ${seed}`);
+});
+
+test('noticed: nodes that do not remember the lives of others', () => {
+  assert.notDeepEqual(restoredWriter(1, NO_LIVES), []);
 });
 
 /** A put is minted while votes are on their way, and its copies are under way until the round has come to its end. */

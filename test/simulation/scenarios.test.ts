@@ -444,6 +444,15 @@ test('what comes of an attempt that was given up does not count for a later one 
   assert.deepEqual(runSeed({ seed: 878, spawn }).violations, []);
 });
 
+// A node's thread fails on its own, its vnode having failed again and again, and is up again before everything heals.
+test('clients learn that a node is up again whoever has brought it up (seed 21024)', () => {
+  assert.deepEqual(runSeed({ seed: 21_024, spawn }).violations, []);
+});
+
+test('where only kinds of faults were drawn that need others to find something, one of those is added (seed 21016)', () => {
+  assert.deepEqual(runSeed({ seed: 21_016, spawn }).violations, []);
+});
+
 test('a seed run twice gives the same trace, another seed another', () => {
   const first = runSeed({ seed: 7, spawn, durationMs: 400 });
   assert.equal(runSeed({ seed: 7, spawn, durationMs: 400 }).traceHash, first.traceHash);

@@ -3,7 +3,7 @@ import type { ReapAnswer } from '../../../src/anti-entropy/reaping.js';
 import { isSoundRecord } from '../../../src/codec/record.js';
 import { deadFromMsIn, reducedRecord } from '../../../src/codec/record-update.js';
 import { coordinatorConversation } from '../../../src/messages/coordinator-messages.js';
-import { type ReapRequest, reapConversation } from '../../../src/messages/reap-messages.js';
+import { type ReaperAnswer, type ReapRequest, reapConversation } from '../../../src/messages/reap-messages.js';
 import { type VnodeAnswer, type VnodeRequest, vnodeConversation } from '../../../src/messages/vnode-messages.js';
 import {
   type ActorContext,
@@ -194,6 +194,18 @@ class Believes extends TappedActor<unknown, unknown, { type: string }> {
 
 export const NO_INQUIRY: Tap = tapOf(reapConversation.name, {
   actor: (inner, context) => new Believes(inner, context),
+});
+
+/** Knows of no life of another node but the present one. */
+class RemembersNoLife extends TappedActor<unknown, unknown, ReaperAnswer> {
+  override answered(correlation: number, answer: ReaperAnswer, interim: boolean, context: ActorContext): void {
+    const told = answer.type === 'fences' ? { ...answer, knowsLater: false } : answer;
+    super.answered(correlation, told, interim, context);
+  }
+}
+
+export const NO_LIVES: Tap = tapOf(reapConversation.name, {
+  actor: (inner, context) => new RemembersNoLife(inner, context),
 });
 
 /** A storage that shows its records as somebody makes them once their time has come; undefined: not at all. */

@@ -92,7 +92,9 @@ class Node {
   private newKeeper(): HintKeeper {
     const { hints, counters } = this;
     const warnings = new PutWarnings({ counters, report: () => {} });
-    return new HintKeeper({ hints, counters, maxSiblings: 3, maxObjectBytes: 2 ** 20, warnings }, this.context);
+    const arrears = new Arrears({ hintsMayWait: false, refilling: new Set<number>(), mayBeOld: false });
+    const limits = { maxSiblings: 3, maxObjectBytes: 2 ** 20 };
+    return new HintKeeper({ hints, arrears, counters, ...limits, warnings }, this.context);
   }
 }
 
@@ -333,7 +335,7 @@ class Delivering {
     this.node = node;
     const { hints, counters } = node;
     const preferenceLists = [primaries, primaries].map((list) => ({ primaries: list, fallbacks: [1] }));
-    const arrears = new Arrears({ hintsMayWait, refilling: new Set<number>() });
+    const arrears = new Arrears({ hintsMayWait, refilling: new Set<number>(), mayBeOld: false });
     const budget = new BackgroundBudget();
     this.deliverer = new HintDeliverer({ node: 1, preferenceLists, hints, arrears, counters, budget });
     this.deliverer.start(node.context);

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { Arrears } from '../../../actors/arrears.js';
 import { NodeFences } from '../../../actors/fence.js';
-import { FenceInquiry } from '../../../actors/fence-inquiry.js';
+import { FenceInquiry, type ToldFences } from '../../../actors/fence-inquiry.js';
 import { HintStore } from '../../../actors/hint-store.js';
+import { beginLife, knowsLater } from '../../../actors/lives.js';
 import { NodeIdentity } from '../../../actors/node-identity.js';
 import { PutWarnings } from '../../../actors/put-warnings.js';
 import { GO_ON_REAPING } from '../../../actors/replica-reaping.js';
@@ -14,6 +15,7 @@ import { utf8 } from '../../../src/base/bytes.js';
 import { attemptsOf, coversDot, withAttempts, withDot } from '../../../src/clocks/causal-context.js';
 import { encodeLocatedKey } from '../../../src/codec/key.js';
 import { decodeRecord, digestHigh, digestLow, encodeRecord } from '../../../src/codec/record.js';
+import type { Life } from '../../../src/messages/reap-messages.js';
 import type { VnodeAnswer, VnodeRequest } from '../../../src/messages/vnode-messages.js';
 import { newNodeCounters } from '../../../src/metrics/node-counters.js';
 import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
@@ -33,7 +35,9 @@ class Replica {
   readonly system = openMemoryStorage();
   readonly context = new LoneContext();
   readonly counters = newNodeCounters();
+  mayBeOld = false;
   fences: NodeFences;
+  arrears: Arrears | undefined;
   vnode: Vnode;
 
   constructor(isNew = true) {
@@ -77,7 +81,8 @@ class Replica {
   private start(): Vnode {
     const { objects, system, context, counters, fences } = this;
     const identity = NodeIdentity.open({ system, objects, random: context.random, losses: 0, partitions: [0] });
-    const arrears = new Arrears({ hintsMayWait: false, refilling: identity.refilling });
+    const arrears = new Arrears({ hintsMayWait: false, refilling: identity.refilling, mayBeOld: this.mayBeOld });
+    this.arrears = arrears;
     const limits = { maxSiblings: 100, maxObjectBytes: 2 ** 30, canBeDurable: true };
     const parts = { partition: 0, objects, fences, identity, counters, arrears, gate: new WriteGate() };
     const warnings = new PutWarnings({ counters, report: () => {} });
@@ -204,23 +209,50 @@ test('a vnode whose fence was lost lets its mail wait until others have told the
   );
   const forgotten = new Replica(false);
   forgotten.vnode.receive(read, {}, forgotten.context);
-  forgotten.context.nowMs += forgotten.context.delays[0]!;
+  forgotten.vnode.timer('go on', forgotten.context);
+  assert.deepEqual(forgotten.context.replies, [], 'it may yet be told');
+  forgotten.context.nowMs += 500;
   forgotten.vnode.timer('go on', forgotten.context);
   assert.deepEqual(forgotten.context.replies, [{ type: 'corrupt' }], 'it is no source');
 });
 
+test('a vnode that may be an older copy lets its mail wait for the first word, and serves if nobody can be reached', () => {
+  const read = { type: 'read', key: KEY, digestOnly: true } as const;
+  for (const isHeard of [true, false]) {
+    const replica = new Replica();
+    replica.mayBeOld = true;
+    replica.restart();
+    const { context, vnode } = replica;
+    const { length } = context.replies;
+    vnode.receive(read, {}, context);
+    vnode.timer('go on', context);
+    assert.equal(context.replies.length, length);
+    if (isHeard) replica.arrears!.heardWord();
+    else replica.arrears!.heardNobody();
+    vnode.timer('go on', context);
+    assert.equal(context.replies.length, length + 1);
+    assert.equal((context.replies.at(-1) as { behind: boolean }).behind, !isHeard);
+  }
+});
+
 /** The inquiry of node 0, whose peers are 1 and 2, in one partition. */
 function inquiryOf(isNew: boolean) {
-  const fences = new NodeFences(openMemoryStorage(), isNew);
+  const system = openMemoryStorage();
+  const fences = new NodeFences(system, isNew);
   const context = new LoneContext();
   const parts = { storage: openMemoryStorage(), maxBytes: 1e6, random: context.random, counters: newNodeCounters() };
   const hints = new HintStore({ ...parts, isNew });
   const said: string[] = [];
+  const objects = openMemoryStorage();
+  const identity = NodeIdentity.open({ system, objects, random: context.random, losses: 0, partitions: [0] });
+  const arrears = new Arrears({ hintsMayWait: false, refilling: identity.refilling, mayBeOld: true });
   const inquiry = new FenceInquiry({
     node: 0,
     preferenceLists: [{ primaries: [0, 1, 2], fallbacks: [3] }],
     fences,
     hints,
+    identity,
+    arrears,
     report: () => said.push('warned'),
   });
   const speaker = {
@@ -228,17 +260,20 @@ function inquiryOf(isNew: boolean) {
     askVnode: (_partition: number, message: VnodeRequest) =>
       said.push(message.type === 'adopt' ? `adopt ${message.tag} ${message.floor}` : message.type),
   };
-  const heard = (node: number, tag: number, floor: number, isKnown = true) =>
-    inquiry.heard(node, [{ partition: 0, tag, floor, isKnown }], speaker);
+  const heard = (node: number, tag: number, floor: number, more: { isKnown?: boolean } & Partial<ToldFences> = {}) => {
+    const { isKnown = true, refuseBelow = [], knowsLater = false } = more;
+    const told = [{ partition: 0, tag, floor, isKnown }];
+    inquiry.heard(node, { type: 'fences', fences: told, refuseBelow, knowsLater }, speaker);
+  };
   const taken = () => said.splice(0);
-  return { inquiry, speaker, heard, taken, hints };
+  return { inquiry, speaker, heard, taken, hints, identity, arrears, fences };
 }
 
 test('a fence that was lost is adopted from one peer if nothing was reaped, and else once all have told', () => {
   const { inquiry, speaker, heard, taken, hints } = inquiryOf(false);
   inquiry.tick(speaker);
   assert.deepEqual(taken(), ['fences of 1', 'fences of 2']);
-  heard(1, 0, 0, false);
+  heard(1, 0, 0, { isKnown: false });
   assert.deepEqual(taken(), [], 'who knows nothing himself says nothing');
   heard(2, 0, 0);
   assert.deepEqual(taken(), ['adopt 0 0']);
@@ -273,4 +308,50 @@ test('a replica below the floor of a peer is set aside, with a warning, and begi
   heard(1, 3, 2);
   heard(2, 3, 2);
   assert.deepEqual(taken(), ['discard']);
+});
+
+test('one word of any member tells whether a replica is old: none has come to a census without its vote', () => {
+  const current = inquiryOf(true);
+  current.heard(3, 0, 0);
+  assert(current.arrears.awaitsWord, 'who has lost his hints does not know');
+  current.heard(3, 0, 0, { refuseBelow: [0] });
+  assert(!current.arrears.awaitsWord && !current.arrears.behind(0));
+  assert.deepEqual(current.taken(), []);
+
+  const old = inquiryOf(true);
+  old.heard(3, 0, 0, { refuseBelow: [4] });
+  assert(!old.arrears.awaitsWord && old.fences.of(0).isSetAside);
+  assert.deepEqual(old.taken(), ['warned']);
+});
+
+test('a node of which somebody knows a later life takes other names, learns its fences, and is refilled', () => {
+  const { inquiry, speaker, heard, taken, hints, identity, arrears } = inquiryOf(true);
+  const { disowned } = identity;
+  heard(1, 5, 0, { refuseBelow: [0] });
+  assert.equal(hints.refuseBelow(0), 0);
+  for (let i = 0; i < 2; i++) heard(2, 5, 0, { refuseBelow: [0], knowsLater: true });
+  assert.deepEqual(taken(), ['warned']);
+  assert.equal(identity.disowned, disowned + 1);
+  assert(arrears.behind(0) && !arrears.awaitsWord);
+  assert.equal(hints.refuseBelow(0), 5, 'as if it had lost its hints');
+  inquiry.tick(speaker);
+  assert.deepEqual(taken(), ['fences of 1'], 'what was heard before is asked for again');
+});
+
+test('a life that is told again is the same, one with a lower number or another name is an older copy', () => {
+  const system = openMemoryStorage();
+  const { random } = new LoneContext();
+  const lives = [1, 2, 3].map(() => beginLife(system, random));
+  assert.deepEqual(
+    lives.map(({ number }) => number),
+    [1, 2, 3],
+  );
+  const [first, second, third] = lives;
+  const other = openMemoryStorage();
+  const knows = (life: Life, node = 4) => knowsLater(other, node, life);
+  assert.deepEqual([knows(first!), knows(second!), knows(second!)], [false, false, false]);
+  assert.deepEqual([knows({ ...second!, low: second!.low + 1 }), knows(third!), knows(second!)], [true, false, true]);
+  assert(!knows(second!, 5));
+  const reborn = beginLife(openMemoryStorage(), random);
+  assert.deepEqual([knows(reborn), knows(second!)], [false, false], 'who has lost his memory begins anew');
 });

@@ -24,7 +24,7 @@ const HOUR_MS = 3_600_000;
 function vnodeOn(objects: Storage, context: LoneContext, identity = identityOn(objects, context)): Vnode {
   const system = openMemoryStorage();
   const limits = { maxSiblings: 100, maxObjectBytes: 2 ** 30, canBeDurable: false };
-  const arrears = new Arrears({ hintsMayWait: false, refilling: identity.refilling });
+  const arrears = new Arrears({ hintsMayWait: false, refilling: identity.refilling, mayBeOld: false });
   const gate = new WriteGate();
   const counters = newNodeCounters();
   const warnings = new PutWarnings({ counters, report: () => {} });

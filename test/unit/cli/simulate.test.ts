@@ -1,6 +1,7 @@
 /** `quoral simulate`: one seed, many, a scenario file, and what is wrong with one. */
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { test } from 'tap';
 import { FakeTerminal } from '../../support/fake-terminal.js';
 
@@ -30,9 +31,36 @@ test('a scenario is told: what struck, what was seen, what was promised; twice t
   t.match(told.out, /split: d, e \| the rest/);
   t.match(told.out, /puts acknowledged/);
   t.match(told.out, /struck 1 times: split\n/);
-  t.match(told.out, /checked: no acknowledged write is lost: kept\n/);
+  t.match(told.out, /checked: no acknowledged write is lost \(promise 1\): kept\n/);
   t.match(told.out, /every promise was kept\n$/);
   t.equal((await terminal.run('simulate', file)).out, told.out);
+});
+
+/** By example, what its nodes must have done. */
+const EXAMPLES: readonly [file: string, seen: readonly string[]][] = [
+  ['disk-loss.json', ['exchanges', 'exchangesEqual']],
+  ['lost-hints.json', ['hintsKept', 'exchangeKeysFound', 'exchangeKeysRepaired']],
+  ['rot.json', ['corruptRecords', 'rotHealed']],
+  ['restored-copy.json', ['tombstonesReaped', 'replicasDiscarded']],
+  ['reaping.json', ['tombstonesReaped', 'contextsReduced']],
+];
+
+test('every example keeps its promises, and shows what it is there to show', async (t) => {
+  const directory = new URL('../../../../examples/scenarios/', import.meta.url);
+  const files = readdirSync(directory).filter((file) => file.endsWith('.json'));
+  t.same(files.sort(), EXAMPLES.map(([file]) => file).sort());
+  for (const [file, seen] of EXAMPLES) {
+    const told = await new FakeTerminal().run('simulate', fileURLToPath(new URL(file, directory)), '--json');
+    t.match(told, { code: 0, err: '' }, file);
+    const { background, checked } = JSON.parse(told.out);
+    for (const what of seen) t.ok(background[what] > 0, `${file}: ${what}`);
+    for (const promise of [1, 2, 4, 8]) {
+      t.ok(
+        checked.some((one: string) => new RegExp(`\\(promises? (\\d, )?${promise}.*\\): kept$`).test(one)),
+        `${file}: ${promise}`,
+      );
+    }
+  }
 });
 
 test('a scenario without clients has what its steps put, and nothing else', async (t) => {
@@ -67,6 +95,23 @@ test('what is wrong with a scenario is said, with what may stand there', async (
     [{ steps: [{ at: 1, do: 'split', nodes: ['z'] }] }, /step 1: "nodes" must be a list of a, b, c, d, e/],
     [{ steps: [{ at: 1, do: 'pause', node: 'a' }] }, /step 1: "ms" must be a number/],
     [{ steps: [{ at: 1, do: 'heal', node: 'a' }] }, /step 1 has no field "node"; it has at, do/],
+    [{ exchangeIntervalMs: 1, steps: [] }, /"exchangeIntervalMs" must be a number from 50 to 3600000; it is 1/],
+    [{ tombstoneGraceMs: 500, steps: [] }, /"tombstoneGraceMs" needs "exchangeIntervalMs"/],
+    [{ exchangeIntervalMs: 500, maxContextEntries: 3, steps: [] }, /"maxContextEntries" needs "tombstoneGraceMs"/],
+    [{ steps: [{ at: 1, do: 'exchange' }] }, /step 1: an exchange needs "exchangeIntervalMs" in the scenario/],
+    [{ exchangeIntervalMs: 500, steps: [{ at: 1, do: 'reap' }] }, /step 1: a reaping needs "tombstoneGraceMs"/],
+    [
+      {
+        steps: [
+          { at: 2, do: 'copy', node: 'a' },
+          { at: 1, do: 'restore', node: 'a' },
+          { at: 3, do: 'restore', node: 'b' },
+        ],
+      },
+      /step 2: no earlier step makes a copy of "a"/,
+    ],
+    [{ steps: [{ at: 1, do: 'disk-loss' }] }, /step 1: "node" must be one of a, b, c, d, e; it is missing/],
+    [{ steps: [{ at: 1, do: 'rot', node: 'a' }] }, /step 1: "key" must be a text; it is missing/],
   ];
   for (const [scenario, message] of wrong) {
     writeFileSync(file, JSON.stringify(scenario));

@@ -73,7 +73,11 @@ const reapRequest: fc.Arbitrary<ReapRequest> = fc.oneof(
     partition,
     ask: fc.oneof(just('ask'), fc.record({ type: fc.constant('census' as const), g: height })),
   }),
-  just('fences'),
+  fc.record({
+    type: fc.constant('fences' as const),
+    from: u32,
+    life: fc.record({ number: height, high: u32, low: u32 }),
+  }),
 );
 
 const reaperAnswer: fc.Arbitrary<ReaperAnswer> = fc.oneof(
@@ -93,6 +97,8 @@ const reaperAnswer: fc.Arbitrary<ReaperAnswer> = fc.oneof(
   fc.record({
     type: fc.constant('fences' as const),
     fences: fc.array(fc.record({ partition, tag: height, floor: height, isKnown: fc.boolean() }), { maxLength: 5 }),
+    refuseBelow: fc.array(height, { maxLength: 5 }),
+    knowsLater: fc.boolean(),
   }),
 );
 

@@ -1,0 +1,50 @@
+/**
+ * Promise 8, of replicas that are equal: in quiescence an exchange finds so by one comparison of roots, names no key, and
+ * moves next to nothing. That it names precisely the keys that differ is held against a naive comparison in
+ * `test/property/anti-entropy/exchange.test.ts`.
+ */
+import type { NodeCounters } from '../../metrics/node-counters.js';
+import type { SimulatedCluster } from '../simulated-cluster.js';
+
+/** Of an exchange, all in all: the questions for two roots, their answers, and telling both that they are equal. */
+const BYTES_AT_MOST = 64;
+/** What was written last is in the trees by then, and what was under way has ended. */
+const SETTLING_MS = 500;
+
+/** Lets an interval pass in which nothing is written, and looks at what the exchanges cost. */
+export function dearExchanges(cluster: SimulatedCluster, exchangeIntervalMs: number): string[] {
+  cluster.runFor(SETTLING_MS);
+  const lookMs = 1.2 * exchangeIntervalMs;
+  const before = sums(cluster);
+  cluster.runFor(lookMs);
+  const after = sums(cluster);
+  // A timestamp of a clock that was ahead may let something be forgotten even now.
+  if (after.forgotten > before.forgotten) return [];
+  const exchanges = after.exchanges - before.exchanges;
+  const violations: string[] = [];
+  if (exchanges === 0) violations.push(`not compared: no exchange in ${lookMs} ms`);
+  const keys = after.keys - before.keys;
+  if (keys > 0) violations.push(`named as different: ${keys} keys, of replicas that are identical`);
+  const bytes = after.bytes - before.bytes;
+  if (bytes > BYTES_AT_MOST * exchanges) {
+    violations.push(`dear: ${exchanges} exchanges of equal replicas have moved ${bytes} bytes`);
+  }
+  return violations;
+}
+
+interface Sums {
+  readonly exchanges: number;
+  readonly keys: number;
+  readonly bytes: number;
+  readonly forgotten: number;
+}
+
+function sums({ counters }: SimulatedCluster): Sums {
+  const sum = (which: keyof NodeCounters) => counters.reduce((all, one) => all + one[which], 0);
+  return {
+    exchanges: sum('exchanges'),
+    keys: sum('exchangeKeysFound'),
+    bytes: sum('exchangeBytes'),
+    forgotten: sum('tombstonesReaped') + sum('contextsReduced'),
+  };
+}
