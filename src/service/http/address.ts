@@ -11,7 +11,7 @@ export interface Address {
   readonly bucket: string;
   /** Text, or bytes if it is not UTF-8; undefined for the bucket's list of keys. */
   readonly key: Key | undefined;
-  /** The bucket's own path, still percent-encoded, as the request wrote it. */
+  /** The bucket's own path, percent-encoded, for headers; else as the request wrote it. */
   readonly bucketPath: string;
   /** What precedes a key in the same URL family. */
   readonly keysPath: string;
@@ -137,16 +137,21 @@ function splitFamily(segments: readonly string[]): FamilySplit | undefined {
   if (first === 'riak') {
     const [, bucket, key, ...rest] = segments;
     if (bucket === undefined || rest.length > 0) return undefined;
-    const bucketPath = `/riak/${bucket}`;
+    const bucketPath = `/riak/${inHeader(bucket)}`;
     return { type: 'default', bucket, key: key || undefined, bucketPath, keysPath: bucketPath };
   }
-  const prefix = first === 'types' ? `/types/${segments[1]}` : '';
   const [buckets, bucket, keys, key, ...rest] = first === 'types' ? segments.slice(2) : segments;
   if (buckets !== 'buckets' || bucket === undefined || keys !== 'keys' || rest.length > 0) return undefined;
-  const bucketPath = `${prefix}/buckets/${bucket}`;
+  const prefix = first === 'types' ? `/types/${inHeader(segments[1]!)}` : '';
+  const bucketPath = `${prefix}/buckets/${inHeader(bucket)}`;
   const type = first === 'types' ? segments[1]! : 'default';
   // A trailing slash names the list of keys: an empty key cannot exist.
   return { type, bucket, key: key || undefined, bucketPath, keysPath: `${bucketPath}/keys` };
+}
+
+/** An encoded segment without what would end a link, or is not ASCII: clients may leave that as it is. */
+function inHeader(segment: string): string {
+  return segment.replace(/[^\x21-\x7e]|[<>"]/g, (char) => encodeSegment(Buffer.from(char, 'latin1')));
 }
 
 function textSegment(segment: string, name: 'Type' | 'Bucket'): { text: string } | { problem: string } {

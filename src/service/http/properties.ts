@@ -110,10 +110,10 @@ export function changesOf(body: Uint8Array, bucket: string | undefined, n: numbe
   try {
     parsed = JSON.parse(textOf(body) ?? '');
   } catch {
-    return 'The body is not JSON: send {"props":{…}}';
+    return 'The body is not JSON: send {"props":{...}}';
   }
   const props = isObject(parsed) ? parsed.props : undefined;
-  if (!isObject(props)) return 'The body has no properties: send {"props":{…}}';
+  if (!isObject(props)) return 'The body has no properties: send {"props":{...}}';
   const changes: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(props)) {
     const problem = change(changes, name, value, bucket, n);

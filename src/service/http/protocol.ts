@@ -58,6 +58,11 @@ export type HttpRequest = ObjectRequest | ListRequest | PropertiesRequest;
 
 /** What a head of the object families asks for, or why it is refused. */
 export function parseRequest(head: RequestHead): HttpRequest | Refusal {
+  const coding = header(head.headers, 'transfer-encoding');
+  if (coding !== undefined && coding.trim().toLowerCase() !== 'chunked') {
+    // Its bytes would be stored as they are coded. RFC 9112, §6.1.
+    return refused(501, 'Transfer-Encoding is supported only as chunked\n');
+  }
   const { segments, query } = parseTarget(head.url);
   const buckets = parseBucketsAddress(segments);
   if (typeof buckets === 'string') return refused(400, `${buckets}\n`);

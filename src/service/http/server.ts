@@ -5,7 +5,7 @@
  *
  * A head is judged before its body is read. Whatever arrives on a socket ends in a reply or a closed connection.
  */
-import type { ServerResponse } from 'node:http';
+import { METHODS, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -115,6 +115,8 @@ interface Circumstances {
 
 function addRoutes(server: FastifyInstance, commands: Commands, circumstances: Circumstances): void {
   const { store, stallTimeoutMs, isClosing } = circumstances;
+  // Of those that nobody may use here, too, it is to be said that they are not allowed.
+  for (const method of METHODS) if (!server.supportedMethods.includes(method)) server.addHttpMethod(method);
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   server.decorateRequest('parsed', null);

@@ -113,6 +113,9 @@ test('bytes, empty values, odd keys and every header value come back as they wer
     t.equal((await put(object, bytes, { 'Content-Type': 'application/octet-stream' })).status, 204, key);
     t.strictSame(new Uint8Array(await (await fetch(object)).arrayBuffer()), bytes, key);
   }
+  const bracket = 'GET /buckets/b%2F1"<>/keys/%FF%FE HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+  await store.bucket('b/1"<>').put(Uint8Array.of(0xff, 0xfe), bytes);
+  t.match(await exchange(url, bracket), /\r\nlink: <\/buckets\/b%2F1%22%3C%3E>; rel="up"\r\n/i);
   // Client libraries fold dot segments away, escaped or not; the service does not.
   const dots =
     'PUT /buckets/b%2F1/keys/%2e%2e HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: a/b\r\nContent-Length: 0\r\n\r\n';
@@ -445,6 +448,8 @@ test('bad heads and bodies: a 4xx that says what to do, and nothing stored', asy
   }
   for (const [method, path, allow] of [
     ['PATCH', '/buckets/b/keys/k', 'GET, HEAD, PUT, POST, DELETE'],
+    ['PROPFIND', '/buckets/b/keys/k', 'GET, HEAD, PUT, POST, DELETE'],
+    ['SEARCH', '/stats', 'GET, HEAD'],
     ['PUT', '/buckets/b/keys', 'GET, HEAD, POST'],
     ['DELETE', '/riak/b', 'GET, HEAD, PUT, POST'],
     ['POST', '/buckets/b/props', 'GET, HEAD, PUT, DELETE'],
@@ -456,6 +461,9 @@ test('bad heads and bodies: a 4xx that says what to do, and nothing stored', asy
     t.equal(response.status, 405);
     t.equal(response.headers.get('allow'), allow);
   }
+  const coded =
+    'PUT /buckets/b/keys/k HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: a/b\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n';
+  t.match(await exchange(url, coded), /^HTTP\/1.1 501 [\s\S]*only as chunked\n$/);
   t.equal(store.calls.put, 1); // Only the damaged context got as far as the store, which refused it.
   t.equal(await textOf(object), '404 not found\n');
 });
