@@ -104,8 +104,10 @@ export class ExchangeLeader {
         this.resumeAt(this.settledMs);
         return;
       }
-      if (lead.needsSlice && !budget.takeSpread(now)) {
-        this.resumeAt(budget.nextSpreadMs);
+      // A look that finds nothing can wait for its time; a replica that lacks something is not to lack it for longer.
+      const canWait = lead.keysFound === 0;
+      if (lead.needsSlice && !(canWait ? budget.takeSpread(now) : budget.take(now))) {
+        this.resumeAt(canWait ? budget.nextSpreadMs : budget.nextMs);
         return;
       }
       const step = lead.step();
