@@ -104,10 +104,8 @@ export class ExchangeLeader {
         this.resumeAt(this.settledMs);
         return;
       }
-      // A look that finds nothing can wait for its time; a replica that lacks something is not to lack it for longer.
-      const canWait = lead.keysFound === 0;
-      if (lead.needsSlice && !(canWait ? budget.takeSpread(now) : budget.take(now))) {
-        this.resumeAt(canWait ? budget.nextSpreadMs : budget.nextMs);
+      if (lead.needsSlice && !budget.take(now)) {
+        this.resumeAt(budget.nextMs);
         return;
       }
       const step = lead.step();
