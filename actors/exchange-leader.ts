@@ -108,8 +108,8 @@ export class ExchangeLeader {
         this.resumeAt(this.settledMs);
         return;
       }
-      if (lead.needsSlice && !budget.takeSpread(now)) {
-        this.resumeAt(budget.nextSpreadMs);
+      if (lead.needsSlice && !budget.take(now)) {
+        this.resumeAt(budget.nextMs);
         return;
       }
       const step = lead.step();

@@ -2,19 +2,13 @@
  * The entry of a thread of the hashing pool: opens a snapshot of a node's records by itself, hashes there, and gives back
  * only what changes in a tree, or the leaves that were asked for, in buffers that are moved.
  *
- * Holds nothing between two tasks: one that dies in its hands can be given to another. Where all cores are in use the threads
- * that serve clients go first.
+ * Holds nothing between two tasks: one that dies in its hands can be given to another.
  */
-import { constants, setPriority } from 'node:os';
-import { isMainThread } from 'node:worker_threads';
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { buffersOf, type HashResult, type HashTask, runHashTask } from '../src/anti-entropy/hash-task.js';
 import type { HasherResult, HasherTask } from '../src/messages/hasher-task.js';
 import { type LmdbSnapshot, openLmdbSnapshot } from '../src/storage/lmdb-snapshot.js';
 import { SharedOpening } from '../src/storage/shared-opening.js';
-
-// On Linux a priority is that of the thread which asks for it; elsewhere it would be that of the whole process.
-if (process.platform === 'linux' && !isMainThread) setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 
 /** What the pool calls. */
 export function hash(task: HasherTask): unknown {

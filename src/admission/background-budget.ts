@@ -27,8 +27,6 @@ const TOLERANCE = 1.5;
 const NEVER_SLOW_MS = 3;
 /** Fewer requests than these in an interval say nothing of latency, and leave room. */
 const FEW_REQUESTS = 20;
-/** Between slices that are spread: time for a turn or two of other threads, which share the cores. */
-const LEAST_GAP_MS = 4;
 /** How far a new quiet interval moves what is held for normal. */
 const LEARNING = 0.2;
 /** The same of an interval with the least background work there is. */
@@ -51,10 +49,6 @@ export class BackgroundBudget {
   private taken = 0;
   private urgent = 0;
   private normalMs = FIRST_NORMAL_MS;
-  /** Clients were served in the last interval. */
-  private isServing = false;
-  /** When the next slice of those that are spread may be taken. */
-  private spreadMs = Number.NEGATIVE_INFINITY;
 
   /** A client's request was answered after so many milliseconds. */
   requestTook(ms: number): void {
@@ -76,22 +70,6 @@ export class BackgroundBudget {
     if (this.urgent >= URGENT_SLICES) return this.take(nowMs);
     this.urgent++;
     return true;
-  }
-
-  /**
-   * As `take`, for work that comes in bursts and can wait: while clients are served its slices are spread over the interval.
-   * Taken one after another, each costs little, and together they hold up whoever comes meanwhile.
-   */
-  takeSpread(nowMs: number): boolean {
-    this.advance(nowMs);
-    if ((this.isServing && nowMs < this.spreadMs) || !this.take(nowMs)) return false;
-    this.spreadMs = nowMs + Math.max(LEAST_GAP_MS, INTERVAL_MS / this.slices);
-    return true;
-  }
-
-  /** As `nextMs`, for `takeSpread`. */
-  get nextSpreadMs(): number {
-    return this.taken >= this.slices ? this.intervalEndsMs : this.spreadMs;
   }
 
   /** When there are slices again, if there are none now: monotonic milliseconds. */
@@ -122,7 +100,6 @@ export class BackgroundBudget {
 
   /** @param intervals - how long it was counted */
   private decide(intervals: number): void {
-    this.isServing = this.requests >= FEW_REQUESTS * intervals;
     if (this.requests < FEW_REQUESTS) {
       this.slices = Math.min(MAX_SLICES, this.slices * 2);
       return;

@@ -5,8 +5,8 @@
  *     n × [ bytes shared with the key before · length of the rest · the rest · place of the segment · 8 leaf, low half first ]
  *
  * Lengths and places are variable-length integers; a place is one in the list of segments that were asked for. Neighbours
- * in key order share most of their bytes: where a replica has to list nearly all of its keys, an entry costs about 17
- * bytes instead of 14 and the key.
+ * in key order share most of their bytes: where a replica has to list nearly all of its keys, an entry costs about
+ * half of what it would with the whole key.
  */
 import { ByteReader, viewOf } from '../codec/byte-reader.js';
 import { varintSize } from '../codec/byte-writer.js';

@@ -74,24 +74,6 @@ test('what is slow is learnt from times without background work', () => {
   assert.equal(fastDisk.intervals(20, 50), 1, 'on this one they are slow');
 });
 
-test('what comes in bursts is spread over the interval while clients are served, and only then', () => {
-  const budget = new BackgroundBudget();
-  const taken = (from: number, to: number): number => {
-    let count = 0;
-    for (let now = from; now < to; now++) while (budget.takeSpread(now) && ++count < 1_000);
-    return count;
-  };
-  assert.equal(taken(0, 100), 32, 'nobody is served');
-  for (let i = 0; i < 50; i++) budget.requestTook(2);
-  const between: number[] = [];
-  for (let now = 100; now < 200; now++) if (budget.takeSpread(now)) between.push(now);
-  assert.ok(between.length >= 20 && between.length <= 25, `${between}`);
-  for (const [i, now] of between.slice(1).entries()) assert.ok(now - between[i]! >= 4);
-  assert.ok(budget.take(200) && budget.take(200), 'others are not concerned');
-  // The clients have gone.
-  assert.ok(taken(300, 301) > 20);
-});
-
 test('with hardly a request there is room for all of it', () => {
   const node = new Node();
   node.intervals(20, 200);
