@@ -43,6 +43,13 @@ const TICK_MS = 20;
 const WATCH_MS = 100;
 const IDLE_TICK_MS = 1_000;
 const TICK = 'tick';
+/**
+ * Hints that their owners have taken are deleted together: each commit of hints is flushed. At the latest after so many
+ * milliseconds, or when they are so many, or so large, or at the end of a pass.
+ */
+const DELETE_AFTER_MS = 20;
+const MOST_TAKEN = 512;
+const MOST_TAKEN_BYTES = 512 * 1_024;
 /** Requests under way: a batch for each owner, to each of its recipients, and a question to each node. */
 const MAX_REQUESTS = 65_536;
 
@@ -71,6 +78,10 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
   private readonly asked = new InFlight<Asked>(MAX_REQUESTS);
   private readonly nodes: number;
   private readonly detector: FailureDetector;
+  /** Hints that their owners have, and that are to be deleted; of how many bytes, and since when they are there. */
+  private taken: { readonly owner: number; readonly hint: HeldHint }[] = [];
+  private takenBytes = 0;
+  private takenSinceMs = Number.POSITIVE_INFINITY;
   /** Which owner is first in the next tick. */
   private first = 0;
   /** By owner, as the last tick found it. */
@@ -131,11 +142,11 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
         const refused = [...answer.stale, ...answer.unmerged];
         this.counters.hintsUndeliverable += refused.length;
         for (const place of answer.stale) this.hints.setAsideStale(owner, asked.entries[place]!.key);
-        this.delete(owner, delivery.onTook(refused, context.now()));
+        this.deleteSoon(owner, delivery.onTook(refused, context.now()), context);
         break;
       }
       case 'no-storage':
-        this.delete(owner, delivery.onFailed(false, context.now()));
+        this.deleteSoon(owner, delivery.onFailed(false, context.now()), context);
         break;
       default:
         throw new TypeError(`a delivery of hints was answered with '${answer.type}'`);
@@ -149,8 +160,9 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     if (asked === undefined) return;
     if (failure === 'died') this.detector.unanswered(asked.node, context.now());
     else if (failure === 'unreachable') this.detector.unreachable(asked.node, context.now());
-    if (asked.type === 'batch') this.delete(asked.owner, asked.delivery.onFailed(failure === 'died', context.now()));
-    else {
+    if (asked.type === 'batch') {
+      this.deleteSoon(asked.owner, asked.delivery.onFailed(failure === 'died', context.now()), context);
+    } else {
       if (asked.question === this.question) this.inquiry.onFailed(asked.node, context.now());
       this.ask(context);
     }
@@ -163,12 +175,17 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     this.tick(context);
   }
 
+  stop(): void {
+    this.deleteTaken();
+  }
+
   private tick(context: ActorContext): void {
     if (this.arrears.question !== this.question) {
       this.question = this.arrears.question;
       this.inquiry.begin();
     }
     this.ask(context);
+    if (this.takenSinceMs + DELETE_AFTER_MS <= context.now()) this.deleteTaken();
     if (this.hints.gate.probeDue(context.now())) this.hints.writeProbe();
     const { owners } = this.hints;
     this.lookAtOwners(context);
@@ -184,6 +201,7 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     const now = context.now();
     let atMs = Math.min(now + IDLE_TICK_MS, Math.max(now + 1, this.inquiry.nextMs));
     if (!this.hints.gate.open) atMs = Math.min(atMs, now + TICK_MS);
+    atMs = Math.max(now + 1, Math.min(atMs, this.takenSinceMs + DELETE_AFTER_MS));
     for (const owner of this.hints.owners.keys()) {
       atMs = Math.min(atMs, now + (this.isOutOfReach(owner) ? WATCH_MS : TICK_MS));
       const readyAtMs = this.deliveries.get(owner)?.readyAtMs ?? now;
@@ -236,6 +254,8 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     }
     const { after, limit } = delivery.next();
     const page = hints.page(owner, after, limit, MAX_BATCH_BYTES);
+    // The pass ends: what was taken in it is not to be met in the next.
+    if (page.length === 0) this.deleteTaken();
     const found: HeldHint[] = [];
     let skipped = false;
     for (const { key, value } of page) {
@@ -257,9 +277,24 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     }
   }
 
-  /** Only now, upon its durable answer, and only what is still as it was sent. */
-  private delete(owner: number, taken: readonly HeldHint[]): void {
-    for (const hint of taken) {
+  /** Only now, upon the owner's durable answer. */
+  private deleteSoon(owner: number, hints: readonly HeldHint[], context: ActorContext): void {
+    if (hints.length === 0) return;
+    if (this.taken.length === 0) this.takenSinceMs = context.now();
+    for (const hint of hints) {
+      this.taken.push({ owner, hint });
+      this.takenBytes += hint.key.length + hint.located.length + hint.record.length;
+    }
+    if (this.taken.length >= MOST_TAKEN || this.takenBytes >= MOST_TAKEN_BYTES) this.deleteTaken();
+  }
+
+  /** Only what is still as it was sent. */
+  private deleteTaken(): void {
+    const { taken } = this;
+    this.taken = [];
+    this.takenBytes = 0;
+    this.takenSinceMs = Number.POSITIVE_INFINITY;
+    for (const { owner, hint } of taken) {
       if (this.hints.removeIfUnchanged(owner, hint.located, hint.record)) this.counters.hintsDelivered++;
     }
   }

@@ -2,6 +2,9 @@
  * The hint keeper: stands in for primaries that are out of reach. It mints and merges as their vnodes would, keeps the
  * result for them in the node's hint store, and serves reads from it.
  *
+ * Hints that nobody waits for are gathered for some milliseconds and written together: each commit of hints is flushed,
+ * which holds up whatever else the node's thread has to do.
+ *
  * Lives once per node. Hears `HintRequest`; asks nobody.
  * Source: Dynamo (SOSP 2007), §4.6 (hinted handoff).
  */
@@ -18,6 +21,12 @@ import type { HintStore } from './hint-store.js';
 import { drawWriterId, Minter, type MinterOptions, type Writer } from './minter.js';
 import { WriteGuard } from './write-guard.js';
 
+/** How long after a hint was written those are gathered that may wait, in milliseconds: there are so many flushes at most. */
+const GATHER_MS = 10;
+const WRITE_GATHERED = 'write gathered';
+
+type Keep = HintRequest & { readonly type: 'keep' };
+
 export interface HintKeeperOptions extends MinterOptions {
   readonly hints: HintStore;
 }
@@ -27,6 +36,10 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
   private readonly counters: NodeCounters;
   private readonly guard: WriteGuard;
   private readonly minter: Minter;
+  /** Hints that wait for each other, as many as the mailbox holds at most. */
+  private gathered: { readonly message: Keep; readonly incoming: Incoming<VnodeAnswer> }[] = [];
+  /** When a hint was last written, in monotonic milliseconds. */
+  private wroteAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: HintKeeperOptions, context: ActorContext) {
     this.hints = options.hints;
@@ -42,7 +55,7 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
         this.mint(message, incoming, context);
         return;
       case 'keep':
-        this.keep(message, incoming, context);
+        if (!this.waits(message, incoming, context)) this.keep(message, incoming, context);
         return;
       case 'read':
         this.read(message.key, message.digestOnly, incoming, context);
@@ -55,9 +68,29 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
     this.guard.probe(context);
   }
 
-  /** The next probe may be due. */
-  timer(_message: unknown, context: ActorContext): void {
-    this.guard.probe(context);
+  /** Gathered hints are due, or the next probe may be. */
+  timer(message: unknown, context: ActorContext): void {
+    if (message === WRITE_GATHERED) this.writeGathered(context);
+    else this.guard.probe(context);
+  }
+
+  stop(context: ActorContext): void {
+    this.writeGathered(context);
+  }
+
+  /** True if this hint waits for others. */
+  private waits(message: Keep, incoming: Incoming<VnodeAnswer>, context: ActorContext): boolean {
+    const leftMs = this.wroteAtMs + GATHER_MS - context.now();
+    if (!message.mayWait || leftMs <= 0) return false;
+    if (this.gathered.length === 0) context.after(leftMs, WRITE_GATHERED);
+    this.gathered.push({ message, incoming });
+    return true;
+  }
+
+  private writeGathered(context: ActorContext): void {
+    const { gathered } = this;
+    this.gathered = [];
+    for (const { message, incoming } of gathered) this.keep(message, incoming, context);
   }
 
   private mint(
@@ -100,7 +133,7 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
   }
 
   private keep(
-    { owner, key, record, durable, tag }: HintRequest & { type: 'keep' },
+    { owner, key, record, durable, tag }: Keep,
     incoming: Incoming<VnodeAnswer>,
     context: ActorContext,
   ): void {
@@ -174,6 +207,9 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
   ): boolean {
     if (this.hints.put(owner, key, hint, context.wallClock())) {
       this.counters.hintsKept++;
+      this.wroteAtMs = context.now();
+      // They are committed, and flushed, together with this one.
+      if (this.gathered.length > 0) this.writeGathered(context);
       return true;
     }
     this.counters.hintsRefused++;

@@ -374,7 +374,7 @@ export class PutOperation implements Operation {
     desk.askKeeper(
       WRITE,
       isLastResort ? desk.node : order[place]!,
-      { type: 'keep', owner: order[slot]!, key, record, durable, tag },
+      { type: 'keep', owner: order[slot]!, key, record, durable, mayWait: this.quorum.isSpare, tag },
       ticket,
       isLastResort ? LAST_RESORT + slot : place,
       context,

@@ -12,13 +12,17 @@ import { type VnodeAnswer, vnodeConversation } from './vnode-messages.js';
 export type HintRequest =
   /** As to a vnode: mint this put, for `owner`. Answered as a vnode does. */
   | { readonly type: 'mint'; readonly owner: number; readonly put: ObjectPut; readonly durable: boolean }
-  /** Keep this object for `owner`, merged with what is kept already. Answered as a vnode answers a write. */
+  /**
+   * Keep this object for `owner`, merged with what is kept already. Answered as a vnode answers a write; with `mayWait`
+   * some milliseconds later, together with others.
+   */
   | {
       readonly type: 'keep';
       readonly owner: number;
       readonly key: Uint8Array;
       readonly record: Uint8Array;
       readonly durable: boolean;
+      readonly mayWait: boolean;
       readonly tag: number;
     }
   /** The merge of all that is kept for `key`, whoever owns it. Answered as a vnode answers a read; never `behind`. */
@@ -28,7 +32,7 @@ export const hintConversation: Conversation<HintRequest, VnodeAnswer> = {
   name: 'hints',
   request: variants('request of a hint keeper', {
     mint: { owner: u32, put: objectPut, durable: flag },
-    keep: { owner: u32, key: bytes, record: bytes, durable: flag, tag: f64 },
+    keep: { owner: u32, key: bytes, record: bytes, durable: flag, mayWait: flag, tag: f64 },
     read: { key: bytes, digestOnly: flag },
   }),
   answer: vnodeConversation.answer,

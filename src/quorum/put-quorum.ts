@@ -315,6 +315,22 @@ export class PutQuorum {
     return !this.minted && this.uncertain === NO_SLOTS && this.acked === NO_SLOTS;
   }
 
+  /**
+   * Of a 'store' verdict about a stand-in: true if the put does not wait for it, because it has succeeded, or will with
+   * the holders of the other slots as things stand.
+   */
+  get isSpare(): boolean {
+    if (this.replied) return true;
+    if (this.dw > 0) return false;
+    let sure = this.ackedSlots;
+    for (let left = this.slots & this.up & ~(this.lost | sure); left !== NO_SLOTS; ) {
+      const slot = lowestSlot(left);
+      left = withoutSlot(left, slot);
+      if (slot !== this.slot && this.holderOf(slot) === slot) sure = withSlot(sure, slot);
+    }
+    return countSlots(sure) >= this.w;
+  }
+
   // ── Within ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** The next primary that is up, else the next fallback, else somebody who is only suspected. */

@@ -71,7 +71,7 @@ class Node {
 
   keep(key: string, record: Uint8Array, fields: { owner?: number; tag?: number } = {}): VnodeAnswer {
     const { owner = OWNER, tag = 0 } = fields;
-    return this.ask({ type: 'keep', owner, key: located(key), record, durable: true, tag });
+    return this.ask({ type: 'keep', owner, key: located(key), record, durable: true, mayWait: false, tag });
   }
 
   read(key: string): VnodeAnswer {
@@ -235,9 +235,87 @@ test('a hint that rots is set aside: the others are delivered, and it is not los
   owner.tick();
   assert.deepEqual(keysOf(owner.batch().entries), ['a', 'c']);
   owner.answer({ type: 'took', durable: true, stale: [], unmerged: [] });
+  // What was taken is deleted together with more, some milliseconds later at the most.
+  owner.tick();
   assert.equal(node.hints.size, 0);
   assert.equal(node.counters.hintsSetAside, 1);
   assert.deepEqual(node.storage.get(Uint8Array.of(0xff, 0xfe, ...hintKey(OWNER, located('b')))), bytes);
+});
+
+// Goal: hints that nobody waits for cost a flush for many, never an answer: each is answered, once it is written.
+test('hints that may wait are gathered, and written together with the next that may not, or soon', () => {
+  const node = new Node();
+  const { context } = node;
+  const keepLater = (key: string) => {
+    const before = context.replies.length;
+    node.ask({
+      type: 'keep',
+      owner: OWNER,
+      key: located(key),
+      record: record(0),
+      durable: false,
+      mayWait: true,
+      tag: 0,
+    });
+    return context.replies.length - before;
+  };
+  assert.equal(keepLater('a'), 1, 'none was written just before');
+  assert.equal(keepLater('b') + keepLater('c'), 0);
+  assert.equal(node.hints.size, 1);
+  assert(context.delays.at(-1)! <= 10, 'soon');
+  assert.equal(node.read('b').type, 'nothing', 'nobody was told that it is here');
+  node.keep('d', record(0));
+  assert.equal(node.hints.size, 4);
+  assert.equal(context.replies.filter((reply) => (reply as VnodeAnswer).type === 'wrote').length, 4);
+
+  assert.equal(keepLater('e'), 0);
+  node.hints.setRefuseBelow(0, 1);
+  context.nowMs += 10;
+  node.keeper.timer('write gathered', context);
+  assert.equal(node.hints.size, 4);
+  assert.deepEqual(context.replies.at(-1), { type: 'stale-fence' }, 'as if it came only now');
+
+  node.hints.setRefuseBelow(0, 0);
+  keepLater('f');
+  keepLater('g');
+  node.keeper.stop(context);
+  assert.equal(node.hints.size, 6, 'a node that stops owes nobody an answer');
+  assert.equal(context.replies.filter((reply) => (reply as VnodeAnswer).type === 'wrote').length, 6);
+});
+
+test('what was taken is deleted together; not what was changed since, and nothing is met twice', () => {
+  const node = new Node();
+  node.keep('a', record(0));
+  node.keep('b', record(0));
+  const inPartition = (partition: number) => ({ key: located('c', partition), record: record(0), durable: false });
+  node.ask({ type: 'keep', owner: OWNER, ...inPartition(1), mayWait: false, tag: 0 });
+  const owner = new Delivering(node);
+  assert.deepEqual(keysOf(owner.batch().entries), ['a', 'b']);
+  owner.answer(TOOK);
+  assert.deepEqual(keysOf(owner.batch().entries), ['c'], 'the next batch is on its way');
+  assert.equal(node.hints.size, 3, 'and a flush is saved');
+  node.keep('b', record(1));
+  owner.tick();
+  assert.equal(node.hints.size, 2, 'b is another one now');
+  assert(owner.isIdle);
+  owner.answer(TOOK);
+  owner.tick();
+  assert.equal(node.hints.size, 1);
+  owner.tick();
+  assert.deepEqual(keysOf(owner.batch().entries), ['b'], 'in the next pass');
+  node.keep('b', record(1));
+  owner.answer(TOOK);
+  assert.equal(node.hints.size, 0);
+
+  node.keep('a', record(0));
+  node.ask({ type: 'keep', owner: OWNER, ...inPartition(1), mayWait: false, tag: 0 });
+  owner.tick();
+  owner.batch();
+  owner.answer(TOOK);
+  owner.batch();
+  assert.equal(node.hints.size, 2);
+  owner.deliverer.stop();
+  assert.equal(node.hints.size, 1, 'what a node knows to be taken it does not hand over again after a stop');
 });
 
 const keysOf = (entries: readonly TaggedEntry[]) => entries.map(({ key }) => Buffer.from(key).toString().at(-1));
@@ -312,7 +390,15 @@ test('a hint is deleted upon the acknowledgement, and only if it is as it was se
 test('a batch is of one partition; what the owner refuses stays or is set aside, and the others go', () => {
   const node = new Node();
   for (const key of ['a', 'b', 'c']) node.keep(key, record(0));
-  node.ask({ type: 'keep', owner: OWNER, key: located('d', 1), record: record(0), durable: false, tag: 0 });
+  node.ask({
+    type: 'keep',
+    owner: OWNER,
+    key: located('d', 1),
+    record: record(0),
+    durable: false,
+    mayWait: false,
+    tag: 0,
+  });
   const owner = new Delivering(node);
   assert.deepEqual(keysOf(owner.batch().entries), ['a', 'b', 'c']);
   owner.answer({ type: 'took', durable: true, stale: [0], unmerged: [2] });

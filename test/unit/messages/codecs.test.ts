@@ -137,6 +137,7 @@ const hintRequest: fc.Arbitrary<HintRequest> = fc.oneof(
     key: bytes,
     record: bytes,
     durable: fc.boolean(),
+    mayWait: fc.boolean(),
     tag: milliseconds,
   }),
   fc.record({ type: fc.constant('read' as const), key: bytes, digestOnly: fc.boolean() }),
