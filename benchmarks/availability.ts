@@ -75,6 +75,9 @@ export function pause(): Promise<void> {
     BEFORE,
     { name: `${VICTIM} stands still`, durationMs: 1_000, act: (store) => silently(store.admin.pause(VICTIM, 1_000)) },
     { name: 'after', durationMs: 5_000 },
+    // By now the code for it is compiled, in all threads.
+    { name: `${VICTIM} once more`, durationMs: 1_000, act: (store) => silently(store.admin.pause(VICTIM, 1_000)) },
+    { name: 'after that', durationMs: 5_000 },
     { name: `pauses of ${SHORT_PAUSE_MS} ms`, durationMs: PAUSES_FOR_MS, act: pauseAtRandom },
   ]);
 }
