@@ -56,7 +56,7 @@ export interface Sight {
  */
 const SILENT_MS = 20;
 /** One that has not moved for so long stands still, in milliseconds: writes are backed up, too. */
-const STANDSTILL_MS = 30;
+const STANDSTILL_MS = 25;
 /**
  * The same of a thread that is seen within a commit: it is well, and its disk slow. A write that is backed up becomes a
  * hint, which is a commit, too, most likely on the same disk.
