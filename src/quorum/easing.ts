@@ -26,6 +26,8 @@ const SHARE_OF_STANDSTILL = 0.5;
 export class Easing {
   /** Nodes that are eased in, as of the last look. */
   nodes: PlaceSet = NO_SLOTS;
+  /** Those of them that stood still, and have their mail of that time before them. */
+  behind: PlaceSet = NO_SLOTS;
   private readonly sinceMs: Float64Array;
   private readonly untilMs: Float64Array;
   /** What a node has saved up of its share: it is given a request for each whole one. */
@@ -39,11 +41,13 @@ export class Easing {
 
   /** It was down, and has been started again. */
   started(node: number, nowMs: number): void {
+    this.behind = withoutSlot(this.behind, node);
     this.begin(node, nowMs, STARTED_MS);
   }
 
   /** It goes on after it stood still for so long. */
   wentOn(node: number, stoodStillMs: number, nowMs: number): void {
+    this.behind = withSlot(this.behind, node);
     const forMs = Math.min(MOST_MS, Math.max(LEAST_MS, stoodStillMs * SHARE_OF_STANDSTILL));
     if (hasSlot(this.nodes, node) && this.untilMs[node]! >= nowMs + forMs) return;
     this.begin(node, nowMs, forMs);
@@ -55,6 +59,7 @@ export class Easing {
     for (let node = 0; node < this.untilMs.length; node++) {
       if (nowMs >= this.untilMs[node]!) this.nodes = withoutSlot(this.nodes, node);
     }
+    this.behind &= this.nodes;
   }
 
   /** True if a request that could go elsewhere goes to this node all the same: it counts as given. */

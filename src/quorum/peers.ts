@@ -56,7 +56,7 @@ export interface Sight {
  */
 const SILENT_MS = 20;
 /** One that has not moved for so long stands still, in milliseconds: writes are backed up, too. */
-const STANDSTILL_MS = 30;
+const STANDSTILL_MS = 25;
 /**
  * The same of a thread that is seen within a commit: it is well, and its disk slow. A write that is backed up becomes a
  * hint, which is a commit, too, most likely on the same disk.
@@ -96,7 +96,7 @@ export class Peers {
   private still: PlaceSet = NO_SLOTS;
   /** Nodes that have only just gone on, or come back. */
   private readonly easing: Easing;
-  /** The silent, and they. */
+  /** The silent, and those that have only just gone on. */
   private readsBackedUp: PlaceSet = NO_SLOTS;
   private readonly mostStill: number;
   /** By kind and node. */
@@ -182,8 +182,11 @@ export class Peers {
     this.still = this.unlessMany(still);
     this.easing.look(nowMs);
     // Where many are slow, it is not they, and there is nobody to be preferred.
-    this.readsBackedUp = this.unlessMany(silent) | this.unlessMany(this.easing.nodes);
-    this.preferred = up & ~this.readsBackedUp;
+    const slow = this.unlessMany(silent);
+    const eased = this.unlessMany(this.easing.nodes);
+    // One that was started again has no mail to go through, and to do its work twice would only take cores from it.
+    this.readsBackedUp = slow | (eased & this.easing.behind);
+    this.preferred = up & ~(slow | eased);
   }
 
   private unlessMany(nodes: PlaceSet): PlaceSet {

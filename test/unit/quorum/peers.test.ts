@@ -161,7 +161,7 @@ test('all of a thread that stands still is backed up; not where many do', async 
   const world = new World(5);
   world.run(100);
   world.standing.add(3);
-  world.run(25);
+  world.run(20);
   t.equal(world.peers.standsStill(3), false, 'a pulse may rest for so long');
   world.run(20);
   t.equal(world.peers.standsStill(3), true);
@@ -210,7 +210,7 @@ test('who looks late himself is slow to say that another stands still', async (t
     }
     return world.nowMs - since;
   };
-  t.equal(until(5), 30);
+  t.equal(until(5), 25);
   t.equal(until(15), 45);
   t.equal(until(60), 120, 'by the clock');
 });
