@@ -31,8 +31,11 @@ export type QuorumName = 'r' | 'pr' | 'w' | 'pw' | 'dw';
 
 /** Of which quorum there were too few, and how many. */
 export interface QuorumDetails {
+  /** The option that was not met. */
   readonly quorum: QuorumName;
+  /** Replicas that did what was asked, or can be reached; of `pr` and `pw`, primaries. */
   readonly got: number;
+  /** Replicas that were asked for. */
   readonly wanted: number;
 }
 

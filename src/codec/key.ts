@@ -210,7 +210,7 @@ function checkKey(keyLength: number, size: number): void {
   if (keyLength === 0) throw new InvalidArgumentError('The key is empty: give it at least 1 byte');
   if (size <= MAX_KEY_BYTES) return;
   throw new KeyTooLongError(
-    `Type, bucket and key are ${size} bytes together: shorten them to at most ${MAX_KEY_BYTES}`,
+    `type, bucket and key are ${size} bytes together: shorten them to at most ${MAX_KEY_BYTES}`,
   );
 }
 

@@ -54,14 +54,14 @@ function readToken(reader: ByteReader, key: KeyHash): SeenContext {
   const version = reader.u8();
   if (version !== VERSION) {
     throw new InvalidArgumentError(
-      `The causal context is of version ${version}, which this version of the store does not know: read the key again and pass the context of that read`,
+      `the causal context is of version ${version}, which this version of the store does not know: read the key again and pass the context of that read`,
     );
   }
   const low = reader.u32();
   const high = reader.u32();
   if (low !== key.low || high !== key.high) {
     throw new InvalidArgumentError(
-      'The causal context belongs to another key: pass the one that a read or receipt of this very key gave',
+      'the causal context belongs to another key: pass the one that a read or receipt of this very key gave',
     );
   }
   try {
@@ -77,6 +77,6 @@ function readToken(reader: ByteReader, key: KeyHash): SeenContext {
 
 function damaged(): InvalidArgumentError {
   return new InvalidArgumentError(
-    'The causal context is damaged: pass it exactly as a read or receipt gave it, or read the key again',
+    'the causal context is damaged: pass it exactly as a read or receipt gave it, or read the key again',
   );
 }
