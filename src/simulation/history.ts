@@ -111,6 +111,8 @@ export class History {
   private readonly reaped = new Map<number, { readonly sibling: ReadSibling; readonly time: number }>();
   /** By event: what the vnodes that minted it had seen with it. */
   private readonly contextsOfEvent = new Map<number, CausalContext[]>();
+  /** By event: the dots under which it was minted. */
+  private readonly dotsOfEvent = new Map<number, Dot[]>();
 
   /** `put` is tried under `attempt`; the same attempt may be sent to several coordinators. */
   noteAttempt(put: PutOperation, attempt: Attempt): void {
@@ -139,6 +141,7 @@ export class History {
     if (event === undefined) return;
     this.mintedPuts.add(this.events[event]!.put.id);
     this.contextsOfEvent.set(event, [...(this.contextsOfEvent.get(event) ?? []), context]);
+    this.dotsOfEvent.set(event, [...(this.dotsOfEvent.get(event) ?? []), dot]);
   }
 
   /** What the minting vnode's object had seen with this write. */
@@ -228,12 +231,27 @@ export class History {
 
   /**
    * True if a try of the sibling's put, up to this one, was minted over what `put` was acknowledged for. A try that was
-   * voided since has handed that on: its put stands, whatever the clock of the vnode that minted the later try.
+   * voided since has handed that on: its put stands, whatever the clock of the vnode that minted the later try. And so has
+   * a put whose tries did that, to whatever was minted over it.
    */
   private wasBeatenByATry(put: AcknowledgedPut, sibling: ReadSibling): boolean {
-    const { put: winner, tries } = this.events[sibling.event]!;
-    const contexts = winner.events.slice(0, tries + 1).flatMap((event) => this.contextsOfEvent.get(event) ?? []);
-    return winner !== put && contexts.some((context) => coversDot(context, put.end.dot));
+    const reached = new Map<PutOperation, number>();
+    const queue = [sibling.event];
+    for (let event = queue.pop(); event !== undefined; event = queue.pop()) {
+      const { put: winner, tries } = this.events[event]!;
+      if (winner === put || (reached.get(winner) ?? -1) >= tries) continue;
+      reached.set(winner, tries);
+      for (const one of winner.events.slice(0, tries + 1)) {
+        for (const context of this.contextsOfEvent.get(one) ?? []) {
+          if (coversDot(context, put.end.dot)) return true;
+          for (const earlier of this.events.keys()) {
+            if (this.events[earlier]!.put.key !== put.key) continue;
+            if (this.dotsOfEvent.get(earlier)?.some((dot) => coversDot(context, dot))) queue.push(earlier);
+          }
+        }
+      }
+    }
+    return false;
   }
 
   /** True if the author of `put` had seen `sibling`, or the put is a later try of it. */

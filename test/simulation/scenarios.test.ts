@@ -438,6 +438,11 @@ test('a try hands on what it has beaten under last-write-wins to the try that vo
   assert.deepEqual(runSeed({ seed: 228, spawn }).violations, []);
 });
 
+// And whatever was minted over the put whose tries did that has it from there.
+test('what a voided try has beaten stays beaten by all that comes over its put (seed 60139)', () => {
+  assert.deepEqual(runSeed({ seed: 60_139, spawn }).violations, []);
+});
+
 // A put is voided by its next attempt; nobody can take that, and it begins anew, at the coordinator of the first. Only now
 // is that one done.
 test('what comes of an attempt that was given up does not count for a later one at the same coordinator (seed 878)', () => {
