@@ -17,6 +17,7 @@ import type { Reach } from '../../src/quorum/reach.js';
 import { firstSlots, hasSlot, NO_SLOTS, withSlot } from '../../src/quorum/slots.js';
 import type { PreferenceList } from '../../src/ring/preference-list.js';
 import type { ActorContext, ActorRef, Failure, Incoming } from '../../src/runtime/actor.js';
+import type { HintStore } from '../hint-store.js';
 
 /** One put, get or page under way. */
 export interface Operation {
@@ -98,6 +99,8 @@ export interface DeskOptions {
   readonly latencies: OperationLatencies;
   /** Of the node: told how long clients wait; repairs take slices of it. */
   readonly budget: BackgroundBudget;
+  /** What the node keeps for others. It knows what was counted before anything was forgotten. */
+  readonly hints: Pick<HintStore, 'refuseBelow'>;
 }
 
 export class Desk {
@@ -105,6 +108,7 @@ export class Desk {
   readonly counters: NodeCounters;
   readonly latencies: OperationLatencies;
   readonly budget: BackgroundBudget;
+  private readonly hints: Pick<HintStore, 'refuseBelow'>;
   readonly operations: InFlight<Operation>;
   /** By partition: by place, its node. The primaries come first, before them all this node, if it is one. */
   readonly orders: readonly (readonly number[])[];
@@ -132,11 +136,12 @@ export class Desk {
   /** Of the slice that was taken for them. */
   private repairsLeft = 0;
 
-  constructor({ node, preferenceLists, maxOperations, counters, latencies, budget }: DeskOptions) {
+  constructor({ node, preferenceLists, maxOperations, counters, latencies, budget, hints }: DeskOptions) {
     this.node = node;
     this.counters = counters;
     this.latencies = latencies;
     this.budget = budget;
+    this.hints = hints;
     this.operations = new InFlight(maxOperations);
     this.orders = preferenceLists.map(({ primaries, fallbacks }) => [...ownFirst(primaries, node), ...fallbacks]);
     this.n = preferenceLists[0]!.primaries.length;
@@ -262,6 +267,14 @@ export class Desk {
     const { n, up, suspect, slow } = this.reachOf(partition);
     const primaries = firstSlots(n);
     return { n, places: n, up: up & primaries, suspect: suspect & primaries, slow: slow & primaries };
+  }
+
+  /**
+   * True if a round of reaping may have made a partition's replicas forget something: every node has counted its hints
+   * before. A node that does not know it any more says no.
+   */
+  mayBeForgotten(partition: number): boolean {
+    return this.hints.refuseBelow(partition) > 0;
   }
 
   askVnode(

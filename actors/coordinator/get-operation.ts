@@ -140,10 +140,11 @@ export class GetOperation extends ReadOperation {
 
   /**
    * True if every replica and everybody who may stand in for one has answered, surely. What the session has seen and they
-   * have not was deleted, and the deletion is forgotten, or it was left out of a context: either takes all replicas.
+   * have not was deleted, and the deletion is forgotten, or it was left out of a context: either takes all replicas, and a
+   * round. Where there was none, it is lost.
    */
   private isAllThereIs(): boolean {
-    if (this.someoneIsBehind) return false;
+    if (this.someoneIsBehind || !this.desk.mayBeForgotten(this.partition)) return false;
     for (let place = 0; place < this.order.length; place++) {
       if (this.records[place] === undefined && !this.quorum.agreesWithReference(place)) return false;
     }

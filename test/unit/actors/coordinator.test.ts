@@ -64,6 +64,8 @@ class Coordinating {
   readonly budget = new BackgroundBudget();
   readonly counters = newNodeCounters();
   readonly latencies = newOperationLatencies();
+  /** Above 0 once there was a round of reaping. */
+  refuseBelow = 0;
   private readonly coordinator = new Coordinator({
     node: 0,
     preferenceLists: [{ primaries: [0, 1, 2], fallbacks: [3] }],
@@ -71,6 +73,7 @@ class Coordinating {
     counters: this.counters,
     latencies: this.latencies,
     budget: this.budget,
+    hints: { refuseBelow: () => this.refuseBelow },
     hotKeys: new HotKeys(),
   });
 
@@ -294,6 +297,10 @@ test('a get with a session asks everybody until it has what the session saw; if 
     type: 'failed',
     failure: { why: 'stale-read', quorum: 'r', got: 4, wanted: 2, definite: true },
   });
+  const nothing = { 0: NOTHING, 1: NOTHING, 2: NOTHING, 3: NOTHING };
+  assert.equal(typeOf(nodes.getOf(nothing, seen).reply), 'failed', 'nothing was ever reaped: it is lost');
+  nodes.refuseBelow = 1;
+  assert.deepEqual(nodes.getOf(nothing, seen).reply, { type: 'got', record: empty, mayMissHints: false });
 });
 
 test('repairs take slices of the background budget; under load they are shed, and the reads are not', () => {
