@@ -19,6 +19,8 @@ export type GroupOrder =
   | { readonly type: 'crash' }
   /** Report 'paused', then stand still. */
   | { readonly type: 'pause'; readonly ms: number }
+  /** Report 'followed' once nothing is in hand or under way, at the latest after `graceMs`. */
+  | { readonly type: 'settle'; readonly order: number; readonly graceMs: number }
   /** Report 'followed': all orders before this one are carried out. */
   | { readonly type: 'follow'; readonly order: number };
 

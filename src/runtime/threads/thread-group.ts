@@ -71,6 +71,9 @@ export interface StartOptions {
   readonly stranded?: boolean;
 }
 
+/** How long actors may finish what they have in hand, by default. */
+const GRACE_MS = 1_000;
+
 export interface StopOptions {
   /** How long the actors may finish what they have in hand (default 1,000 ms). */
   readonly graceMs?: number;
@@ -201,7 +204,7 @@ export class ThreadGroup {
    * @throws {ThreadStuckError} It did not end in time, and cannot be ended safely.
    */
   async stop(thread: number, options: StopOptions = {}): Promise<void> {
-    const order: GroupOrder = { type: 'stop', graceMs: options.graceMs ?? 1_000 };
+    const order: GroupOrder = { type: 'stop', graceMs: options.graceMs ?? GRACE_MS };
     await this.endBy(this.seat(thread), order, options.timeoutMs);
   }
 
@@ -245,11 +248,14 @@ export class ThreadGroup {
   }
 
   /**
-   * Stops all threads, then this thread's host. Ends within `timeoutMs` and 5 s more.
+   * Stops all threads, then this thread's host. Ends within `graceMs`, `timeoutMs` and 5 s more. None refuses the others'
+   * requests before all have let go of theirs: where one was slow to take its mail, a write would be left half way.
    * @throws {ThreadStuckError} A thread could not be ended. The others are down.
    */
   async close(options: StopOptions = {}): Promise<void> {
     this.closed = true;
+    const up = this.seats.filter(({ state }) => state === 'up');
+    await Promise.all(up.map(({ running }) => running!.settle(options.graceMs ?? GRACE_MS)));
     const ends = await Promise.allSettled(this.seats.map((seat) => this.stop(seat.thread, options)));
     this.mesh.leave(this.host.thread);
     this.host.stop();

@@ -191,6 +191,11 @@ export class ThreadHost implements ActorHost, ActorTableHost, HeldOutlet, TurnTa
     return this.links.keepsBodies || this.actors.busy;
   }
 
+  /** True while an actor has a request in hand, or other threads have not answered all of this one's. */
+  get isUnderWay(): boolean {
+    return this.busy || this.links.inFlight > 0;
+  }
+
   /**
    * Stops: a flush, the actors' `stop`, a last commit, another flush. Requests still in hand fail with 'died', which is
    * reported as trouble. Only between turns. The host is closed after it. Throws what a flush throws.

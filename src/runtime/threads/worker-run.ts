@@ -170,10 +170,26 @@ export class WorkerRun {
       await this.hear(this.paused.promise);
       return;
     }
+    await this.report((order) => ({ type: 'follow', order }));
+  }
+
+  /**
+   * Before all threads end: resolves once it has nothing in hand and nothing under way, is gone, or `graceMs` are over. One
+   * that is paused goes on.
+   */
+  async settle(graceMs: number): Promise<void> {
+    endStillness(this.doorbell);
+    await inTime(
+      this.report((order) => ({ type: 'settle', order, graceMs })),
+      graceMs,
+    );
+  }
+
+  private async report(orderOf: (order: number) => GroupOrder): Promise<void> {
     const order = this.nextFollow++;
     const done = deferred<void>();
     this.following.set(order, done);
-    this.order({ type: 'follow', order });
+    this.order(orderOf(order));
     await this.hear(done.promise);
   }
 

@@ -63,8 +63,8 @@ const FULL_HEAP = 0.8;
 /** How long the actors of such a thread may finish what they have in hand: little, since they go on allocating. */
 const HEAP_GRACE_MS = 100;
 
-/** How often a stopping thread looks whether its actors have let go of everything, in milliseconds. */
-const STOP_LOOK_MS = 5;
+/** How often a thread that is to end looks whether its actors have let go of everything, in milliseconds. */
+const LOOK_MS = 5;
 
 /**
  * Runs a worker thread: to be called once by its entry. `setup` opens what is needed and spawns the actors; if it
@@ -146,6 +146,11 @@ export async function runWorkerThread<Data>(
         report({ type: 'paused' });
         host.standStill(order.ms);
         return;
+      case 'settle':
+        void whileTrue(() => host.isUnderWay, order.graceMs).then(() => {
+          report({ type: 'followed', order: order.order });
+        });
+        return;
       case 'follow':
         report({ type: 'followed', order: order.order });
         return;
@@ -159,8 +164,13 @@ export async function runWorkerThread<Data>(
 
 async function stop(host: ThreadHost, made: ThreadSetup, graceMs: number): Promise<void> {
   host.refuseRequests();
-  const until = performance.now() + graceMs;
-  while (host.busy && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, STOP_LOOK_MS));
+  await whileTrue(() => host.busy, graceMs);
   host.stop({ flush: made.canFlush ?? true });
   await host.shielded(() => made.stopped?.());
+}
+
+/** Resolves once `condition` is false, or after `forMs`. */
+async function whileTrue(condition: () => boolean, forMs: number): Promise<void> {
+  const until = performance.now() + forMs;
+  while (condition() && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
 }

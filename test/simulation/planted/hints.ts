@@ -25,13 +25,19 @@ class TakesLightly extends TappedContext {
   }
 }
 
-/** True while a deliverer acts upon an answer. */
+/** True while a deliverer acts: it deletes upon an answer, or some time later. */
 let deleting = false;
 
 class Deletes extends TappedActor<unknown, unknown, unknown> {
   override answered(correlation: number, answer: unknown, interim: boolean, context: ActorContext): void {
     deleting = true;
     super.answered(correlation, answer, interim, context);
+    deleting = false;
+  }
+
+  override timer(message: unknown, context: ActorContext): void {
+    deleting = true;
+    super.timer(message, context);
     deleting = false;
   }
 }
