@@ -170,6 +170,11 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
   }
 
   private read(key: Uint8Array, digestOnly: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
+    if (this.arrears.awaitsWord) {
+      // The file may be an older copy: what was delivered, and deleted since, would show again.
+      context.reply(incoming, { type: 'corrupt' });
+      return;
+    }
     let merged: Uint8Array | undefined;
     let tag = Number.MAX_SAFE_INTEGER;
     for (const owner of this.hints.owners.keys()) {

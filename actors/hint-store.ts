@@ -58,6 +58,8 @@ export type Kept = Hint | undefined | 'newer';
 
 const LEDGER = 'o';
 const REFUSE_BELOW = 'f';
+/** Where it differs from that. */
+const SURELY_BELOW = 's';
 const PROBE = 'p';
 /** There since the store was new, or has learnt what it lost. */
 const KNOWS_FENCES = 'k';
@@ -259,17 +261,46 @@ export class HintStore {
     this.learnt = new Set();
   }
 
-  /** By partition, below which tag hints are refused; empty while that is not known of all. */
+  /** The partition's hints were counted here in a round: none that is older than `tag` is left, or comes. */
+  counted(partition: number, tag: number): void {
+    const refused = this.refuseBelow(partition);
+    if (refused > tag) {
+      this.setSurelyBelow(partition, Math.max(this.surelyBelow(partition), tag));
+      return;
+    }
+    this.storage.remove(ownKey(SURELY_BELOW, partition));
+    this.setRefuseBelow(partition, tag);
+  }
+
+  /**
+   * By partition, below which tag a replica is surely an older copy, since a round has reached its end there; empty while
+   * that is not known of all. A tag that was learnt from a primary refuses hints, and tells nothing of replicas: its round
+   * may have been abandoned.
+   */
   refusedBelow(partitions: number): number[] {
     if (this.learnt !== undefined) return [];
-    return Array.from({ length: partitions }, (_, partition) => this.refuseBelow(partition));
+    return Array.from({ length: partitions }, (_, partition) => this.surelyBelow(partition));
+  }
+
+  private surelyBelow(partition: number): number {
+    const bytes = this.storage.get(ownKey(SURELY_BELOW, partition));
+    return bytes === undefined ? this.refuseBelow(partition) : new ByteReader(bytes, 0).u48();
+  }
+
+  private setSurelyBelow(partition: number, tag: number): void {
+    const writer = new ByteWriter(6);
+    writer.u48(tag);
+    this.storage.put(ownKey(SURELY_BELOW, partition), writer.bytes);
   }
 
   /** Primaries of another node have told their fences. @param partitions - how many there are */
   learnFences(told: readonly PartitionFence[], partitions: number): void {
     if (this.learnt === undefined) return;
-    for (const { partition, tag } of told) {
-      if (this.refuseBelow(partition) < tag) this.setRefuseBelow(partition, tag);
+    for (const { partition, tag, floor } of told) {
+      if (this.refuseBelow(partition) < tag) {
+        this.setSurelyBelow(partition, Math.max(this.surelyBelow(partition), floor));
+        this.setRefuseBelow(partition, tag);
+      }
       this.learnt.add(partition);
     }
     if (this.learnt.size < partitions) return;

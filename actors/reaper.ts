@@ -117,7 +117,6 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
     this.schedule = new ReapSchedule({ partitions: led, graceMs: limits.graceMs, nowMs: context.now() });
     this.inquiry = new FenceInquiry(options);
     this.waitsUntilMs = context.now() + WORD_MS;
-    if (options.arrears.awaitsWord) this.haste = WORD_MS / SOON_MS;
     this.lasting = options.canBeDurable ? 'durable' : 'stored';
     this.speaker = {
       ask: (lead, number, to, ask) => this.askRound(lead, number, to, ask, context),
@@ -225,7 +224,8 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
     this.conduct(context);
     // Whoever waits asks again and again.
     this.haste = awaited === undefined ? Math.max(0, this.haste - 1) : TICKS_OF_HASTE;
-    context.after(this.haste > 0 ? SOON_MS : TICK_MS, TICK);
+    const isSoon = this.haste > 0 || this.options.arrears.awaitsWord;
+    context.after(isSoon ? SOON_MS : TICK_MS, TICK);
   }
 
   // ── What a node answers ────────────────────────────────────────────────────────────────────────────────────────
@@ -251,7 +251,7 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
       this.resumeAt(now + SOON_MS, context);
       return;
     }
-    hints.setRefuseBelow(partition, Math.max(hints.refuseBelow(partition), g + 1));
+    hints.counted(partition, g + 1);
     context.reply(incoming, { type: 'clear' }, this.lasting);
   }
 

@@ -36,6 +36,8 @@ export class RotHealer {
   constructor(options: RotHealerOptions, peers: ExchangePeers) {
     this.options = options;
     this.peers = peers;
+    // What an earlier healer of the node had in hand when it failed.
+    options.rotten.retake();
   }
 
   /** True if there is something to do as soon as there is a slice for it. */

@@ -32,6 +32,12 @@ export class RottenKeys {
     this.taken.delete(nameOf(located));
   }
 
+  /** Nobody heals them any more: all that was taken waits again. */
+  retake(): void {
+    for (const name of this.taken) this.keys.set(name, Buffer.from(name, 'latin1'));
+    this.taken.clear();
+  }
+
   get size(): number {
     return this.keys.size;
   }

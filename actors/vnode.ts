@@ -155,7 +155,10 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     else this.guard.probe(context);
   }
 
-  stop(): void {
+  stop(context: ActorContext): void {
+    this.followIdentity(context);
+    // What nobody has said not to be an older copy leaves no name behind that a later life may have minted under.
+    if (this.arrears.isUnconfirmed) this.minter.renew(this.writer, context);
     const stop = this.identity.leave(this.partition, { writer: this.writer.id, counter: this.writer.counter });
     this.tree?.save(stop);
   }
@@ -201,13 +204,17 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     }
   }
 
+  /** Takes another name if the node was told since that a later life of it has had this one. */
+  private followIdentity(context: ActorContext): void {
+    if (this.disowned === this.identity.disowned) return;
+    this.disowned = this.identity.disowned;
+    this.minter.renew(this.writer, context);
+  }
+
   private mint(put: ObjectPut, durable: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
     const { minter, writer } = this;
     const isNew = minter.see(put);
-    if (this.disowned !== this.identity.disowned) {
-      this.disowned = this.identity.disowned;
-      minter.renew(writer, context);
-    }
+    this.followIdentity(context);
     const local = this.objects.get(put.key);
     if (local !== undefined && !isSoundRecord(local)) {
       // What this writer minted for the key is unknown now; another replica knows it all the same.

@@ -47,9 +47,9 @@ export class Easing {
 
   /** It goes on after it stood still for so long. */
   wentOn(node: number, stoodStillMs: number, nowMs: number): void {
-    this.behind = withSlot(this.behind, node);
     const forMs = Math.min(MOST_MS, Math.max(LEAST_MS, stoodStillMs * SHARE_OF_STANDSTILL));
     if (hasSlot(this.nodes, node) && this.untilMs[node]! >= nowMs + forMs) return;
+    this.behind = withSlot(this.behind, node);
     this.begin(node, nowMs, forMs);
   }
 

