@@ -45,7 +45,8 @@ export async function addUnderFaults({ seed, seconds }: SetOptions, progress: Pr
     const over = (): boolean => performance.now() >= until;
     const nemesis = new Nemesis(store, random.fork());
     const isExcused = (bucket: string, key: string): boolean => nemesis.wellPrimaries(bucket, key) < R;
-    const merging = { codec: 'json', resolution: 'merge', merge: joined } as const;
+    // While a key's reads wait, blind writes may give it all of its elements as siblings: that is not what is looked at here.
+    const merging = { codec: 'json', resolution: 'merge', merge: joined, maxSiblings: ELEMENTS_OF_A_KEY } as const;
     const kept = new SetWork(store.bucket<Elements>('kept', merging), isExcused);
     const overwriting = { codec: 'json', resolution: 'last-write-wins' } as const;
     const latest = new SetWork(store.bucket<Elements>('latest', overwriting), isExcused);
