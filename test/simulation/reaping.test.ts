@@ -283,8 +283,11 @@ test('noticed: a restored replica that does not wait for a word', () => {
   }
 });
 
-/** A node is restored from a copy of a stop in order, whose writer's name is kept; nothing was reaped since. */
-function restoredWriter(seed: number, bug?: Tap): string[] {
+/**
+ * A node is restored from a copy of a stop in order, whose writer's name is kept; nothing was reaped since.
+ * @param lives - how often it starts and is stopped in order before it mints
+ */
+function restoredWriter(seed: number, bug?: Tap, lives = 0): string[] {
   const planted = bug === undefined ? {} : { planted: { name: 'does not remember lives', nodes: () => bug } };
   const cluster = clusterOf({ seed, ...planted });
   const [first] = cluster.primariesOf(KEY);
@@ -300,6 +303,12 @@ function restoredWriter(seed: number, bug?: Tap): string[] {
   cluster.restoreNode(first!, copy);
   cluster.startNode(first!);
   cluster.runFor(20);
+  for (let life = 0; life < lives; life++) {
+    cluster.stopNode(first!);
+    cluster.runFor(700);
+    cluster.startNode(first!);
+    cluster.runFor(20);
+  }
   assert.equal(cluster.settle(cluster.put(KEY, 'tea', { w: 1, timeoutMs: 400 })).end?.type, 'acknowledged');
   assert(
     bug !== undefined ||
@@ -311,6 +320,12 @@ function restoredWriter(seed: number, bug?: Tap): string[] {
 
 test('a node that is restored from a copy does not mint again what it has minted since', () => {
   for (let seed = 1; seed <= 4; seed++) assert.deepEqual(restoredWriter(seed), [], `seed ${seed}`);
+});
+
+test('nor does one that was stopped in order before it minted anything', () => {
+  for (const lives of [1, 2]) {
+    for (let seed = 1; seed <= 4; seed++) assert.deepEqual(restoredWriter(seed, undefined, lives), [], `seed ${seed}`);
+  }
 });
 
 test('noticed: nodes that do not remember the lives of others', () => {
