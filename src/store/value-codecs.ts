@@ -66,6 +66,7 @@ const msgpack: Codec<unknown> = {
   encode(value) {
     if (value === undefined || typeof value === 'function') throw unstorable(value, '');
     try {
+      checkMapKeys(value);
       return packr.pack(value);
     } catch (error) {
       throw unstorable(value, `: ${error instanceof Error ? error.message : error}`);
@@ -79,6 +80,21 @@ const msgpack: Codec<unknown> = {
     }
   },
 };
+
+/**
+ * Maps come back as objects: two keys that are one as text would come back as one, and what is no text not at all.
+ * @throws {TypeError} A map, however deep, has a key that is no text.
+ */
+function checkMapKeys(value: unknown): void {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return;
+  if (value instanceof Map) {
+    for (const [key, item] of value) {
+      if (typeof key !== 'string') throw new TypeError(`a map has the key ${show(key)}: only texts can be keys`);
+      checkMapKeys(item);
+    }
+  } else if (Array.isArray(value) || value instanceof Set) for (const item of value) checkMapKeys(item);
+  else for (const item of Object.values(value)) checkMapKeys(item);
+}
 
 function unstorable(value: unknown, reason: string): InvalidArgumentError {
   return new InvalidArgumentError(`the codec 'msgpack' cannot store ${show(value)}${reason}`);

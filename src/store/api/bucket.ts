@@ -66,7 +66,7 @@ export type BucketOptions<V> = BucketDefaults &
   Resolution<V> & {
     /**
      * 'raw': Uint8Array (default) · 'text': string · 'json': anything JSON · 'msgpack': also bytes, dates, sets, typed
-     * arrays and bigints, in less room; maps come back as objects, so their keys must be text · or one's own.
+     * arrays and bigints, in less room; maps come back as objects, and only those whose keys are texts are stored · or one's own.
      */
     readonly codec?: CodecName | Codec<V>;
   };

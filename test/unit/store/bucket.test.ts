@@ -230,9 +230,14 @@ test('codecs: raw, text, json, and one of the caller’s own', async () => {
   // As any other reader of MessagePack would write it.
   await packed.put('plain', { a: 1 });
   assert.equal(Buffer.from((await store.bucket('codecs').get('plain')).value!).at(-1), 1);
-  for (const value of [undefined, () => 1, Symbol('s')]) {
+  const cyclic: unknown[] = [];
+  cyclic.push(cyclic);
+  const numbered = new Map([[1, 'a']]);
+  for (const value of [undefined, () => 1, Symbol('s'), numbered, { deep: [new Map([['a', numbered]])] }, cyclic]) {
     await fails(() => packed.put('refused', value), { code: 'INVALID_ARGUMENT', message: /msgpack/ });
   }
+  await packed.put('map', new Map([['a', { b: new Map([['c', 1]]) }]]));
+  assert.deepEqual((await packed.get('map')).value, { a: { b: { c: 1 } } });
 
   // Bytes that the codec of the reading handle cannot read.
   const raw = store.bucket('codecs');
