@@ -98,7 +98,7 @@ const NODE_OPTIONS = new Set(['name', 'path', 'zone', 'weight']);
 export function checkOpenOptions(options: OpenOptions): CheckedOptions {
   checkNames('open', options, OPEN_OPTIONS);
   const { path, sync = 'full' } = options;
-  if (path !== undefined && (typeof path !== 'string' || path === '')) {
+  if (path !== undefined && !isPath(path)) {
     throw new InvalidArgumentError(`path must be the name of a directory, not ${show(path)}`);
   }
   const nodes = options.nodes === undefined ? undefined : checkNodes(options.nodes);
@@ -168,12 +168,17 @@ export function checkNodes(nodes: number | readonly NodeOptions[]): (Member & { 
     if (path === undefined && (name === '.' || name === '..')) {
       throw new InvalidArgumentError(`a node named "${name}" needs a path: its name cannot be that of a directory`);
     }
-    if (path !== undefined && (typeof path !== 'string' || path === '')) {
+    if (path !== undefined && !isPath(path)) {
       throw new InvalidArgumentError(`the path of node "${name}" must be the name of a directory, not ${show(path)}`);
     }
     // Names, zones and weights are checked where the ring is made.
     return { name, zone, weight, path };
   });
+}
+
+/** No file system has a name with a NUL in it. */
+function isPath(path: unknown): boolean {
+  return typeof path === 'string' && path !== '' && !path.includes('\0');
 }
 
 /** 'a' … 'z', then 'a2', 'b2' and so on. */

@@ -1,5 +1,5 @@
 /** What a get resolves with. Everything is decoded when it is looked at, and once: a caller pays for what it uses. */
-import { ConflictError } from '../base/errors.js';
+import { ConflictError, InvalidArgumentError } from '../base/errors.js';
 import { decodeBody } from '../codec/body.js';
 import type { KeyHash } from '../codec/key.js';
 import { decodeSoundRecord } from '../codec/record.js';
@@ -48,7 +48,7 @@ export class ObjectRead<V> implements ReadResult<V> {
     const visible = this.#seen();
     if (visible.length === 0) return undefined;
     if (visible.length > 1 && this.#reading.merge !== undefined) {
-      this.#merged ??= { value: this.#reading.merge(this.siblings) };
+      this.#merged ??= { value: checkMerged(this.#reading.merge(this.siblings)) };
       return this.#merged.value;
     }
     if (visible.length > 1) {
@@ -108,4 +108,10 @@ function decodedValue<V>(sibling: StoredSibling, codec: Codec<V>): V {
 function decoded<V>(sibling: StoredSibling, codec: Codec<V>): Sibling<V> {
   const { contentType, metadata, value } = decodeBody(sibling.body);
   return { value: codec.decode(value), contentType, metadata, timestampMs: sibling.timestamp.ms };
+}
+
+/** @throws {InvalidArgumentError} The merge function is asynchronous: what it gave is a promise, which an update would store. */
+function checkMerged<V>(value: V): V {
+  if (typeof (value as { then?: unknown } | undefined | null)?.then !== 'function') return value;
+  throw new InvalidArgumentError('a merge function must give the value itself, not a promise of it');
 }

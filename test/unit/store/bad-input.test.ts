@@ -26,7 +26,10 @@ test('open: each option is checked, by name and by value', async () => {
         n: 1,
       }),
     ),
-    ...[{ path: '' }, { path: 5 }, { wieght: 2 }].map((more) => ({ nodes: [{ name: 'a', ...more }], n: 1 })),
+    ...[{ path: '' }, { path: 5 }, { path: 'a\0b' }, { wieght: 2 }].map((more) => ({
+      nodes: [{ name: 'a', ...more }],
+      n: 1,
+    })),
     // Nobody would see that it is in memory only.
     { nodes: [{ name: 'a', path: './a' }], n: 1 },
     ...[0, 6, 2.5, '3', Number.NaN].map((n) => ({ n })),

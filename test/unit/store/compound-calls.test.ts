@@ -87,6 +87,9 @@ test('update: siblings are resolved by the merge function, and its result is wri
   await plain.put('two', { items: [] });
   await plain.put('two', { items: [] });
   await assert.rejects(() => broken.update('two', (cart) => cart), /oh/);
+  const late = async () => ({ items: [] });
+  const promising = store.bucket<Cart>('carts', { codec: 'json', resolution: 'merge', merge: late as never });
+  await fails(() => promising.update('two', (cart) => cart), { code: 'INVALID_ARGUMENT', message: /promise/ });
 });
 
 test('update: what goes wrong before the write leaves nothing', async () => {
