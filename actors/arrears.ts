@@ -26,11 +26,6 @@ export class Arrears {
     return this.waitsForWord;
   }
 
-  /** True until somebody has said that the node is no older copy, whether it serves or not. */
-  get isUnconfirmed(): boolean {
-    return this.mayBeOld;
-  }
-
   /** Nobody could be reached in time: the replicas serve, and say that they may lack something. */
   heardNobody(): void {
     this.waitsForWord = false;

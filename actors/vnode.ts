@@ -157,8 +157,6 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
 
   stop(context: ActorContext): void {
     this.followIdentity(context);
-    // What nobody has said not to be an older copy leaves no name behind that a later life may have minted under.
-    if (this.arrears.isUnconfirmed) this.minter.renew(this.writer, context);
     const stop = this.identity.leave(this.partition, { writer: this.writer.id, counter: this.writer.counter });
     this.tree?.save(stop);
   }
