@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { below } from '../../src/base/random.js';
+import { openedEntry } from '../support/crash-load.js';
 import { IDENTITY_KEYS, writeIdentities } from '../support/identity-keys.js';
 import { CrashCase } from './crash-case.js';
 import type { Progress } from './story.js';
@@ -21,15 +22,13 @@ const WRITER = new URL('../support/crash-writer.js', import.meta.url);
 interface Identities {
   /** What the next opening finds: a clean stop, an unclean one, or a clean one of which an opening may have begun. */
   stop: 'clean' | 'unclean' | 'either';
-  /** By key, the writer of the last identity write before the last clean stop. */
-  readonly kept: Map<string, string>;
 }
 
 /** @returns a summary @throws if anything was lost, damaged, used twice or brought back */
 export function killWriters({ kills, sync, seed }: KillOptions, progress: Progress): Promise<string> {
   return CrashCase.run('kill', seed, async (test) => {
     const { ledger, random } = test;
-    const identities: Identities = { stop: 'unclean', kept: new Map() };
+    const identities: Identities = { stop: 'clean' };
     await test.create({ sync });
     let writing = 0;
     for (let kill = 1; kill <= kills; kill++) {
@@ -63,6 +62,7 @@ async function killOne(test: CrashCase, identities: Identities, sync: string, ru
   await writer.exited;
   assert.equal(child.signalCode, 'SIGKILL', `writer ${run} ended by itself (${child.exitCode}): ${writer.lastErrors}`);
   const before = ledger.writers;
+  ledger.newIdentities = undefined;
   for (const entry of writer.entries) ledger.apply(entry);
   checkIdentities(test, identities, run, before);
   identities.stop = writer.said.has('ready') || identities.stop === 'unclean' ? 'unclean' : 'either';
@@ -73,25 +73,23 @@ async function verify(test: CrashCase, identities: Identities, sync: 'full' | 'n
   const { ledger } = test;
   await test.verify({ sync }, async (store) => {
     const before = ledger.writers;
+    ledger.apply(await openedEntry(store));
     await writeIdentities(store, IDENTITY_KEYS, run, ledger.apply);
     checkIdentities(test, identities, run, before);
   });
   identities.stop = 'clean';
-  for (const key of IDENTITY_KEYS) identities.kept.set(key, ledger.writerOf(`${run}.${key}`));
 }
 
-/** After a clean stop writers are kept, after any other they are new. */
-function checkIdentities(
-  { ledger }: CrashCase,
-  { stop, kept }: Identities,
-  run: string,
-  before: ReadonlySet<string>,
-): void {
+/** After a clean stop all names are kept, whichever node mints now; after a kill none is. */
+function checkIdentities({ ledger }: CrashCase, { stop }: Identities, run: string, before: ReadonlySet<string>): void {
+  const { newIdentities } = ledger;
+  // It was killed before it could tell, and before it wrote.
+  if (newIdentities === undefined) return;
+  if (stop === 'clean') assert.equal(newIdentities, 0, 'vnodes have new names after a clean stop');
+  if (stop !== 'unclean') return;
+  assert(newIdentities > 0, 'no vnode has a new name after a kill');
   for (const key of IDENTITY_KEYS) {
     if (!ledger.isAcked(`${run}.${key}`)) continue;
-    const writer = ledger.writerOf(`${run}.${key}`);
-    const isKept = writer === kept.get(key);
-    if (stop === 'clean') assert(isKept, `${key} has a new writer after a clean stop`);
-    else if (stop === 'unclean' || !isKept) assert(!before.has(writer), `${key} has an old writer after a kill`);
+    assert(!before.has(ledger.writerOf(`${run}.${key}`)), `${key} has an old writer after a kill`);
   }
 }

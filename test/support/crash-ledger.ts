@@ -60,6 +60,8 @@ export class CrashLedger {
   private readonly byId = new Map<string, Write>();
   private readonly dots = new Map<string, string>();
   /** Acknowledged writes since the last `checkStored`, and who had stored them. */
+  /** How many vnodes had new names at the latest opening that has said so. */
+  newIdentities: number | undefined;
   private unchecked: { readonly write: Write; readonly entry: LogEntry & { readonly type: 'acked' } }[] = [];
 
   get keyNames(): string[] {
@@ -84,6 +86,9 @@ export class CrashLedger {
 
   readonly apply = (entry: LogEntry): void => {
     switch (entry.type) {
+      case 'opened':
+        this.newIdentities = entry.newIdentities;
+        return;
       case 'begun':
         this.begin(entry);
         return;

@@ -11,6 +11,8 @@ export const CRASH_BUCKET = 'crash';
 
 /** `token` is what the write was given. A delete that reads by itself (`unread`) has one that nobody outside knows. */
 export type LogEntry =
+  /** The store is open; so many of its vnodes have drawn new names for their writers. */
+  | { type: 'opened'; newIdentities: number }
   | { type: 'begun'; id: string; key: string; kind: 'put' | 'delete'; token?: string | undefined; unread?: boolean }
   /** `nodes` had stored it as primaries, and a holder of each hint for its owner. */
   | { type: 'acked'; id: string; token: string; nodes: string[]; hints: Receipt['hints'] }
@@ -66,6 +68,11 @@ export function idOf(value: string): string {
 export function ackedEntry(id: string, { causalContext, acks, hints }: Receipt): LogEntry {
   const nodes = acks.filter(({ role }) => role === 'primary').map(({ node }) => node);
   return { type: 'acked', id, token: causalContext, nodes, hints };
+}
+
+export async function openedEntry(store: Store): Promise<LogEntry> {
+  const { total } = await store.stats();
+  return { type: 'opened', newIdentities: total.counters.newIdentities! };
 }
 
 class LoadClient {

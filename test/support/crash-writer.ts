@@ -6,7 +6,7 @@
  */
 import { writeSync } from 'node:fs';
 import { open } from '../../src/index.js';
-import { type LogEntry, runLoad } from './crash-load.js';
+import { type LogEntry, openedEntry, runLoad } from './crash-load.js';
 import { IDENTITY_KEYS, writeIdentities } from './identity-keys.js';
 
 const [path, sync, seed, run] = process.argv.slice(2) as [string, 'full' | 'none', string, string];
@@ -16,6 +16,7 @@ const log = (entry: LogEntry): void => {
 
 const store = await open({ path, sync });
 process.send?.('ready');
+log(await openedEntry(store));
 await writeIdentities(store, IDENTITY_KEYS, run, log);
 let stopped = false;
 process.once('message', () => {
