@@ -237,14 +237,11 @@ export class HintStore {
 
   /** Hints of this partition whose tag is lower are refused. */
   refuseBelow(partition: number): number {
-    const bytes = this.storage.get(ownKey(REFUSE_BELOW, partition));
-    return bytes === undefined ? 0 : new ByteReader(bytes, 0).u48();
+    return this.tagUnder(REFUSE_BELOW, partition) ?? 0;
   }
 
   setRefuseBelow(partition: number, tag: number): void {
-    const writer = new ByteWriter(6);
-    writer.u48(tag);
-    this.storage.put(ownKey(REFUSE_BELOW, partition), writer.bytes);
+    this.putTag(REFUSE_BELOW, partition, tag);
   }
 
   /**
@@ -265,7 +262,7 @@ export class HintStore {
   counted(partition: number, tag: number): void {
     const refused = this.refuseBelow(partition);
     if (refused > tag) {
-      this.setSurelyBelow(partition, Math.max(this.surelyBelow(partition), tag));
+      this.putTag(SURELY_BELOW, partition, Math.max(this.surelyBelow(partition), tag));
       return;
     }
     this.storage.remove(ownKey(SURELY_BELOW, partition));
@@ -283,14 +280,18 @@ export class HintStore {
   }
 
   private surelyBelow(partition: number): number {
-    const bytes = this.storage.get(ownKey(SURELY_BELOW, partition));
-    return bytes === undefined ? this.refuseBelow(partition) : new ByteReader(bytes, 0).u48();
+    return this.tagUnder(SURELY_BELOW, partition) ?? this.refuseBelow(partition);
   }
 
-  private setSurelyBelow(partition: number, tag: number): void {
+  private tagUnder(what: string, partition: number): number | undefined {
+    const bytes = this.storage.get(ownKey(what, partition));
+    return bytes === undefined ? undefined : new ByteReader(bytes, 0).u48();
+  }
+
+  private putTag(what: string, partition: number, tag: number): void {
     const writer = new ByteWriter(6);
     writer.u48(tag);
-    this.storage.put(ownKey(SURELY_BELOW, partition), writer.bytes);
+    this.storage.put(ownKey(what, partition), writer.bytes);
   }
 
   /** Primaries of another node have told their fences. @param partitions - how many there are */
@@ -298,7 +299,7 @@ export class HintStore {
     if (this.learnt === undefined) return;
     for (const { partition, tag, floor } of told) {
       if (this.refuseBelow(partition) < tag) {
-        this.setSurelyBelow(partition, Math.max(this.surelyBelow(partition), floor));
+        this.putTag(SURELY_BELOW, partition, Math.max(this.surelyBelow(partition), floor));
         this.setRefuseBelow(partition, tag);
       }
       this.learnt.add(partition);

@@ -203,6 +203,19 @@ test('noticed: replicas that forget deletions by themselves', () => {
   assert(!longDead(1, new ForgetsByItself()));
 });
 
+/** Deletes the key, has the deletion reaped, and sets a node, which is down then, back to a copy from before. */
+function restoreFromBeforeDeletion(cluster: SimulatedCluster, node: string): void {
+  cluster.stopNode(node);
+  cluster.runFor(700);
+  const copy = cluster.copyNode(node);
+  cluster.startNode(node);
+  deleteKey(cluster, KEY);
+  assert(runUntil(cluster, () => isGone(cluster, [KEY])));
+  cluster.stopNode(node);
+  cluster.runFor(700);
+  cluster.restoreNode(node, copy);
+}
+
 /** A node is restored from a copy that was made before a deletion. */
 function restored(seed: number, bug?: Tap): boolean {
   const planted = bug === undefined ? {} : { planted: { name: 'serves at once', nodes: () => bug } };
@@ -210,15 +223,7 @@ function restored(seed: number, bug?: Tap): boolean {
   const third = cluster.primariesOf(KEY)[2]!;
   assert.equal(cluster.settle(cluster.put(KEY, 'milk', { w: 3 })).end?.type, 'acknowledged');
   assert.equal(cluster.settle(cluster.put('alive', 'bread', { w: 3 })).end?.type, 'acknowledged');
-  cluster.stopNode(third);
-  cluster.runFor(700);
-  const copy = cluster.copyNode(third);
-  cluster.startNode(third);
-  deleteKey(cluster, KEY);
-  assert(runUntil(cluster, () => isGone(cluster, [KEY])));
-  cluster.stopNode(third);
-  cluster.runFor(700);
-  cluster.restoreNode(third, copy);
+  restoreFromBeforeDeletion(cluster, third);
   cluster.startNode(third);
   const stays = staysDeleted(cluster);
   if (bug === undefined) {
@@ -247,15 +252,7 @@ function unheard(seed: number): boolean {
   const cluster = clusterOf({ seed, planted: { name: 'no word yet', nodes: () => holding } });
   const third = cluster.primariesOf(KEY)[2]!;
   assert.equal(cluster.settle(cluster.put(KEY, 'milk', { w: 3 })).end?.type, 'acknowledged');
-  cluster.stopNode(third);
-  cluster.runFor(700);
-  const copy = cluster.copyNode(third);
-  cluster.startNode(third);
-  deleteKey(cluster, KEY);
-  assert(runUntil(cluster, () => isGone(cluster, [KEY])));
-  cluster.stopNode(third);
-  cluster.runFor(700);
-  cluster.restoreNode(third, copy);
+  restoreFromBeforeDeletion(cluster, third);
   words.holds = (_node, message) => message.type === 'fences';
   cluster.startNode(third);
   cluster.runFor(20);

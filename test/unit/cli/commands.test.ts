@@ -5,18 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'tap';
 import { OverloadedError, QuorumNotMetError, TimeoutError } from '../../../src/base/errors.js';
 import { RemoteBucket } from '../../../src/cli/remote-store.js';
-import { serveHttp } from '../../../src/service/http/server.js';
 import { FakeTerminal } from '../../support/fake-terminal.js';
-import { WatchedStore } from '../../support/watched-store.js';
-
-type Test = { testdir(): string; teardown(fn: () => unknown): void };
-
-async function startService(t: Test): Promise<{ store: WatchedStore; url: string }> {
-  const store = new WatchedStore();
-  const service = await serveHttp(store, { port: 0 });
-  t.teardown(() => service.close());
-  return { store, url: service.url };
-}
+import { startWatchedService } from '../../support/watched-service.js';
 
 const bytesOf = (text: string): AsyncIterable<Uint8Array> =>
   (async function* () {
@@ -27,7 +17,7 @@ const bytesOf = (text: string): AsyncIterable<Uint8Array> =>
 for (const target of ['--data', '--url'] as const) {
   test(`put, get and delete with ${target}`, async (t) => {
     const terminal = new FakeTerminal();
-    const { url } = await startService(t);
+    const { url } = await startWatchedService(t);
     const where = [target, target === '--url' ? url : `${t.testdir()}/store`];
     const run = (...args: string[]) => terminal.run(...args, ...where);
     if (target === '--url')
@@ -79,7 +69,7 @@ for (const target of ['--data', '--url'] as const) {
 for (const target of ['--data', '--url'] as const) {
   test(`scan with ${target}: keys in order, by prefix, up to a limit, with values, as JSON`, async (t) => {
     const terminal = new FakeTerminal();
-    const { url, store } = await startService(t);
+    const { url, store } = await startWatchedService(t);
     const data = `${t.testdir()}/store`;
     const source = target === '--url' ? store : await terminal.openStore({ path: data });
     const bucket = source.bucket('b');
@@ -116,7 +106,7 @@ for (const target of ['--data', '--url'] as const) {
 for (const target of ['--data', '--url'] as const) {
   test(`properties with ${target}: of a bucket, of a type, changed and taken back, types created`, async (t) => {
     const terminal = new FakeTerminal();
-    const { url } = await startService(t);
+    const { url } = await startWatchedService(t);
     const data = `${t.testdir()}/store`;
     const where = [target, target === '--url' ? url : data];
     const run = (...args: string[]) => terminal.run('properties', ...args, ...where);
@@ -163,7 +153,7 @@ for (const target of ['--data', '--url'] as const) {
 
 test('a remote list that does not come to its end is a failure, however it ends', async (t) => {
   const terminal = new FakeTerminal();
-  const { url, store } = await startService(t);
+  const { url, store } = await startWatchedService(t);
   const keys = Array.from({ length: 1_000 }, (_, i) => `${1_000 + i}${'k'.repeat(60)}`);
   await Promise.all(keys.map((key) => store.bucket('b').put(key, Uint8Array.of(1))));
   const broken = (error: Error, after: number) => {
@@ -189,7 +179,7 @@ test('a remote list that does not come to its end is a failure, however it ends'
 
 test('status shows nodes and ring in 80 columns, or as JSON', async (t) => {
   const terminal = new FakeTerminal();
-  const { url, store } = await startService(t);
+  const { url, store } = await startWatchedService(t);
   const data = `${t.testdir()}/store`;
   const kept = await terminal.openStore({ path: data });
   for (const [looked, ...where] of [
@@ -282,7 +272,7 @@ test('errors of the store come as one line with their code, and say if the write
   const terminal = new FakeTerminal();
   const data = `${t.testdir()}/store`;
   const store = await terminal.openStore({ path: data });
-  const remote = await startService(t);
+  const remote = await startWatchedService(t);
   const error = () => new QuorumNotMetError('1 of 2\nreplicas', { definite: false, quorum: 'w', got: 1, wanted: 2 });
   store.failures.push({ operation: 'put', error: error() });
   remote.store.failures.push({ operation: 'put', error: error() });
@@ -300,7 +290,7 @@ test('errors of the store come as one line with their code, and say if the write
 });
 
 test('a remote bucket keeps bytes, metadata and the kinds of errors', async (t) => {
-  const { store, url } = await startService(t);
+  const { store, url } = await startWatchedService(t);
   const remote = new RemoteBucket(`${url}/`, 'b/ü', 'my type');
   await t.rejects(remote.get('k'), { code: 'INVALID_ARGUMENT', message: /Unknown bucket type: my type/ });
   await store.setBucketType('my type');
@@ -377,7 +367,7 @@ test('serve says what to try, serves, and closes all in order when asked to stop
 
 test('serve says what to do where it cannot listen, and leaves nothing open', async (t) => {
   const terminal = new FakeTerminal();
-  const { url } = await startService(t);
+  const { url } = await startWatchedService(t);
   const data = `${t.testdir()}/store`;
   const taken = await terminal.run('serve', '--data', data, '--http', new URL(url).port);
   t.match(taken, { code: 1, out: '', err: /^quoral: Cannot listen on 127.0.0.1:\d+: the port is taken; [^\n]*--http/ });

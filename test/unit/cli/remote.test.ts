@@ -9,20 +9,12 @@ import { cursorOf } from '../../../src/cli/remote-list.js';
 import { RemoteService } from '../../../src/cli/remote-service.js';
 import { RemoteBucket } from '../../../src/cli/remote-store.js';
 import { contentHeaders, contentHeadOf } from '../../../src/service/http/headers.js';
-import { serveHttp } from '../../../src/service/http/server.js';
 import type { Key, PutOptions } from '../../../src/store/api/call-options.js';
 import type { Store } from '../../../src/store/api/store.js';
 import { FakeTerminal } from '../../support/fake-terminal.js';
-import { WatchedStore } from '../../support/watched-store.js';
+import { startWatchedService } from '../../support/watched-service.js';
 
 type Test = { testdir(): string; teardown(fn: () => unknown): void };
-
-async function startService(t: Test): Promise<{ store: WatchedStore; url: string }> {
-  const store = new WatchedStore();
-  const service = await serveHttp(store, { port: 0 });
-  t.teardown(() => service.close());
-  return { store, url: service.url };
-}
 
 /** A server that is not quoral. */
 async function startStranger(t: Test, answer: RequestListener): Promise<string> {
@@ -43,8 +35,8 @@ async function contents(store: Store): Promise<unknown[]> {
 
 // Goal: what one service holds, another holds after an export and an import, both over HTTP.
 test('what is exported and imported over HTTP is the same', async (t) => {
-  const from = await startService(t);
-  const to = await startService(t);
+  const from = await startWatchedService(t);
+  const to = await startWatchedService(t);
   const bucket = from.store.bucket<Uint8Array>('b');
   const zipped = gzipSync('milk');
   const objects: [Key, Uint8Array, string, Record<string, string>][] = [
@@ -112,7 +104,7 @@ test('any content type and metadata are read from the headers that they are writ
 });
 
 test('conditions are honoured; what the service has no word for is refused', async (t) => {
-  const { url } = await startService(t);
+  const { url } = await startWatchedService(t);
   const remote = new RemoteBucket(url, 'b', 'default');
   const value = Buffer.from('x');
   const { causalContext } = await remote.put('k', value, { ifNoneMatch: true });
