@@ -274,13 +274,12 @@ export function candidateOf(
   wallMs: number,
   { graceMs, maxContextEntries }: ReapLimits,
 ): ReapCandidate | undefined {
-  const verb = ripeInMs(record, wallMs, graceMs) <= 0 ? 'remove' : 'reduce';
-  if (verb === 'remove') return { key, high: digestHigh(record), low: digestLow(record), verb };
+  const as = (verb: ReapVerb) => ({ key, high: digestHigh(record), low: digestLow(record), verb });
+  if (ripeInMs(record, wallMs, graceMs) <= 0) return as('remove');
   if (contextEntriesIn(record) <= maxContextEntries) return undefined;
   const keepsAttempts = newestMsIn(record) + graceMs > wallMs;
   if (reducedRecord(record, keepsAttempts) === record) return undefined;
-  const how = keepsAttempts ? 'reduce-but-attempts' : 'reduce';
-  return { key, high: digestHigh(record), low: digestLow(record), verb: how };
+  return as(keepsAttempts ? 'reduce-but-attempts' : 'reduce');
 }
 
 /** In how many milliseconds the record may be removed, 0 or less if it may be now; Infinity: not while it is as it is. */
