@@ -10,8 +10,12 @@
  * is kept here: whoever asked still has what it takes to ask again. A thread is there from the first task that needs it
  * until it has been idle for a while. Tasks wait here and not with piscina, which would leave those that wait lying when its
  * last thread dies. A task costs 16 µs by itself: worth it from about 300 records or 256 KiB on.
+ *
+ * Closing waits for tasks under way, and until every thread has loaded its modules: piscina 5.3 ends threads at once that have
+ * not taken a task yet, and a thread that Node 20 is made to end while it loads a module may take the process with it (`v8::
+ * Module::IsGraphAsync must be used on an instantiated module`).
  */
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { type ErrorData, errorData, RemoteError } from './control-plane.js';
 
@@ -52,7 +56,9 @@ export class HashingPool<Task, Result> {
   private readonly threads: number;
   private readonly maxQueue: number;
   private readonly waiting: Waiting<Task, Result>[] = [];
-  private running = 0;
+  private readonly running = new Set<Promise<Result>>();
+  /** The threads that have loaded their modules, by their ids. */
+  private readonly loaded = new Set<number>();
   private closed = false;
   private readonly buffersOf: (result: Result) => ArrayBuffer[];
   private readonly ports = new Set<MessagePort>();
@@ -71,12 +77,14 @@ export class HashingPool<Task, Result> {
       execArgv: [],
     });
     this.pool.on('error', (error: Error) => options.onError?.(error));
+    this.pool.on('workerCreate', ({ id }: { readonly id: number }) => this.loaded.add(id));
+    this.pool.on('workerDestroy', ({ id }: { readonly id: number }) => this.loaded.delete(id));
   }
 
   /** @throws what the task threw; or an error that says that its thread ended, or that there is no room. */
   async run(task: Task): Promise<Result> {
     if (this.closed) throw poolClosed();
-    if (this.running >= this.threads) {
+    if (this.running.size >= this.threads) {
       if (this.waiting.length >= this.maxQueue) throw new Error('Too many tasks wait for the hashing pool');
       return new Promise((resolve, reject) => this.waiting.push({ task, resolve, reject }));
     }
@@ -84,11 +92,12 @@ export class HashingPool<Task, Result> {
   }
 
   private async start(task: Task): Promise<Result> {
-    this.running++;
+    const run = this.pool.run(task);
+    this.running.add(run);
     try {
-      return await this.pool.run(task);
+      return await run;
     } finally {
-      this.running--;
+      this.running.delete(run);
       const next = this.waiting.shift();
       if (next !== undefined) this.start(next.task).then(next.resolve, next.reject);
     }
@@ -118,8 +127,19 @@ export class HashingPool<Task, Result> {
     this.closed = true;
     for (const port of this.ports) port.close();
     for (const { reject } of this.waiting.splice(0)) reject(poolClosed());
+    await Promise.allSettled(this.running);
+    await Promise.all(this.pool.threads.filter(({ threadId }) => !this.loaded.has(threadId)).map(hasLoaded));
     await this.pool.close();
   }
+}
+
+/** Its first message says so; one that fails to load ends. Meanwhile it holds the process. */
+function hasLoaded(thread: Worker): Promise<void> {
+  thread.ref();
+  return new Promise((resolve) => {
+    thread.once('message', () => resolve());
+    thread.once('exit', () => resolve());
+  });
 }
 
 /** A node's end of a port to the pool. */

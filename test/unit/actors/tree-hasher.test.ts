@@ -285,6 +285,23 @@ test('a snapshot stays as it is, needs a writer, and does not come before it', a
   assert.equal(Atomics.load(node.opened, 0), 0);
 });
 
+test('a pool that closes lets its threads load, and do what they were given', async () => {
+  const word = new Int32Array(new SharedArrayBuffer(4)).fill(1);
+  for (const turns of [0, 1, 10, 100]) {
+    const pool = poolOf(2);
+    const [first, second, waiting] = [1, 2, 3].map(() => pool.run({ type: 'wait', word }));
+    const refused = assert.rejects(waiting!, /closed/);
+    for (let turn = 0; turn < turns; turn++) await setImmediate();
+    await pool.close();
+    assert.deepEqual([await first, await second], [{ type: 'early' }, { type: 'early' }]);
+    await refused;
+  }
+  // A thread that had nothing to do yet when the pool closed: the other was faster.
+  const pool = poolOf(2);
+  await Promise.race([pool.run({ type: 'wait', word }), pool.run({ type: 'wait', word })]);
+  await pool.close();
+});
+
 test('tasks are refused when too many wait, fail with their thread, and end with the pool', async () => {
   const errors: Error[] = [];
   const pool = poolOf(1, (error) => errors.push(error));
