@@ -41,7 +41,7 @@ export interface NodeStart {
 }
 
 export interface NodeStorageStats extends StorageStats {
-  /** Damaged objects files that lie beside the one in use. */
+  /** Damaged files that lie beside those in use. */
   readonly filesSetAside: number;
   /** Replicas that may lack what they had acknowledged before the objects file was lost. */
   readonly partitionsToRefill: number;

@@ -1,7 +1,6 @@
 /**
- * The storages of one node: its objects; a small one for what the node must never lose or find damaged, its identity and
- * fences; and the hints that it keeps for others. The latter two are always fully synced, whatever the objects' mode
- * (semantics §4), and never set aside.
+ * The storages of one node: its objects; a small system storage, its identity and fences; and the hints that it keeps for
+ * others. The latter two are always fully synced, whatever the objects' mode (semantics §4).
  *
  * How an objects file is opened:
  *
@@ -10,6 +9,10 @@
  *        └─ a child process walks it ── damaged ─────────────────┤
  *     LMDB says that it is damaged ──────────────────────────────┴▶ set aside; starts empty, if others have its data
  *     else: opened; after a run that did not end in order, no marker of its writerIds is there
+ *
+ * A system or hints file that is damaged is set aside, too, if others have the node's data: the node goes on as one that
+ * has lost it. Without its identity it draws new writerIds, and learns from the others whether what it has is older than
+ * what was reaped; hints are copies of what other replicas took, and lost as those on a lost disk are.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,18 +35,13 @@ export interface NodeStorage {
   readonly objects: Storage;
   readonly system: Storage;
   readonly hints: Storage;
-  /**
-   * True for a storage that was not there before. If only one of them is new, the other's file was lost, and the node
-   * must not go on as who it was.
-   */
-  readonly created: { readonly objects: boolean; readonly system: boolean };
   /** How often the node has lost its objects over its life, and started empty. */
   readonly losses: number;
   /** False in memory: there `flush` throws, and nothing outlives `close`. */
   readonly persistent: boolean;
   /** What whoever runs the node must know of its opening: a file that was set aside, one that is missing. */
   readonly warnings: readonly string[];
-  /** How many damaged objects files lie beside the one in use, set aside at some time. */
+  /** How many damaged files lie beside those in use, set aside at some time. */
   filesSetAside(): number;
   /** Ends in order: makes durable what was committed, if that can be, and closes all, even if that fails. */
   stop(): void;
@@ -96,32 +94,57 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
   const systemPath = systemFile(directory);
   const hintsPath = join(directory, HINTS_FILE);
   const warnings: string[] = [];
-  let created: NodeStorage['created'];
   let system: Storage;
   let losses = 0;
+
+  /** Out of the way with a damaged file, if that loses nothing. @returns where it is kept, and what is wrong with it */
+  function putAside(path: string, damage: string): string {
+    if (!mayStartEmpty) {
+      throw new StorageFailedError(
+        `${path} is damaged (${damage}), and no other node has its data: restore it from a backup`,
+        { definite: true },
+      );
+    }
+    return `${setAside(path)} (${damage})`;
+  }
+
+  /** Opens a file that is always synced, an empty one if it is damaged or, against expectation, missing: `loss` says what was in it. */
+  function openSynced(path: string, isExpected: boolean, loss: string): Storage {
+    const opening = { path, sync: 'full', inTransaction, onLost } as const;
+    const putDamagedAside = (damage: string): void => {
+      warnings.push(`${loss} is damaged, and kept as ${putAside(path, damage)}`);
+    };
+    if (isExpected && !existsSync(path)) warnings.push(`${loss} ${path} is missing`);
+    const damage = damageOfHead(path);
+    if (damage !== undefined) putDamagedAside(damage);
+    try {
+      return openLmdbStorage(opening);
+    } catch (error) {
+      if (!(error instanceof DamagedFileError)) throw error;
+      putDamagedAside(error.message);
+      return openLmdbStorage(opening);
+    }
+  }
+
+  const objectsAreNew = !existsSync(objectsPath);
+  const systemIsNew = !existsSync(systemPath);
+  const hintsAreNew = !existsSync(hintsPath);
   try {
     makeDirectory(directory);
     for (const path of [objectsPath, systemPath, hintsPath]) {
       if (options.stranded) await replaceByCopy(path);
       else removeUnfinishedCopy(path);
     }
-    created = { objects: !existsSync(objectsPath), system: !existsSync(systemPath) };
-    system = openLmdbStorage({ path: systemPath, sync: 'full', inTransaction, onLost });
+    const loss = 'has lost its identity and its fences, and takes new ones: its system file';
+    system = openSynced(systemPath, !objectsAreNew, loss);
   } catch (error) {
     throw storageError(error, 'opened', directory);
   }
 
-  /** The objects file is damaged: out of the way with it, if that loses nothing. */
   function startEmpty(damage: string): void {
-    if (!mayStartEmpty) {
-      throw new StorageFailedError(
-        `${objectsPath} is damaged (${damage}), and no other node has its data: restore it from a backup`,
-        { definite: true },
-      );
-    }
-    const kept = setAside(objectsPath);
+    const kept = putAside(objectsPath, damage);
     losses++;
-    warnings.push(`starts empty, under a new identity: its objects file is damaged, and kept as ${kept} (${damage})`);
+    warnings.push(`starts empty, under a new identity: its objects file is damaged, and kept as ${kept}`);
   }
 
   let objects: Storage | undefined;
@@ -129,12 +152,9 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
   try {
     const last = readRunMark(system);
     losses = last?.losses ?? 0;
-    const isNew = created.objects && (last?.isNew ?? options.isNew ?? true);
-    const hintsAreNew = !existsSync(hintsPath);
-    if (hintsAreNew && !isNew)
-      warnings.push(`has lost what it kept for other nodes: its hints file ${hintsPath} is missing`);
-    hints = openLmdbStorage({ path: hintsPath, sync: 'full', inTransaction, onLost });
-    if (created.objects) {
+    const isNew = objectsAreNew && (last?.isNew ?? options.isNew ?? true);
+    hints = openSynced(hintsPath, !isNew, 'has lost what it kept for other nodes: its hints file');
+    if (objectsAreNew) {
       if (!isNew) {
         losses++;
         warnings.push(`starts empty, under a new identity: its objects file ${objectsPath} is missing`);
@@ -147,7 +167,7 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
     // one that was lost this tells, before there is another in its place.
     const running: RunMark = {
       boot,
-      sync: unsynced(last, created.objects) ? 'none' : sync,
+      sync: unsynced(last, objectsAreNew) ? 'none' : sync,
       isNew,
       losses,
       clean: false,
@@ -161,7 +181,7 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
       writeRunMark(system, { ...running, losses });
       objects = openLmdbStorage({ path: objectsPath, sync, inTransaction, onLost });
     }
-    if (created.objects || created.system || hintsAreNew || warnings.length > 0) syncDirectory(directory);
+    if (objectsAreNew || systemIsNew || hintsAreNew || warnings.length > 0) syncDirectory(directory);
     if (isNew) writeRunMark(system, { ...running, isNew: false });
   } catch (error) {
     objects?.close();
@@ -169,13 +189,13 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
     system.close();
     throw storageError(error, 'opened', directory);
   }
-  const storages = together(objects, system, hints, created);
+  const storages = together(objects, system, hints);
   return {
     ...storages,
     losses,
     persistent: true,
     warnings,
-    filesSetAside: () => filesSetAside(objectsPath).length,
+    filesSetAside: () => [objectsPath, systemPath, hintsPath].flatMap(filesSetAside).length,
     stop() {
       try {
         objects.flush();
@@ -190,8 +210,7 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
 
 /** The storages of a node that keeps its data in memory. One that is not new has lost what it had. */
 export function openMemoryNodeStorage({ isNew }: { readonly isNew: boolean }): NodeStorage {
-  const created = { objects: true, system: true };
-  const storages = together(openMemoryStorage(), openMemoryStorage(), openMemoryStorage(), created);
+  const storages = together(openMemoryStorage(), openMemoryStorage(), openMemoryStorage());
   return {
     ...storages,
     losses: isNew ? 0 : 1,
@@ -206,25 +225,29 @@ function together(
   objects: Storage,
   system: Storage,
   hints: Storage,
-  created: NodeStorage['created'],
-): Pick<NodeStorage, 'objects' | 'system' | 'hints' | 'created' | 'close'> {
+): Pick<NodeStorage, 'objects' | 'system' | 'hints' | 'close'> {
   function close(): void {
     objects.close();
     hints.close();
     system.close();
   }
-  return { objects, system, hints, created, close };
+  return { objects, system, hints, close };
 }
 
 /** What is wrong with the file, or undefined. With `check`, it is looked through as a whole. */
 async function damageOf(path: string, check: NodeStorageOptions['check'] | undefined): Promise<string | undefined> {
+  return damageOfHead(path) ?? (await check?.(path));
+}
+
+/** What its first pages and its length say; undefined if nothing is wrong with them, or there is no file. */
+function damageOfHead(path: string): string | undefined {
   try {
     checkLmdbFile(path);
+    return undefined;
   } catch (error) {
     if (!(error instanceof DamagedFileError)) throw error;
     return 'it is cut short, or is no file of LMDB';
   }
-  return await check?.(path);
 }
 
 /** True if the file may hold pages that no commit has synced, and none will, now that this run syncs its own. */

@@ -63,7 +63,7 @@ test('a node has its objects and its system storage side by side', () =>
     const checker = new Checker();
     const options: NodeStorageOptions = { sync: 'none', boot: '1', mayStartEmpty: true, check: checker.check };
     const first = await openNodeStorage(path, options);
-    assert.deepEqual(first.created, { objects: true, system: true });
+    assert.deepEqual(first.warnings, []);
     assert.equal(first.objects.commitIsDurable, false);
     assert.equal(first.system.commitIsDurable, true);
     write(first.objects, 'k', 'object');
@@ -73,7 +73,6 @@ test('a node has its objects and its system storage side by side', () =>
     assert.throws(() => first.objects.get(utf8('k')), InvariantError, 'closed');
 
     const second = await openNodeStorage(path, { ...options, sync: 'full' });
-    assert.deepEqual(second.created, { objects: false, system: false });
     assert.deepEqual(second.warnings, []);
     assert.equal(second.objects.commitIsDurable, true);
     assert.equal(read(second.objects, 'k'), 'object');
@@ -82,15 +81,37 @@ test('a node has its objects and its system storage side by side', () =>
 
     rmSync(join(path, 'objects.mdb'));
     const third = await openNodeStorage(path, options);
-    assert.deepEqual(third.created, { objects: true, system: false }, 'a lost file shows');
     assert.deepEqual([first.losses, second.losses, third.losses], [0, 0, 1]);
     assert.match(third.warnings.join(), /objects file .*objects\.mdb is missing/);
     third.stop();
     assert.equal(checker.count, 0);
 
-    // The system's storage is never set aside: what only it has is not with any other node.
-    writeFileSync(join(path, 'system.mdb'), 'garbage');
-    await fails(() => openNodeStorage(path, options), { code: 'STORAGE_FAILED', message: /system\.mdb is damaged/ });
+    // Its other files: one that is damaged, and one that is missing.
+    for (const [file, loss] of [
+      ['system.mdb', /has lost its identity and its fences/],
+      ['hints.mdb', /has lost what it kept for other nodes/],
+    ] as const) {
+      writeFileSync(join(path, file), 'garbage');
+      await fails(() => openNodeStorage(path, { ...options, mayStartEmpty: false }), {
+        code: 'STORAGE_FAILED',
+        definite: true,
+        message: /mdb is damaged.*no other node/,
+      });
+      const fourth = await openNodeStorage(path, options);
+      assert.equal(fourth.warnings.length, 1);
+      assert.match(fourth.warnings[0]!, loss);
+      assert.match(fourth.warnings[0]!, new RegExp(`kept as .*${file}\\.damaged-\\d{4}-.*no file of LMDB`));
+      fourth.stop();
+      rmSync(join(path, file));
+      const fifth = await openNodeStorage(path, options);
+      assert.equal(fifth.warnings.length, 1);
+      assert.match(fifth.warnings[0]!, loss);
+      assert.match(fifth.warnings[0]!, /mdb is missing/);
+      fifth.stop();
+    }
+    const last = await openNodeStorage(path, options);
+    assert.deepEqual([last.warnings, last.filesSetAside()], [[], 2]);
+    last.stop();
 
     const memory = openMemoryNodeStorage({ isNew: true });
     write(memory.objects, 'k', 'v');
@@ -234,7 +255,7 @@ test('stranded files are replaced by copies', () =>
       await once(holder, 'message');
       writeFileSync(`${file}.copy`, 'of a copy that was cut short');
       const second = await openNodeStorage(path, { ...options, stranded: true });
-      assert.deepEqual([second.created, second.warnings], [{ objects: false, system: false }, []]);
+      assert.deepEqual(second.warnings, []);
       assert.equal(read(second.objects, 'k'), 'committed');
       assert.equal(read(second.system, 'k'), 'system');
       write(second.objects, 'k', 'new');
@@ -256,7 +277,7 @@ test('stranded files are replaced by copies', () =>
     );
     rmSync(path, { recursive: true });
     const empty = await openNodeStorage(path, { ...options, stranded: true });
-    assert.deepEqual(empty.created, { objects: true, system: true }, 'there may be no file yet');
+    assert.deepEqual(empty.warnings, [], 'there may be no file yet');
     empty.close();
   }));
 

@@ -117,6 +117,46 @@ test('a file that is no file of LMDB any more is set aside at once, while the ot
     });
   }));
 
+// Goal: neither one bad small file nor the same one of every node keeps a store from opening, or takes anything with it.
+for (const [file, damaged, loss] of [
+  ['system.mdb', ['b'], /lost its identity and its fences/],
+  ['system.mdb', ['a', 'b', 'c'], /lost its identity and its fences/],
+  ['hints.mdb', ['a', 'b', 'c'], /lost what it kept for other nodes/],
+] as const) {
+  test(`the ${file} of ${damaged.join(', ')} is damaged: it is set aside, and nothing that is stored is lost`, () =>
+    inDirectory(async (path, warnings) => {
+      await using({ path, ...SMALL }, '1', async (store) => {
+        await putAll(store);
+        await text(store).delete(KEYS[0]!, { w: 'all' });
+        await store.admin.waitForExchange({ timeoutMs: 60_000 });
+      });
+      const before = writersIn(path);
+      for (const node of damaged) truncateSync(join(path, node, file), 6_000);
+
+      await using({ path, ...SMALL }, '1', async (store) => {
+        const told = warnings.filter((warning) => loss.test(warning));
+        assert.deepEqual(
+          told.map((warning) => warning.slice(0, 8)).sort(),
+          damaged.map((node) => `node "${node}"`),
+        );
+        for (const warning of told) assert.match(warning, /file is damaged, and kept as .*mdb\.damaged-/);
+        for (const key of KEYS.slice(1)) assert.equal((await text(store).get(key, { r: 'all' })).value, key);
+        assert.equal((await text(store).get(KEYS[0]!, { r: 'all' })).found, false);
+        await Promise.all(KEYS.slice(1).map((key) => text(store).put(`${key} again`, key, { w: 'all' })));
+        const { nodes } = await store.stats();
+        for (const node of ['a', 'b', 'c']) {
+          assert.equal(nodes[node]!.filesSetAside, (damaged as readonly string[]).includes(node) ? 1 : 0);
+        }
+      });
+      if (file !== 'system.mdb') return;
+      // Its counters were in no file any more: what it mints now must not bear a name of before.
+      const replicas = readReplicas(path);
+      const again = KEYS.slice(1).map((key) => replicas.get(`${key} again`)![0]!.object.siblings[0]!.dot);
+      const fresh = new Set(again.map(({ high, low }) => `${high}.${low}`));
+      if (damaged.length === 3) for (const writer of fresh) assert(!before.has(writer), `${writer} mints again`);
+    }));
+}
+
 test('with one replica a damaged file is never set aside: the store says so, and does not open', () =>
   inDirectory(async (path, warnings) => {
     const options = { path, ...SMALL, n: 1 };
