@@ -2,12 +2,12 @@
  * What the application sees when something happens to a node: `npm run bench -- failover` crashes one and starts it
  * again, `npm run bench -- pause` lets one stand still for a second, then one after the other for 200 ms, as long garbage
  * collections do. Puts and gets arrive at a constant rate (`open-loop.ts`), to every partition in turn, every put to a new
- * key. QUORAL_BENCH_RATE sets the operations a second.
+ * key (`partition-load.ts`): half of what the store can do (`capacity.ts`), or QUORAL_BENCH_RATE operations a second.
  *
  * Targets: with a node killed no request fails, no gap is over 30 ms, and its hints are delivered within 2 s of its
  * return; with a thread standing still for a second no request takes over 100 ms, and p99.9 is within 3 times that of
- * quiet; pauses of 200 ms do not show in p99.9. At the default rate each partition has a put and a get every 16 ms, so a partition's gaps are
- * that long at the least.
+ * quiet; pauses of 200 ms do not show in p99.9. A partition is asked at intervals: its gaps between completions are no
+ * shorter, and those between its arrivals are told beside them.
  *
  * Beside them an event loop that has nothing to do tells how late any thread gets a core (`bare-loop.ts`): a request cannot
  * be faster than the threads that it wakes.
@@ -16,24 +16,23 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { assert } from '../src/base/assert.js';
-import { utf8 } from '../src/base/bytes.js';
 import { below, pick, SeededRandom } from '../src/base/random.js';
-import { bucketPrefix, keyHash, locateKey } from '../src/codec/key.js';
-import { type Bucket, open, type Store } from '../src/index.js';
-import { partitionOf } from '../src/ring/token.js';
+import { open, type Store } from '../src/index.js';
 import { count, machine, markdown, ms } from './report.js';
 import { BareLoop, type Lateness } from './workloads/bare-loop.js';
-import { type Begun, type Ended, figureOf, openLoop, type Span } from './workloads/open-loop.js';
+import { capacityOf } from './workloads/capacity.js';
+import { type Ended, openLoop } from './workloads/open-loop.js';
+import { PartitionLoad } from './workloads/partition-load.js';
+import { figureOf, type PartitionGap, type Span } from './workloads/span-figure.js';
 
 const NODES = 5;
 const VICTIM = 'b';
 const PARTITIONS = 64;
 const BUCKET = 'bench';
 const VALUE = new Uint8Array(100).fill(7);
-const DEFAULT_PER_SECOND = 8_000;
-const WARM_UP_MS = 4_000;
-/** Keys that are there before, for each partition. */
-const FOUND_KEYS = 16;
+/** Of the capacity. */
+const LOAD_SHARE = 0.5;
+const SETTLE_MS = 2_000;
 
 /** The pauses that come at random: how long each is, and after how long the next begins, at most. */
 const SHORT_PAUSE_MS = 200;
@@ -101,18 +100,21 @@ async function silently(act: Promise<void>): Promise<undefined> {
 }
 
 async function measure(phases: readonly Phase[]): Promise<void> {
-  const perSecond = Number(process.env.QUORAL_BENCH_RATE ?? DEFAULT_PER_SECOND);
-  assert(perSecond > 0, 'QUORAL_BENCH_RATE is a number of operations a second');
-  console.log(
-    `${machine()}; ${NODES} nodes, N = 3, R = W = 2, sync: 'none'; ${count(perSecond / 2)} puts and as many gets a second\n`,
-  );
+  console.log(`${machine()}; ${NODES} nodes, ${PARTITIONS} partitions, N = 3, R = W = 2, sync: 'none'\n`);
   const directory = mkdtempSync(join(tmpdir(), 'quoral-bench-'));
   const store = await open({ path: directory, nodes: NODES, partitions: PARTITIONS, sync: 'none' });
   try {
-    const total = phases.reduce((sum, { durationMs }) => sum + durationMs, 0);
-    const load = new AvailabilityLoad(store.bucket(BUCKET), perSecond * ((WARM_UP_MS + total) / 1_000));
+    const load = new PartitionLoad({
+      bucket: store.bucket(BUCKET),
+      name: BUCKET,
+      partitions: PARTITIONS,
+      value: VALUE,
+    });
     await load.fill();
-    await openLoop({ perSecond, durationMs: WARM_UP_MS, begin: load.begin });
+    const perSecond = await rateFor(load);
+    const total = phases.reduce((sum, { durationMs }) => sum + durationMs, 0);
+    load.prepare((perSecond * (SETTLE_MS + total)) / 1_000);
+    await openLoop({ perSecond, durationMs: SETTLE_MS, begin: load.begin });
     const bare = await BareLoop.start();
     const startMs = performance.now();
     const loop = openLoop({ perSecond, durationMs: total, begin: load.begin });
@@ -131,6 +133,19 @@ async function measure(phases: readonly Phase[]): Promise<void> {
   }
 }
 
+/** Half of what the store can do here, of both kinds together; or what the environment says. */
+async function rateFor(load: PartitionLoad): Promise<number> {
+  const capacity = await capacityOf(load);
+  const wanted = process.env.QUORAL_BENCH_RATE;
+  const perSecond = wanted === undefined ? Math.round(LOAD_SHARE * capacity) : Number(wanted);
+  assert(perSecond > 0, 'QUORAL_BENCH_RATE is a number of operations a second');
+  const share = Math.round((100 * perSecond) / capacity);
+  console.log(
+    `capacity: ${count(capacity)} operations a second; load: ${count(perSecond / 2)} puts and as many gets a second, ${share} % of it\n`,
+  );
+  return perSecond;
+}
+
 /** Lets the phases begin when they are due. @returns when each began, in milliseconds, and what is told of them */
 async function act(store: Store, phases: readonly Phase[]): Promise<{ starts: number[]; told: string[] }> {
   const start = performance.now();
@@ -147,53 +162,6 @@ async function act(store: Store, phases: readonly Phase[]): Promise<{ starts: nu
   }
   const told = await Promise.all(acts);
   return { starts, told: told.filter((text) => text !== undefined) };
-}
-
-/** Puts and gets by turns, each kind to one partition after another. */
-class AvailabilityLoad {
-  private readonly bucket: Bucket<Uint8Array>;
-  /** By partition. */
-  private readonly toGet: string[][] = Array.from({ length: PARTITIONS }, () => []);
-  private readonly toPut: string[][] = Array.from({ length: PARTITIONS }, () => []);
-  private puts = 0;
-  private gets = 0;
-
-  constructor(bucket: Bucket<Uint8Array>, operations: number) {
-    this.bucket = bucket;
-    const prefix = bucketPrefix(0, utf8('default'), utf8(BUCKET));
-    const puts = Math.ceil(operations / 2 / PARTITIONS) + 1;
-    let missing = PARTITIONS * (puts + FOUND_KEYS);
-    for (let i = 0; missing > 0; i++) {
-      const key = `user${i}`;
-      const partition = partitionOf(keyHash(locateKey(prefix, key)).high, PARTITIONS);
-      const keys = this.toGet[partition]!.length < FOUND_KEYS ? this.toGet[partition]! : this.toPut[partition]!;
-      if (keys.length === puts) continue;
-      keys.push(key);
-      missing--;
-    }
-  }
-
-  /** Puts what is to be got. */
-  async fill(): Promise<void> {
-    for (const keys of this.toGet) await Promise.all(keys.map((key) => this.bucket.put(key, VALUE, { w: 'all' })));
-  }
-
-  readonly begin = (n: number): Begun => {
-    if (n % 2 === 0) {
-      const partition = this.puts++ % PARTITIONS;
-      const key = this.toPut[partition]!.pop();
-      assert(key !== undefined, 'there are keys for all puts');
-      return { kind: 'put', partition, done: this.bucket.put(key, VALUE) };
-    }
-    const partition = this.gets++ % PARTITIONS;
-    const key = this.toGet[partition]![Math.floor(this.gets / PARTITIONS) % FOUND_KEYS]!;
-    return { kind: 'get', partition, done: this.get(key) };
-  };
-
-  private async get(key: string): Promise<void> {
-    const { value } = await this.bucket.get(key);
-    if (value?.length !== VALUE.length) throw new Error('a get did not give the value that was put');
-  }
 }
 
 function report(
@@ -215,14 +183,20 @@ function report(
         count(figure.operations),
         failed.join(', ') || '0',
         ...[p50Ms, p99Ms, p999Ms, maxMs, figure.gapMs].map(ms),
-        `${ms(figure.partitionGapMs)} (${figure.partition})`,
+        named(figure.partitionGap),
+        named(figure.arrivalGap),
       ]);
     }
   }
   for (const [at, { name }] of phases.entries()) {
     const { looks, late } = bare[at]!;
     const { p50Ms, p99Ms, p999Ms, maxMs } = late.summary();
-    rows.push(['bare loop', name, count(looks), '', ...[p50Ms, p99Ms, p999Ms, maxMs].map(ms), '', '']);
+    rows.push(['bare loop', name, count(looks), '', ...[p50Ms, p99Ms, p999Ms, maxMs].map(ms), '', '', '']);
   }
-  console.log(`${markdown([...head, 'longest gap', 'of one partition (which)'], rows, 2)}\n`);
+  const gaps = ['longest gap', 'of one partition (which)', 'between its arrivals (which)'];
+  console.log(`${markdown([...head, ...gaps], rows, 2)}\n`);
+}
+
+function named({ ms: gapMs, partition }: PartitionGap): string {
+  return `${ms(gapMs)} (${partition})`;
 }

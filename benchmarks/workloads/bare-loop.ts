@@ -6,7 +6,7 @@
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import { assert } from '../../src/base/assert.js';
 import { Histogram } from '../../src/metrics/histogram.js';
-import type { Span } from './open-loop.js';
+import type { Span } from './span-figure.js';
 
 /** How often it looks, in milliseconds. */
 const EVERY_MS = 1;

@@ -180,8 +180,8 @@ export class LinkTable {
     for (const { announced, body } of arrived) this.receiveBody(announced, body);
   }
 
-  /** Takes up to `limit` frames from all lanes, beginning with another one each time. */
-  takeFrames(limit: number): void {
+  /** Takes up to `limit` frames from all lanes, beginning with another one each time. @returns how many there were */
+  takeFrames(limit: number): number {
     const { readers } = this;
     let left = limit;
     const first = readers.length === 0 ? 0 : this.nextReader++ % readers.length;
@@ -195,6 +195,7 @@ export class LinkTable {
         break;
       }
     }
+    return limit - left;
   }
 
   private takeFrom(link: Link, limit: number): number {

@@ -1,11 +1,12 @@
 /** The instrument that availability is measured with: what it must not overlook. */
 import assert from 'node:assert/strict';
-import { type Begun, type Ended, figureOf, openLoop } from '../../../benchmarks/workloads/open-loop.js';
+import { type Begun, type Ended, openLoop } from '../../../benchmarks/workloads/open-loop.js';
+import { figureOf } from '../../../benchmarks/workloads/span-figure.js';
 import { TimeoutError } from '../../../src/index.js';
 import { test } from '../../support/test.js';
 
 function put(partition: number, dueMs: number, endedMs: number, failure?: string): Ended {
-  return { kind: 'put', partition, dueMs, endedMs, failure };
+  return { kind: 'put', partition, dueMs, begunMs: dueMs + 1, endedMs, failure };
 }
 
 test('gaps are those between successes, within the span, of all and of each partition', () => {
@@ -21,14 +22,15 @@ test('gaps are those between successes, within the span, of all and of each part
   const whole = figureOf(all, 'put', 2, { fromMs: 0, toMs: 150 });
   assert.deepEqual([whole.operations, whole.failures, whole.latencies.count], [6, { TIMEOUT: 1 }, 5]);
   assert.equal(whole.gapMs, 90 - 12, 'a failure and a get do not end it');
-  assert.deepEqual([whole.partitionGapMs, whole.partition], [95, 0]);
+  assert.deepEqual(whole.partitionGap, { ms: 95, partition: 0 });
+  assert.deepEqual(whole.arrivalGap, { ms: 150 - 41, partition: 0 }, 'what fails has arrived, too; a get has not');
   assert.equal(whole.latencies.summary().maxMs, 80);
   // Cut at the ends of the span; operations belong where they were due.
   const middle = figureOf(all, 'put', 2, { fromMs: 20, toMs: 60 });
-  assert.deepEqual([middle.operations, middle.gapMs, middle.partitionGapMs], [4, 40, 40]);
+  assert.deepEqual([middle.operations, middle.gapMs, middle.partitionGap.ms], [4, 40, 40]);
   const late = figureOf(all, 'put', 3, { fromMs: 95, toMs: 150 });
   assert.deepEqual([late.operations, late.gapMs], [0, 30]);
-  assert.deepEqual([late.partitionGapMs, late.partition], [55, 2], 'a partition without any success has the longest');
+  assert.deepEqual(late.partitionGap, { ms: 55, partition: 2 }, 'a partition without any success has the longest');
 });
 
 test('what was due while nothing ran is begun afterwards, and its latency counts from when it was due', async () => {

@@ -103,6 +103,24 @@ test('an answer held back is what it was when it was given', async (t) => {
   t.equal(outcomes.length, 40);
 });
 
+test('a turn ends after some frames where each takes long: the others see that the thread goes on', async (t) => {
+  const [a, b] = hostPair(t);
+  b.startPulse();
+  const stopwatch = new Int32Array(new SharedArrayBuffer(4));
+  const pulses: number[] = [];
+  const slow = new EchoActor(() => {
+    pulses.push(b.pulse(1));
+    Atomics.wait(stopwatch, 0, 0, 1);
+  });
+  b.spawn(ECHO_SLOT, ECHO, () => slow);
+  const asker = await Asker.on(a);
+  const asks = 100;
+  await Promise.all(Array.from({ length: asks }, () => asker.ask(1, { verb: 'store' })));
+  t.equal(pulses.length, asks);
+  const inLongestTurn = Math.max(...pulses.map((pulse) => pulses.filter((other) => other === pulse).length));
+  t.ok(inLongestTurn < asks / 2, `${inLongestTurn} of ${asks} in one turn`);
+});
+
 test('a mailbox that is full refuses, on the same thread and from another', async (t) => {
   const [a, b] = hostPair(t);
   let letGo = (): void => {};
