@@ -2,7 +2,7 @@
  * What the application sees when something happens to a node: `npm run bench -- failover` crashes one and starts it
  * again, `npm run bench -- pause` lets one stand still for a second, then one after the other for 200 ms, as long garbage
  * collections do. Puts and gets arrive at a constant rate (`open-loop.ts`), to every partition in turn, every put to a new
- * key. QUORAL_BENCH_RATE sets the operations a second.
+ * key. `--rate` sets the operations a second.
  *
  * Targets: with a node killed no request fails, no gap is over 30 ms, and its hints are delivered within 2 s of its
  * return; with a thread standing still for a second no request takes over 100 ms, and p99.9 is within 3 times that of
@@ -30,7 +30,6 @@ const VICTIM = 'b';
 const PARTITIONS = 64;
 const BUCKET = 'bench';
 const VALUE = new Uint8Array(100).fill(7);
-const DEFAULT_PER_SECOND = 8_000;
 const WARM_UP_MS = 4_000;
 /** Keys that are there before, for each partition. */
 const FOUND_KEYS = 16;
@@ -52,8 +51,8 @@ interface Phase {
 const PAUSES_FOR_MS = 10_000;
 const BEFORE: Phase = { name: 'before', durationMs: 5_000 };
 
-export function failover(): Promise<void> {
-  return measure([
+export function failover(perSecond: number): Promise<void> {
+  return measure(perSecond, [
     BEFORE,
     { name: `${VICTIM} crashed`, durationMs: 5_000, act: (store) => silently(store.admin.crash(VICTIM)) },
     { name: `${VICTIM} started again`, durationMs: 5_000, act: returned },
@@ -70,8 +69,8 @@ async function returned(store: Store): Promise<string> {
   return `${count(hints)} hints were delivered within ${ms(tookMs)} ms of the return of ${VICTIM}, while the load went on`;
 }
 
-export function pause(): Promise<void> {
-  return measure([
+export function pause(perSecond: number): Promise<void> {
+  return measure(perSecond, [
     BEFORE,
     { name: `${VICTIM} stands still`, durationMs: 1_000, act: (store) => silently(store.admin.pause(VICTIM, 1_000)) },
     { name: 'after', durationMs: 5_000 },
@@ -100,9 +99,7 @@ async function silently(act: Promise<void>): Promise<undefined> {
   await act;
 }
 
-async function measure(phases: readonly Phase[]): Promise<void> {
-  const perSecond = Number(process.env.QUORAL_BENCH_RATE ?? DEFAULT_PER_SECOND);
-  assert(perSecond > 0, 'QUORAL_BENCH_RATE is a number of operations a second');
+async function measure(perSecond: number, phases: readonly Phase[]): Promise<void> {
   console.log(
     `${machine()}; ${NODES} nodes, N = 3, R = W = 2, sync: 'none'; ${count(perSecond / 2)} puts and as many gets a second\n`,
   );
@@ -112,6 +109,7 @@ async function measure(phases: readonly Phase[]): Promise<void> {
     const total = phases.reduce((sum, { durationMs }) => sum + durationMs, 0);
     const load = new AvailabilityLoad(store.bucket(BUCKET), perSecond * ((WARM_UP_MS + total) / 1_000));
     await load.fill();
+    console.error(`warming up: ${WARM_UP_MS / 1_000} s`);
     await openLoop({ perSecond, durationMs: WARM_UP_MS, begin: load.begin });
     const bare = await BareLoop.start();
     const startMs = performance.now();
@@ -141,6 +139,7 @@ async function act(store: Store, phases: readonly Phase[]): Promise<{ starts: nu
     const waitMs = dueMs - (performance.now() - start);
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
     starts.push(performance.now() - start);
+    console.error(`${phase.name}: ${phase.durationMs / 1_000} s`);
     // The next phase begins when it is due, however long this takes.
     if (phase.act !== undefined) acts.push(phase.act(store));
     dueMs += phase.durationMs;
