@@ -2,7 +2,8 @@
  * What the application sees when something happens to a node: `npm run bench -- failover` crashes one and starts it
  * again, `npm run bench -- pause` lets one stand still for a second, then one after the other for 200 ms, as long garbage
  * collections do. Puts and gets arrive at a constant rate (`open-loop.ts`), to every partition in turn, every put to a new
- * key (`partition-load.ts`): half of what the store can do (`capacity.ts`), or QUORAL_BENCH_RATE operations a second.
+ * key (`partition-load.ts`): half of what the store can do (`capacity.ts`), or as many operations a second as
+ * `--rate` says.
  *
  * Targets: with a node killed no request fails, no gap is over 30 ms, and its hints are delivered within 2 s of its
  * return; with a thread standing still for a second no request takes over 100 ms, and p99.9 is within 3 times that of
@@ -15,7 +16,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { assert } from '../src/base/assert.js';
 import { below, pick, SeededRandom } from '../src/base/random.js';
 import { open, type Store } from '../src/index.js';
 import { count, machine, markdown, ms } from './report.js';
@@ -51,8 +51,8 @@ interface Phase {
 const PAUSES_FOR_MS = 10_000;
 const BEFORE: Phase = { name: 'before', durationMs: 5_000 };
 
-export function failover(): Promise<void> {
-  return measure([
+export function failover(perSecond?: number): Promise<void> {
+  return measure(perSecond, [
     BEFORE,
     { name: `${VICTIM} crashed`, durationMs: 5_000, act: (store) => silently(store.admin.crash(VICTIM)) },
     { name: `${VICTIM} started again`, durationMs: 5_000, act: returned },
@@ -69,8 +69,8 @@ async function returned(store: Store): Promise<string> {
   return `${count(hints)} hints were delivered within ${ms(tookMs)} ms of the return of ${VICTIM}, while the load went on`;
 }
 
-export function pause(): Promise<void> {
-  return measure([
+export function pause(perSecond?: number): Promise<void> {
+  return measure(perSecond, [
     BEFORE,
     { name: `${VICTIM} stands still`, durationMs: 1_000, act: (store) => silently(store.admin.pause(VICTIM, 1_000)) },
     { name: 'after', durationMs: 5_000 },
@@ -99,7 +99,7 @@ async function silently(act: Promise<void>): Promise<undefined> {
   await act;
 }
 
-async function measure(phases: readonly Phase[]): Promise<void> {
+async function measure(wanted: number | undefined, phases: readonly Phase[]): Promise<void> {
   console.log(`${machine()}; ${NODES} nodes, ${PARTITIONS} partitions, N = 3, R = W = 2, sync: 'none'\n`);
   const directory = mkdtempSync(join(tmpdir(), 'quoral-bench-'));
   const store = await open({ path: directory, nodes: NODES, partitions: PARTITIONS, sync: 'none' });
@@ -111,7 +111,7 @@ async function measure(phases: readonly Phase[]): Promise<void> {
       value: VALUE,
     });
     await load.fill();
-    const perSecond = await rateFor(load);
+    const perSecond = await rateFor(load, wanted);
     const total = phases.reduce((sum, { durationMs }) => sum + durationMs, 0);
     load.prepare((perSecond * (SETTLE_MS + total)) / 1_000);
     await openLoop({ perSecond, durationMs: SETTLE_MS, begin: load.begin });
@@ -133,12 +133,10 @@ async function measure(phases: readonly Phase[]): Promise<void> {
   }
 }
 
-/** Half of what the store can do here, of both kinds together; or what the environment says. */
-async function rateFor(load: PartitionLoad): Promise<number> {
+/** What is wanted; or half of what the store can do here, of both kinds together. */
+async function rateFor(load: PartitionLoad, wanted: number | undefined): Promise<number> {
   const capacity = await capacityOf(load);
-  const wanted = process.env.QUORAL_BENCH_RATE;
-  const perSecond = wanted === undefined ? Math.round(LOAD_SHARE * capacity) : Number(wanted);
-  assert(perSecond > 0, 'QUORAL_BENCH_RATE is a number of operations a second');
+  const perSecond = wanted ?? Math.round(LOAD_SHARE * capacity);
   const share = Math.round((100 * perSecond) / capacity);
   console.log(
     `capacity: ${count(capacity)} operations a second; load: ${count(perSecond / 2)} puts and as many gets a second, ${share} % of it\n`,
@@ -156,6 +154,7 @@ async function act(store: Store, phases: readonly Phase[]): Promise<{ starts: nu
     const waitMs = dueMs - (performance.now() - start);
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
     starts.push(performance.now() - start);
+    console.error(`${phase.name}: ${phase.durationMs / 1_000} s`);
     // The next phase begins when it is due, however long this takes.
     if (phase.act !== undefined) acts.push(phase.act(store));
     dueMs += phase.durationMs;

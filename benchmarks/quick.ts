@@ -54,6 +54,7 @@ async function measureMode(sync: Sync): Promise<void> {
       await closedLoop(operation, { inFlight: 256, durationMs: WARM_UP_MS, atLeast: WARM_UP_OPERATIONS });
     }
     for (let round = 0; round < ROUNDS; round++) {
+      console.error(`sync: '${sync}', round ${round + 1} of ${ROUNDS}`);
       floors.push(await measureFloor({ sync, durationMs: SLICE_MS }));
       for (const [name, operation] of operations) {
         for (const inFlight of IN_FLIGHT[name] ?? []) {

@@ -1,33 +1,34 @@
-/** `npm run bench [-- NAME [PART]]`: runs one of the benchmarks, or a part of it; `full` without a name. */
-import { ANTI_ENTROPY_PARTS, antiEntropy } from './anti-entropy.js';
+/** `npm run bench [-- NAME [OPTIONS]]`: runs one of the benchmarks, or a part of it; `full` without a name. */
+import { CommanderError } from 'commander';
+import { UsageError } from '../src/cli/terminal.js';
+import { antiEntropy } from './anti-entropy.js';
 import { failover, pause } from './availability.js';
-import { full } from './full.js';
+import { createProgram } from './command-line.js';
+import { full, readOutcomes, report } from './full.js';
+import { mix } from './mix.js';
 import { quick } from './quick.js';
+import { SCENARIOS } from './scenarios.js';
 
-const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
-  full,
-  /** Shows in a minute that `full` works; its figures mean nothing. */
-  rehearsal: () => full({ scale: 0.05 }),
+const program = createProgram({
+  full: (scenarios, outcomes) => full({ scenarios, outcomes }),
+  rehearsal: () => full({ scenarios: SCENARIOS, rehearsal: true }),
+  report: async (file) => report(readOutcomes(file)),
   quick,
+  mix,
   failover,
   pause,
-  'anti-entropy': antiEntropy,
-};
-/** What of a benchmark can be run alone. */
-const PARTS: Readonly<Record<string, Readonly<Record<string, () => Promise<void>>>>> = {
-  'anti-entropy': ANTI_ENTROPY_PARTS,
-};
+  antiEntropy,
+});
 
-const [name = 'full', part, ...rest] = process.argv.slice(2);
-const benchmark = part === undefined ? BENCHMARKS[name] : PARTS[name]?.[part];
-if (benchmark === undefined || rest.length > 0) {
-  console.error(`there is no benchmark '${process.argv.slice(2).join(' ')}'; there are: ${namesOfAll().join(', ')}`);
-  process.exitCode = 2;
-} else await benchmark();
-
-function namesOfAll(): string[] {
-  return Object.keys(BENCHMARKS).flatMap((one) => [
-    one,
-    ...Object.keys(PARTS[one] ?? {}).map((some) => `${one} ${some}`),
-  ]);
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+  else if (error instanceof UsageError) {
+    console.error(`error: ${error.message}`);
+    process.exitCode = 2;
+  } else {
+    console.error(error);
+    process.exitCode = 1;
+  }
 }

@@ -20,9 +20,11 @@ import {
   SLICE_MS,
   type Slice,
   slicesOf,
+  TIMEOUT_MS,
   WARM_UP_MS,
 } from './scenarios.js';
 import { type LoopFigure, medianOf } from './workloads/closed-loop.js';
+import { workMicros } from './workloads/work.js';
 
 export interface Row extends Slice {
   readonly figure: LoopFigure;
@@ -38,6 +40,8 @@ export interface Outcome {
   readonly stored: number;
   /** Of the process, in bytes: memory of its own, and pages of files that lie in memory. */
   readonly resident: { readonly own: number; readonly files: number };
+  /** What the application's work on a value takes by itself ('get + work'), in microseconds. */
+  readonly workMicros: number;
 }
 
 async function measureScenario(scenario: Scenario, scale: number): Promise<Outcome> {
@@ -52,14 +56,15 @@ async function measureScenario(scenario: Scenario, scale: number): Promise<Outco
     valueBytes: valueBytes + CLOCK_BYTES,
   });
   try {
-    const store = await open({ path: directory, nodes: NODES, n: N, sync });
+    const store = await open({ path: directory, nodes: NODES, n: N, sync, timeoutMs: TIMEOUT_MS });
     try {
       const clients = await ClientThreads.start(store, MAX_THREADS, { keys, valueBytes });
       await clients.fill();
+      console.error('  filled');
       const rows = await measureRows(clients, rig, sync, scale);
       const memory = await memoryOf(store);
       await clients.close();
-      return { scenario, rows, ...memory };
+      return { scenario, rows, ...memory, workMicros: workMicros(valueBytes) };
     } finally {
       await store.close();
     }
@@ -83,6 +88,7 @@ async function measureRows(
   const figures: LoopFigure[][] = slices.map(() => []);
   const floors: { put: FloorFigure[]; get: FloorFigure[] } = { put: [], get: [] };
   for (let round = 0; round < ROUNDS; round++) {
+    console.error(`  round ${round + 1} of ${ROUNDS}`);
     floors.put.push(await rig.put(durationMs));
     if (sync === 'none') floors.get.push(await rig.get(durationMs));
     for (const [at, { operation, ...slice }] of slices.entries()) {
@@ -115,5 +121,10 @@ function resident(): { own: number; files: number } {
 }
 
 assert(process.send !== undefined, 'a scenario is measured by a child process');
+// Whoever asked may be gone: then nobody wants the figures, and others may be measuring.
+const left = (): never => process.exit(1);
+process.once('disconnect', left);
 const { scenario, scale } = JSON.parse(process.argv[2]!) as { scenario: Scenario; scale: number };
-process.send(await measureScenario(scenario, scale));
+const outcome = await measureScenario(scenario, scale);
+process.off('disconnect', left);
+process.send(outcome);

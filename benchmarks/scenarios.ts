@@ -1,4 +1,5 @@
 /** What `npm run bench` measures: which scenarios, in each of them which slices of time. */
+import { count } from './report.js';
 import type { Operation } from './workloads/key-value-load.js';
 
 export const NODES = 5;
@@ -7,12 +8,19 @@ export const N = 3;
 export const CLOCK_BYTES = 48;
 export const ROUNDS = 3;
 export const SLICE_MS = 1_000;
+/** Of a rehearsal, as a share of the real ones: slices, and numbers of keys. */
+export const REHEARSAL = 0.05;
+/** Each of the threads has puts to so many keys of its own in flight, half at the most. */
+export const LEAST_KEYS = 1_000;
 /** For puts, then for gets: six threads compile what they run, each for itself. */
 export const WARM_UP_MS = 3_000;
 export const MAX_THREADS = 2;
+/** A machine that is busy shows in the figures, and does not end the run. */
+export const TIMEOUT_MS = 60_000;
 
 export interface Slice {
   readonly operation: Operation;
+  /** Of all threads together. */
   readonly inFlight: number;
   /** Of the application. */
   readonly threads: number;
@@ -24,31 +32,56 @@ export interface Scenario {
   readonly sync: 'none' | 'full';
 }
 
-/** What is left out would take long and say little: a million large values are gigabytes, of which LMDB keeps pages. */
+/** A million values of 64 KiB are left out: with their replicas they are 200 GB. */
 export const SCENARIOS: readonly Scenario[] = (['none', 'full'] as const).flatMap((sync) => [
   { keys: 10_000, valueBytes: 100, sync },
   { keys: 10_000, valueBytes: 1_024, sync },
-  { keys: 1_000, valueBytes: 65_536, sync },
+  { keys: 10_000, valueBytes: 65_536, sync },
   { keys: 1_000_000, valueBytes: 100, sync },
+  { keys: 1_000_000, valueBytes: 1_024, sync },
 ]);
 
-const PUTS: readonly Slice[] = [
-  { operation: 'put', inFlight: 1, threads: 1 },
-  { operation: 'put', inFlight: 16, threads: 1 },
-  { operation: 'put', inFlight: 256, threads: 1 },
-  { operation: 'put', inFlight: 256, threads: 2 },
-  { operation: '50/50', inFlight: 256, threads: 1 },
-];
-const GETS: readonly Slice[] = [
-  { operation: 'get', inFlight: 1, threads: 1 },
-  { operation: 'get', inFlight: 16, threads: 1 },
-  { operation: 'get', inFlight: 256, threads: 1 },
-  { operation: 'get', inFlight: 256, threads: 2 },
-  { operation: '95/5', inFlight: 256, threads: 1 },
-  { operation: '95/5', inFlight: 256, threads: 2 },
-];
+const PUTS: readonly Slice[] = [...overThreads('put'), ...atMost('50/50')];
+const GETS: readonly Slice[] = [...overThreads('get'), ...atMost('95/5'), ...atMost('get + work')];
+
+function overThreads(operation: Operation): Slice[] {
+  return [
+    { operation, inFlight: 1, threads: 1 },
+    { operation, inFlight: 2, threads: 2 },
+    { operation, inFlight: 16, threads: 1 },
+    { operation, inFlight: 16, threads: 2 },
+    ...atMost(operation),
+  ];
+}
+
+function atMost(operation: Operation): Slice[] {
+  return [
+    { operation, inFlight: 256, threads: 1 },
+    { operation, inFlight: 256, threads: 2 },
+  ];
+}
 
 /** How writes are flushed does not touch reads: once is enough. */
 export function slicesOf(sync: 'none' | 'full'): readonly Slice[] {
   return sync === 'none' ? [...PUTS, ...GETS] : PUTS;
+}
+
+/** A part of them: each list may be left out. */
+export interface Selection {
+  readonly keys?: readonly number[] | undefined;
+  readonly valueBytes?: readonly number[] | undefined;
+  readonly sync?: 'none' | 'full' | undefined;
+}
+
+export function selected({ keys, valueBytes, sync }: Selection): Scenario[] {
+  return SCENARIOS.filter(
+    (one) =>
+      (keys?.includes(one.keys) ?? true) &&
+      (valueBytes?.includes(one.valueBytes) ?? true) &&
+      (sync === undefined || one.sync === sync),
+  );
+}
+
+export function nameOf({ keys, valueBytes, sync }: Scenario): string {
+  return `${count(keys)} keys of ${count(valueBytes)} B, sync: '${sync}'`;
 }

@@ -34,6 +34,7 @@ export async function putPath(): Promise<void> {
     for (const side of [without, having, without, having]) await round(side);
     for (const side of [without, having]) side.micros.length = 0;
     for (let i = 0; i < ROUNDS; i++) {
+      console.error(`  round ${i + 1} of ${ROUNDS}`);
       for (const side of i % 2 === 0 ? [without, having] : [having, without]) await round(side);
     }
     const built = await treesIn(without.store);

@@ -19,7 +19,6 @@ import { type Begun, type Ended, openLoop } from '../workloads/open-loop.js';
 const NODES = 5;
 const VICTIM = 'b';
 const VALUE = new Uint8Array(100).fill(7);
-const DEFAULT_PER_SECOND = 4_000;
 const WARM_UP_MS = 3_000;
 const PHASE_MS = 4_000;
 const ROUNDS = 3;
@@ -39,8 +38,7 @@ interface Felt {
   failed: number;
 }
 
-export async function serving(keys: number): Promise<void> {
-  const perSecond = Number(process.env.QUORAL_BENCH_RATE ?? DEFAULT_PER_SECOND);
+export async function serving(keys: number, perSecond: number): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'quoral-bench-'));
   const store = await open({ path: directory, nodes: NODES, sync: 'none', exchangeIntervalMs: NEVER_MS });
   try {
@@ -50,12 +48,14 @@ export async function serving(keys: number): Promise<void> {
     await openLoop({ perSecond, durationMs: WARM_UP_MS, begin: load.begin });
     const felt = new Map<PhaseName, Felt>();
     for (let round = 0; round < ROUNDS; round++) {
+      console.error(`  round ${round + 1} of ${ROUNDS}`);
       for (const phase of PHASES) {
         const work = new Background(store, phase);
         await feel(felt, phase, store, openLoop({ perSecond, durationMs: PHASE_MS, begin: load.begin }));
         await work.stop();
       }
     }
+    console.error('  refilling');
     const quietly = await refill(store, directory, keys, undefined);
     const busily = await refill(store, directory, keys, (until) => {
       return feel(felt, 'refill', store, loadUntil(until, perSecond, load));

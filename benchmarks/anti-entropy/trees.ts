@@ -30,7 +30,6 @@ import { HashingPool } from '../../src/runtime/threads/hashing-pool.js';
 import { openLmdbStorage } from '../../src/storage/lmdb-storage.js';
 import { SharedOpening } from '../../src/storage/shared-opening.js';
 
-export const KEYS = Number(process.env.QUORAL_BENCH_KEYS ?? 1_000_000);
 const ROUNDS = 3;
 const PARTITION = 3;
 const RANGE = partitionRange(PARTITION);
@@ -40,11 +39,11 @@ const BUCKET = utf8('things');
 const VALUE = new Uint8Array(100).fill(65);
 
 /** Prints as it goes. */
-export async function trees(): Promise<void> {
+export async function trees(keys: number): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'quoral-bench-'));
   try {
-    await building(join(directory, 'objects.mdb'));
-    comparing();
+    await building(join(directory, 'objects.mdb'), keys);
+    comparing(keys);
     noting();
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -103,9 +102,9 @@ class Best {
   }
 }
 
-async function building(path: string): Promise<void> {
+async function building(path: string, keys: number): Promise<void> {
   const storage = openLmdbStorage({ path, sync: 'none' });
-  for (let i = 0; i < KEYS; i++) {
+  for (let i = 0; i < keys; i++) {
     storage.put(keyOf(i), recordOf(i + 1));
     if (i % 10_000 === 9_999) storage.commit();
   }
@@ -116,7 +115,7 @@ async function building(path: string): Promise<void> {
   // The pool's thread is there, and has compiled its code, as it has in a store that runs.
   await build(pool);
   print(
-    `building a tree of ${KEYS} records of ${recordOf(1).length} bytes, best of ${ROUNDS}: wall time, CPU of the process`,
+    `building a tree of ${keys} records of ${recordOf(1).length} bytes, best of ${ROUNDS}: wall time, CPU of the process`,
   );
   const bare = new Best();
   const built = new Best();
@@ -138,7 +137,7 @@ async function building(path: string): Promise<void> {
 
   async function build(by: HashingPool<HasherTask, HasherResult>): Promise<number> {
     const keeper = new TreeKeeper({ partition: PARTITION });
-    keeper.beginBuild(1, KEYS);
+    keeper.beginBuild(1, keys);
     storage.put(keeper.mark!.key, keeper.mark!.value);
     storage.commit();
     let appliedMs = 0;
@@ -149,7 +148,7 @@ async function building(path: string): Promise<void> {
       keeper.done(slice.number, result);
       appliedMs += performance.now() - from;
     }
-    if (keeper.tree?.keys !== KEYS) throw new Error('The tree lacks keys');
+    if (keeper.tree?.keys !== keys) throw new Error('The tree lacks keys');
     return appliedMs;
   }
 }
@@ -172,13 +171,14 @@ function scan(path: string): void {
 
 /** Records in memory: what a replica knows, without what it costs to read them. */
 class Replica implements Snapshot {
-  readonly tree = new MerkleTree(depthFor(KEYS));
+  readonly tree: MerkleTree;
   private readonly sorted: readonly Uint8Array[];
   private readonly counters: Uint32Array;
 
   constructor(sorted: readonly Uint8Array[], counters: Uint32Array) {
     this.sorted = sorted;
     this.counters = counters;
+    this.tree = new MerkleTree(depthFor(sorted.length));
     const delta = new DeltaBuilder(this.tree.depth);
     for (const [i, key] of sorted.entries()) {
       delta.add(keyHash(key).low, leafOfRecord(key, recordOf(counters[i]!)), leafLow);
@@ -221,24 +221,24 @@ class Replica implements Snapshot {
   }
 }
 
-function comparing(): void {
-  const sorted = Array.from({ length: KEYS }, (_, i) => keyOf(i));
+function comparing(keys: number): void {
+  const sorted = Array.from({ length: keys }, (_, i) => keyOf(i));
   const whole = sorted.reduce((bytes, key) => bytes + key.length + 8, 0);
-  print(`\ncomparing two replicas of ${KEYS} keys; all keys and leaves: ${KEYS} hashes, ${whole} bytes`);
+  print(`\ncomparing two replicas of ${keys} keys; all keys and leaves: ${keys} hashes, ${whole} bytes`);
   print('   differ    found   questions      hashes   d·log₁₆ n     keys listed        bytes   of the whole');
-  const ours = new Replica(sorted, new Uint32Array(KEYS).fill(1));
+  const ours = new Replica(sorted, new Uint32Array(keys).fill(1));
   for (const wanted of [0, 10, 1_000, 100_000]) {
     const random = new SeededRandom(7);
-    const counters = new Uint32Array(KEYS).fill(1);
-    const differ = Math.min(wanted, KEYS / 10);
+    const counters = new Uint32Array(keys).fill(1);
+    const differ = Math.min(wanted, Math.floor(keys / 10));
     for (let left = differ; left > 0; ) {
-      const place = below(random, KEYS);
+      const place = below(random, keys);
       if (counters[place] === 1) left--;
       counters[place] = 2;
     }
     const { figures, repaired } = exchange([ours, new Replica(sorted, counters)]);
     if (repaired !== differ) throw new Error(`${differ} keys differ, and ${repaired} were found`);
-    const levels = Math.log(KEYS) / Math.log(16);
+    const levels = Math.log(keys) / Math.log(16);
     const columns: [string | number, number][] = [
       [differ, 9],
       [repaired, 9],

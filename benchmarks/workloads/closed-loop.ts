@@ -3,6 +3,7 @@
  * Latencies are those that the application sees: from the call to the settled promise.
  */
 import { Histogram, type HistogramData } from '../../src/metrics/histogram.js';
+import { threadCpuMs } from './thread-cpu.js';
 
 export interface LoopOptions {
   readonly inFlight: number;
@@ -15,6 +16,8 @@ export interface LoopOptions {
 export interface LoopRun {
   readonly latencies: HistogramData;
   readonly elapsedMs: number;
+  /** Of this thread; undefined where the system does not tell it. */
+  readonly cpuMs: number | undefined;
 }
 
 export interface LoopFigure {
@@ -24,6 +27,8 @@ export interface LoopFigure {
   readonly p999Ms: number;
   /** User and system time of the whole process per operation, in microseconds. */
   readonly cpuMicros: number;
+  /** The part of it that the application's own threads took, with its client in them; undefined where it is not known. */
+  readonly ownMicros: number | undefined;
 }
 
 /**
@@ -33,6 +38,7 @@ export interface LoopFigure {
 export async function runLoop(operation: () => Promise<unknown>, options: LoopOptions): Promise<LoopRun> {
   const latencies = new Histogram();
   const start = performance.now();
+  const cpu = threadCpuMs();
   const end = start + options.durationMs;
   const { atLeast = 0 } = options;
   const lane = async (): Promise<void> => {
@@ -44,7 +50,12 @@ export async function runLoop(operation: () => Promise<unknown>, options: LoopOp
     }
   };
   await Promise.all(Array.from({ length: options.inFlight }, lane));
-  return { latencies: latencies.data(), elapsedMs: performance.now() - start };
+  const cpuAfter = threadCpuMs();
+  return {
+    latencies: latencies.data(),
+    elapsedMs: performance.now() - start,
+    cpuMs: cpu === undefined || cpuAfter === undefined ? undefined : cpuAfter - cpu,
+  };
 }
 
 /** Lets threads run their loops at the same time, and puts together what they and the process did. */
@@ -60,7 +71,24 @@ export async function measureLoops(threads: readonly (() => Promise<LoopRun>)[])
     p99Ms: latencies.quantile(0.99),
     p999Ms: latencies.quantile(0.999),
     cpuMicros: (user + system) / latencies.count,
+    ownMicros: ownMicros(runs),
   };
+}
+
+function ownMicros(runs: readonly LoopRun[]): number | undefined {
+  let micros = 0;
+  let operations = 0;
+  for (const { cpuMs, latencies } of runs) {
+    if (cpuMs === undefined) return undefined;
+    micros += cpuMs * 1_000;
+    operations += latencies.count;
+  }
+  return micros / operations;
+}
+
+/** How many cores the process kept in use. */
+export function coresOf({ perSecond, cpuMicros }: LoopFigure): number {
+  return (perSecond * cpuMicros) / 1e6;
 }
 
 /** The loop of one thread, this one. */

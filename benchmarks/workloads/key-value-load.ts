@@ -3,7 +3,8 @@
  * their mixes, over uniformly drawn keys. Every get looks at its value: results decode what is looked at.
  */
 import { below, SeededRandom, unit } from '../../src/base/random.js';
-import type { Bucket } from '../../src/index.js';
+import type { Bucket, ReadResult } from '../../src/index.js';
+import { workOn } from './work.js';
 
 export interface LoadOptions {
   readonly keys: number;
@@ -15,8 +16,8 @@ export interface LoadOptions {
   readonly share?: { readonly index: number; readonly of: number };
 }
 
-/** The mixes are named by their shares of gets and puts. */
-export type Operation = 'put' | 'get' | '95/5' | '50/50';
+/** The mixes are named by their shares of gets and puts; 'get + work': the application then works on the value. */
+export type Operation = 'put' | 'get' | 'get + work' | '95/5' | '50/50';
 
 export class KeyValueLoad {
   private readonly bucket: Bucket<Uint8Array>;
@@ -59,15 +60,28 @@ export class KeyValueLoad {
   };
 
   readonly get = async (): Promise<void> => {
-    const result = await this.bucket.get(this.keys[below(this.random, this.keys.length)]!);
-    if (result.value?.length !== this.value.length) throw new Error('a get did not give the value that was put');
+    this.valueOf(await this.bucket.get(this.anyKey()));
+  };
+
+  private readonly getAndWork = async (): Promise<void> => {
+    workOn(this.valueOf(await this.bucket.get(this.anyKey())));
   };
 
   operation(name: Operation): () => Promise<void> {
     if (name === 'put') return this.put;
     if (name === 'get') return this.get;
+    if (name === 'get + work') return this.getAndWork;
     const puts = name === '95/5' ? 0.05 : 0.5;
     return () => (unit(this.random) < puts ? this.put() : this.get());
+  }
+
+  private anyKey(): string {
+    return this.keys[below(this.random, this.keys.length)]!;
+  }
+
+  private valueOf({ value }: ReadResult<Uint8Array>): Uint8Array {
+    if (value?.length !== this.value.length) throw new Error('a get did not give the value that was put');
+    return value;
   }
 
   private async putOwn(own: number): Promise<void> {
