@@ -375,6 +375,31 @@ test('noticed: a refusal by the fence counted as an acknowledgement', () => {
   assert(!putDuringRound(1, COUNTS_STALE));
 });
 
+/** The first try of a put is under way until its key, which a second try has written, was deleted for long. */
+function attemptInFlight(seed: number, attemptMs?: number): boolean {
+  const flight = new InFlight();
+  const planted = { name: 'an attempt in flight', client: (inner: ActorContext) => flight.of(inner) };
+  const cluster = clusterOf({ seed, planted, ...(attemptMs === undefined ? {} : { attemptMs }) });
+  flight.holds = (_node, message) => message.type === 'put' && flight.held === 0;
+  const put = cluster.settle(cluster.put(KEY, 'milk', { timeoutMs: 30_000 }));
+  assert(put.end?.type === 'acknowledged' && flight.held === 1);
+  flight.holds = undefined;
+  deleteKey(cluster, KEY);
+  cluster.runFor(10 * GRACE_MS);
+  flight.released = true;
+  cluster.settle(cluster.put('other', 'bread'));
+  assert.equal(flight.held, 0);
+  return staysDeleted(cluster);
+}
+
+test('the first try of a put, under way for longer than the grace time, does not bring back what was deleted since', () => {
+  for (let seed = 1; seed <= 4; seed++) assert(attemptInFlight(seed), `seed ${seed}`);
+});
+
+test('noticed: attempts that are forgotten while one of them may still be minted', () => {
+  assert(!attemptInFlight(1, 0));
+});
+
 // ── Contexts of what lives ─────────────────────────────────────────────────────────────────────────────────────────
 
 const MAX_ENTRIES = 4;

@@ -43,7 +43,12 @@ export class InFlight {
   }
 
   tap(conversation: string): Tap {
-    return tapOf(conversation, { context: (inner) => new Holding(inner, this) });
+    return tapOf(conversation, { context: (inner) => this.of(inner) });
+  }
+
+  /** Of one actor. */
+  of(inner: ActorContext): ActorContext {
+    return new Holding(inner, this);
   }
 
   noteHeld(change: number): void {
