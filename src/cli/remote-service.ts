@@ -170,7 +170,7 @@ export class RemoteService {
           yield piece;
           if (pieceMs !== undefined) timer = setTimeout(late, pieceMs);
         }
-        // What had come of an answer is dropped when it is given up, and it ends as if that had been all.
+        // One whose end is that of its connection ends as if it were complete when it is given up.
         if (whyGivenUp() !== undefined) throw whyGivenUp();
       } catch (error) {
         throw failed(error);
