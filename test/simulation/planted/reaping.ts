@@ -204,7 +204,7 @@ export const NO_INQUIRY: Tap = tapOf(reapConversation.name, {
 /** Knows of no life of another node but the present one. */
 class RemembersNoLife extends TappedActor<unknown, unknown, ReaperAnswer> {
   override answered(correlation: number, answer: ReaperAnswer, interim: boolean, context: ActorContext): void {
-    const told = answer.type === 'fences' ? { ...answer, knowsLater: false } : answer;
+    const told = answer.type === 'fences' ? { ...answer, laterLife: 0 } : answer;
     super.answered(correlation, told, interim, context);
   }
 }
