@@ -26,6 +26,11 @@ export class Arrears {
     return this.waitsForWord;
   }
 
+  /** True if the replicas serve though nobody has said that they are no older copy. */
+  get isUnheard(): boolean {
+    return this.mayBeOld && !this.waitsForWord;
+  }
+
   /** Nobody could be reached in time: the replicas serve, and say that they may lack something. */
   heardNobody(): void {
     this.waitsForWord = false;

@@ -51,6 +51,8 @@ export class FenceInquiry {
   private readonly options: FenceInquiryOptions;
   /** The partitions of which this node is a primary. */
   private readonly own: readonly number[];
+  /** How many partitions have a primary that is another node. */
+  private readonly partitionsOfOthers: number;
   private readonly unheard = new Set<number>();
   private isDisowned = false;
   private readonly recoveries = new Map<number, Recovery>();
@@ -59,6 +61,7 @@ export class FenceInquiry {
     this.options = options;
     const { node, preferenceLists } = options;
     this.own = [...preferenceLists.keys()].filter((partition) => this.primariesOf(partition).includes(node));
+    this.partitionsOfOthers = preferenceLists.filter(({ primaries }) => primaries.some((one) => one !== node)).length;
     this.forgetWords();
   }
 
@@ -81,9 +84,12 @@ export class FenceInquiry {
   }
 
   /** `node` has told how its fences stand. */
-  heard(node: number, { fences: told, refuseBelow, knowsLater }: ToldFences, speaker: InquirySpeaker): void {
-    if (knowsLater) this.disown();
-    this.unheard.delete(node);
+  heard(node: number, { fences: told, refuseBelow, laterLife }: ToldFences, speaker: InquirySpeaker): void {
+    if (laterLife > 0) {
+      this.disown();
+      // It is asked again, and told of a life that comes after the one that it knows.
+      this.options.identity.outlive(laterLife);
+    } else if (this.unheard.delete(node) && this.unheard.size === 0) this.options.identity.settle();
     this.compare(told);
     this.compare(refuseBelow.map((floor, partition) => ({ partition, floor })));
     // Who does not know what was refused cannot say that this node is not old.
@@ -94,7 +100,7 @@ export class FenceInquiry {
       recovery.heard.set(node, fence);
       if (!recovery.isAsking) this.recover(fence.partition, recovery, speaker);
     }
-    this.options.hints.learnFences(told, this.options.preferenceLists.length);
+    this.options.hints.learnFences(told, this.partitionsOfOthers);
   }
 
   /** A vnode that was asked to begin anew has answered; undefined: it will not. */

@@ -294,7 +294,10 @@ export class HintStore {
     this.storage.put(ownKey(what, partition), writer.bytes);
   }
 
-  /** Primaries of another node have told their fences. @param partitions - how many there are */
+  /**
+   * Primaries of another node have told their fences.
+   * @param partitions - how many there are to be learnt: of one whose only primary is this node there are no hints here
+   */
   learnFences(told: readonly PartitionFence[], partitions: number): void {
     if (this.learnt === undefined) return;
     for (const { partition, tag, floor } of told) {

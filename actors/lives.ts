@@ -3,51 +3,92 @@
  * chance. Every node that has started tells the others; whoever remembers a life of it that was not before this one knows
  * that it was taken back to an older state (a restored copy), also if nothing was reaped since. Its writers' names must
  * not be used again: what they wrote since the copy was made may be anywhere.
+ *
+ *     lives of the node      1 ─ 2 ─ 3 ─ 4           the others remember 4, by its name
+ *     of a copy, made at 2       └── 3'─ 4'─ 5'      5' names its lives since 2: its 4 is another one
+ *
+ * A copy may be started and stopped several times before it is heard. So a life names those before it, back to the last one
+ * of which all other nodes were told.
  */
 import { utf8 } from '../src/base/bytes.js';
 import type { Random } from '../src/base/random.js';
 import { ByteReader } from '../src/codec/byte-reader.js';
 import { ByteWriter } from '../src/codec/byte-writer.js';
-import type { Life } from '../src/messages/reap-messages.js';
+import type { LifeName, Lineage } from '../src/messages/reap-messages.js';
 import type { Storage } from '../src/storage/storage.js';
 
 const OWN_KEY = utf8('life');
-const LIFE_BYTES = 6 + 8;
+const NUMBER_BYTES = 6;
+const NAME_BYTES = 8;
+/** Of so many lives at most somebody was not told: one that is down for long. */
+export const MAX_LIVES = 64;
 
-/** Begins the next life of the node whose system storage this is; to be durable before it is told of. */
-export function beginLife(system: Storage, random: Random): Life {
-  const number = (read(system, OWN_KEY)?.number ?? 0) + 1;
-  const life = { number, high: random.uint32(), low: random.uint32() };
-  write(system, OWN_KEY, life);
-  return life;
+/**
+ * Begins the next life of the node whose system storage this is; to be durable before it is told of.
+ * @returns undefined if there were too many of which not all nodes were told: then the node is to be taken for an older
+ *   copy, and to begin a lineage
+ */
+export function beginLife(system: Storage, random: Random): Lineage | undefined {
+  const { number, names } = read(system, OWN_KEY) ?? { number: 0, names: [] };
+  if (names.length === MAX_LIVES) return undefined;
+  const lineage = { number: number + 1, names: [...names, draw(random)] };
+  write(system, OWN_KEY, lineage);
+  return lineage;
+}
+
+/** A life that comes after `number` and its own last one, and owns up to none before it. To be durable before it is told of. */
+export function beginLineage(system: Storage, random: Random, number: number): Lineage {
+  const lineage = { number: Math.max(number, read(system, OWN_KEY)?.number ?? 0) + 1, names: [draw(random)] };
+  write(system, OWN_KEY, lineage);
+  return lineage;
+}
+
+/** All other nodes were told of the present life, and know of none that came after one that it names. */
+export function settleLineage(system: Storage, { number, names }: Lineage): Lineage {
+  const settled = { number, names: names.slice(-1) };
+  write(system, OWN_KEY, settled);
+  return settled;
 }
 
 /**
- * Remembers that another node is in this life, with the turn's commit.
- * @returns true if a later life of it is known, or another one of that number
+ * Remembers that another node is in the last of these lives, with the turn's commit.
+ * @returns 0, or the number of a life of it that is known, and is none of these nor before them
  */
-export function knowsLater(system: Storage, node: number, { number, high, low }: Life): boolean {
+export function laterLife(system: Storage, node: number, lineage: Lineage): number {
   const key = utf8(`life:${node}`);
   const known = read(system, key);
   // A first life is that of a node without a memory, which keeps no names: it is not older, but new.
-  if (known === undefined || known.number < number || number === 1) {
-    write(system, key, { number, high, low });
-    return false;
-  }
-  return known.number > number || known.high !== high || known.low !== low;
+  if (known !== undefined && lineage.number > 1 && !isWithinOrBefore(known, lineage)) return known.number;
+  write(system, key, { number: lineage.number, names: lineage.names.slice(-1) });
+  return 0;
 }
 
-function read(system: Storage, key: Uint8Array): Life | undefined {
+function isWithinOrBefore({ number, names }: Lineage, lineage: Lineage): boolean {
+  if (number > lineage.number) return false;
+  const own = lineage.names[lineage.names.length - 1 - (lineage.number - number)];
+  const known = names[names.length - 1]!;
+  return own === undefined || (own.high === known.high && own.low === known.low);
+}
+
+function draw(random: Random): LifeName {
+  return { high: random.uint32(), low: random.uint32() };
+}
+
+function read(system: Storage, key: Uint8Array): Lineage | undefined {
   const bytes = system.get(key);
   if (bytes === undefined) return undefined;
   const reader = new ByteReader(bytes, 0);
-  return { number: reader.u48(), high: reader.u32(), low: reader.u32() };
+  const number = reader.u48();
+  const count = (bytes.length - NUMBER_BYTES) / NAME_BYTES;
+  return { number, names: Array.from({ length: count }, () => ({ high: reader.u32(), low: reader.u32() })) };
 }
 
-function write(system: Storage, key: Uint8Array, { number, high, low }: Life): void {
-  const writer = new ByteWriter(LIFE_BYTES);
+function write(system: Storage, key: Uint8Array, { number, names }: Lineage): void {
+  const writer = new ByteWriter(NUMBER_BYTES + NAME_BYTES * names.length);
   writer.u48(number);
-  writer.u32(high);
-  writer.u32(low);
+  for (const { high, low } of names) {
+    writer.u32(high);
+    writer.u32(low);
+  }
   system.put(key, writer.bytes);
 }

@@ -15,9 +15,9 @@ import { equalBytes, utf8 } from '../src/base/bytes.js';
 import type { Random } from '../src/base/random.js';
 import type { WriterId } from '../src/clocks/event-id.js';
 import { STOP_KEY } from '../src/codec/own-keys.js';
-import type { Life } from '../src/messages/reap-messages.js';
+import type { Lineage } from '../src/messages/reap-messages.js';
 import type { Storage } from '../src/storage/storage.js';
-import { beginLife } from './lives.js';
+import { beginLife, beginLineage, settleLineage } from './lives.js';
 
 export interface VnodeMarker {
   readonly writer: WriterId;
@@ -60,18 +60,24 @@ export class NodeIdentity {
   private readonly mustRefill = new Set<number>();
   /** How often the vnodes' writers have been disowned: each draws a new name before it mints again. */
   disowned = 0;
-  /** This run of the node. */
-  readonly life: Life;
+  private lives: Lineage;
   /** The stop that is under way. */
   private stop: Uint8Array | undefined;
 
   private constructor({ system, objects, random, partitions }: IdentityOptions) {
-    this.life = beginLife(system, random);
     this.partitions = partitions;
     this.system = system;
     this.objects = objects;
     this.random = random;
     this.refilling = this.mustRefill;
+    const lives = beginLife(system, random);
+    this.lives = lives ?? beginLineage(system, random, 0);
+    if (lives === undefined) this.disown();
+  }
+
+  /** This run of the node, and those before it of which not all others were told. */
+  get lineage(): Lineage {
+    return this.lives;
   }
 
   /**
@@ -85,7 +91,8 @@ export class NodeIdentity {
     const lastStop = known === undefined ? undefined : Uint8Array.from(known);
     const found = system.range({ gte: MARKER_PREFIX, lt: utf8('marker;'), limit: 65_536 });
     for (const { key, value } of found) {
-      if (lastStop !== undefined) identity.remember(key, value, lastStop);
+      // One that is taken for an older copy has other names from the beginning.
+      if (lastStop !== undefined && identity.disowned === 0) identity.remember(key, value, lastStop);
       system.remove(key);
     }
     identity.noteLosses(options);
@@ -101,6 +108,16 @@ export class NodeIdentity {
   disown(): void {
     this.disowned++;
     for (const partition of this.partitions) this.mustBeRefilled(partition);
+  }
+
+  /** It was disowned, since somebody knows of its life of that number: this one is told of as a later one. */
+  outlive(number: number): void {
+    this.lives = beginLineage(this.system, this.random, number);
+  }
+
+  /** All other nodes were told of this life, and know of no later one. */
+  settle(): void {
+    if (this.lives.names.length > 1) this.lives = settleLineage(this.system, this.lives);
   }
 
   /** The replica of `partition` has been made whole from the others; stored with the turn's commit. */

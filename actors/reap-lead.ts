@@ -177,7 +177,7 @@ export class ReapLead {
       const candidate = candidateOf(key, value, wallMs, limits);
       if (candidate !== undefined) this.keys.push(key);
       if (candidate?.verb === 'remove') this.foundRipe = true;
-      else this.ripeInMs = Math.min(this.ripeInMs, ripeInMs(value, wallMs, limits.graceMs));
+      else this.ripeInMs = Math.min(this.ripeInMs, ripeInMs(value, wallMs, limits));
     }
     this.from = found[found.length - 1]?.key;
     this.scanned = found.length < limit;

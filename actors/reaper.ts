@@ -26,7 +26,7 @@ import type { ExchangeRecord } from './exchange-record.js';
 import type { NodeFences } from './fence.js';
 import { FenceInquiry, type InquirySpeaker } from './fence-inquiry.js';
 import type { HintStore } from './hint-store.js';
-import { knowsLater } from './lives.js';
+import { laterLife } from './lives.js';
 import type { NodeIdentity } from './node-identity.js';
 import { ReapLead, type ReapSpeaker } from './reap-lead.js';
 import type { ReapRecord } from './reap-record.js';
@@ -135,8 +135,8 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
       },
       askFences: (other) => {
         const ticket = this.asked.add({ type: 'fences', node: other });
-        const { life } = options.identity;
-        if (ticket >= 0) context.request(reaperRef(other), { type: 'fences', from: node, life }, ticket);
+        const { lineage } = options.identity;
+        if (ticket >= 0) context.request(reaperRef(other), { type: 'fences', from: node, lineage }, ticket);
       },
       askVnode: (partition, message) => {
         const ticket = this.asked.add({ type: 'anew', partition });
@@ -157,9 +157,9 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
       });
       const { system, hints, preferenceLists } = this.options;
       // Stored is durable there: the system storage is fully synced.
-      const isLate = knowsLater(system, message.from, message.life);
+      const later = laterLife(system, message.from, message.lineage);
       const refuseBelow = hints.refusedBelow(preferenceLists.length);
-      context.reply(incoming, { type: 'fences', fences, refuseBelow, knowsLater: isLate }, 'stored');
+      context.reply(incoming, { type: 'fences', fences, refuseBelow, laterLife: later }, 'stored');
       return;
     }
     const { partition, ask } = message;

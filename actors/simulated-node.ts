@@ -26,6 +26,8 @@ export interface SimulatedEnvironment
   readonly maxTreeAgeMs: number;
   /** Undefined: tombstones stay. */
   readonly tombstoneGraceMs: number | undefined;
+  /** How long an attempt of a put may be under way: see `ReapLimits`. */
+  readonly attemptMs: number;
   /** Contexts of more entries are reduced (default: as in production). */
   readonly maxContextEntries?: number | undefined;
   /** Is given what somebody outside may ask of the node: to compare its replicas now, and to look for what may be reaped. */
@@ -50,7 +52,7 @@ export function spawn(host: ActorHost, parts: SimulatedEnvironment): void {
   const isNew = parts.isNew || graceMs === undefined;
   const hints = new HintStore({ storage: parts.hints, maxBytes, random, counters, isNew });
   const { maxContextEntries = MAX_CONTEXT_ENTRIES } = parts;
-  const limits = graceMs === undefined ? undefined : { graceMs, maxContextEntries };
+  const limits = graceMs === undefined ? undefined : { graceMs, attemptMs: parts.attemptMs, maxContextEntries };
   const reaping = limits === undefined ? undefined : { limits, record: new ReapRecord(1) };
   const exchange =
     intervalMs === undefined

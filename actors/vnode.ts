@@ -81,6 +81,8 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   private waiting: Waiting[] = [];
   /** Of the identity: as often the writer was given another name for it. */
   private disowned: number;
+  /** True if the writer's name was drawn in this life. */
+  private isFreshName: boolean;
   private readonly waitsUntilMs: number;
 
   constructor(options: VnodeOptions, context: ActorContext) {
@@ -102,7 +104,8 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     const marker = options.identity.take(options.partition);
     this.disowned = options.identity.disowned;
     if (marker !== undefined) this.tree?.restore(marker.stop);
-    if (marker === undefined) this.counters.newIdentities++;
+    this.isFreshName = marker === undefined;
+    if (this.isFreshName) this.counters.newIdentities++;
     this.writer = { id: marker?.writer ?? drawWriterId(context), counter: marker?.counter ?? 0 };
     this.reaping = new ReplicaReaping({
       ...options,
@@ -156,7 +159,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   }
 
   stop(context: ActorContext): void {
-    this.followIdentity(context);
+    this.followIdentity(context, false);
     const stop = this.identity.leave(this.partition, { writer: this.writer.id, counter: this.writer.counter });
     this.tree?.save(stop);
   }
@@ -202,17 +205,22 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     }
   }
 
-  /** Takes another name if the node was told since that a later life of it has had this one. */
-  private followIdentity(context: ActorContext): void {
-    if (this.disowned === this.identity.disowned) return;
+  /**
+   * Takes another name if the node was told since that a later life of it has had this one; and before it mints while
+   * nobody has said that there was none.
+   */
+  private followIdentity(context: ActorContext, mints: boolean): void {
+    const isUnsure = mints && !this.isFreshName && this.arrears.isUnheard;
+    if (this.disowned === this.identity.disowned && !isUnsure) return;
     this.disowned = this.identity.disowned;
+    this.isFreshName = true;
     this.minter.renew(this.writer, context);
   }
 
   private mint(put: ObjectPut, durable: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
     const { minter, writer } = this;
     const isNew = minter.see(put);
-    this.followIdentity(context);
+    this.followIdentity(context, true);
     const local = this.objects.get(put.key);
     if (local !== undefined && !isSoundRecord(local)) {
       // What this writer minted for the key is unknown now; another replica knows it all the same.

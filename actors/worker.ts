@@ -74,7 +74,11 @@ await runWorkerThread<NodeStart>(async (start) => {
       trees,
       record,
       reaping: {
-        limits: { graceMs: data.tombstoneGraceMs, maxContextEntries: MAX_CONTEXT_ENTRIES },
+        limits: {
+          graceMs: data.tombstoneGraceMs,
+          attemptMs: data.attemptMs,
+          maxContextEntries: MAX_CONTEXT_ENTRIES,
+        },
         record: reaped,
       },
     },

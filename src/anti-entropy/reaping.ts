@@ -18,7 +18,7 @@
  * Pure: `next` says what to do; answers come by their question's number. Model-checked in `test/property/anti-entropy`.
  */
 import { digestHigh, digestLow } from '../codec/record.js';
-import { contextEntriesIn, deadFromMsIn, newestMsIn, reducedRecord } from '../codec/record-update.js';
+import { contextEntriesIn, deadFromMsIn, newestMsIn, reducedRecord, voidsAttempts } from '../codec/record-update.js';
 
 /** How a vnode's fence stands (`fence.ts`), and of which partition it is. */
 export interface PartitionFence {
@@ -257,6 +257,11 @@ export const MAX_CONTEXT_ENTRIES = 16;
 export interface ReapLimits {
   /** How long deletions are kept at least, in milliseconds. */
   readonly graceMs: number;
+  /**
+   * How long after a record was written an attempt that it voids may still be minted somewhere: as long as puts take at
+   * most, and clocks are apart. Such a record is not forgotten before.
+   */
+  readonly attemptMs: number;
   /** The context of an object that lives is reduced once it names more writers, dots and attempts than this. */
   readonly maxContextEntries: number;
 }
@@ -264,7 +269,7 @@ export interface ReapLimits {
 /**
  * The record under `key` as a candidate; copies nothing. A record goes if nothing of it is alive, and has not been for
  * the grace time: only tombstones, and values that expired. The context of any other is reduced if it has grown past the limit, and
- * would become smaller. Attempts stay in it for the grace time: one of them may still be under way.
+ * would become smaller. Attempts stay while one of them may still be under way: what it mints would come back.
  * @param record - its checksum was checked before
  * @returns undefined if it stays as it is
  */
@@ -272,19 +277,26 @@ export function candidateOf(
   key: Uint8Array,
   record: Uint8Array,
   wallMs: number,
-  { graceMs, maxContextEntries }: ReapLimits,
+  limits: ReapLimits,
 ): ReapCandidate | undefined {
   const as = (verb: ReapVerb) => ({ key, high: digestHigh(record), low: digestLow(record), verb });
-  if (ripeInMs(record, wallMs, graceMs) <= 0) return as('remove');
-  if (contextEntriesIn(record) <= maxContextEntries) return undefined;
-  const keepsAttempts = newestMsIn(record) + graceMs > wallMs;
+  if (ripeInMs(record, wallMs, limits) <= 0) return as('remove');
+  if (contextEntriesIn(record) <= limits.maxContextEntries) return undefined;
+  const keepsAttempts = newestMsIn(record) + attemptGraceMs(limits) > wallMs;
   if (reducedRecord(record, keepsAttempts) === record) return undefined;
   return as(keepsAttempts ? 'reduce-but-attempts' : 'reduce');
 }
 
 /** In how many milliseconds the record may be removed, 0 or less if it may be now; Infinity: not while it is as it is. */
-export function ripeInMs(record: Uint8Array, wallMs: number, graceMs: number): number {
-  return deadFromMsIn(record) + graceMs - wallMs;
+export function ripeInMs(record: Uint8Array, wallMs: number, limits: ReapLimits): number {
+  const graceEndsMs = deadFromMsIn(record) + limits.graceMs;
+  if (!voidsAttempts(record)) return graceEndsMs - wallMs;
+  return Math.max(graceEndsMs, newestMsIn(record) + limits.attemptMs) - wallMs;
+}
+
+/** How long after a record was last written the attempts that it voids stay in it. */
+export function attemptGraceMs({ graceMs, attemptMs }: Pick<ReapLimits, 'graceMs' | 'attemptMs'>): number {
+  return Math.max(graceMs, attemptMs);
 }
 
 /** True if the record is the very one that the candidate names. */

@@ -125,7 +125,9 @@ export class RemoteService {
       request.on('error', (error) => reject(failed(error)));
       request.once('response', (response) => {
         if (isStream) clearTimeout(timer);
-        resolve(this.answer(response, { late, failed, pieceMs: isStream ? waitMs : undefined }));
+        resolve(
+          this.answer(response, { late, failed, whyGivenUp: () => givenUp, pieceMs: isStream ? waitMs : undefined }),
+        );
       });
       request.end(body);
     });
@@ -150,8 +152,14 @@ export class RemoteService {
 
   private answer(
     response: IncomingMessage,
-    { late, failed, pieceMs }: { late(): void; failed(error: unknown): Error; pieceMs: number | undefined },
+    reading: {
+      late(): void;
+      failed(error: unknown): Error;
+      whyGivenUp(): Error | undefined;
+      pieceMs: number | undefined;
+    },
   ): Answer {
+    const { late, failed, whyGivenUp, pieceMs } = reading;
     const { headers, statusCode: status = 0 } = response;
     const pieces = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
       // The time that the consumer takes between two pieces is its own.
@@ -162,6 +170,8 @@ export class RemoteService {
           yield piece;
           if (pieceMs !== undefined) timer = setTimeout(late, pieceMs);
         }
+        // One whose end is that of its connection ends as if it were complete when it is given up.
+        if (whyGivenUp() !== undefined) throw whyGivenUp();
       } catch (error) {
         throw failed(error);
       } finally {

@@ -17,7 +17,7 @@ import type { Timestamp } from '../clocks/timestamp.js';
 import { type AttemptOutcome, outcomeOf } from '../objects/attempt.js';
 import { merge, replaces } from '../objects/merge.js';
 import { assertWritable, type MintedDot, mint, timestampOf, type Write } from '../objects/mint.js';
-import { entriesOf, reduce } from '../objects/reduction.js';
+import { entriesOf, namesAttempts, reduce } from '../objects/reduction.js';
 import { deadFromMs, highestTimestamp, siblingDeadFromMs } from '../objects/resolution.js';
 import type { Sibling } from '../objects/stored-object.js';
 import { ByteWriter, varintSize } from './byte-writer.js';
@@ -96,6 +96,11 @@ export function deadFromMsIn(record: Uint8Array): number {
 /** When the youngest sibling was written, in wall-clock milliseconds. @param record - its checksum was checked before */
 export function newestMsIn(record: Uint8Array): number {
   return here.read(record) ? here.ms : highestTimestamp(decodeSoundRecord(record)).ms;
+}
+
+/** True if the object's context names attempts that were given up for a later one. @param record - its checksum was checked before */
+export function voidsAttempts(record: Uint8Array): boolean {
+  return !here.readContext(record) && namesAttempts(decodeSoundContext(record));
 }
 
 /** As `entriesOf` the object's context. @param record - its checksum was checked before */

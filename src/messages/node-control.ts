@@ -36,6 +36,8 @@ export interface NodeStart {
   readonly rebuildIntervalMs: number;
   /** How long deletions, and values that have expired, are kept at least, in milliseconds. */
   readonly tombstoneGraceMs: number;
+  /** How long an attempt of a put may be under way: see `ReapLimits`. */
+  readonly attemptMs: number;
   /** 4 bytes, over all incarnations of the node: the word of its objects file's `SharedOpening`. */
   readonly opening: SharedArrayBuffer;
 }

@@ -37,6 +37,13 @@ export interface ObjectPut {
   readonly body: Uint8Array;
 }
 
+/** The longest time that a put may be given, in milliseconds. */
+export const MAX_TIMEOUT_MS = 3_600_000;
+/** How far clocks may be apart before an attempt is taken for late, in milliseconds. */
+export const CLOCK_ALLOWANCE_MS = 10_000;
+/** So long after its put began no attempt is minted any more, whoever's clock that is told by. */
+export const MAX_ATTEMPT_MS = MAX_TIMEOUT_MS + 2 * CLOCK_ALLOWANCE_MS;
+
 const TOMBSTONE = 1;
 const LAST_WRITE_WINS = 2;
 const IF_NONE_MATCH = 4;

@@ -15,14 +15,20 @@ export type ReplicaAsk = ReapAsk & { readonly type: 'vote' | 'commit' };
 export type ReapRequest =
   | { readonly type: 'reap'; readonly partition: number; readonly ask: NodeAsk }
   /** `from` has started: how do your fences stand, and do you know of a later life of it? Replied to as 'fences'. */
-  | { readonly type: 'fences'; readonly from: number; readonly life: Life };
+  | { readonly type: 'fences'; readonly from: number; readonly lineage: Lineage };
 
-/** One run of a node: counted, and named by chance. */
-export interface Life {
-  /** From 1. */
-  readonly number: number;
+/** Drawn by chance for one run of a node. */
+export interface LifeName {
   readonly high: number;
   readonly low: number;
+}
+
+/** A run of a node, and those before it of which not all other nodes were told. */
+export interface Lineage {
+  /** Of the last one, counted from 1. */
+  readonly number: number;
+  /** Of each, in their order: at least one. */
+  readonly names: readonly LifeName[];
 }
 
 /** What a reaper answers. */
@@ -37,8 +43,8 @@ export type ReaperAnswer =
        * member's census, and none comes to its census without every primary's vote: a replica whose tag is lower is old.
        */
       readonly refuseBelow: readonly number[];
-      /** A later life of the asker is known here, or another one of that number. */
-      readonly knowsLater: boolean;
+      /** The number of a life of the asker that is known here, and is none of those that it names, nor before them; else 0. */
+      readonly laterLife: number;
     };
 
 const verb = word<ReapVerb>('treatment of a candidate', ['remove', 'reduce', 'reduce-but-attempts']);
@@ -74,14 +80,14 @@ const ANSWER_FIELDS = {
 
 export const reapAnswerCodec = variants<ReapAnswer>('answer of a round of reaping', ANSWER_FIELDS);
 
-const life = struct<Life>({ number: f64, high: u32, low: u32 });
+const lineage = struct<Lineage>({ number: f64, names: list(struct<LifeName>({ high: u32, low: u32 })) });
 const fence: Fields<PartitionFence> = { partition: u32, tag: f64, floor: f64, isKnown: flag };
 
 export const reapConversation: Conversation<ReapRequest, ReaperAnswer> = {
   name: 'reap',
-  request: variants('request of a reaper', { reap: { partition: u32, ask: nodeAsk }, fences: { from: u32, life } }),
+  request: variants('request of a reaper', { reap: { partition: u32, ask: nodeAsk }, fences: { from: u32, lineage } }),
   answer: variants('answer of a reaper', {
     ...ANSWER_FIELDS,
-    fences: { fences: list(struct(fence)), refuseBelow: list(f64), knowsLater: flag },
+    fences: { fences: list(struct(fence)), refuseBelow: list(f64), laterLife: f64 },
   }),
 };

@@ -45,6 +45,12 @@ function hasMinted(siblings: readonly Sibling[], high: number, low: number): boo
   return false;
 }
 
+/** True if the context names attempts: those that a later one of their put has taken the place of. */
+export function namesAttempts({ extra }: CausalContext): boolean {
+  for (let i = 0; i < extra.length; i += EXTRA_STRIDE) if (extra[i] === ATTEMPT) return true;
+  return false;
+}
+
 /** How many writers, dots and attempts the context names. */
 export function entriesOf({ vv, extra }: CausalContext): number {
   return vv.length / VV_STRIDE + extra.length / EXTRA_STRIDE;

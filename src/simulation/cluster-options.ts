@@ -31,6 +31,7 @@ export interface NodeParts {
   readonly exchangeIntervalMs: number | undefined;
   readonly maxTreeAgeMs: number;
   readonly tombstoneGraceMs: number | undefined;
+  readonly attemptMs: number;
   readonly maxContextEntries: number | undefined;
   readonly report: (what: string, error: Error) => void;
   /** Is given what somebody outside may ask of the node, at each of its starts. */
@@ -88,6 +89,8 @@ export interface SimulatedClusterOptions {
   readonly maxTreeAgeMs?: number;
   /** How long deletions are kept before they are reaped, in virtual milliseconds (default: for good). */
   readonly tombstoneGraceMs?: number;
+  /** How long attempts that were given up for later ones are kept at least (default: as in production, over an hour). */
+  readonly attemptMs?: number;
   /** Where deletions are reaped, contexts of more entries are reduced (default: as in production). */
   readonly maxContextEntries?: number;
   readonly planted?: Planted;

@@ -17,6 +17,7 @@ import { StorageFailedError, StorageFullError } from '../base/errors.js';
 import { SeededRandom } from '../base/random.js';
 import { partitionOf } from '../codec/key.js';
 import { coordinatorRef, vnodeRef } from '../messages/addresses.js';
+import { MAX_ATTEMPT_MS } from '../messages/object-request.js';
 import { type NodeCounters, newNodeCounters } from '../metrics/node-counters.js';
 import type { StoredObject } from '../objects/stored-object.js';
 import { createRing, type Ring } from '../ring/ring.js';
@@ -113,6 +114,11 @@ export class SimulatedCluster {
 
   get tombstoneGraceMs(): number | undefined {
     return this.options.tombstoneGraceMs;
+  }
+
+  /** How long after a record was written the attempts that it voids are kept in it at least. */
+  get attemptMs(): number {
+    return this.options.attemptMs ?? MAX_ATTEMPT_MS;
   }
 
   /** Contexts of more entries are reduced; undefined: they are not. */
@@ -481,6 +487,7 @@ export class SimulatedCluster {
         exchangeIntervalMs: this.exchangeIntervalMs,
         maxTreeAgeMs: this.options.maxTreeAgeMs ?? DEFAULT_TREE_AGE_MS,
         tombstoneGraceMs: this.options.tombstoneGraceMs,
+        attemptMs: this.attemptMs,
         maxContextEntries: this.options.maxContextEntries,
         report: (_what, error) => this.say(`node ${this.names[node]}: ${error.message}`),
         control: (control) => {

@@ -15,7 +15,7 @@ import { visibleSiblings } from '../objects/resolution.js';
 import type { ListBucketsOptions } from './api/call-options.js';
 import type { BucketHome } from './bucket-home.js';
 import { checkNames, checkSignal, checkTimeout, defaultQuorum, quorumOf } from './options.js';
-import { askForPage, justAfter, type PageOptions } from './page.js';
+import { aborted, askForPage, justAfter, type PageOptions } from './page.js';
 import { checkTypeName } from './property-calls.js';
 
 const LIST_OPTIONS = new Set(['type', 'r', 'timeoutMs', 'signal']);
@@ -67,6 +67,7 @@ async function* namesOf(
     })),
   );
   for (let first = heap.pop(); first !== undefined; first = heap.pop()) {
+    if (options.signal?.aborted) throw aborted(options.signal.reason);
     const name = first.bucket;
     const same = [first];
     while (heap.size > 0 && compareNames(heap.peek()!.bucket, name) === 0) same.push(heap.pop()!);

@@ -24,7 +24,7 @@ import { partitionOf } from '../codec/key.js';
 import { FailureDetector } from '../membership/failure-detector.js';
 import { coordinatorRef } from '../messages/addresses.js';
 import type { CoordinatorAnswer, CoordinatorRequest, OperationFailure } from '../messages/coordinator-messages.js';
-import type { ObjectPut } from '../messages/object-request.js';
+import { CLOCK_ALLOWANCE_MS, type ObjectPut } from '../messages/object-request.js';
 import { type Hedging, Peers } from '../quorum/peers.js';
 import { countSlots, hasSlot, lowestSlot, NO_SLOTS, type PlaceSet, withoutSlot, withSlot } from '../quorum/slots.js';
 import type { PreferenceList } from '../ring/preference-list.js';
@@ -70,8 +70,6 @@ const HEDGING: readonly Hedging[] = [
   { leastMs: 8, mostMs: 55, cost: 4 },
   { leastMs: 50, mostMs: 400, cost: 1 },
 ];
-/** How far clocks may be apart before an attempt is taken for late, in milliseconds. */
-const CLOCK_ALLOWANCE_MS = 10_000;
 
 export class Client implements Actor<never, never, CoordinatorAnswer> {
   /** By partition: by place, its node; the primaries first. */

@@ -6,6 +6,7 @@ import { inspect } from 'node:util';
 import type { ExchangeWindow } from '../anti-entropy/schedule.js';
 import { isWellFormed, utf8 } from '../base/bytes.js';
 import { InvalidArgumentError } from '../base/errors.js';
+import { MAX_TIMEOUT_MS } from '../messages/object-request.js';
 import type { Member } from '../ring/ring.js';
 import type { Quorum } from './api/call-options.js';
 import type { ExchangeWindowOptions, NodeOptions, OpenOptions } from './api/open-options.js';
@@ -52,7 +53,6 @@ const MAX_SHARES = 32;
 const MAX_VALUE_BYTES = 64 * 2 ** 20;
 /** A put that would leave more siblings is refused. Riak refuses at 100, too. */
 export const MAX_SIBLINGS = 100;
-const MAX_TIMEOUT_MS = 3_600_000;
 const DEFAULT_HINT_BYTES = 2 ** 30;
 const MAX_HINT_BYTES = 2 ** 46;
 const MAX_HASHING_THREADS = 16;

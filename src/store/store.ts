@@ -6,6 +6,7 @@ import { buffersOf } from '../anti-entropy/hash-task.js';
 import { StorageFailedError, StorageFullError } from '../base/errors.js';
 import type { HasherResult, HasherTask } from '../messages/hasher-task.js';
 import type { NodeControl, NodeStart } from '../messages/node-control.js';
+import { MAX_ATTEMPT_MS } from '../messages/object-request.js';
 import type { Ring } from '../ring/ring.js';
 import { HashingPool } from '../runtime/threads/hashing-pool.js';
 import { ThreadStartError } from '../runtime/threads/thread-errors.js';
@@ -214,6 +215,7 @@ export class EmbeddedStore extends ApplicationStore {
       exchangeWindow: options.exchangeWindow,
       rebuildIntervalMs: options.rebuildIntervalMs,
       tombstoneGraceMs: options.tombstoneGraceMs,
+      attemptMs: this.parts.workers?.attemptMs ?? MAX_ATTEMPT_MS,
       opening: this.openings[node]!,
       maxSiblings: MAX_SIBLINGS,
       maxObjectBytes: OBJECT_VALUES * options.maxValueBytes + OBJECT_OVERHEAD_BYTES,

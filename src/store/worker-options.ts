@@ -6,4 +6,6 @@ export interface WorkerOptions {
   readonly heapMb?: number;
   /** What the system was booted as. Default: what it says. */
   readonly boot?: string;
+  /** How long attempts may be under way, in milliseconds, as reaping takes it: see `ReapLimits`. Default: as long as any put may. */
+  readonly attemptMs?: number;
 }

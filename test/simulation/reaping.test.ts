@@ -280,14 +280,20 @@ test('noticed: a restored replica that does not wait for a word', () => {
   }
 });
 
-/**
- * A node is restored from a copy of a stop in order, whose writer's name is kept; nothing was reaped since.
- * @param lives - how often it starts and is stopped in order before it mints
- */
-function restoredWriter(seed: number, bug?: Tap, lives = 0): string[] {
+interface Restored {
+  readonly bug?: Tap;
+  /** How often it starts and is stopped in order before it mints. */
+  readonly lives?: number;
+  /** Until when it reaches no other node: until it is to mint, or until it has. */
+  readonly isAlone?: 'before' | 'while it mints';
+}
+
+/** A node is restored from a copy of a stop in order, whose writer's name is kept; nothing was reaped since. */
+function restoredWriter(seed: number, { bug, lives = 0, isAlone }: Restored = {}): string[] {
   const planted = bug === undefined ? {} : { planted: { name: 'does not remember lives', nodes: () => bug } };
   const cluster = clusterOf({ seed, ...planted });
   const [first] = cluster.primariesOf(KEY);
+  const others = cluster.names.filter((name) => name !== first);
   assert.equal(cluster.settle(cluster.put(KEY, 'milk', { w: 3 })).end?.type, 'acknowledged');
   cluster.stopNode(first!);
   cluster.runFor(700);
@@ -298,6 +304,7 @@ function restoredWriter(seed: number, bug?: Tap, lives = 0): string[] {
   cluster.stopNode(first!);
   cluster.runFor(700);
   cluster.restoreNode(first!, copy);
+  if (isAlone !== undefined) cluster.split([first!], others);
   cluster.startNode(first!);
   cluster.runFor(20);
   for (let life = 0; life < lives; life++) {
@@ -306,7 +313,11 @@ function restoredWriter(seed: number, bug?: Tap, lives = 0): string[] {
     cluster.startNode(first!);
     cluster.runFor(20);
   }
-  assert.equal(cluster.settle(cluster.put(KEY, 'tea', { w: 1, timeoutMs: 400 })).end?.type, 'acknowledged');
+  if (isAlone === 'before') cluster.heal();
+  const put = cluster.put(KEY, 'tea', { w: 1, timeoutMs: 2_000 });
+  assert.equal(cluster.settle(put).end?.type, 'acknowledged');
+  cluster.runFor(1_000);
+  cluster.heal();
   assert(
     bug !== undefined ||
       runUntil(cluster, () => cluster.names.every((name) => [0, 3].includes(cluster.replica(name).values(KEY).length))),
@@ -319,14 +330,24 @@ test('a node that is restored from a copy does not mint again what it has minted
   for (let seed = 1; seed <= 4; seed++) assert.deepEqual(restoredWriter(seed), [], `seed ${seed}`);
 });
 
-test('nor does one that was stopped in order before it minted anything', () => {
+test('nor does one that was stopped in order before it minted anything, or before anybody heard of it', () => {
   for (const lives of [1, 2]) {
-    for (let seed = 1; seed <= 4; seed++) assert.deepEqual(restoredWriter(seed, undefined, lives), [], `seed ${seed}`);
+    for (const isAlone of [undefined, 'before'] as const) {
+      for (let seed = 1; seed <= 3; seed++) {
+        assert.deepEqual(restoredWriter(seed, { lives, ...(isAlone && { isAlone }) }), [], `seed ${seed}`);
+      }
+    }
+  }
+});
+
+test('nor does one that serves since it cannot reach anybody', () => {
+  for (let seed = 1; seed <= 3; seed++) {
+    assert.deepEqual(restoredWriter(seed, { isAlone: 'while it mints' }), [], `seed ${seed}`);
   }
 });
 
 test('noticed: nodes that do not remember the lives of others', () => {
-  assert.notDeepEqual(restoredWriter(1, NO_LIVES), []);
+  assert.notDeepEqual(restoredWriter(1, { bug: NO_LIVES }), []);
 });
 
 /** A put is minted while votes are on their way, and its copies are under way until the round has come to its end. */
@@ -373,6 +394,31 @@ test('a put that a round of reaping has overtaken is read again, and stored ever
 
 test('noticed: a refusal by the fence counted as an acknowledgement', () => {
   assert(!putDuringRound(1, COUNTS_STALE));
+});
+
+/** The first try of a put is under way until its key, which a second try has written, was deleted for long. */
+function attemptInFlight(seed: number, attemptMs?: number): boolean {
+  const flight = new InFlight();
+  const planted = { name: 'an attempt in flight', client: (inner: ActorContext) => flight.of(inner) };
+  const cluster = clusterOf({ seed, planted, ...(attemptMs === undefined ? {} : { attemptMs }) });
+  flight.holds = (_node, message) => message.type === 'put' && flight.held === 0;
+  const put = cluster.settle(cluster.put(KEY, 'milk', { timeoutMs: 30_000 }));
+  assert(put.end?.type === 'acknowledged' && flight.held === 1);
+  flight.holds = undefined;
+  deleteKey(cluster, KEY);
+  cluster.runFor(10 * GRACE_MS);
+  flight.released = true;
+  cluster.settle(cluster.put('other', 'bread'));
+  assert.equal(flight.held, 0);
+  return staysDeleted(cluster);
+}
+
+test('the first try of a put, under way for longer than the grace time, does not bring back what was deleted since', () => {
+  for (let seed = 1; seed <= 4; seed++) assert(attemptInFlight(seed), `seed ${seed}`);
+});
+
+test('noticed: attempts that are forgotten while one of them may still be minted', () => {
+  assert(!attemptInFlight(1, 0));
 });
 
 // ── Contexts of what lives ─────────────────────────────────────────────────────────────────────────────────────────

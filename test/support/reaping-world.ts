@@ -460,7 +460,11 @@ export class ReapingWorld {
 
   private candidatesOf({ memory }: Primary): ReapCandidate[] {
     if (memory === undefined) return [];
-    const candidate = candidateOf(KEY, encodeRecord(memory), 1_000, { graceMs: 10, maxContextEntries: 1 });
+    const candidate = candidateOf(KEY, encodeRecord(memory), 1_000, {
+      graceMs: 10,
+      attemptMs: 0,
+      maxContextEntries: 1,
+    });
     return candidate === undefined ? [] : [candidate];
   }
 

@@ -81,8 +81,8 @@ export interface StoreOptions {
   readonly rebuildIntervalMs?: number;
   /**
    * How long deletions, and values that have expired, are kept at least before they are forgotten, in milliseconds:
-   * 100 to 31,536,000,000, default 86,400,000 (a day). Longer than any put of a deleted key may still be under way: a put
-   * that was tried again, and whose key was deleted, could else come back by its first try.
+   * 100 to 31,536,000,000, default 86,400,000 (a day). Where a put was tried again before its key was deleted, its first try
+   * may still be under way, and would come back: such a deletion is kept for as long as puts may take, which is a little over an hour.
    */
   readonly tombstoneGraceMs?: number;
   /** Threads that hash what lies on disk for those comparisons, all nodes together: 1 (default) to 16. None while idle. */

@@ -43,7 +43,12 @@ export class InFlight {
   }
 
   tap(conversation: string): Tap {
-    return tapOf(conversation, { context: (inner) => new Holding(inner, this) });
+    return tapOf(conversation, { context: (inner) => this.of(inner) });
+  }
+
+  /** Of one actor. */
+  of(inner: ActorContext): ActorContext {
+    return new Holding(inner, this);
   }
 
   noteHeld(change: number): void {
@@ -199,7 +204,7 @@ export const NO_INQUIRY: Tap = tapOf(reapConversation.name, {
 /** Knows of no life of another node but the present one. */
 class RemembersNoLife extends TappedActor<unknown, unknown, ReaperAnswer> {
   override answered(correlation: number, answer: ReaperAnswer, interim: boolean, context: ActorContext): void {
-    const told = answer.type === 'fences' ? { ...answer, knowsLater: false } : answer;
+    const told = answer.type === 'fences' ? { ...answer, laterLife: 0 } : answer;
     super.answered(correlation, told, interim, context);
   }
 }

@@ -4,7 +4,7 @@ import { Arrears } from '../../../actors/arrears.js';
 import { NodeFences } from '../../../actors/fence.js';
 import { FenceInquiry, type ToldFences } from '../../../actors/fence-inquiry.js';
 import { HintStore } from '../../../actors/hint-store.js';
-import { beginLife, knowsLater } from '../../../actors/lives.js';
+import { beginLife, beginLineage, laterLife, MAX_LIVES, settleLineage } from '../../../actors/lives.js';
 import { NodeIdentity } from '../../../actors/node-identity.js';
 import { PutWarnings } from '../../../actors/put-warnings.js';
 import { GO_ON_REAPING } from '../../../actors/replica-reaping.js';
@@ -15,10 +15,11 @@ import { utf8 } from '../../../src/base/bytes.js';
 import { attemptsOf, coversDot, withAttempts, withDot } from '../../../src/clocks/causal-context.js';
 import { encodeLocatedKey } from '../../../src/codec/key.js';
 import { decodeRecord, digestHigh, digestLow, encodeRecord } from '../../../src/codec/record.js';
-import type { Life } from '../../../src/messages/reap-messages.js';
+import type { Lineage } from '../../../src/messages/reap-messages.js';
 import type { VnodeAnswer, VnodeRequest } from '../../../src/messages/vnode-messages.js';
 import { newNodeCounters } from '../../../src/metrics/node-counters.js';
 import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
+import type { Storage } from '../../../src/storage/storage.js';
 import { LoneContext } from '../../support/lone-actor.js';
 import { anObject } from '../../support/records.js';
 import { test } from '../../support/test.js';
@@ -235,8 +236,8 @@ test('a vnode that may be an older copy lets its mail wait for the first word, a
   }
 });
 
-/** The inquiry of node 0, whose peers are 1 and 2, in one partition. */
-function inquiryOf(isNew: boolean) {
+/** The inquiry of node 0, whose peers are 1 and 2, in one partition, or in those of these primaries. */
+function inquiryOf(isNew: boolean, primaries: readonly (readonly number[])[] = [[0, 1, 2]]) {
   const system = openMemoryStorage();
   const fences = new NodeFences(system, isNew);
   const context = new LoneContext();
@@ -248,7 +249,7 @@ function inquiryOf(isNew: boolean) {
   const arrears = new Arrears({ hintsMayWait: false, refilling: identity.refilling, mayBeOld: true });
   const inquiry = new FenceInquiry({
     node: 0,
-    preferenceLists: [{ primaries: [0, 1, 2], fallbacks: [3] }],
+    preferenceLists: primaries.map((nodes) => ({ primaries: nodes, fallbacks: [3] })),
     fences,
     hints,
     identity,
@@ -261,9 +262,9 @@ function inquiryOf(isNew: boolean) {
       said.push(message.type === 'adopt' ? `adopt ${message.tag} ${message.floor}` : message.type),
   };
   const heard = (node: number, tag: number, floor: number, more: { isKnown?: boolean } & Partial<ToldFences> = {}) => {
-    const { isKnown = true, refuseBelow = [], knowsLater = false } = more;
+    const { isKnown = true, refuseBelow = [], laterLife = 0 } = more;
     const told = [{ partition: 0, tag, floor, isKnown }];
-    inquiry.heard(node, { type: 'fences', fences: told, refuseBelow, knowsLater }, speaker);
+    inquiry.heard(node, { type: 'fences', fences: told, refuseBelow, laterLife }, speaker);
   };
   const taken = () => said.splice(0);
   return { inquiry, speaker, heard, taken, hints, identity, arrears, fences };
@@ -294,6 +295,21 @@ test('a fence that was lost is adopted from one peer if nothing was reaped, and 
   assert.deepEqual(reaped.taken(), ['discard'], 'what failed is asked again');
   reaped.inquiry.vnodeAnswered(0, { type: 'discarded' }, reaped.speaker);
   assert.deepEqual(reaped.taken(), ['adopt 5 4']);
+});
+
+test('a hint store that was lost has learnt all once it knows of each partition that others have replicas of', () => {
+  const { inquiry, hints } = inquiryOf(false, [[0], [1], [2]]);
+  const silent = { askFences: () => undefined, askVnode: () => undefined };
+  const answer = { type: 'fences', refuseBelow: [0, 0, 0], laterLife: 0 } as const;
+  for (const node of [1, 2]) {
+    assert.deepEqual(hints.refusedBelow(3), [], 'it is no help to others yet');
+    inquiry.heard(node, { ...answer, fences: [{ partition: node, tag: node, floor: 0, isKnown: true }] }, silent);
+  }
+  assert.deepEqual(hints.refusedBelow(3), [0, 0, 0]);
+  assert.deepEqual(
+    [0, 1, 2].map((partition) => hints.refuseBelow(partition)),
+    [0, 1, 2],
+  );
 });
 
 test('a replica below the floor of a peer is set aside, with a warning, and begins anew once all have told', () => {
@@ -329,29 +345,73 @@ test('a node of which somebody knows a later life takes other names, learns its 
   const { disowned } = identity;
   heard(1, 5, 0, { refuseBelow: [0] });
   assert.equal(hints.refuseBelow(0), 0);
-  for (let i = 0; i < 2; i++) heard(2, 5, 0, { refuseBelow: [0], knowsLater: true });
+  for (const later of [7, 8]) heard(2, 5, 0, { refuseBelow: [0], laterLife: later });
+  assert.deepEqual([identity.lineage.number, identity.lineage.names.length], [9, 1], 'it is told of as a later one');
   assert.deepEqual(taken(), ['warned']);
   assert.equal(identity.disowned, disowned + 1);
   assert(arrears.behind(0) && !arrears.awaitsWord);
   assert.equal(hints.refuseBelow(0), 5, 'as if it had lost its hints');
   inquiry.tick(speaker);
-  assert.deepEqual(taken(), ['fences of 1'], 'what was heard before is asked for again');
+  assert.deepEqual(taken().sort(), ['fences of 1', 'fences of 2'], 'what was heard before is asked for again');
 });
 
 test('a life that is told again is the same, one with a lower number or another name is an older copy', () => {
   const system = openMemoryStorage();
   const { random } = new LoneContext();
-  const lives = [1, 2, 3].map(() => beginLife(system, random));
+  const lives = [1, 2, 3].map(() => settleLineage(system, beginLife(system, random)!));
   assert.deepEqual(
-    lives.map(({ number }) => number),
-    [1, 2, 3],
+    lives.map(({ number, names }) => [number, names.length]),
+    [1, 2, 3].map((number) => [number, 1]),
   );
   const [first, second, third] = lives;
   const other = openMemoryStorage();
-  const knows = (life: Life, node = 4) => knowsLater(other, node, life);
-  assert.deepEqual([knows(first!), knows(second!), knows(second!)], [false, false, false]);
-  assert.deepEqual([knows({ ...second!, low: second!.low + 1 }), knows(third!), knows(second!)], [true, false, true]);
-  assert(!knows(second!, 5));
-  const reborn = beginLife(openMemoryStorage(), random);
-  assert.deepEqual([knows(reborn), knows(second!)], [false, false], 'who has lost his memory begins anew');
+  const later = (life: Lineage, node = 4) => laterLife(other, node, life);
+  const renamed = { ...second!, names: first!.names };
+  assert.deepEqual([later(first!), later(second!), later(second!)], [0, 0, 0]);
+  assert.deepEqual([later(renamed), later(third!), later(second!)], [2, 0, 3]);
+  assert.equal(later(second!, 5), 0);
+  const reborn = beginLife(openMemoryStorage(), random)!;
+  assert.deepEqual([later(reborn), later(second!)], [0, 0], 'who has lost his memory begins anew');
+});
+
+test('a copy is told by any of its lives, however many it has had before somebody heard of one', () => {
+  const { random } = new LoneContext();
+  const copyOf = (system: Storage): Storage => {
+    const copy = openMemoryStorage();
+    for (const { key, value } of system.range({ limit: 9 })) copy.put(key, value);
+    return copy;
+  };
+  const system = openMemoryStorage();
+  settleLineage(system, beginLife(system, random)!);
+  const copy = copyOf(system);
+  const other = openMemoryStorage();
+  assert.equal(laterLife(other, 0, beginLife(system, random)!), 0);
+  let last: Lineage | undefined;
+  for (let life = 2; life < 6; life++) last = beginLife(copy, random);
+  assert.equal(laterLife(other, 0, last!), 2);
+  // Of the node itself the other may have missed as many; a copy of one of them is told, too.
+  const unheard = copyOf(system);
+  for (let life = 3; life < 6; life++) last = beginLife(system, random);
+  assert.equal(laterLife(other, 0, last!), 0);
+  assert.equal(laterLife(other, 0, beginLife(unheard, random)!), 5);
+  // Once it has owned up to it, it goes on after that one.
+  assert.equal(laterLife(other, 0, beginLineage(unheard, random, 5)), 0);
+  assert.equal(laterLife(other, 0, beginLife(unheard, random)!), 0);
+});
+
+test('a node that has had too many lives of which somebody was not told takes other names by itself', () => {
+  const { random } = new LoneContext();
+  const system = openMemoryStorage();
+  const objects = openMemoryStorage();
+  const open = () => NodeIdentity.open({ system, objects, random, losses: 0, partitions: [0] });
+  for (let life = 1; life <= MAX_LIVES; life++) {
+    const identity = open();
+    assert.deepEqual([identity.lineage.number, identity.disowned], [life, 0]);
+    assert.equal(identity.take(0) === undefined, life === 1);
+    identity.leave(0, { writer: { high: 1, low: 2 }, counter: 3 });
+  }
+  const identity = open();
+  assert.equal(identity.take(0), undefined);
+  assert.deepEqual([identity.lineage.number, identity.lineage.names.length], [MAX_LIVES + 1, 1]);
+  assert(identity.refilling.has(0));
 });

@@ -193,6 +193,29 @@ test('errors have types, and say what is certain', async (t) => {
   }
 });
 
+// Goal: what was given up is never taken for all there was, also where the end of an answer is that of its connection.
+test('an answer that is given up within ends by that, not as if it were complete', async (t) => {
+  const url = await startStranger(t, (_request, response) => {
+    response.useChunkedEncodingByDefault = false;
+    response.shouldKeepAlive = false;
+    response.write('the first half');
+  });
+  const service = new RemoteService(url);
+  for (const isStream of [false, true]) {
+    const abort = new AbortController();
+    const answer = await service.ask('/', { signal: abort.signal, isStream });
+    const taken: string[] = [];
+    const reading = async () => {
+      for await (const piece of answer.pieces()) {
+        taken.push(Buffer.from(piece).toString());
+        abort.abort();
+      }
+    };
+    await t.rejects(reading(), { code: 'ABORTED', definite: true });
+    t.same(taken, ['the first half']);
+  }
+});
+
 test('a list that is cut off goes on behind its last key, as long as it gets on', async (t) => {
   const keys = Array.from({ length: 10 }, (_, i) => `k${i}`);
   let left = 4;

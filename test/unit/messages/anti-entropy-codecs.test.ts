@@ -76,7 +76,10 @@ const reapRequest: fc.Arbitrary<ReapRequest> = fc.oneof(
   fc.record({
     type: fc.constant('fences' as const),
     from: u32,
-    life: fc.record({ number: height, high: u32, low: u32 }),
+    lineage: fc.record({
+      number: height,
+      names: fc.array(fc.record({ high: u32, low: u32 }), { minLength: 1, maxLength: 5 }),
+    }),
   }),
 );
 
@@ -98,7 +101,7 @@ const reaperAnswer: fc.Arbitrary<ReaperAnswer> = fc.oneof(
     type: fc.constant('fences' as const),
     fences: fc.array(fc.record({ partition, tag: height, floor: height, isKnown: fc.boolean() }), { maxLength: 5 }),
     refuseBelow: fc.array(height, { maxLength: 5 }),
-    knowsLater: fc.boolean(),
+    laterLife: height,
   }),
 );
 
