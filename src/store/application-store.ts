@@ -2,6 +2,7 @@
  * The store as one of the application's threads has it: a client, what its handles share, and an end in good order.
  * `EmbeddedStore` is that of the thread which opened it, and has the nodes; `AttachedStore` that of any other.
  */
+import { setImmediate as nextPass } from 'node:timers/promises';
 import type { QuoralError } from '../base/errors.js';
 import { FailureDetector } from '../membership/failure-detector.js';
 import { CLIENT_SLOT } from '../messages/addresses.js';
@@ -210,7 +211,11 @@ export abstract class ApplicationStore implements Store {
   }
 
   private async compound<T>(work: () => Promise<T>, ofCompound: boolean): Promise<T> {
-    if (this.closing !== undefined && !ofCompound) throw closed();
+    if (this.closing !== undefined && !ofCompound) {
+      // As of what `begin` refuses.
+      await nextPass();
+      throw closed();
+    }
     this.compounds++;
     try {
       return await work();

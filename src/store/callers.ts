@@ -1,5 +1,5 @@
 /** What settles the promise of one operation: turns its outcome into the caller's result or error, and times it. */
-import { AbortedError } from '../base/errors.js';
+import { AbortedError, type ClosedError } from '../base/errors.js';
 import type { SeenContext } from '../codec/context.js';
 import type { KeyHash } from '../codec/key.js';
 import type { OperationFailure } from '../messages/coordinator-messages.js';
@@ -39,6 +39,10 @@ abstract class Caller<Outcome> implements Settle<Outcome>, Call {
   fail(failure: OperationFailure): void {
     this.onSettled?.();
     this.reject(this.home.errorOf(this.operation, failure));
+  }
+
+  refuse(error: ClosedError): void {
+    this.reject(error);
   }
 
   /** @param unsent - true if the signal had fired before anything was sent */

@@ -1,5 +1,6 @@
 /** How every call of a bucket handle begins, and how it is given up. */
 import { setMaxListeners } from 'node:events';
+import { ClosedError } from '../base/errors.js';
 import type { OperationFailure } from '../messages/coordinator-messages.js';
 import type { StoreHome } from './bucket-home.js';
 import type { Client } from './client.js';
@@ -10,13 +11,18 @@ export interface Call {
   /** Set by `begin`: to be called once it is settled. */
   onSettled: (() => void) | null;
   fail(failure: OperationFailure): void;
+  /** Of a store that is closed: nothing was begun. */
+  refuse(error: ClosedError): void;
   /** @param unsent - true if the signal had fired before anything was sent */
   abort(reason: unknown, unsent: boolean): void;
 }
 
 /**
- * Starts an operation; what is refused at once fails like anything else. A signal that fires before the outcome is
- * known gives it up.
+ * Starts an operation. A signal that fires before the outcome is known gives it up.
+ *
+ * What is refused at once fails in the next pass of the event loop. A caller that tries again at every refusal would else
+ * keep the thread for itself, and with it all that could end the refusals: answers, timers, the restart of nodes, the
+ * close of the store.
  */
 export function begin(
   home: StoreHome,
@@ -30,9 +36,17 @@ export function begin(
     call.abort(signal.reason, true);
     return;
   }
-  const ticket = home.run(start, ofCompound);
+  let ticket: number | OperationFailure;
+  try {
+    ticket = home.run(start, ofCompound);
+  } catch (error) {
+    if (!(error instanceof ClosedError)) throw error;
+    setImmediate(() => call.refuse(error));
+    return;
+  }
   if (typeof ticket !== 'number') {
-    call.fail(ticket);
+    const failure = ticket;
+    setImmediate(() => call.fail(failure));
     return;
   }
   if (signal === undefined) return;

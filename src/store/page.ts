@@ -1,5 +1,5 @@
 /** One page of a scan or a list, as a promise. */
-import { AbortedError } from '../base/errors.js';
+import { AbortedError, type ClosedError } from '../base/errors.js';
 import type { OperationFailure } from '../messages/coordinator-messages.js';
 import type { StoreHome } from './bucket-home.js';
 import { begin, type Call } from './calls.js';
@@ -60,6 +60,10 @@ class PageCaller implements Settle<PageOutcome>, Call {
 
   fail(failure: OperationFailure): void {
     this.reject(this.home.errorOf('scan', failure));
+  }
+
+  refuse(error: ClosedError): void {
+    this.reject(error);
   }
 
   abort(reason: unknown): void {

@@ -8,6 +8,7 @@
  * Where they do not, what was known last holds; a bucket of which nothing was ever known waits, or is refused.
  * Bounded: the entries used longest ago go, and the handles that have them look for new ones.
  */
+import { setImmediate as nextPass } from 'node:timers/promises';
 import { AbortedError, InvalidArgumentError, OverloadedError, TimeoutError } from '../base/errors.js';
 import type { BucketProperties, BucketTypeChanges } from './api/properties.js';
 import type { StoreHome } from './bucket-home.js';
@@ -106,6 +107,8 @@ export class PropertyCache {
    */
   async known(entry: KnownProperties, { timeoutMs, signal }: WaitOptions): Promise<GivenProperties> {
     if (this.waiting >= this.home.maxInFlight) {
+      // As of what `begin` refuses.
+      await nextPass();
       const message = 'too many calls wait for the properties of their buckets; wait 100 ms, or keep fewer in flight';
       throw new OverloadedError(message, { definite: true, retryAfterMs: RETRY_AFTER_MS });
     }

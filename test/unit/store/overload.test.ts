@@ -1,8 +1,9 @@
 /** More is asked of a store on real threads than it can do: what it refuses it refuses at once, and the rest goes on. */
 import assert from 'node:assert/strict';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { type Bucket, OverloadedError, open, type Store } from '../../../src/index.js';
+import { type Bucket, type ErrorCode, OverloadedError, open, type Store } from '../../../src/index.js';
 import { AttachedThread } from '../../support/attached-threads.js';
+import { fails } from '../../support/rejection.js';
 import { test } from '../../support/test.js';
 
 interface Called {
@@ -170,5 +171,47 @@ test('a hot key with puts that conflict: it is named, stays small, and other key
     await attached.end();
   } finally {
     await store.close();
+  }
+});
+
+// Goal: a loop that tries again at every refusal, and waits for nothing else, leaves its thread to what ends the refusals.
+test('who comes again at once at every refusal does not keep the event loop', async () => {
+  const store = await open({ nodes: 2, n: 2, maxInFlight: 1, timeoutMs: 60_000 });
+  const bucket = text(store);
+  /** Comes again until the event loop has come round, or 1,000 times. @returns how often */
+  async function triesUntilRound(call: () => Promise<unknown>, code: ErrorCode): Promise<number> {
+    let isRound = false;
+    setImmediate(() => {
+      isRound = true;
+    });
+    let tries = 0;
+    while (!isRound && tries < 1_000) {
+      await fails(call, code);
+      tries++;
+    }
+    return tries;
+  }
+  const calls = {
+    put: () => bucket.put('k', 'v'),
+    get: () => bucket.get('k'),
+    update: () => bucket.update('k', () => 'v'),
+    scan: () => bucket.scan().next(),
+    properties: () => store.bucketProperties('b'),
+  };
+  try {
+    await bucket.put('warm', 'up');
+    const underWay = bucket.put('under', 'way');
+    assert((await triesUntilRound(calls.put, 'OVERLOADED')) < 10, 'OVERLOADED');
+    await underWay;
+    for (const { name } of store.nodes()) await store.admin.stop(name);
+    for (const [name, call] of Object.entries(calls)) {
+      assert((await triesUntilRound(call, 'QUORUM_UNAVAILABLE')) < 10, `QUORUM_UNAVAILABLE of ${name}`);
+    }
+  } finally {
+    const closed = store.close();
+    for (const [name, call] of Object.entries(calls)) {
+      assert((await triesUntilRound(call, 'CLOSED')) < 10, `CLOSED of ${name}`);
+    }
+    await closed;
   }
 });
