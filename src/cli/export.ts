@@ -1,9 +1,10 @@
 /** `quoral export`: writes a bucket to a file that `quoral import` reads. */
 import { type Command, Option } from 'commander';
+import { csvLine } from './csv.js';
 import { CountReport } from './export/count-report.js';
 import { EXPORT_FORMATS, type ExportFormat, lineWriter } from './export/line-writer.js';
 import { WholeFile } from './export/whole-file.js';
-import { addJson, separator } from './options.js';
+import { addJson, fieldNames, separator } from './options.js';
 import { addTarget, type KeyValues, type TargetFlags, withBucket } from './target.js';
 import { CommandError, print, type Terminal, UsageError } from './terminal.js';
 import { oneLine } from './value.js';
@@ -12,6 +13,7 @@ interface Flags extends TargetFlags {
   readonly bucket: string;
   readonly format: ExportFormat;
   readonly separator?: string;
+  readonly fields?: readonly string[];
   readonly onError: 'stop' | 'skip';
   readonly json?: boolean;
 }
@@ -46,6 +48,11 @@ export function addExport(program: Command, terminal: Terminal): void {
         .default('export'),
     )
     .option('--separator <character>', 'csv: what stands between fields (default: a comma)', separator)
+    .option(
+      '--fields <names>',
+      "csv: the header, as name,name,…: written even if there is no key (default: the first value's names)",
+      fieldNames,
+    )
     .addOption(
       new Option('--on-error <action>', 'ndjson, csv: what to do at a key that has no such form')
         .choices(['stop', 'skip'])
@@ -54,13 +61,16 @@ export function addExport(program: Command, terminal: Terminal): void {
   addJson(addTarget(command))
     .addHelpText(
       'after',
-      '\nExample:\n  $ quoral export carts.ndjson --bucket carts\n  $ quoral import carts.ndjson --bucket carts --format export --data ./other\n  $ quoral export - --bucket carts --data ./data | gzip > carts.ndjson.gz\n  $ quoral export people.csv --bucket people --format csv',
+      '\nExample:\n  $ quoral export carts.ndjson --bucket carts\n  $ quoral import carts.ndjson --bucket carts --format export --data ./other\n  $ quoral export - --bucket carts --data ./data | gzip > carts.ndjson.gz\n  $ quoral export people.csv --bucket people --format csv --fields email,name',
     )
     .action((file: string, flags: Flags) => exportFile(terminal, file, flags));
 }
 
 async function exportFile(terminal: Terminal, file: string, flags: Flags): Promise<void> {
-  if (flags.format !== 'csv' && flags.separator !== undefined) throw new UsageError('--separator is for --format csv');
+  if (flags.format !== 'csv') {
+    if (flags.separator !== undefined) throw new UsageError('--separator is for --format csv');
+    if (flags.fields !== undefined) throw new UsageError('--fields is for --format csv');
+  }
   if (file === '-' && flags.json) throw new UsageError('--json prints a summary: give a file');
   const started = terminal.now();
   const counts = await withBucket(terminal, flags.bucket, flags, (values) => write(terminal, file, values, flags));
@@ -77,7 +87,8 @@ async function exportFile(terminal: Terminal, file: string, flags: Flags): Promi
 }
 
 async function write(terminal: Terminal, file: string, values: KeyValues, flags: Flags): Promise<Counts> {
-  const lineOf = lineWriter(flags.format, flags.separator);
+  const { fields, separator: between } = flags;
+  const lineOf = lineWriter(flags.format, { separator: between, fields });
   const report = new CountReport(terminal.stderr, 'exporting', () => terminal.now());
   let interrupted = false;
   const unsubscribe = terminal.onStopSignal(() => {
@@ -87,6 +98,7 @@ async function write(terminal: Terminal, file: string, values: KeyValues, flags:
   const counts = { exported: 0, unfit: 0 };
   let finished = false;
   try {
+    if (fields !== undefined) await sink.write(csvLine(fields, between ?? ','));
     for await (const entry of values.scan({ values: true })) {
       if (interrupted) throw new CommandError('interrupted: nothing was exported');
       const line = lineOf(entry);

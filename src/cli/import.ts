@@ -117,14 +117,16 @@ async function openSource(
     first = line;
     break;
   }
-  const header = first?.bytes === undefined ? 'the file has no header' : csvHeader(first.bytes, between);
+  // An export of no key, which did not say which fields it would have had.
+  if (first === undefined) return { form: { format, keyField, separator: between }, start: START };
+  const header = first.bytes === undefined ? 'the header is too long' : csvHeader(first.bytes, between);
   if (typeof header === 'string') throw new UsageError(`${file}: ${header}`);
   if (!header.includes(keyField)) {
     throw new UsageError(`${file}: the header has no field "${keyField}"; it has ${header.join(', ')}`);
   }
   return {
     form: { format, keyField, header, separator: between },
-    start: { offset: first!.end, line: first!.lastNumber },
+    start: { offset: first.end, line: first.lastNumber },
   };
 }
 

@@ -1,6 +1,8 @@
 /** Options that several commands share. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { utf8 } from '../base/bytes.js';
 import type { Quorum } from '../store/api/call-options.js';
+import { csvHeader } from './csv.js';
 
 /** An option's parser for whole numbers within a range. */
 export function integer(min: number, max: number): (text: string) => number {
@@ -25,6 +27,13 @@ export function separator(text: string): string {
   const character = text === '\\t' ? '\t' : text;
   if (/^[\t\x20-\x7e]$/.test(character) && character !== '"') return character;
   throw new InvalidArgumentError('It must be one ASCII character that is no quote, or \\t for a tab.');
+}
+
+/** An option's parser for names of fields, as a record of CSV has them. */
+export function fieldNames(text: string): readonly string[] {
+  const names = csvHeader(utf8(text), ',');
+  if (typeof names !== 'string') return names;
+  throw new InvalidArgumentError(`It must be names with commas between, quoted where they have one: ${names}.`);
 }
 
 export function addJson(command: Command): Command {

@@ -20,6 +20,10 @@ const MAX_ANSWER_HEAD_BYTES = 2 ** 20;
 const MAX_HEAD_BYTES = 60 * 2 ** 10;
 const MAX_JSON_BYTES = 64 * 2 ** 20;
 const MAX_FAILURE_BYTES = 64 * 2 ** 10;
+/** From this size on, a body is sent only when the service has said that it wants it. RFC 9110, §10.1.1. */
+const ASK_FIRST_BYTES = 64 * 2 ** 10;
+/** How long it may take to say so: a service of another kind may never. */
+const CONTINUE_MS = 1_000;
 
 /** An error that the service reported, or that is its like; those with a class of their own that matters here come as that. */
 export class RemoteError extends QuoralError {
@@ -89,22 +93,29 @@ export class RemoteService {
   }
 
   /**
-   * Sends a request; resolves with the head of its answer, whatever the status.
+   * Sends a request; resolves with the head of its answer, whatever the status. A large body is sent only when the
+   * service asks for it, so that its refusal is heard, and nothing is sent in vain.
    * @param path - percent-encoded, with its query; sent as it is
    * @throws {ConnectionError} @throws {AbortedError} @throws {RemoteError} TIMEOUT
+   * @throws {InvalidArgumentError} The headers are longer than a service takes.
    */
-  ask(path: string, asked: Asked = {}): Promise<Answer> {
+  async ask(path: string, asked: Asked = {}): Promise<Answer> {
     const { method = 'GET', headers = {}, body, signal, timeoutMs = 0, isStream = false } = asked;
-    if (signal?.aborted) return Promise.reject(aborted(signal, true));
+    if (signal?.aborted) throw aborted(signal, true);
     checkHead(headers);
     const writes = method !== 'GET';
     const waitMs = timeoutMs + this.slackMs;
+    const asksFirst = body !== undefined && body.length >= ASK_FIRST_BYTES;
     return new Promise((resolve, reject) => {
       const request = this.request({
         ...this.options,
         method,
         path: `${this.basePath}${path}`,
-        headers: { ...headers, ...(writes && { 'Content-Length': body?.length ?? 0 }) },
+        headers: {
+          ...headers,
+          ...(writes && { 'Content-Length': body?.length ?? 0 }),
+          ...(asksFirst && { Expect: '100-continue' }),
+        },
       });
       request.maxHeadersCount = 0;
       /** What made this side give up, if it did. */
@@ -113,23 +124,36 @@ export class RemoteService {
         givenUp ??= error;
         request.destroy(error);
       };
-      const late = () => giveUp(this.timedOut(writes));
-      const onAbort = () => giveUp(aborted(signal!, !writes));
+      // A write whose body has not been sent cannot have taken effect.
+      const mayTakeEffect = () => writes && request.writableEnded;
+      const late = () => giveUp(this.timedOut(!mayTakeEffect()));
+      const onAbort = () => giveUp(aborted(signal!, !mayTakeEffect()));
       const timer = setTimeout(late, waitMs);
+      const send = () => {
+        clearTimeout(unasked);
+        if (!request.writableEnded) request.end(body);
+      };
+      const unasked = asksFirst ? setTimeout(send, CONTINUE_MS) : undefined;
       signal?.addEventListener('abort', onAbort, { once: true });
       request.once('close', () => {
         clearTimeout(timer);
+        clearTimeout(unasked);
         signal?.removeEventListener('abort', onAbort);
       });
-      const failed = (error: unknown) => givenUp ?? this.unreachable(error, writes);
+      const failed = (error: unknown) => givenUp ?? this.unreachable(error, mayTakeEffect());
       request.on('error', (error) => reject(failed(error)));
+      request.once('continue', send);
       request.once('response', (response) => {
+        clearTimeout(unasked);
         if (isStream) clearTimeout(timer);
+        // What was refused unsent is not sent any more: no other request can use its connection.
+        if (!request.writableEnded) response.once('close', () => request.destroy());
         resolve(
           this.answer(response, { late, failed, whyGivenUp: () => givenUp, pieceMs: isStream ? waitMs : undefined }),
         );
       });
-      request.end(body);
+      if (asksFirst) request.flushHeaders();
+      else send();
     });
   }
 
@@ -209,13 +233,13 @@ export class RemoteService {
     return { status, headers, bytes, pieces, failure };
   }
 
-  private timedOut(writes: boolean): RemoteError {
-    return new RemoteError('TIMEOUT', `${this.origin} has not answered in time`, !writes);
+  private timedOut(definite: boolean): RemoteError {
+    return new RemoteError('TIMEOUT', `${this.origin} has not answered in time`, definite);
   }
 
-  private unreachable(error: unknown, writes: boolean): ConnectionError {
+  private unreachable(error: unknown, mayTakeEffect: boolean): ConnectionError {
     const cause = causeOf(error);
-    const definite = !writes || NEVER_SENT.has(cause);
+    const definite = !mayTakeEffect || NEVER_SENT.has(cause);
     const end = definite ? '' : '; the write may still take effect';
     return new ConnectionError(
       `Cannot reach ${this.origin} (${cause})${end}: is "quoral serve" running there?`,

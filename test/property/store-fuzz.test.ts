@@ -51,7 +51,7 @@ test('the comparison notices a model that is wrong', async () => {
     const wrong = [ReceiptsCoverTheWholeObject, IgnoresIfMatch, TakesATombstoneForAValue, ForgetsDeletedKeys];
     for (const Model of wrong) {
       const random = new SeededRandom(1);
-      const bucket = new FuzzedBucket({ store, name: Model.name, random, written: 3, model: new Model() });
+      const bucket = new FuzzedBucket({ stores: [store], name: Model.name, random, written: 3, model: new Model() });
       const noticed = async () => {
         for (let calls = 0; calls < 2_000; ) calls += await bucket.call();
       };

@@ -9,6 +9,7 @@ import {
   AbortedError,
   type Bucket,
   type BucketOptions,
+  type BucketProperties,
   type BucketPropertyChanges,
   ConflictError,
   type GetOptions,
@@ -39,14 +40,38 @@ interface Token {
   readonly seen: Seen;
 }
 
-/** A put as it is asked of the store, and what it must come to. */
-interface PlannedPut {
+/** A write as it is asked of the store, and what it must come to. */
+interface PlannedWrite {
   readonly key: string;
+  readonly options: PutOptions;
+  readonly expect: () => Seen | string;
+}
+
+interface PlannedPut extends PlannedWrite {
   /** By its name. */
   readonly value: string;
-  readonly options: PutOptions;
   /** @param stays - null for a value that expires at once */
   readonly expect: (stays?: string | null) => Seen | string;
+}
+
+interface PlannedDelete extends PlannedWrite {
+  readonly seen: Seen;
+}
+
+interface PlannedUpdate extends PlannedWrite {
+  /** What it writes, by its name. */
+  readonly value: string;
+  /** What it is to find, or `CONFLICT`. */
+  readonly found: unknown;
+}
+
+/** A call that is to be given up. */
+interface Abortable {
+  readonly call: Promise<unknown>;
+  readonly planned?: PlannedWrite;
+  readonly isThere?: (siblings: readonly Sibling<unknown>[]) => boolean;
+  /** Settled once an update has read, and writes. */
+  readonly writing?: Promise<void>;
 }
 
 /** By the least that they must be of three. */
@@ -60,11 +85,12 @@ const N = 3;
 const NOTHING: Seen = new Set();
 const CALLS = [
   ...(['get', 'get', 'get', 'put', 'put', 'put', 'put', 'delete', 'update', 'getMany', 'putMany', 'scan'] as const),
-  ...(['wrong', 'aborted', 'expiring', 'properties'] as const),
+  ...(['wrong', 'aborted', 'expiring', 'properties', 'buckets'] as const),
 ];
 /** Calls that take several operations, or wait, are made so much less often. */
-const SELDOM: ReadonlySet<string> = new Set(['aborted', 'expiring', 'properties']);
+const SELDOM: ReadonlySet<string> = new Set(['aborted', 'expiring', 'properties', 'buckets']);
 const SELDOM_TIMES = 4;
+const ABORTABLE = ['get', 'getMany', 'scan', 'put', 'put', 'putMany', 'delete', 'update', 'update'] as const;
 const TIMEOUTS = [undefined, undefined, undefined, 10_000, 60_000] as const;
 const DURABLE = [undefined, undefined, 0, 1, 2, 'quorum', 'all'] as const;
 /** Of 300 values one is as large as is allowed, but for what goes with it; some are larger than most. */
@@ -74,9 +100,17 @@ const LARGER_BYTES = 9_000;
 export const FUZZ_LIMITS = { nodes: 4, n: N, partitions: 8, maxValueBytes: 2 ** 18 } as const;
 const CONFLICT = Symbol('conflict');
 
+/** What holds where neither the bucket nor its type says anything. */
+const DEFAULTS: Omit<BucketProperties, 'n' | 'r' | 'pr' | 'pw' | 'dw' | 'basicQuorum'> = {
+  ...{ resolution: 'siblings', maxSiblings: 100, w: 2, notfoundOk: true, ttlMs: undefined },
+};
+
 export interface FuzzedBucketOptions {
-  readonly store: Store;
+  /** One store, as its opener has it, or those who are attached to it: calls go through all of them. */
+  readonly stores: readonly [Store, ...Store[]];
   readonly name: string;
+  /** A type that exists, and has no other bucket than this one. Default: 'default', which has. */
+  readonly type?: string | undefined;
   readonly random: Random;
   /**
    * Primaries that have stored a write when it ends; reads ask so many that they meet one of them. With less than all of
@@ -99,6 +133,9 @@ export class FuzzedBucket {
   private readonly store: Store;
   private readonly kind: ValueKind;
   private readonly name: string;
+  private readonly type: string | undefined;
+  /** Stored properties, of the bucket and of its type. */
+  private readonly stored = { bucket: new Map<string, unknown>(), type: new Map<string, unknown>() };
   private readonly canBeDurable: boolean;
   private readonly written: 1 | 2 | 3;
   private readonly handles: Handle[];
@@ -110,8 +147,9 @@ export class FuzzedBucket {
   private values = 0;
 
   constructor(options: FuzzedBucketOptions) {
-    const { store, name, written } = options;
-    this.store = store;
+    const { stores, name, type, written } = options;
+    this.store = stores[0];
+    this.type = type;
     this.kind = options.kind ?? VALUE_KINDS[0]!;
     this.name = name;
     this.random = options.random;
@@ -122,12 +160,19 @@ export class FuzzedBucket {
     const quorums = { w: written, pw: written, r: read, pr: read };
     const { codec } = this.kind;
     const merge = (siblings: readonly Sibling<unknown>[]) => this.kind.merge(siblings.map(({ value }) => value));
+    let handles = 0;
     // Which codec goes with which values is known only now.
     const bucketOf = (more: BucketOptions<unknown>) =>
-      store.bucket<unknown>(name, { ...more, ...quorums, codec } as BucketOptions<unknown> & { codec: 'json' });
+      stores[handles++ % stores.length]!.bucket<unknown>(name, {
+        ...more,
+        ...quorums,
+        ...(type !== undefined && { type }),
+        codec,
+      } as BucketOptions<unknown> & { codec: 'json' });
     // What replicas agree on, and nobody limits, does not depend on which of them mints.
     const limit = written === N ? (siblings: number) => ({ maxSiblings: siblings }) : () => ({ maxSiblings: 100 });
     const merging = { resolution: 'merge', merge } as const;
+    // The first: what is stored is seen at once by whoever stores it.
     this.following = { bucket: bucketOf({}), lastWriteWins: false, merges: false, maxSiblings: 100 };
     this.handles = [
       {
@@ -156,7 +201,7 @@ export class FuzzedBucket {
         await this.put(handle, this.planPut(handle, key));
         return 1;
       case 'delete':
-        await this.delete(handle, key);
+        await this.delete(handle, this.planDelete(handle, key));
         return 1;
       case 'update':
         await this.update(handle, key);
@@ -176,9 +221,9 @@ export class FuzzedBucket {
         return this.expiring(handle, key);
       case 'properties':
         // They say which replica may leave how many siblings.
-        if (this.written < N) return 0;
-        await this.properties();
-        return 2;
+        return this.written < N ? 0 : this.properties();
+      case 'buckets':
+        return this.type === undefined ? 0 : this.buckets(this.type);
     }
   }
 
@@ -224,39 +269,27 @@ export class FuzzedBucket {
     return 1;
   }
 
-  /** @param strictly - without a context of its own, at these quorums */
-  private async delete(handle: Handle, key: string, strictly?: Pick<PutOptions, 'w' | 'pw'>): Promise<void> {
-    const token = strictly === undefined ? this.anyToken(key) : undefined;
-    const options = {
-      ...(strictly ?? this.writeOptions()),
-      ...this.maybe('r', this.reading),
-      ...(token === undefined ? {} : { causalContext: token.text }),
-    };
+  private async delete(handle: Handle, planned: PlannedDelete): Promise<void> {
+    const { key, options } = planned;
     this.tell('delete', handle, key, options);
-    const receipt = await outcomeOf(handle.bucket.delete(spelt(key, this.random), options));
-    // Without a context, it is that of a read.
-    const seen = token?.seen ?? this.model.seen(key) ?? NOTHING;
-    this.conclude({ key, expect: () => this.write(handle, key, null, seen, options) }, receipt);
+    this.conclude(planned, await outcomeOf(handle.bucket.delete(spelt(key, this.random), options)));
   }
 
   private async update(handle: Handle, key: string): Promise<void> {
-    const read = this.readOptions([key]);
-    const options = { ...read, ...this.writeOptions(), ...this.contentOptions() };
+    const planned = this.planUpdate(handle, key);
+    const { value, options, found } = planned;
     const writes = below(this.random, 4) > 0;
     const isAsync = below(this.random, 2) === 0;
-    const next = this.newValue();
-    this.tell('update', handle, key, options, writes, isAsync);
-    const there = this.model.values(key, handle.lastWriteWins);
-    const expected = this.valueOf(handle, there);
+    this.tell('update', handle, key, value, options, writes, isAsync);
     let calls = 0;
-    const fn = (value: unknown) => {
+    const fn = (there: unknown) => {
       calls++;
-      assert.deepEqual(value, expected);
-      return writes ? this.kind.make(next) : undefined;
+      assert.deepEqual(there, found);
+      return writes ? this.kind.make(value) : undefined;
     };
-    const acting = isAsync ? async (value: unknown) => fn(value) : fn;
+    const acting = isAsync ? async (there: unknown) => fn(there) : fn;
     const outcome = await outcomeOf(handle.bucket.update(spelt(key, this.random), acting, options));
-    if (expected === CONFLICT) {
+    if (found === CONFLICT) {
       assert(outcome instanceof ConflictError, `${outcome}`);
       assert.equal(calls, 0);
       return;
@@ -267,8 +300,7 @@ export class FuzzedBucket {
       return;
     }
     assert(outcome !== undefined);
-    const seen = this.model.seen(key) ?? NOTHING;
-    this.conclude({ key, expect: () => this.write(handle, key, next, seen, options) }, outcome);
+    this.conclude(planned, outcome);
   }
 
   private async scan(handle: Handle): Promise<number> {
@@ -335,25 +367,25 @@ export class FuzzedBucket {
 
   /** Gives a call up while it is under way. A read has no effect; a write that was sent has the one that it would have had. */
   private async aborted(handle: Handle, key: string): Promise<number> {
-    const { bucket } = handle;
     const controller = new AbortController();
     const { signal } = controller;
-    const planned = this.planPut(handle, key);
-    const act = pick(this.random, ['get', 'getMany', 'scan', 'put', 'put'] as const);
-    this.tell('aborted', handle, act, key, planned.value, planned.options);
-    const given = spelt(key, this.random);
-    const calls = {
-      get: () => bucket.get(given, { signal }),
-      getMany: () => bucket.getMany([given], { signal }).then((reads) => thrown(reads.get(given)!)),
-      scan: () => bucket.scan({ signal }).next(),
-      put: () => bucket.put(given, this.kind.make(planned.value), { ...planned.options, signal }),
-    };
-    const ending = outcomeOf<unknown>(calls[act]());
-    if (below(this.random, 2) === 0) await new Promise((resolve) => setImmediate(resolve));
+    const act = pick(this.random, ABORTABLE);
+    this.tell('aborted', handle, act, key);
+    const { call, planned, isThere, writing } = this.begin(act, handle, key, signal);
+    const ending = outcomeOf(call);
+    if (writing !== undefined && below(this.random, 3) > 0) await Promise.race([writing, ending]);
+    // Now, within the turn that sends it, or after some turns: a call of several steps is given up in each of them.
+    for (let turns = below(this.random, 6) - 1; turns > 0; turns--) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
     controller.abort();
     const outcome = await ending;
-    if (act !== 'put') {
+    if (planned === undefined) {
       assert(!(outcome instanceof QuoralError) || (outcome instanceof AbortedError && outcome.definite), `${outcome}`);
+      return 1;
+    }
+    if (outcome instanceof ConflictError) {
+      assert.equal((planned as PlannedUpdate).found, CONFLICT);
       return 1;
     }
     if (!(outcome instanceof AbortedError)) {
@@ -362,10 +394,51 @@ export class FuzzedBucket {
     }
     if (outcome.definite) return 1;
     if (typeof planned.expect() === 'string') return 1;
-    const reads = await this.readUntil(handle, key, planned.value, true);
+    const reads = await this.readUntil(handle, key, isThere!);
     // It may be on its way to some replicas still: what follows replaces it on all of them.
-    await this.delete(handle, key, { w: 'all', pw: 'all' });
+    await this.delete(handle, this.planDelete(handle, key, { w: 'all', pw: 'all' }));
     return 2 + reads;
+  }
+
+  /**
+   * Begins a call that is to be given up.
+   * @returns for a write, what was planned, and by what a read shows that it is there
+   */
+  private begin(act: (typeof ABORTABLE)[number], handle: Handle, key: string, signal: AbortSignal): Abortable {
+    const { bucket } = handle;
+    const given = spelt(key, this.random);
+    if (act === 'get') return { call: bucket.get(given, { signal }) };
+    if (act === 'scan') return { call: bucket.scan({ signal }).next() };
+    if (act === 'getMany') {
+      return { call: bucket.getMany([given], { signal }).then((reads) => thrown(reads.get(given)!)) };
+    }
+    if (act === 'delete') {
+      const planned = this.planDelete(handle, key);
+      const covered = this.model.values(key, false).filter(({ id }) => planned.seen.has(id));
+      // When a deletion of nothing is done cannot be seen.
+      if (covered.length === 0) return this.begin('put', handle, key, signal);
+      const gone = covered.map((write) => this.made(write));
+      const isThere: Abortable['isThere'] = (siblings) => !gone.some((value) => isAmong(siblings, value));
+      return { call: bucket.delete(given, { ...planned.options, signal }), planned, isThere };
+    }
+    const planned = act === 'update' ? this.planUpdate(handle, key) : this.planPut(handle, key);
+    const value = this.kind.make(planned.value);
+    const isThere: Abortable['isThere'] = (siblings) => isAmong(siblings, value);
+    const options = { ...planned.options, signal };
+    if (act === 'put') return { call: bucket.put(given, value, options), planned, isThere };
+    if (act === 'update') {
+      let call: Promise<unknown> = Promise.resolve();
+      const writing = new Promise<void>((resolve) => {
+        const fn = () => {
+          resolve();
+          return value;
+        };
+        call = bucket.update(given, fn, options);
+      });
+      return { call, planned, isThere, writing };
+    }
+    const receipts = bucket.putMany([{ ...planned.options, key: given, value }], { signal });
+    return { call: receipts.then((all) => thrown(all.get(given)!)), planned, isThere };
   }
 
   /** Puts a value that lives for a millisecond: afterwards it is as if it had been deleted. */
@@ -376,22 +449,27 @@ export class FuzzedBucket {
     this.tell('expiring', handle, key, value, options);
     const outcome = await outcomeOf(handle.bucket.put(spelt(key, this.random), this.kind.make(value), options));
     this.conclude({ key, expect: () => planned.expect(null) }, outcome);
-    return 1 + (await this.readUntil(handle, key, value, false));
+    const made = this.kind.make(value);
+    return 1 + (await this.readUntil(handle, key, (siblings) => !isAmong(siblings, made)));
   }
 
-  /** Reads until the value is there, or is not. @returns how many reads that took */
-  private async readUntil({ bucket }: Handle, key: string, value: string, there: boolean): Promise<number> {
-    const made = this.kind.make(value);
+  /** Reads all replicas until they show it. @returns how many reads that took */
+  private async readUntil(
+    { bucket }: Handle,
+    key: string,
+    isSeen: (siblings: readonly Sibling<unknown>[]) => boolean,
+  ): Promise<number> {
     for (let reads = 1; ; reads++) {
       const { siblings } = await bucket.get(keyOf(key), { r: 'all', pr: 'all' });
-      if (siblings.some((sibling) => isDeepStrictEqual(sibling.value, made)) === there) return reads;
-      assert(reads < 1_000, `${value} is ${there ? 'not ' : ''}there after ${reads} reads`);
+      if (isSeen(siblings)) return reads;
+      assert(reads < 1_000, `not so after ${reads} reads`);
     }
   }
 
-  /** Changes what is stored of the bucket: the handle that says nothing does so from now on. */
-  private async properties(): Promise<void> {
-    const { store, name, following } = this;
+  /** Changes what is stored of the bucket, or of its type: the handle that says nothing does so from now on. */
+  private async properties(): Promise<number> {
+    const { store, name, type, following, stored } = this;
+    const of = type !== undefined && below(this.random, 2) === 0 ? 'type' : 'bucket';
     const changes: BucketPropertyChanges = {
       ...this.maybe('resolution', [undefined, null, 'siblings', 'last-write-wins'] as const),
       ...this.maybe('maxSiblings', [undefined, null, 3, 100]),
@@ -399,16 +477,32 @@ export class FuzzedBucket {
       ...this.maybe('notfoundOk', [undefined, null, true]),
       ...this.maybe('ttlMs', [undefined, null, 3_600_000]),
     };
-    this.tell('properties', following, changes);
-    await store.setBucketProperties(name, changes);
-    const holding = await store.bucketProperties(name);
-    if (changes.resolution !== undefined) following.lastWriteWins = changes.resolution === 'last-write-wins';
-    if (changes.maxSiblings !== undefined) following.maxSiblings = changes.maxSiblings ?? 100;
-    const { resolution, maxSiblings, n } = holding;
-    const expected = [following.lastWriteWins ? 'last-write-wins' : 'siblings', following.maxSiblings, 3];
-    assert.deepEqual([resolution, maxSiblings, n], expected);
-    if (changes.w !== undefined) assert.equal(holding.w, changes.w ?? 2);
-    if (changes.ttlMs !== undefined) assert.equal(holding.ttlMs, changes.ttlMs ?? undefined);
+    this.tell('properties', following, of, changes);
+    const inType = type === undefined ? {} : { type };
+    if (of === 'type') await store.setBucketType(type!, changes);
+    else await store.setBucketProperties(name, changes, inType);
+    for (const [property, value] of Object.entries(changes)) {
+      if (value === null) stored[of].delete(property);
+      else stored[of].set(property, value);
+    }
+    const ofType = { ...DEFAULTS, ...Object.fromEntries(stored.type) };
+    const ofBucket = { ...ofType, ...Object.fromEntries(stored.bucket) };
+    following.lastWriteWins = ofBucket.resolution === 'last-write-wins';
+    following.maxSiblings = ofBucket.maxSiblings;
+    assertHolds(await store.bucketProperties(name, inType), ofBucket);
+    if (type === undefined) return 2;
+    assertHolds(await store.bucketType(type), ofType);
+    return 3;
+  }
+
+  /** A type lists its one bucket, as long as that has a key. */
+  private async buckets(type: string): Promise<number> {
+    this.tell('buckets', this.following);
+    const names: string[] = [];
+    for await (const name of this.store.buckets({ type, r: N + 1 - this.written })) names.push(name);
+    const hasKeys = KEY_NAMES.some((key) => this.model.values(key, false).length > 0);
+    assert.deepEqual(names, hasKeys ? [this.name] : []);
+    return 1;
   }
 
   /** What is wrong with a call is told, and changes nothing: the calls after it would see. */
@@ -472,6 +566,32 @@ export class FuzzedBucket {
     };
   }
 
+  /** @param strictly - without a context of its own, at these quorums */
+  private planDelete(handle: Handle, key: string, strictly?: Pick<PutOptions, 'w' | 'pw'>): PlannedDelete {
+    const token = strictly === undefined ? this.anyToken(key) : undefined;
+    const options = {
+      ...(strictly ?? this.writeOptions()),
+      ...this.maybe('r', this.reading),
+      ...(token === undefined ? {} : { causalContext: token.text }),
+    };
+    // Without a context, it is that of a read.
+    const seen = token?.seen ?? this.seenOf(key);
+    return { key, options, seen, expect: () => this.write(handle, key, null, seen, options) };
+  }
+
+  private planUpdate(handle: Handle, key: string): PlannedUpdate {
+    const options = { ...this.readOptions([key]), ...this.writeOptions(), ...this.contentOptions() };
+    const value = this.newValue();
+    const found = this.valueOf(handle, this.model.values(key, handle.lastWriteWins));
+    const seen = this.seenOf(key);
+    return { key, options, value, found, expect: () => this.write(handle, key, value, seen, options) };
+  }
+
+  /** What a read would see now. */
+  private seenOf(key: string): Seen {
+    return this.model.seen(key) ?? NOTHING;
+  }
+
   private write(
     handle: Handle,
     key: string,
@@ -487,7 +607,7 @@ export class FuzzedBucket {
   }
 
   /** Puts the model and the store's answer side by side. */
-  private conclude({ key, expect }: Pick<PlannedPut, 'key' | 'expect'>, outcome: Receipt | Error): void {
+  private conclude({ key, expect }: Pick<PlannedWrite, 'key' | 'expect'>, outcome: Receipt | Error): void {
     const expected = expect();
     if (typeof expected === 'string') {
       assert(outcome instanceof QuoralError, `${expected} was expected, not ${outcome}`);
@@ -604,6 +724,15 @@ export class FuzzedBucket {
     this.story.push(`${call} (${resolution}) ${JSON.stringify(what).slice(0, 600)}`);
     if (this.story.length > 30) this.story.shift();
   }
+}
+
+function isAmong(siblings: readonly Sibling<unknown>[], value: unknown): boolean {
+  return siblings.some((sibling) => isDeepStrictEqual(sibling.value, value));
+}
+
+function assertHolds(holding: BucketProperties, expected: typeof DEFAULTS): void {
+  const { n, resolution, maxSiblings, w, notfoundOk, ttlMs } = holding;
+  assert.deepEqual({ n, resolution, maxSiblings, w, notfoundOk, ttlMs }, { n: N, ...expected });
 }
 
 function thrown<T>(result: T | Error): T {

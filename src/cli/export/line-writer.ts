@@ -16,15 +16,23 @@ export interface Unfit {
 /** The text of the next entry, with its line end; for the first one, of what goes before it, too. */
 export type LineWriter = (entry: ValuedEntry<Uint8Array>) => string | Unfit;
 
+/** How `csv` is written. */
+export interface CsvForm {
+  /** What stands between fields; default: a comma. */
+  readonly separator?: string | undefined;
+  /** Names of the header that was written already; default: the first entry's. */
+  readonly fields?: readonly string[] | undefined;
+}
+
 /**
  * Writes lines of one format, each for the importer's of that name.
  * - `export`: a key with all its siblings, content types and metadata.
  * - `ndjson`: the value, which is a JSON object, as it stands; white space outside strings goes if it has line ends.
- * - `csv`: the value, which is a JSON object of texts, numbers, truths and nulls; the first one's names are the header.
+ * - `csv`: the value, which is a JSON object of texts, numbers, truths and nulls; the header's names are the first one's, unless
+ *   they are given.
  *   Numbers and truths as they stand, null as nothing: in CSV all are texts.
- * @param separator - of `csv`
  */
-export function lineWriter(format: ExportFormat, separator = ','): LineWriter {
+export function lineWriter(format: ExportFormat, csv: CsvForm = {}): LineWriter {
   if (format === 'export') {
     return ({ key, siblings }) => `${JSON.stringify({ ...jsonKey(key), siblings: siblings.map(jsonSibling) })}\n`;
   }
@@ -34,26 +42,26 @@ export function lineWriter(format: ExportFormat, separator = ','): LineWriter {
       return typeof text === 'string' ? `${onOneLine(text)}\n` : text;
     };
   }
-  return csvWriter(separator);
+  return csvWriter(csv);
 }
 
-function csvWriter(separator: string): LineWriter {
-  let header: readonly string[] | undefined;
+function csvWriter({ separator = ',', fields }: CsvForm): LineWriter {
+  let header = fields;
   return (entry) => {
     const text = jsonOf(entry);
     if (typeof text !== 'string') return text;
-    const fields = fieldsOf(text);
-    if (typeof fields === 'string') return { why: fields };
-    const names = [...fields.keys()];
+    const values = fieldsOf(text);
+    if (typeof values === 'string') return { why: values };
+    const names = [...values.keys()];
     const first = header === undefined;
     const wanted = header ?? names;
-    if (names.length !== wanted.length || !wanted.every((name) => fields.has(name))) {
+    if (names.length !== wanted.length || !wanted.every((name) => values.has(name))) {
       return { why: `its fields are ${names.join(', ')}, the header's ${wanted.join(', ')}` };
     }
     if (names.length === 0) return { why: 'it has no fields' };
     header = wanted;
     const line = csvLine(
-      wanted.map((name) => fields.get(name)!),
+      wanted.map((name) => values.get(name)!),
       separator,
     );
     return first ? csvLine(wanted, separator) + line : line;

@@ -5,12 +5,12 @@
  *
  * A head is judged before its body is read. Whatever arrives on a socket ends in a reply or a closed connection.
  */
-import { METHODS, type ServerResponse } from 'node:http';
+import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { EMPTY } from '../../base/bytes.js';
-import { ClosedError, InvalidArgumentError, QuoralError } from '../../base/errors.js';
+import { ClosedError, InvalidArgumentError, QuoralError, ValueTooLargeError } from '../../base/errors.js';
 import type { Store } from '../../store/api/store.js';
 import { isObjectFamily, parseTarget } from './address.js';
 import { Commands } from './commands.js';
@@ -64,15 +64,16 @@ export async function serveHttp(store: Store, options: HttpOptions = {}): Promis
     );
   }
   const requestTimeoutMs = options.requestTimeoutMs ?? 60_000;
+  const maxValueBytes = options.maxValueBytes ?? 8 * 2 ** 20;
   const server = fastify({
-    bodyLimit: options.maxValueBytes ?? 8 * 2 ** 20,
+    bodyLimit: maxValueBytes,
     requestTimeout: requestTimeoutMs,
     return503OnClosing: false,
     exposeHeadRoutes: false,
     rewriteUrl: (request) => (isObjectFamily(parseTarget(request.url!).segments) ? OBJECT_ROUTE : request.url!),
     clientErrorHandler: answerClientError,
-    frameworkErrors: (error, request, reply) => {
-      void sendError(error, request, reply, report);
+    frameworkErrors: (error, _request, reply) => {
+      void sendError(error, reply, maxValueBytes, report);
     },
     http: {
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -83,16 +84,19 @@ export async function serveHttp(store: Store, options: HttpOptions = {}): Promis
   // Their bytes are bounded; by number, some would be left out unnoticed.
   server.server.maxHeadersCount = 0;
   server.server.maxConnections = options.maxConnections ?? 10_000;
+  // Whoever asks before sending a body hears `100 Continue` once its head is judged: see `preParsing`.
+  server.server.on('checkContinue', (request, response) => server.server.emit('request', request, response));
   const report = options.onError ?? ((error: unknown) => console.error('quoral: internal error:', error));
 
   let closing: Promise<void> | undefined;
   addRoutes(server, new Commands(store), {
     store,
+    maxValueBytes,
     stallTimeoutMs: options.stallTimeoutMs ?? 60_000,
     report,
     isClosing: () => closing !== undefined,
   });
-  server.setErrorHandler<FastifyError>((error, request, reply) => sendError(error, request, reply, report));
+  server.setErrorHandler<FastifyError>((error, _request, reply) => sendError(error, reply, maxValueBytes, report));
   await server.listen({ port: options.port ?? 8098, host });
   const { port } = server.server.address() as AddressInfo;
   return {
@@ -108,13 +112,14 @@ export function isLoopback(host: string): boolean {
 
 interface Circumstances {
   readonly store: Store;
+  readonly maxValueBytes: number;
   readonly stallTimeoutMs: number;
   isClosing(): boolean;
   report(error: unknown): void;
 }
 
 function addRoutes(server: FastifyInstance, commands: Commands, circumstances: Circumstances): void {
-  const { store, stallTimeoutMs, isClosing } = circumstances;
+  const { store, maxValueBytes, stallTimeoutMs, isClosing } = circumstances;
   // Of those that nobody may use here, too, it is to be said that they are not allowed.
   for (const method of METHODS) if (!server.supportedMethods.includes(method)) server.addHttpMethod(method);
   server.removeAllContentTypeParsers();
@@ -125,9 +130,15 @@ function addRoutes(server: FastifyInstance, commands: Commands, circumstances: C
     return undefined;
   });
 
-  // Tells keep-alive clients of requests in flight not to send another one.
-  server.addHook('onSend', async (_request, reply) => {
-    if (isClosing()) reply.header('Connection', 'close');
+  // Its head was taken: the body may come, unless it is announced as too large, which the parser refuses unread.
+  server.addHook('preParsing', async ({ raw, headers }, reply) => {
+    if (expectsContinue(raw) && !(Number(headers['content-length']) > maxValueBytes)) reply.raw.writeContinue();
+  });
+
+  server.addHook('onSend', async ({ raw }, reply) => {
+    // Keep-alive clients of requests in flight are not to send another one. And whoever was refused before the body
+    // may send it or not (RFC 9110, §10.1.1): what comes next on the connection is anybody's guess.
+    if (isClosing() || (expectsContinue(raw) && !raw.complete)) reply.header('Connection', 'close');
   });
 
   server.all(OBJECT_ROUTE, {
@@ -222,14 +233,23 @@ function send(reply: FastifyReply, { status, headers, body }: Reply): FastifyRep
   return reply.send(Readable.from(body, { objectMode: false }));
 }
 
+/** True if the client waits for `100 Continue` before it sends the body. */
+function expectsContinue({ headers }: IncomingMessage): boolean {
+  return headers.expect?.toLowerCase() === '100-continue';
+}
+
 /** Answers what the framework refused (an oversized body, say) by its own status, and everything else as 500. */
 function sendError(
   error: FastifyError,
-  _request: unknown,
   reply: FastifyReply,
+  maxValueBytes: number,
   report: (error: unknown) => void,
 ): FastifyReply {
   const status = error.statusCode ?? 500;
+  if (status === 413) {
+    const limit = `the value is over maxValueBytes (${maxValueBytes}): store less, or raise it up to 64 MiB`;
+    return send(reply, failureReply(new ValueTooLargeError(limit))!);
+  }
   if (status < 500) return send(reply, textReply(status, `${error.message}\n`));
   report(error);
   return send(reply, textReply(500, 'Error:\ninternal error\n'));

@@ -272,7 +272,6 @@ test('CSV: records become objects of texts, whatever is between the quotes', asy
   t.equal((await csv('--separator', ';')).code, 0);
   t.strictSame((await contentOf(store())).x, ['{"id":"x","na;me":"y;z"}']);
   for (const [text, args, words] of [
-    ['', [], /no header/],
     ['id,id\n', [], /names "id" twice/],
     ['name\n', [], /no field "id"; it has name/],
     ['"id\n', [], /not closed/],
@@ -436,7 +435,32 @@ test('NDJSON and CSV are exported as they were imported; what has no such form i
   skipping[1] = out;
   t.match(JSON.parse((await terminal.run(...skipping, '--json')).out), { keys: 3, unfit: 1 });
   t.match(await exported('ndjson', '--separator', ';'), /^2 .*--separator is for --format csv/);
+  t.match(await exported('ndjson', '--fields', 'id'), /^2 .*--fields is for --format csv/);
+  t.match(await exported('csv', '--fields', 'id,"'), /^2 .*names with commas between.*not closed/);
   t.match(await exported('xml'), /^2 /);
+  store().closed = false;
+  await bucket.delete('d');
+  t.equal(await exported('csv', '--fields', 'na;me,note,id'), 'na;me,note,id\né,"x\ny",a\n"a, ""b""",,b\n,,c\n');
+  t.match(
+    await exported('csv', '--fields', 'id'),
+    /^1 quoral: a cannot .*: its fields are id, na;me, note, the header's id;/,
+  );
+
+  // Of nothing there is a header only if it is named; either way it can be taken back.
+  for (const key of ['a', 'b', 'c']) {
+    store().closed = false;
+    await bucket.delete(key);
+  }
+  for (const [args, text] of [
+    [['--fields', 'id,"na,me"', '--separator', ';'], 'id;na,me\n'],
+    [[], ''],
+  ] as const) {
+    t.equal(await exported('csv', ...args), text);
+    const back = ['import', out, '--format', 'csv', '--key', 'id', '--json', ...where, ...args.slice(2)];
+    const taken = await terminal.run(...back);
+    t.equal(taken.code, 0, taken.err);
+    t.match(JSON.parse(taken.out), { lines: 0, stored: 0, bad: 0 });
+  }
 });
 
 // Goal: whatever fields a record has, it is read back as it was.

@@ -1,6 +1,6 @@
 /** The client of a running service: that nothing is lost on the way, whatever is stored and however a connection ends. */
 import assert from 'node:assert/strict';
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
@@ -16,9 +16,10 @@ import { startWatchedService } from '../../support/watched-service.js';
 
 type Test = { testdir(): string; teardown(fn: () => unknown): void };
 
-/** A server that is not quoral. */
-async function startStranger(t: Test, answer: RequestListener): Promise<string> {
+/** A server that is not quoral. @param prepare - told of it before it listens */
+async function startStranger(t: Test, answer: RequestListener, prepare = (_server: Server) => {}): Promise<string> {
   const server = createServer(answer);
+  prepare(server);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.teardown(() => server.close());
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -214,6 +215,52 @@ test('an answer that is given up within ends by that, not as if it were complete
     await t.rejects(reading(), { code: 'ABORTED', definite: true });
     t.same(taken, ['the first half']);
   }
+});
+
+// Goal: a value over the limit is refused as what it is, however large; the client never hears of its own broken pipe first.
+test('a large value is sent only once the service wants it', async (t) => {
+  const limit = 1_000_000;
+  const { url, store } = await startWatchedService(t, { maxValueBytes: limit });
+  const remote = new RemoteBucket(url, 'b', 'default');
+  for (const over of [1, 63 * 2 ** 20]) {
+    for (let i = 0; i < 5; i++) {
+      const refused = remote.put('k', new Uint8Array(limit + over));
+      await t.rejects(refused, { code: 'VALUE_TOO_LARGE', definite: true, message: /maxValueBytes \(1000000\)/ });
+    }
+  }
+  t.equal(store.calls.put, 0);
+  for (const length of [2 ** 16 - 1, 2 ** 16, limit]) {
+    await remote.put(`${length}`, new Uint8Array(length).fill(7));
+    t.strictSame((await remote.get(`${length}`)).value, new Uint8Array(length).fill(7));
+  }
+
+  // A service that never says so gets it all the same; one that dies before has it not.
+  let length = 0;
+  const mute = await startStranger(
+    t,
+    () => {},
+    (server) => {
+      server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+        request.on('data', (chunk: Buffer) => {
+          length += chunk.length;
+        });
+        request.on('end', () => response.writeHead(204).end());
+      });
+    },
+  );
+  const asked = { method: 'PUT', body: new Uint8Array(100_000) } as const;
+  const answer = await new RemoteService(mute).ask('/', asked);
+  await answer.bytes(0);
+  t.strictSame([answer.status, length], [204, 100_000]);
+  const dying = await startStranger(
+    t,
+    () => {},
+    (server) => server.on('checkContinue', ({ socket }: IncomingMessage) => socket.destroy()),
+  );
+  await t.rejects(new RemoteService(dying).ask('/', asked), { definite: true, message: /Cannot reach/ });
+  const long = { headers: { 'X-Riak-Vclock': 'x'.repeat(70_000) } };
+  const asking = new RemoteService(mute).ask('/', long);
+  await t.rejects(asking, { code: 'INVALID_ARGUMENT', message: /61440/ });
 });
 
 test('a list that is cut off goes on behind its last key, as long as it gets on', async (t) => {

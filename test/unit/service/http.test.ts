@@ -899,6 +899,16 @@ test('what is not HTTP, too large or never finished gets an answer or a closed c
       `${head}Transfer-Encoding: chunked\r\n\r\n5dc\r\n${'x'.repeat(1_500)}\r\n`,
       /^HTTP\/1.1 413 /,
     ],
+    [
+      'a length over the limit that waits for its turn',
+      `${head.replace('Connection: close\r\n', '')}Content-Length: 1001\r\nExpect: 100-continue\r\n\r\n`,
+      /^HTTP\/1.1 413 .*\r\nX-Quoral-Error: VALUE_TOO_LARGE\r\n.*over maxValueBytes \(1000\)/is,
+    ],
+    [
+      'a bad head that waits for its turn',
+      'PUT /buckets/b/keys/k HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n',
+      /^HTTP\/1.1 400 .*Missing Content-Type/s,
+    ],
     ['an unfinished head', 'GET /ping HTTP/1.1\r\nHost:', /^HTTP\/1.1 408 /],
     ['an unfinished body', `${head}Content-Length: 10\r\n\r\nabc`, /^(HTTP\/1.1 408 |$)/],
     [
