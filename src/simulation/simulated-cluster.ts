@@ -58,6 +58,8 @@ export class SimulatedCluster {
   /** How often replicas are compared; undefined: never. */
   readonly exchangeIntervalMs: number | undefined;
   readonly names: readonly string[];
+  /** By node. */
+  readonly zones: readonly string[];
   /** Actors that failed without having been crashed by a script, and stops that found unanswered requests. */
   readonly failures: string[] = [];
   readonly counters: NodeCounters[] = [];
@@ -84,7 +86,8 @@ export class SimulatedCluster {
     this.sync = options.sync ?? 'full';
     this.exchangeIntervalMs = options.exchangeIntervalMs;
     this.names = Array.from({ length: nodes }, (_, node) => String.fromCharCode(97 + node));
-    const members = this.names.map((name, node) => ({ name, zone: options.zones?.[node] ?? name, weight: 1 }));
+    this.zones = this.names.map((name, node) => options.zones?.[node] ?? name);
+    const members = this.names.map((name, node) => ({ name, zone: this.zones[node]!, weight: 1 }));
     this.ring = createRing({ members, partitions, n });
     this.primaries = this.ring.preferenceLists.map((list) => list.primaries);
     this.random = new SeededRandom(BigInt(seed) * 2n + 1n);
