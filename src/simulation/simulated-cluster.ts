@@ -29,7 +29,7 @@ import type { CrashPoint, CrashReport, Downfall } from '../runtime/simulator/wor
 import type { StorageEntry } from '../storage/storage.js';
 import type { NodeHurry, SimulatedClusterOptions } from './cluster-options.js';
 import { type AcknowledgedPut, type GetOperation, History, type PutOperation } from './history.js';
-import { MintTap } from './mint-tap.js';
+import { MintTap, ReadTap } from './mint-tap.js';
 import { ReapTap } from './reap-tap.js';
 import { type HeldHint, heldHints, Replica } from './replica.js';
 import { type GetSettings, locate, type PutSettings, SimulatedClient } from './simulated-client.js';
@@ -463,15 +463,19 @@ export class SimulatedCluster {
     const hints = this.hintDiskOf(node).open();
     const isNew = !this.started.has(node);
     this.started.add(node);
-    let tappedHost: ActorHost = new TappedHost(host, new MintTap(this.history));
+    const read = {
+      objects: new ReadTap(planted?.objects?.(objects) ?? objects),
+      hints: new ReadTap(planted?.hints?.(hints) ?? hints),
+    };
+    const minting = new MintTap({ history: this.history, node: this.names[node]!, ...read });
+    let tappedHost: ActorHost = new TappedHost(host, minting);
     if (planted?.nodes !== undefined) tappedHost = new TappedHost(tappedHost, planted.nodes(node));
     try {
       spawn(tappedHost, {
         node,
         preferenceLists: this.ring.preferenceLists,
-        objects: planted?.objects?.(objects) ?? objects,
+        ...read,
         system,
-        hints: planted?.hints?.(hints) ?? hints,
         isNew,
         canBeDurable: true,
         maxHintBytes: this.options.maxHintBytes ?? 64 * 2 ** 20,
