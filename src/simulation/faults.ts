@@ -12,6 +12,7 @@ export const FAULT_KINDS = [
   'stop of a node',
   'crash of the process',
   'power loss of a node',
+  'power loss of a zone',
   'power loss of everything',
   'split',
   'one-way split',
@@ -134,6 +135,15 @@ export class FaultScript {
         cluster.powerFail([name]);
         this.after(lasting, () => cluster.startNode(name));
         return true;
+      case 'power loss of a zone': {
+        const zone = pick(random, cluster.zones);
+        const struck = names.filter((_, node) => cluster.zones[node] === zone);
+        cluster.powerFail(struck);
+        this.after(lasting, () => {
+          for (const one of struck) cluster.startNode(one);
+        });
+        return true;
+      }
       case 'power loss of everything':
         cluster.powerFail('all');
         this.after(lasting / 4, () => cluster.startProcess());

@@ -12,6 +12,7 @@ import { compareTimestamps, type Timestamp } from '../clocks/timestamp.js';
 import { decodeRecord } from '../codec/record.js';
 import type { Ack, OperationFailure } from '../messages/coordinator-messages.js';
 import type { StoredObject } from '../objects/stored-object.js';
+import { MintLedger } from './mint-ledger.js';
 
 /** A causal context as a client keeps it, and the events that it has seen: all of them, transitively. */
 export interface Token {
@@ -101,6 +102,7 @@ export class History {
   readonly destroyed = new Set<number>();
   /** What contradicted itself while it was being written down: each is a violation. */
   readonly contradictions: string[] = [];
+  readonly minting = new MintLedger();
   /** By event: its put, and how many tries of that put came before. */
   private readonly events: { readonly put: PutOperation; readonly tries: number }[] = [];
   private readonly eventOfAttempt = new Map<string, number>();

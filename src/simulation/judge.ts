@@ -108,6 +108,7 @@ export function judge(cluster: SimulatedCluster, keys: ReadonlySet<string>, dura
   }
   verdict.hears('every request was answered once, in time (promise 7)', answersAmiss(history));
   verdict.hears('no dot names two attempts (promise 6)', history.contradictions);
+  verdict.hears('every writer mints upon all it minted before (promise 6)', history.minting.violations);
   verdict.hears('no actor failed by itself', cluster.failures);
   if (history.acknowledged().next().done === true) {
     verdict.violations.push('nothing was acknowledged: this run shows nothing');

@@ -30,7 +30,7 @@ import type { CrashPoint, CrashReport, Downfall } from '../runtime/simulator/wor
 import type { StorageEntry } from '../storage/storage.js';
 import type { NodeHurry, SimulatedClusterOptions } from './cluster-options.js';
 import { type AcknowledgedPut, type GetOperation, History, type PutOperation } from './history.js';
-import { MintTap } from './mint-tap.js';
+import { MintTap, ReadTap } from './mint-tap.js';
 import { ReapTap } from './reap-tap.js';
 import { type HeldHint, heldHints, Replica } from './replica.js';
 import { type GetSettings, locate, type PutSettings, SimulatedClient } from './simulated-client.js';
@@ -59,6 +59,8 @@ export class SimulatedCluster {
   /** How often replicas are compared; undefined: never. */
   readonly exchangeIntervalMs: number | undefined;
   readonly names: readonly string[];
+  /** By node. */
+  readonly zones: readonly string[];
   /** Actors that failed without having been crashed by a script, and stops that found unanswered requests. */
   readonly failures: string[] = [];
   readonly counters: NodeCounters[] = [];
@@ -85,7 +87,8 @@ export class SimulatedCluster {
     this.sync = options.sync ?? 'full';
     this.exchangeIntervalMs = options.exchangeIntervalMs;
     this.names = Array.from({ length: nodes }, (_, node) => String.fromCharCode(97 + node));
-    const members = this.names.map((name, node) => ({ name, zone: options.zones?.[node] ?? name, weight: 1 }));
+    this.zones = this.names.map((name, node) => options.zones?.[node] ?? name);
+    const members = this.names.map((name, node) => ({ name, zone: this.zones[node]!, weight: 1 }));
     this.ring = createRing({ members, partitions, n });
     this.primaries = this.ring.preferenceLists.map((list) => list.primaries);
     this.random = new SeededRandom(BigInt(seed) * 2n + 1n);
@@ -466,15 +469,19 @@ export class SimulatedCluster {
     const hints = this.hintDiskOf(node).open();
     const isNew = !this.started.has(node);
     this.started.add(node);
-    let tappedHost: ActorHost = new TappedHost(host, new MintTap(this.history));
+    const read = {
+      objects: new ReadTap(planted?.objects?.(objects) ?? objects),
+      hints: new ReadTap(planted?.hints?.(hints) ?? hints),
+    };
+    const minting = new MintTap({ history: this.history, node: this.names[node]!, ...read });
+    let tappedHost: ActorHost = new TappedHost(host, minting);
     if (planted?.nodes !== undefined) tappedHost = new TappedHost(tappedHost, planted.nodes(node));
     try {
       spawn(tappedHost, {
         node,
         preferenceLists: this.ring.preferenceLists,
-        objects: planted?.objects?.(objects) ?? objects,
+        ...read,
         system,
-        hints: planted?.hints?.(hints) ?? hints,
         isNew,
         canBeDurable: true,
         maxHintBytes: this.options.maxHintBytes ?? 64 * 2 ** 20,

@@ -9,10 +9,9 @@ import { type FaultKind, FaultScript } from './faults.js';
 import type { History } from './history.js';
 import { judge } from './judge.js';
 import { SimulatedCluster } from './simulated-cluster.js';
+import { drawShape } from './swarm-shape.js';
 import { Workload } from './workload.js';
 
-/** How often replicas are compared: several times while faults strike, about once, or only afterwards. */
-const EXCHANGE_INTERVALS_MS = [300, 1_000, 3_000];
 /** So many intervals, so that what has rotted unread is found, too. */
 const TREE_AGE_INTERVALS = 2;
 /** Longer than a put of the workload is tried. */
@@ -60,29 +59,32 @@ export function runSeed(options: SeedOptions): SeedReport {
   const { seed, spawn, planted, durationMs = 1_500 } = options;
   // Draws of the scenario are apart from those of the simulation.
   const random = new SeededRandom((BigInt(seed) << 32n) | 0x5eedn);
-  const sync = options.sync ?? pick(random, ['full', 'none'] as const);
-  const nodes = pick(random, [3, 4, 5, 5, 7]);
-  const n = Math.min(nodes, pick(random, [2, 3, 3, 3, 3, 5]));
+  const shape = drawShape(random);
+  const { nodes, zones, n, partitions, exchangeIntervalMs, reaps } = shape;
+  const { sync = shape.sync } = options;
   const quorum = Math.floor(n / 2) + 1;
-  const exchangeIntervalMs = EXCHANGE_INTERVALS_MS[seed % EXCHANGE_INTERVALS_MS.length]!;
   const cluster = new SimulatedCluster({
     seed,
     spawn,
     sync,
     nodes,
+    zones,
     n,
     r: quorum,
     w: quorum,
-    partitions: pick(random, [8, 16]),
+    partitions,
     clients: 3,
     exchangeIntervalMs,
     maxTreeAgeMs: TREE_AGE_INTERVALS * exchangeIntervalMs,
-    // In one seed of three deletions are reaped, and contexts reduced, while faults strike.
-    ...(seed % 3 === 2 ? { tombstoneGraceMs: TOMBSTONE_GRACE_MS, maxContextEntries: MAX_CONTEXT_ENTRIES } : {}),
+    ...(reaps ? { tombstoneGraceMs: TOMBSTONE_GRACE_MS, maxContextEntries: MAX_CONTEXT_ENTRIES } : {}),
     ...(planted === undefined ? {} : { planted }),
     ...(options.say === undefined ? {} : { say: options.say }),
   });
-  cluster.say(`${nodes} nodes, n ${n}, r and w ${quorum}, ${cluster.ring.partitions} partitions, sync '${sync}'`);
+  const reaping = reaps ? 'reaping' : 'no reaping';
+  cluster.say(
+    `${nodes} nodes in zones ${zones.join(', ')}, n ${n}, r and w ${quorum}, ${partitions} partitions, ` +
+      `sync '${sync}', compared every ${exchangeIntervalMs} ms, ${reaping}`,
+  );
   const workload = new Workload(cluster, {
     random: random.fork(),
     durationMs,

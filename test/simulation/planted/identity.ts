@@ -4,6 +4,7 @@ import { isSoundRecord } from '../../../src/codec/record.js';
 import { vnodeConversation } from '../../../src/messages/vnode-messages.js';
 import type { ActorContext } from '../../../src/runtime/actor.js';
 import { TappedActor, TappedContext } from '../../../src/simulation/tapped-host.js';
+import { TappedStorage } from '../../../src/simulation/tapped-storage.js';
 import type { Storage } from '../../../src/storage/storage.js';
 import { type PlantedBug, tapOf } from './plant.js';
 
@@ -43,6 +44,30 @@ function hidingCorruptRecords(inner: Storage): Storage {
   });
 }
 
+/** A storage that is blind to what its turn has written: it gives what stood there before, until that is committed. */
+class BlindToItsTurn extends TappedStorage {
+  private readonly before = new Map<string, Uint8Array | undefined>();
+
+  override get(key: Uint8Array): Uint8Array | undefined {
+    const id = Buffer.from(key).toString('latin1');
+    return this.before.has(id) ? this.before.get(id) : super.get(key);
+  }
+
+  override put(key: Uint8Array, value: Uint8Array): void {
+    const id = Buffer.from(key).toString('latin1');
+    // The value may be lent by the storage.
+    const kept = Uint8Array.from(value);
+    const there = super.get(key);
+    if (!this.before.has(id)) this.before.set(id, there === undefined ? undefined : Uint8Array.from(there));
+    super.put(key, kept);
+  }
+
+  override commit(): void {
+    this.before.clear();
+    super.commit();
+  }
+}
+
 export const IDENTITY_BUGS: readonly PlantedBug[] = [
   {
     name: 'the same writerId after a failed commit whose dots escaped',
@@ -68,5 +93,14 @@ export const IDENTITY_BUGS: readonly PlantedBug[] = [
     kinds: ['rot', 'split'],
     noticed: /^(lost|not read|resurrected)/,
     seeds: 60,
+  },
+  {
+    name: 'minting upon a stale record: what was committed, without what the turn has written',
+    objects: (inner) => new BlindToItsTurn(inner),
+    sync: 'full',
+    // Mail piles up, and is dealt with in one turn.
+    kinds: ['pause', 'slow disk'],
+    noticed: /^minted upon an object that lacks/,
+    seeds: 5,
   },
 ];
