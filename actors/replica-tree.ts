@@ -18,9 +18,8 @@ import type { Root } from '../src/messages/exchange-messages.js';
 import type { ActorContext } from '../src/runtime/actor.js';
 import type { ReplicaTrees } from './replica-trees.js';
 
-/** In an answer to 'keys', and looked through for it. */
-const LISTED_KEYS = 1_024;
-const SCANNED_KEYS = 8_192;
+/** Keys in an answer to 'keys', and looked through for it. */
+export const LISTING = { limit: 1_024, limitScanned: 8_192 } as const;
 /** Several times what lies between two questions of an exchange: another leader waits so long after the last one. */
 const LEASE_MS = 2_000;
 const SLICE_RECORDS = 512;
@@ -155,8 +154,7 @@ export class ReplicaTree {
   list(ask: ExchangeAsk & { type: 'keys' }, done: (answer: ExchangeAnswer) => void): void {
     const from = ask.from.length === 0 ? partitionRange(this.partition).gte : ask.from;
     const { level, segments } = ask;
-    const limits = { limit: LISTED_KEYS, limitScanned: SCANNED_KEYS };
-    const task: HashTask = { type: 'keys', partition: this.partition, depth: level, segments, from, ...limits };
+    const task: HashTask = { type: 'keys', partition: this.partition, depth: level, segments, from, ...LISTING };
     this.trees.hashing.run(task, this.keeper, (result) => {
       if (result?.type !== 'keys') done({ type: 'not-ready' });
       else done({ type: 'keys', leaves: result.leaves, next: result.next ?? EMPTY });

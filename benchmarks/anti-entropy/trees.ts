@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { open } from 'lmdb';
+import { LISTING } from '../../actors/replica-tree.js';
 import { ChangeLog, foldChanges } from '../../src/anti-entropy/change-log.js';
 import { Exchange } from '../../src/anti-entropy/exchange.js';
 import {
@@ -199,9 +200,8 @@ class Replica implements Snapshot {
     if (ask.type !== 'keys') return answerFromTree(this.tree, ask);
     const { level, segments } = ask;
     const from = ask.from.length === 0 ? RANGE.gte : ask.from;
-    const limits = { limit: 2_048, limitScanned: 65_536 };
     const found = runHashTask(
-      { type: 'keys', partition: PARTITION, depth: level, segments, from, ...limits },
+      { type: 'keys', partition: PARTITION, depth: level, segments, from, ...LISTING },
       () => this,
     );
     if (found.type !== 'keys') throw new Error('Keys were asked for');

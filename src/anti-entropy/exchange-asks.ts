@@ -2,13 +2,11 @@
  * What an exchange asks of both replicas, and what a replica answers: from its tree at once, from its records by
  * whoever may read them.
  */
-import { assert } from '../base/assert.js';
-import { ByteReader } from '../codec/byte-reader.js';
-import { ByteWriter, varintSize } from '../codec/byte-writer.js';
-import { CorruptRecordError } from '../codec/errors.js';
 import { isSoundRecord } from '../codec/record.js';
 import { leafLow, leafOfRecord } from './leaf.js';
 import { type MerkleTree, WIDTH } from './merkle-tree.js';
+import { packedKeyBytes } from './packed-keys.js';
+import { packedBytes } from './packed-nodes.js';
 
 export type ExchangeAsk =
   | { readonly type: 'root' }
@@ -18,7 +16,7 @@ export type ExchangeAsk =
   | { readonly type: 'sums'; readonly level: number; readonly nodes: Uint32Array }
   /** The leaves of the keys under these nodes, in key order, from `from` on (empty: from the first). */
   | { readonly type: 'keys'; readonly level: number; readonly segments: Uint32Array; readonly from: Uint8Array }
-  /** The leaves of these keys as they are now. */
+  /** The leaves of these keys as they are now. Any order; in key order they take the fewest bytes. */
   | { readonly type: 'leaves'; readonly keys: readonly Uint8Array[] };
 
 export type ExchangeAnswer =
@@ -94,46 +92,6 @@ export function leavesOf(
   return { type: 'leaves', leaves };
 }
 
-/**
- * Ascending numbers of nodes as their distances, each a variable-length integer: about a byte for each where many differ. A
- * question for the keys of many segments is put once for each page of them.
- */
-export function packNodes(nodes: Uint32Array): Uint8Array {
-  const writer = new ByteWriter(packedBytes(nodes));
-  let last = 0;
-  for (let i = 0; i < nodes.length; i++) {
-    writer.varint(nodes[i]! - last);
-    last = nodes[i]!;
-  }
-  return writer.bytes;
-}
-
-/** @throws {CorruptRecordError} They are cut off, or no nodes of a tree. */
-export function unpackNodes(bytes: Uint8Array): Uint32Array {
-  const reader = new ByteReader(bytes, 0);
-  // No node takes less than a byte.
-  const nodes = new Uint32Array(bytes.length);
-  let count = 0;
-  for (let last = 0; reader.at < bytes.length; count++) {
-    last += reader.varint();
-    if (last > 0xffff_ffff) throw new CorruptRecordError('A node is out of range');
-    nodes[count] = last;
-  }
-  return nodes.slice(0, count);
-}
-
-/** How many bytes `packNodes` gives. */
-export function packedBytes(nodes: Uint32Array): number {
-  let bytes = 0;
-  let last = 0;
-  for (let i = 0; i < nodes.length; i++) {
-    assert(nodes[i]! >= last, 'nodes are asked for in ascending order');
-    bytes += varintSize(nodes[i]! - last);
-    last = nodes[i]!;
-  }
-  return bytes;
-}
-
 /** How many bytes an ask takes, but for the lengths of its lists. */
 export function askBytes(ask: ExchangeAsk): number {
   switch (ask.type) {
@@ -145,11 +103,8 @@ export function askBytes(ask: ExchangeAsk): number {
       return 5 + packedBytes(ask.nodes);
     case 'keys':
       return 9 + packedBytes(ask.segments) + ask.from.length;
-    case 'leaves': {
-      let bytes = 5;
-      for (const key of ask.keys) bytes += 4 + key.length;
-      return bytes;
-    }
+    case 'leaves':
+      return 5 + packedKeyBytes(ask.keys);
   }
 }
 

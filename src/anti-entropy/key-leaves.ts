@@ -12,6 +12,7 @@ import { ByteReader, viewOf } from '../codec/byte-reader.js';
 import { varintSize } from '../codec/byte-writer.js';
 import { CorruptRecordError } from '../codec/errors.js';
 import { MAX_KEY_BYTES, PARTITION_BYTES } from '../codec/key.js';
+import { commonPrefix } from './packed-keys.js';
 
 const LEAF_BYTES = 8;
 const FIRST_BYTES = 1_024;
@@ -28,9 +29,7 @@ export class KeyLeafWriter {
   add(located: Uint8Array, place: number, leafHigh: number, leafLow: number): void {
     const { last } = this;
     const { length } = located;
-    const most = Math.min(length, this.lastLength);
-    let shared = 0;
-    while (shared < most && located[shared] === last[shared]) shared++;
+    const shared = commonPrefix(located, last, this.lastLength);
     const rest = length - shared;
     this.makeRoom(varintSize(shared) + varintSize(rest) + rest + varintSize(place) + LEAF_BYTES);
     this.varint(shared);

@@ -2,13 +2,9 @@
  * What an exchange's leader asks of a replica, and what it answers: `src/anti-entropy/exchange-asks.ts`, on its way
  * between threads; and what it lets the replica know. Sums travel as little-endian words.
  */
-import {
-  type ExchangeAnswer,
-  type ExchangeAsk,
-  packedBytes,
-  packNodes,
-  unpackNodes,
-} from '../anti-entropy/exchange-asks.js';
+import type { ExchangeAnswer, ExchangeAsk } from '../anti-entropy/exchange-asks.js';
+import { packedKeyBytes, packKeys, unpackKeys } from '../anti-entropy/packed-keys.js';
+import { packedBytes, packNodes, unpackNodes } from '../anti-entropy/packed-nodes.js';
 import { uint32At } from '../codec/byte-reader.js';
 import { CorruptRecordError } from '../codec/errors.js';
 import { type Conversation, FrameError, type MessageCodec } from '../runtime/actor.js';
@@ -47,19 +43,29 @@ export interface RefillPair {
 
 export type ExchangeReply = ExchangeAnswer | { readonly type: 'noted' };
 
+/** @param read - throws {CorruptRecordError} where there is nothing that `write` gives */
+function packed<T>(
+  size: (value: T) => number,
+  write: (value: T) => Uint8Array,
+  read: (bytes: Uint8Array) => T,
+): MessageCodec<T> {
+  return {
+    size: (value) => 4 + size(value),
+    write: (value, out) => out.bytes(write(value)),
+    read(from) {
+      try {
+        return read(from.bytes());
+      } catch (error) {
+        if (!(error instanceof CorruptRecordError)) throw error;
+        throw new FrameError(error.message, { cause: error });
+      }
+    },
+  };
+}
+
 /** Places of nodes in their level, ascending. */
-const nodes: MessageCodec<Uint32Array> = {
-  size: (places) => 4 + packedBytes(places),
-  write: (places, out) => out.bytes(packNodes(places)),
-  read(from) {
-    try {
-      return unpackNodes(from.bytes());
-    } catch (error) {
-      if (!(error instanceof CorruptRecordError)) throw error;
-      throw new FrameError(error.message, { cause: error });
-    }
-  },
-};
+const nodes = packed(packedBytes, packNodes, unpackNodes);
+const keys = packed<readonly Uint8Array[]>(packedKeyBytes, packKeys, unpackKeys);
 
 const words: MessageCodec<Uint32Array> = {
   size: (some) => 4 + some.byteLength,
@@ -82,7 +88,7 @@ const ask = variants<ExchangeAsk>('question of an exchange', {
   branches: { level: u32, parents: nodes },
   sums: { level: u32, nodes },
   keys: { level: u32, segments: nodes, from: bytes },
-  leaves: { keys: list(bytes) },
+  leaves: { keys },
 });
 
 export const exchangeConversation: Conversation<ExchangeRequest, ExchangeReply> = {

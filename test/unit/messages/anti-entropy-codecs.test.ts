@@ -21,7 +21,10 @@ const u32 = fc.nat({ max: 0xffff_ffff });
 const height = fc.nat({ max: Number.MAX_SAFE_INTEGER });
 const bytes = fc.uint8Array({ maxLength: 40 });
 const words = fc.uint32Array({ maxLength: 20 });
-const nodes = fc.uniqueArray(u32, { maxLength: 20 }).map((some) => Uint32Array.from(some).sort());
+/** Far from each other, or close together: on the way they have two forms. */
+const nodes = fc
+  .tuple(fc.nat({ max: 0xffff_ffff - 64 }), fc.uniqueArray(fc.oneof(u32, fc.nat({ max: 63 })), { maxLength: 40 }))
+  .map(([from, some]) => Uint32Array.from(new Set(some.map((node) => (node < 64 ? from + node : node)))).sort());
 const level = fc.nat({ max: 6 });
 const partition = fc.nat({ max: 1_023 });
 const just = <T extends string>(type: T) => fc.record({ type: fc.constant(type) });
@@ -142,4 +145,37 @@ test('words that are cut off are refused', () => {
   frame.u8(2);
   frame.bytes(new Uint8Array(7));
   assert.throws(() => exchangeConversation.answer.read(frame.reader()), FrameError);
+});
+
+test('nodes and keys that are cut off, or none, are refused', () => {
+  const asking = (type: number, rest: Uint8Array): ArrayFrame => {
+    const frame = new ArrayFrame();
+    frame.u8(1);
+    frame.u32(3);
+    frame.u32(0);
+    frame.u8(type);
+    if (type === SUMS) frame.u32(2);
+    frame.bytes(rest);
+    return frame;
+  };
+  const SUMS = 3;
+  const LEAVES = 5;
+  const read = (frame: ArrayFrame): unknown => exchangeConversation.request.read(frame.reader());
+  assert.deepEqual(plain(read(asking(SUMS, Uint8Array.of(1, 10, 0b101)))), {
+    ...{ type: 'exchange', partition: 3, leader: 0 },
+    ask: { type: 'sums', level: 2, nodes: [10, 12] },
+  });
+  for (const bytes of [
+    [],
+    [2, 0],
+    [0, 0x80],
+    [0, 0xff, 0xff, 0xff, 0xff, 0x1f],
+    [1],
+    [1, 0xff, 0xff, 0xff, 0xff, 0x0f, 2],
+  ]) {
+    assert.throws(() => read(asking(SUMS, Uint8Array.from(bytes))), FrameError, `${bytes}`);
+  }
+  for (const bytes of [[0], [0, 2, 7], [1, 0], [0, 1, 7, 2, 0]]) {
+    assert.throws(() => read(asking(LEAVES, Uint8Array.from(bytes))), FrameError, `${bytes}`);
+  }
 });
