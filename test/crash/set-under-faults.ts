@@ -26,8 +26,8 @@ export interface SetOptions {
 
 type Elements = readonly number[];
 
-/** A key takes so many elements; then the clients go on with the next. */
-const ELEMENTS_OF_A_KEY = 150;
+/** A key takes so many elements, as many as it may have siblings at most; then the clients go on with the next. */
+const ELEMENTS_OF_A_KEY = 100;
 const READERS_WRITERS = 6;
 const BLIND_WRITERS = 2;
 /** A blind writer rests, so that the readers keep up with its siblings. */
