@@ -7,13 +7,13 @@ export const N = 3;
 /** Of an object beyond its value, as in the definition of the floor. */
 export const CLOCK_BYTES = 48;
 export const ROUNDS = 3;
-export const SLICE_MS = 1_000;
+export const SLICE_MS = 700;
 /** Of a rehearsal, as a share of the real ones: slices, and numbers of keys. */
 export const REHEARSAL = 0.05;
 /** Each of the threads has puts to so many keys of its own in flight, half at the most. */
 export const LEAST_KEYS = 1_000;
 /** For puts, then for gets: six threads compile what they run, each for itself. */
-export const WARM_UP_MS = 3_000;
+export const WARM_UP_MS = 5_000;
 export const MAX_THREADS = 2;
 /** A machine that is busy shows in the figures, and does not end the run. */
 export const TIMEOUT_MS = 60_000;
