@@ -42,7 +42,8 @@ export const SCENARIOS: readonly Scenario[] = (['none', 'full'] as const).flatMa
 ]);
 
 const PUTS: readonly Slice[] = [...overThreads('put'), ...atMost('50/50')];
-const GETS: readonly Slice[] = [...overThreads('get'), ...atMost('95/5'), ...atMost('get + work')];
+const GETS: readonly Slice[] = [...overThreads('get'), ...atMost('95/5')];
+const WORKED_ON: readonly Slice[] = atMost('get + work');
 
 function overThreads(operation: Operation): Slice[] {
   return [
@@ -61,9 +62,13 @@ function atMost(operation: Operation): Slice[] {
   ];
 }
 
-/** How writes are flushed does not touch reads: once is enough. */
-export function slicesOf(sync: 'none' | 'full'): readonly Slice[] {
-  return sync === 'none' ? [...PUTS, ...GETS] : PUTS;
+/**
+ * How writes are flushed does not touch reads: once is enough. Nor does what the application does with a value depend on how
+ * many there are, or how large.
+ */
+export function slicesOf({ valueBytes, keys, sync }: Scenario): readonly Slice[] {
+  if (sync === 'full') return PUTS;
+  return valueBytes === 100 && keys <= 10_000 ? [...PUTS, ...GETS, ...WORKED_ON] : [...PUTS, ...GETS];
 }
 
 /** A part of them: each list may be left out. */
