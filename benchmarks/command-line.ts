@@ -73,7 +73,7 @@ function addFull(program: Command, benchmarks: Benchmarks): void {
   program
     .command('full', { isDefault: true })
     .description(
-      'about 20 minutes: sizes of values, numbers of keys, ways to flush, in flight, threads; or a part of it',
+      'under 20 minutes: sizes of values, numbers of keys, ways to flush, in flight, threads; or a part of it',
     )
     .option('--keys <list>', `of ${listOf('keys')}`, choices('keys'))
     .option('--bytes <list>', `sizes of values, of ${listOf('valueBytes')}`, choices('valueBytes'))
