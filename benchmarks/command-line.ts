@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { integer } from '../src/cli/options.js';
+import type { ProfileLoad } from './profile/profile.js';
 import { SCENARIOS, type Scenario, type Selection, selected } from './scenarios.js';
 
 const ANTI_ENTROPY_PARTS = ['trees', 'puts', 'serving'] as const;
@@ -14,6 +15,7 @@ export interface Benchmarks {
   report(outcomes: string): Promise<void>;
   quick(): Promise<void>;
   mix(): Promise<void>;
+  profile(load: ProfileLoad): Promise<void>;
   failover(perSecond: number | undefined): Promise<void>;
   pause(perSecond: number | undefined): Promise<void>;
   antiEntropy(parts: readonly AntiEntropyPart[], keys: number, perSecond: number): Promise<void>;
@@ -51,6 +53,14 @@ export function createProgram(benchmarks: Benchmarks): Command {
     .command('mix')
     .description('under a minute: 95/5 and 50/50, beside what was measured of others')
     .action(() => benchmarks.mix());
+  program
+    .command('profile')
+    .description('half a minute, Linux: where the time of an operation goes, by thread and by step')
+    .addArgument(program.createArgument('[operation]').choices(['put', 'get']).default('put'))
+    .addOption(new Option('--sync <mode>', 'how writes are flushed').choices(['none', 'full']).default('none'))
+    .action((operation: ProfileLoad['operation'], { sync }: Pick<ProfileLoad, 'sync'>) =>
+      benchmarks.profile({ operation, sync }),
+    );
   const crash = program.command('failover').description('30 s: a node crashes and comes back, under constant load');
   addRate(crash).action(({ rate }: Partial<Rate>) => benchmarks.failover(rate));
   const pause = program.command('pause').description('40 s: nodes stand still, under constant load');
@@ -63,7 +73,7 @@ function addFull(program: Command, benchmarks: Benchmarks): void {
   program
     .command('full', { isDefault: true })
     .description(
-      'about 20 minutes: sizes of values, numbers of keys, ways to flush, in flight, threads; or a part of it',
+      'under 20 minutes: sizes of values, numbers of keys, ways to flush, in flight, threads; or a part of it',
     )
     .option('--keys <list>', `of ${listOf('keys')}`, choices('keys'))
     .option('--bytes <list>', `sizes of values, of ${listOf('valueBytes')}`, choices('valueBytes'))

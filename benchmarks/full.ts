@@ -104,8 +104,9 @@ function inWords(seconds: number): string {
 }
 
 /** About how many seconds it takes. */
-export function weightOf({ keys, valueBytes, sync }: Scenario, scale: number): number {
-  const slices = (slicesOf(sync).length + 2) * ROUNDS * (SLICE_MS / 1_000) + (2 * WARM_UP_MS) / 1_000;
+function weightOf(scenario: Scenario, scale: number): number {
+  const { keys, valueBytes, sync } = scenario;
+  const slices = (slicesOf(scenario).length + 2) * ROUNDS * (SLICE_MS / 1_000) + (2 * WARM_UP_MS) / 1_000;
   const bytes = keys * (valueBytes + 1_000);
   return slices * scale + bytes / (sync === 'full' ? 9e6 : 18e6) + 4;
 }

@@ -6,6 +6,7 @@ import { failover, pause } from './availability.js';
 import { createProgram } from './command-line.js';
 import { full, readOutcomes, report } from './full.js';
 import { mix } from './mix.js';
+import { profile } from './profile/profile.js';
 import { quick } from './quick.js';
 import { SCENARIOS } from './scenarios.js';
 
@@ -15,6 +16,7 @@ const program = createProgram({
   report: async (file) => report(readOutcomes(file)),
   quick,
   mix,
+  profile,
   failover,
   pause,
   antiEntropy,

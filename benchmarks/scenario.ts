@@ -61,10 +61,10 @@ async function measureScenario(scenario: Scenario, scale: number): Promise<Outco
       const clients = await ClientThreads.start(store, MAX_THREADS, { keys, valueBytes });
       await clients.fill();
       console.error('  filled');
-      const rows = await measureRows(clients, rig, sync, scale);
+      const rows = await measureRows(clients, rig, scenario, scale);
       const memory = await memoryOf(store);
       await clients.close();
-      return { scenario, rows, ...memory, workMicros: workMicros(valueBytes) };
+      return { scenario, rows, ...memory, workMicros: workMicros() };
     } finally {
       await store.close();
     }
@@ -74,13 +74,8 @@ async function measureScenario(scenario: Scenario, scale: number): Promise<Outco
   }
 }
 
-async function measureRows(
-  clients: ClientThreads,
-  rig: FloorRig,
-  sync: 'none' | 'full',
-  scale: number,
-): Promise<Row[]> {
-  const slices = slicesOf(sync);
+async function measureRows(clients: ClientThreads, rig: FloorRig, scenario: Scenario, scale: number): Promise<Row[]> {
+  const slices = slicesOf(scenario);
   const durationMs = SLICE_MS * scale;
   for (const operation of ['put', 'get'] as const) {
     await clients.run(operation, { inFlight: 256, threads: MAX_THREADS, durationMs: WARM_UP_MS * scale });
@@ -90,7 +85,7 @@ async function measureRows(
   for (let round = 0; round < ROUNDS; round++) {
     console.error(`  round ${round + 1} of ${ROUNDS}`);
     floors.put.push(await rig.put(durationMs));
-    if (sync === 'none') floors.get.push(await rig.get(durationMs));
+    if (scenario.sync === 'none') floors.get.push(await rig.get(durationMs));
     for (const [at, { operation, ...slice }] of slices.entries()) {
       figures[at]!.push(await clients.run(operation, { ...slice, durationMs }));
     }

@@ -7,13 +7,13 @@ export const N = 3;
 /** Of an object beyond its value, as in the definition of the floor. */
 export const CLOCK_BYTES = 48;
 export const ROUNDS = 3;
-export const SLICE_MS = 1_000;
+export const SLICE_MS = 700;
 /** Of a rehearsal, as a share of the real ones: slices, and numbers of keys. */
 export const REHEARSAL = 0.05;
 /** Each of the threads has puts to so many keys of its own in flight, half at the most. */
 export const LEAST_KEYS = 1_000;
 /** For puts, then for gets: six threads compile what they run, each for itself. */
-export const WARM_UP_MS = 3_000;
+export const WARM_UP_MS = 5_000;
 export const MAX_THREADS = 2;
 /** A machine that is busy shows in the figures, and does not end the run. */
 export const TIMEOUT_MS = 60_000;
@@ -42,7 +42,8 @@ export const SCENARIOS: readonly Scenario[] = (['none', 'full'] as const).flatMa
 ]);
 
 const PUTS: readonly Slice[] = [...overThreads('put'), ...atMost('50/50')];
-const GETS: readonly Slice[] = [...overThreads('get'), ...atMost('95/5'), ...atMost('get + work')];
+const GETS: readonly Slice[] = [...overThreads('get'), ...atMost('95/5')];
+const WORKED_ON: readonly Slice[] = atMost('get + work');
 
 function overThreads(operation: Operation): Slice[] {
   return [
@@ -61,9 +62,13 @@ function atMost(operation: Operation): Slice[] {
   ];
 }
 
-/** How writes are flushed does not touch reads: once is enough. */
-export function slicesOf(sync: 'none' | 'full'): readonly Slice[] {
-  return sync === 'none' ? [...PUTS, ...GETS] : PUTS;
+/**
+ * How writes are flushed does not touch reads: once is enough. Nor does what the application does with a value depend on how
+ * many there are, or how large.
+ */
+export function slicesOf({ valueBytes, keys, sync }: Scenario): readonly Slice[] {
+  if (sync === 'full') return PUTS;
+  return valueBytes === 100 && keys <= 10_000 ? [...PUTS, ...GETS, ...WORKED_ON] : [...PUTS, ...GETS];
 }
 
 /** A part of them: each list may be left out. */

@@ -20,6 +20,7 @@ async function run(...args: string[]): Promise<unknown> {
     report: call('report'),
     quick: call('quick'),
     mix: call('mix'),
+    profile: call('profile'),
     failover: call('failover'),
     pause: call('pause'),
     antiEntropy: call('anti-entropy'),
@@ -54,6 +55,8 @@ test('a benchmark is run by its name, the full one without, with what is said or
     undefined,
   ]);
   for (const name of ['rehearsal', 'quick', 'mix']) assert.deepEqual(await run(name), [name]);
+  assert.deepEqual(await run('profile'), ['profile', { operation: 'put', sync: 'none' }]);
+  assert.deepEqual(await run('profile', 'get', '--sync', 'full'), ['profile', { operation: 'get', sync: 'full' }]);
   assert.deepEqual(await run('report', 'package.json'), ['report', 'package.json']);
   assert.deepEqual(await run('failover', '--rate', '500'), ['failover', 500]);
   assert.deepEqual(await run('pause'), ['pause', undefined]);
@@ -72,6 +75,7 @@ test('what is wrong is named, and nothing is run', async () => {
     [['--sync', 'half'], /none, full/],
     [['--outcomes'], /argument missing/],
     [['--slow'], /unknown option '--slow'/],
+    [['profile', 'delete'], /put, get/],
     [['report'], /missing required argument 'file'/],
     [['report', 'no-such-file'], /no file 'no-such-file'/],
     [['failover', '--rate', 'fast'], /whole number from 2 to/],
