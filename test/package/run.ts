@@ -6,7 +6,7 @@
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -51,7 +51,7 @@ interface Cart {
   readonly items: readonly string[];
 }
 
-const store: Store = await open({ nodes: 3, r: 'quorum' });
+await using store: Store = await open({ nodes: 3, r: 'quorum' });
 const carts: Bucket<Cart> = store.bucket<Cart>('carts', {
   codec: 'json',
   resolution: 'merge',
@@ -69,7 +69,10 @@ try {
 } catch (error) {
   if (!(error instanceof QuoralError) || error.code !== 'INVALID_ARGUMENT') throw error;
 }
-await store.close();
+for await (const { key, value: cart } of carts.scan({ values: true })) {
+  const items: readonly string[] | undefined = cart?.items;
+  if (key !== 'alice' || items?.length !== 2) throw new Error('not listed');
+}
 console.log('typescript');
 `;
 
@@ -78,8 +81,21 @@ const STRICT = {
     ...{ strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, skipLibCheck: false },
     ...{ target: 'es2022', module: 'nodenext', types: ['node'], typeRoots: [join(ROOT, 'node_modules/@types')] },
   },
-  files: ['typed.ts'],
 };
+
+/** What the README's pieces of programs take as given. */
+const GIVEN = `import { Worker } from 'node:worker_threads';
+import type { Store } from 'quoral';
+declare const store: Store;
+export { Worker };
+`;
+
+/** The README's programs, each a file of its own; a line `// name.ts: …` begins another one. The first is whole. */
+function programsOf(readme: string): string[] {
+  const blocks = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, block]) => block!);
+  const programs = blocks.flatMap((block) => block.split(/^(?=\/\/ \w+\.ts)/m)).filter((text) => text.trim() !== '');
+  return programs.map((program) => (/^(await using|const) store = /m.test(program) ? program : GIVEN + program));
+}
 
 const folder = await mkdtemp(join(tmpdir(), 'quoral-package-'));
 try {
@@ -124,9 +140,16 @@ try {
   assert.equal(await run(app, process.execPath, 'plain.js'), 'javascript\n');
 
   await writeFile(join(app, 'typed.ts'), TYPED);
-  await writeFile(join(app, 'tsconfig.json'), JSON.stringify(STRICT));
+  const programs = programsOf(await readFile(join(ROOT, 'README.md'), 'utf8'));
+  assert(programs.length >= 4, 'the README has programs');
+  for (const [index, program] of programs.entries()) await writeFile(join(app, `readme-${index}.ts`), program);
+  const files = ['typed.ts', ...programs.map((_, index) => `readme-${index}.ts`)];
+  await writeFile(join(app, 'tsconfig.json'), JSON.stringify({ ...STRICT, files }));
   await run(app, process.execPath, TYPESCRIPT, '-p', '.');
   assert.equal(await run(app, process.execPath, 'typed.js'), 'typescript\n');
+  const first = join(folder, 'first');
+  await mkdir(first);
+  assert.equal(await run(first, process.execPath, join(app, 'readme-0.js')), "[ 'milk' ]\nalice [ 'milk', 'bread' ]\n");
 
   const quoral = (...args: string[]) => run(app, join(app, 'node_modules/.bin/quoral'), ...args);
   assert.match(await quoral('--version'), /^\d+\.\d+\.\d+\n$/);

@@ -34,8 +34,8 @@ export type AttachedControl = {
   close(): Promise<void>;
   /** Closes the port that holds the thread, which then ends by itself. */
   letGo(): void;
-  /** Holds the thread's event loop. */
-  block(ms: number): void;
+  /** Holds the thread's event loop until word 0 of `gate` is no longer 0, and it is notified. */
+  block(gate: SharedArrayBuffer): void;
   exit(): void;
 };
 
@@ -108,8 +108,8 @@ const served: { [name in keyof AttachedControl]: (...args: Parameters<AttachedCo
   leftUnderWay: () => underWay,
   close: () => store.close(),
   letGo: () => control.close(),
-  block: (ms) => {
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+  block: (gate) => {
+    Atomics.wait(new Int32Array(gate), 0, 0);
   },
   exit: () => process.exit(0),
 };

@@ -40,7 +40,12 @@ function bytesOf(name: string): Uint8Array {
 /** JSON in all its forms. */
 function jsonOf(name: string): unknown {
   const { n, bytes } = parse(name);
-  const forms = [n, name, [n, null], { n, yes: true, no: false, none: null, deep: [{ 'ü"\\': -1.5e-7 }, []] }];
+  const forms = [
+    n,
+    name,
+    [n, null],
+    { n, yes: true, no: false, none: null, deep: [{ 'ü"\\': -1.5e-7 }, [-0, '\ud83d']] },
+  ];
   return bytes === 0 ? forms[n % forms.length] : { n, filler: 'ü'.repeat(bytes / 2) };
 }
 
@@ -54,6 +59,7 @@ function packedOf(name: string): unknown {
     2n ** 70n + BigInt(n),
     { n, set: new Set(['ü', n]) },
     new Float64Array([n, 0.5]),
+    [n, { odd: undefined }, -0, Number.NaN, Number.NEGATIVE_INFINITY],
   ];
   return bytes === 0 ? forms[n % forms.length] : [bytesOf(name)];
 }
@@ -88,14 +94,14 @@ export const VALUE_KINDS: readonly ValueKind[] = [
     contentType: 'application/json',
     make: jsonOf,
     merge: (values) => values,
-    refused: undefined,
+    refused: [{ odd: Number.NaN }],
   },
   {
     codec: 'msgpack',
     contentType: 'application/msgpack',
     make: packedOf,
     merge: (values) => values,
-    refused: undefined,
+    refused: ['\ud83d'],
   },
   {
     codec: words as Codec<unknown>,

@@ -3,6 +3,7 @@
  * exported. (TypeDoc says the same in CI, a quarter of an hour later.)
  */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { test } from '../support/test.js';
@@ -43,6 +44,37 @@ function unnamed(program: ts.Program, entry: string): string[] {
   }
   return [...missing];
 }
+
+/** By interface of the API, what its members are called in the README. */
+const TOLD = {
+  ...{ Store: '', Bucket: '', Admin: 'admin.', OpenOptions: '', BucketOptions: '' },
+  ...{ GetOptions: '', PutOptions: '', DeleteOptions: '', ScanOptions: '', ReadResult: '', Receipt: '' },
+} as const;
+
+/** Members of the API that a text does not name. */
+function untold(program: ts.Program, text: string): string[] {
+  const checker = program.getTypeChecker();
+  const exports = checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(INDEX)!)!);
+  return Object.entries(TOLD).flatMap(([name, prefix]) => {
+    const type = checker.getDeclaredTypeOfSymbol(exports.find((symbol) => symbol.name === name)!);
+    const parts = type.isUnion() ? type.types : [type];
+    const members = new Set(parts.flatMap((part) => part.getProperties().map((member) => member.name)));
+    assert(members.size > 1, `${name} has members`);
+    return [...members]
+      .filter((member) => !member.startsWith('__@') && !new RegExp(`\\b${prefix}${member}\\b`).test(text))
+      .map((member) => `${name}.${member}`);
+  });
+}
+
+test('the README names every call, option and field of the API', () => {
+  const program = ts.createProgram([INDEX], {
+    ...{ target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.NodeNext, types: ['node'] },
+    ...{ moduleResolution: ts.ModuleResolutionKind.NodeNext, skipLibCheck: true, noEmit: true },
+  });
+  const readme = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8');
+  assert.deepEqual(untold(program, readme), []);
+  assert(untold(program, readme.replaceAll('admin.crash', '')).includes('Admin.crash'));
+});
 
 test('every type that the exports speak of is exported', () => {
   const program = ts.createProgram([INDEX, INNER], {

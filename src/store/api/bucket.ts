@@ -65,8 +65,9 @@ export interface BucketDefaults extends ReadQuorums, WriteQuorums {
 export type BucketOptions<V> = BucketDefaults &
   Resolution<V> & {
     /**
-     * 'raw': Uint8Array (default) · 'text': string · 'json': anything JSON · 'msgpack': also bytes, dates, sets, typed
-     * arrays and bigints, in less room; maps come back as objects, and only those whose keys are texts are stored · or one's own.
+     * 'raw': Uint8Array (default) · 'text': string · 'json': anything JSON · 'msgpack': also undefined, NaN, bytes, dates,
+     * sets, typed arrays and bigints, in less room; maps come back as objects, and only those whose keys are texts are
+     * stored · or one's own. What would not come back as it was is refused with INVALID_ARGUMENT; the README has a table.
      */
     readonly codec?: CodecName | Codec<V>;
   };

@@ -253,17 +253,24 @@ test('closing the store closes all of its threads: what they have under way ends
 test('a thread that does not end in time is cut off: its writes fail as CLOSED, indefinite', async () => {
   const faults = new Faults();
   const store = await openWith({ nodes: 3, partitions: 8, timeoutMs: 200 }, { entry: FAULTY_WORKER });
+  const gate = new Int32Array(new SharedArrayBuffer(4));
+  const release = () => {
+    Atomics.store(gate, 0, 1);
+    Atomics.notify(gate, 0);
+  };
   const [waiting, standing] = await Promise.all([0, 1].map(() => AttachedThread.attached(store.share())));
   try {
     // One waits for nodes that stand still, the other stands still itself.
     await waiting!.ask.get('k', { timeoutMs: 20_000 });
     const goOn = await faults.stall([0, 1, 2]);
     await waiting!.ask.leaveUnderWay('k', 2, 60_000);
-    const blocked = standing!.ask.block(2_500);
+    const blocked = standing!.ask.block(gate.buffer);
     const closing = store.close();
     assert.equal(await waiting!.ask.leftUnderWay(), 'CLOSED indefinite');
     goOn();
     assert.equal(await outcomeOf(waiting!.ask.get('k')), 'CLOSED definite');
+    // Both were cut off at once.
+    release();
     await blocked;
     assert.equal(await outcomeOf(standing!.ask.get('k')), 'CLOSED definite');
     assert.deepEqual(
@@ -272,6 +279,7 @@ test('a thread that does not end in time is cut off: its writes fail as CLOSED, 
     );
     await closing;
   } finally {
+    release();
     await endAttachedThreads();
     await store.close();
     faults.close();

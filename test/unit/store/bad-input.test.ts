@@ -253,8 +253,25 @@ async function values(store: Store, bucket: Bucket<string>): Promise<void> {
   const json = store.bucket<unknown>('nothing', { codec: 'json' });
   const circle: { self?: unknown } = {};
   circle.self = circle;
-  for (const value of [undefined, () => 1, Symbol('s'), 5n, circle]) {
+  const map = new Map([['a', 1]]);
+  for (const value of [undefined, () => 1, Symbol('s'), 5n, circle, Number.NaN, map, Buffer.from('x'), new Date('')]) {
     await fails(() => json.put('k', value), { code: 'INVALID_ARGUMENT', message: /json/ });
+  }
+  const packed = store.bucket<unknown>('nothing', { codec: 'msgpack' });
+  // It is said where in a value that is.
+  for (const [bucket, value, where] of [
+    [
+      json,
+      { items: [{ price: 1 }, { price: Number.NaN }] },
+      /value\.items\[1\]\.price is NaN, for which JSON has no form/,
+    ],
+    [json, [1, undefined], /value\[1\] is undefined/],
+    [json, { deep: { now() {} } }, /value\.deep\.now is a function/],
+    [packed, { deep: ['\ud83d'] }, /value\.deep\[0\] has half of a surrogate pair/],
+    [packed, { '\ud83d': 1 }, /has a name that has half of a surrogate pair/],
+    [packed, [new Number(5)], /value\[0\] is an instance of Number/],
+  ] as const) {
+    await fails(() => bucket.put('k', value), { code: 'INVALID_ARGUMENT', message: where });
   }
   const odd = { contentType: 'x/odd', encode: () => 'no bytes' as never, decode: () => 0 };
   await fails(() => store.bucket('nothing', { codec: odd }).put('k', 1), {
