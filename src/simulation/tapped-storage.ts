@@ -1,11 +1,25 @@
 /** Passes everything on to a storage; override what is to be heard or changed. */
 import type { RangeOptions, Storage, StorageEntry, StorageStats } from '../storage/storage.js';
 
-export class TappedStorage implements Storage {
-  protected readonly inner: Storage;
+/** One of a simulated disk says how long it takes (`group-commit.ts`); unheard, its disk would be as fast as memory. */
+interface TimedStorage extends Storage {
+  commitMs?(): number;
+  flushMs?(): number;
+}
 
-  constructor(inner: Storage) {
+export class TappedStorage implements TimedStorage {
+  protected readonly inner: TimedStorage;
+
+  constructor(inner: TimedStorage) {
     this.inner = inner;
+  }
+
+  commitMs(): number {
+    return this.inner.commitMs?.() ?? 0;
+  }
+
+  flushMs(): number {
+    return this.inner.flushMs?.() ?? 0;
   }
 
   get pending(): boolean {
