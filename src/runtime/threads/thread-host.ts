@@ -146,6 +146,11 @@ export class ThreadHost implements ActorHost, ActorTableHost, HeldOutlet, TurnTa
     this.links.cutOff(peer, timeoutMs);
   }
 
+  /** Starts at once what was spawned, before the first turn: a thread that says that it is ready has its actors. */
+  begin(): void {
+    this.outside(() => this.actors.startAndWake());
+  }
+
   /** The others see that this thread's event loop runs from now on. */
   startPulse(): void {
     this.bell.startPulse();

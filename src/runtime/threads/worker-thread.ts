@@ -159,6 +159,7 @@ export async function runWorkerThread<Data>(
   // However it ends, the others see it at once, before the group has told them; but for an exhausted heap.
   process.on('exit', () => host.endPulse());
   host.startPulse();
+  host.begin();
   report({ type: 'ready' });
 }
 

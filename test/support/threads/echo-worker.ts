@@ -12,7 +12,13 @@ export interface EchoSetup {
   readonly brokenLater?: boolean;
   /** It fails from the second start on up to this one. */
   readonly brokenUntil?: number;
+  /** Once it has told that it is ready, the thread stands still until index 0 is not 0. */
+  readonly stillUntil?: Int32Array;
 }
+
+/** Actors that were started on this thread. */
+let started = 0;
+let stillUntil: Int32Array | undefined;
 
 class WorkerControl {
   readonly thread: number;
@@ -25,18 +31,27 @@ class WorkerControl {
   fail(): void {
     throw Object.assign(new RangeError('out of range'), { code: 'E_RANGE', definite: true });
   }
+  started(): number {
+    return started;
+  }
   /** Never settles. */
   hang(): Promise<never> {
     return new Promise(() => {});
   }
 }
 
-export type EchoControl = Pick<WorkerControl, 'ping' | 'fail' | 'hang'>;
+export type EchoControl = Pick<WorkerControl, 'ping' | 'fail' | 'started' | 'hang'>;
 
 await runWorkerThread<EchoSetup>(({ host, thread, incarnation, data }) => {
   const { broken, brokenLater, brokenUntil = 1 } = data;
   if (broken || (incarnation > 1 && (brokenLater || incarnation <= brokenUntil)))
     throw Object.assign(new Error('broken on purpose'), { code: 'E_BROKEN' });
-  host.spawn(ECHO_SLOT, ECHO, () => new EchoActor(), data.mailbox === undefined ? {} : { mailbox: data.mailbox });
+  const start = (): EchoActor => {
+    started++;
+    return new EchoActor();
+  };
+  host.spawn(ECHO_SLOT, ECHO, start, data.mailbox === undefined ? {} : { mailbox: data.mailbox });
+  stillUntil = data.stillUntil;
   return { control: new WorkerControl(thread) };
 });
+if (stillUntil !== undefined) Atomics.wait(stillUntil, 0, 0);

@@ -124,6 +124,17 @@ test('the control plane calls, tells errors as they are, and rejects when the th
   t.equal(await group.control<EchoControl>(1).ping(), 1);
 });
 
+test('a thread is ready once its actors are started, however slow what comes after is', async (t) => {
+  const stillUntil = new Int32Array(new SharedArrayBuffer(4));
+  const { group } = new Watched(t, { workers: 1 });
+  await group.start(0, { stillUntil } satisfies EchoSetup);
+  const started = group.control<EchoControl>(0).started();
+  // The question lies there before the thread takes its next step.
+  Atomics.store(stillUntil, 0, 1);
+  Atomics.notify(stillUntil, 0);
+  t.equal(await started, 1);
+});
+
 test('when a thread dies, every request to it fails exactly once, and it comes back', async (t) => {
   const watched = new Watched(t, { heapMb: 48 });
   const asker = await watched.start();
