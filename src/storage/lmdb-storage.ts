@@ -1,14 +1,14 @@
 /**
  * Storage in an LMDB environment: one file, one writer, one unnamed database with binary keys and values.
  *
- * What was found out about lmdb 3.5, and shaped this file:
+ * What was found out about lmdb (3.5 and 2.9), and shaped this file:
  * - A group is written by one `transactionSync`, synchronous and in this thread: a thread that is ended between two
  *   commits loses nothing, and no promise stands between a write and its outcome. Its callback has a block body:
  *   given something that looks like a promise, `transactionSync` would return before the commit.
- * - The callback only hands over buffers that are there already. A heap that is exhausted inside a transaction leaves
- *   the environment locked for the rest of the process, and its thread waiting for ever in lmdb's clean-up
- *   (`cleanupStrayTxns` in env.cpp takes the `writingLock` that `beginTxn` has). `inTransaction` tells a supervisor of a
- *   death inside; `file-copy.ts` makes the file usable again. lmdb knows files by device and inode: a copy under the same
+ * - The callback only hands over buffers that are there already. With lmdb 3 a heap that is exhausted inside a transaction
+ *   leaves the environment locked for the rest of the process, and its thread waiting for ever in lmdb's clean-up (`closeEnv`
+ *   in env.cpp takes the `writingLock` that `beginTxn` has); with 2.9 the thread ends. `inTransaction` tells a supervisor of
+ *   a death inside; `file-copy.ts` makes the file usable again. lmdb knows files by device and inode: a copy under the same
  *   name is another environment.
  * - A view of a SharedArrayBuffer as a value stores garbage without an error: refused here.
  * - `overlappingSync` (on by default) returns before the flush, and is slower than flushing: always off.
@@ -16,14 +16,14 @@
  *   MDB_BAD_TXN, whatever the reason was.
  * - But if what failed was the write of the meta page, the environment is lost: every transaction fails from then on, to
  *   read, too (MDB_PANIC), and lmdb begins none to write without telling (EINVAL at the commit). Only closing it helps.
- * - A commit may fail with nothing wrong outside: 'reserved freelist had a data entry with zero-size' (MDB_BAD_TXN), of
- *   `mdb_freelist_save`, was seen once in each of two runs of a store with 1,000,000 keys, and never again in 40,000 commits
- *   of one environment alone; the next commit succeeded. Issue 321 of lmdb-js is of its kind.
+ * - A commit of lmdb 3.4 and later may fail with nothing wrong outside: 'reserved freelist had a data entry with zero-size'
+ *   (MDB_BAD_TXN), of `mdb_freelist_save`, was seen once in each of two runs of a store with 1,000,000 keys, and never again
+ *   in 40,000 commits of one environment alone; the next commit succeeded. Issue 321 of lmdb-js is of its kind.
  * - A commit that failed, be the disk full or the file at its largest size, leaves everything before it readable, and
  *   the next one can succeed. A worker thread that ends with the environment open frees it; the next thread may open it.
  *   Two threads that have it open take turns in writing.
- * - A write that fails is printed into 100 bytes on the heap, which can be too few (`last_error` in `mdb_page_flush`): the
- *   process may then end natively. A disk that is about to be full is therefore not written to: see `requireRoom`.
+ * - lmdb 3 prints a write that fails into 100 bytes on the heap, which can be too few (`last_error` in `mdb_page_flush`): the
+ *   process may then end natively. 2.9 does not.
  * - `getBinaryFast` returns one and the same buffer, with a `length` of its own pasted over the real one: its
  *   `byteLength`, `subarray` and every copy from it are those of the whole buffer. `get` makes a true view of it.
  */

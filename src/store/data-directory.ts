@@ -13,8 +13,11 @@ import { makeDirectory, syncDirectory } from '../storage/durable-directory.js';
 import { storageError } from '../storage/storage-errors.js';
 import { type DirectoryLock, isLockFile, lockDirectory } from './directory-lock.js';
 
-/** The format that this version writes, and the only one it reads. */
-const FORMAT = 1;
+/**
+ * The format that this version writes, and the only one it reads. In format 1 the files are those of lmdb 3, whose lists of
+ * free pages lmdb 2 does not understand, and does not tell: it would write over pages in use.
+ */
+const FORMAT = 2;
 const MANIFEST = 'quoral.json';
 /** While it is being written; one may be left of a creation that was cut short. */
 const UNFINISHED = 'quoral.json.new';
@@ -64,7 +67,7 @@ export interface DataDirectory {
  * @param given - what the caller asked for; an option left out is as it was stored
  * @param create - called for a new store only: all fixed options, those of `given` among them, and the ring
  * @throws {LockedError} It is open already, here or in another process.
- * @throws {UnknownFormatError} It holds something else, is damaged, or is of a newer version.
+ * @throws {UnknownFormatError} It holds something else, is damaged, or is of another version.
  * @throws {OptionsMismatchError} It was created with other options than those given.
  * @throws {StorageFullError} {StorageFailedError} {InvalidArgumentError} It cannot be created or read.
  */
@@ -136,6 +139,12 @@ function parseManifest(text: string, file: string): Manifest {
   if (typeof format === 'number' && format > FORMAT) {
     throw new UnknownFormatError(
       `${file} has format ${format}, and this version of quoral knows up to ${FORMAT}: use a newer version`,
+    );
+  }
+  if (format === 1) {
+    throw new UnknownFormatError(
+      `${file} has format 1, whose files only the version of quoral that wrote them can read (with lmdb 3): export the ` +
+        'store with that one, and import it into a new directory',
     );
   }
   if (format !== FORMAT || !isManifest(content)) {

@@ -2,10 +2,7 @@
  * Under a process that writes, the system's calls begin to fail, at any moment and for a while: writes for lack of room
  * (ENOSPC) or because the disk is bad (EIO), flushes (EIO). Every put ends with an acknowledgement or a typed error; then
  * the process is stopped or killed, with or without the faults; nothing that it acknowledged is lost, and no dot is used
- * twice.
- *
- * lmdb 3.5.6 may end the process natively when a write fails: it prints the failure into 100 bytes, which can be too few
- * (`last_error` in `mdb_page_flush`, mdb.c), and so damages its heap. Where writes fail this counts as a kill, and is told.
+ * twice. No process ends by itself.
  *
  * By libfiu (Debian: fiu-utils), which is loaded into the process before the C library. Only the calls by which LMDB
  * writes are made to fail (`pwrite`, `writev`, `fdatasync`, `fsync`); a failing `write` would hit libuv's own wake-ups.
@@ -39,12 +36,14 @@ const KINDS = Object.keys(FAULTS) as Fault[];
 const PROBABILITIES = [0.02, 0.3, 1];
 /** What a put may end with while disks fail, and nodes that cannot go on are restarted; the outcome of each is in the books. */
 const EXPECTED = new Set(['STORAGE_FULL', 'STORAGE_FAILED', 'QUORUM_NOT_MET', 'TIMEOUT', 'QUORUM_UNAVAILABLE']);
-/** How glibc and the system end a process whose heap is damaged. */
-const NATIVE_ENDS = new Set<unknown>(['SIGABRT', 'SIGSEGV', 'SIGBUS']);
+/** What a storage that could not store a write says of it. */
+const FAULT_CODES = new Set(['STORAGE_FULL', 'STORAGE_FAILED']);
 const CLOSE_WITHIN_MS = 60_000;
 
 /** Runs on one directory: what is read and checked after each grows with the runs before. */
 const RUNS_PER_STORE = 5;
+/** In so many runs every kind of fault has struck writes: it has come with a high probability, too. */
+const EVERY_KIND = 30;
 /** Stores that are at work at a time: for the rest a run mostly waits, for a moment that was drawn or for a flush. */
 const AT_A_TIME = 2;
 
@@ -54,8 +53,8 @@ interface Tally {
   acked: number;
   /** By error code, how many writes failed with it. */
   readonly codes: Map<string, number>;
-  /** Writers that ended natively when a write failed. */
-  nativeEnds: number;
+  /** By kind of fault, how many writes failed with an error of a storage. */
+  readonly faults: Map<Fault, number>;
 }
 
 /**
@@ -64,7 +63,7 @@ interface Tally {
  */
 export async function failDisks({ runs, seed }: DiskFaultOptions, progress: Progress): Promise<string | Skipped> {
   if (!LIBRARIES.every(existsSync)) return { skipped: 'libfiu is not installed (apt-get install fiu-utils)' };
-  const tally: Tally = { runs: 0, acked: 0, codes: new Map(), nativeEnds: 0 };
+  const tally: Tally = { runs: 0, acked: 0, codes: new Map(), faults: new Map() };
   let stores = 0;
   let failed = false;
   async function work(): Promise<void> {
@@ -103,11 +102,12 @@ export async function failDisks({ runs, seed }: DiskFaultOptions, progress: Prog
   };
   const ends = await Promise.allSettled(Array.from({ length: AT_A_TIME }, () => work().catch(failing)));
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
-  const faults = (tally.codes.get('STORAGE_FULL') ?? 0) + (tally.codes.get('STORAGE_FAILED') ?? 0);
   assert(tally.acked > 0, 'nothing was acknowledged');
-  assert(faults > 0, 'no fault struck a write');
+  assert(tally.faults.size > 0, 'no fault struck a write');
+  if (runs >= EVERY_KIND) for (const kind of KINDS) assert(tally.faults.has(kind), `${kind} struck no write`);
   const codes = [...tally.codes].map(([code, count]) => `${count} × ${code}`).join(', ');
-  return `${runs} runs, ${tally.acked} acknowledged writes, ${codes}; ${tally.nativeEnds} ended natively`;
+  const faults = [...tally.faults].map(([kind, count]) => `${count} by ${kind}`).join(', ');
+  return `${runs} runs, ${tally.acked} acknowledged writes, ${codes}; storages refused ${faults}`;
 }
 
 /** @returns what it was like */
@@ -144,9 +144,7 @@ async function runOne(test: CrashCase, tally: Tally, run: number): Promise<strin
   const late = setTimeout(() => child.kill('SIGKILL'), CLOSE_WITHIN_MS);
   await writer.exited;
   clearTimeout(late);
-  const native = kind !== 'failing flushes' && NATIVE_ENDS.has(child.signalCode);
-  if (native) tally.nativeEnds++;
-  else if (end === 'killed') {
+  if (end === 'killed') {
     assert.equal(child.signalCode, 'SIGKILL', `writer ${run} ended by itself: ${writer.lastErrors}`);
   } else {
     // A node whose last flush fails says so, and counts as one that died; the process ends in order all the same.
@@ -161,8 +159,9 @@ async function runOne(test: CrashCase, tally: Tally, run: number): Promise<strin
     if (entry.type !== 'failed') continue;
     assert(EXPECTED.has(entry.code), `a write failed with ${entry.code}`);
     tally.codes.set(entry.code, (tally.codes.get(entry.code) ?? 0) + 1);
+    if (FAULT_CODES.has(entry.code)) tally.faults.set(kind, (tally.faults.get(kind) ?? 0) + 1);
   }
-  return `${kind}, ${probability * 100} %, sync '${sync}', ${healed ? 'healed' : 'not healed'}, ${native ? 'ended natively' : end}`;
+  return `${kind}, ${probability * 100} %, sync '${sync}', ${healed ? 'healed' : 'not healed'}, ${end}`;
 }
 
 /** Has the process's libfiu do something, by its named pipes; nothing if the process has ended, or ends meanwhile. */

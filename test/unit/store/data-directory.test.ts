@@ -190,7 +190,7 @@ test('what is not a store is left alone', async (t) => {
 
   const cutShort = emptyPlace();
   mkdirSync(join(cutShort, 'lost+found'));
-  writeFileSync(join(cutShort, 'quoral.json.new'), '{"format": 1, "id"');
+  writeFileSync(join(cutShort, 'quoral.json.new'), '{"format": 2, "id"');
   const opened = await openDataDirectory(cutShort, {}, create);
   t.equal(opened.isNew, true, 'a creation that was cut short is begun anew');
   t.same(files(cutShort).sort(), ['lost+found', 'quoral.json']);
@@ -210,8 +210,9 @@ test('a manifest that is damaged or of another version is refused and kept', asy
     ['null', /damaged/],
     ['[]', /damaged/],
     ['{}', /damaged/],
-    [JSON.stringify({ ...content, format: 2 }), /format 2.*newer/],
-    [JSON.stringify({ ...content, format: '1' }), /damaged/],
+    [JSON.stringify({ ...content, format: 3 }), /format 3.*newer/],
+    [JSON.stringify({ ...content, format: 1 }), /format 1.*export.*import/],
+    [JSON.stringify({ ...content, format: '2' }), /damaged/],
     [JSON.stringify({ ...content, n: 0 }), /damaged/],
     [JSON.stringify({ ...content, partitions: '64' }), /damaged/],
     [JSON.stringify({ ...content, nodes: [] }), /damaged/],
