@@ -80,14 +80,9 @@ export class ReplicaTree {
     if (tree !== undefined) saveTree(this.trees.objects, this.partition, { tree, builtAtMs: this.builtAtMs }, stop);
   }
 
-  /**
-   * The vnode writes: the record under `key` was `before`, which its storage may have lent, and will be `after`;
-   * undefined: it is removed.
-   */
+  /** A write of the vnode, as `ReplicaTrees.note`, for what is no put's way. */
   note(key: Uint8Array, before: Uint8Array | undefined, after: Uint8Array | undefined): void {
     if (this.keeper.note(key, before, after)) this.mark();
-    const { trees } = this;
-    if (trees.log.isWaiting) trees.fold(false);
   }
 
   /** The vnode is no more. */

@@ -59,6 +59,16 @@ export class ReplicaTrees {
     );
   }
 
+  /**
+   * The vnode of a partition writes: the record under `key` was `before`, which its storage may have lent, and will be
+   * `after`; undefined: it is removed. Touches nothing of the partition's own, which would be in no cache.
+   */
+  note(partition: number, key: Uint8Array, before: Uint8Array | undefined, after: Uint8Array | undefined): void {
+    const { log } = this;
+    if (!log.noteWrite(partition, key, before, after)) this.trees.get(partition)!.note(key, before, after);
+    if (log.isWaiting) this.fold(false);
+  }
+
   /** Has what was noted folded in: what is worth a task, or all. */
   fold(all: boolean): void {
     const { log } = this;

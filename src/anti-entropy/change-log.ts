@@ -28,6 +28,9 @@ export interface ChangeLogOptions {
 /** Memory that is kept for the next changes while others are under way. */
 const MAX_SPARE = 2;
 
+/** In the place of a tree's number: its keeper has to know of each write. */
+export const KEEPER_NOTES = 0xffff_ffff;
+
 /** Changes that are folded in together, and the number of the first of them. */
 interface Page {
   readonly changes: ChangeBuffer;
@@ -44,6 +47,8 @@ export class ChangeLog {
   private readonly newMemory: (bytes: number) => ArrayBufferLike;
   private readonly trees = new Map<number, FoldingTree>();
   private numbers = 0;
+  /** By partition: the number of its tree; 0 if there is none; or `KEEPER_NOTES`. All in memory that is always in a cache. */
+  private routes = new Uint32Array(64);
   private page: ChangeBuffer;
   /** The number of the first change on that page. */
   private first = 1;
@@ -72,6 +77,31 @@ export class ChangeLog {
   drop(folding: FoldingTree): void {
     folding.isDropped = true;
     this.trees.delete(folding.number);
+    const partition = this.routes.indexOf(folding.number);
+    if (partition !== -1) this.routes[partition] = 0;
+  }
+
+  /** From now on writes to a partition are changes of the tree of that number; 0: of none; or its keeper notes them. */
+  route(partition: number, number: number): void {
+    if (partition >= this.routes.length) {
+      const larger = new Uint32Array(2 * partition);
+      larger.set(this.routes);
+      this.routes = larger;
+    }
+    this.routes[partition] = number;
+  }
+
+  /** A write to a partition that was routed, as `note`. @returns false if its keeper is to note it */
+  noteWrite(
+    partition: number,
+    located: Uint8Array,
+    before: Uint8Array | undefined,
+    after: Uint8Array | undefined,
+  ): boolean {
+    const number = this.routes[partition]!;
+    if (number === KEEPER_NOTES) return false;
+    if (number !== 0) this.note(number, located, before, after);
+    return true;
   }
 
   /** The record under `located` was `before` and is `after`; undefined: there was, or is, none. Copies what it needs. */

@@ -21,7 +21,7 @@ import { partitionRange } from '../codec/key.js';
 import { buildMarkKey } from '../codec/own-keys.js';
 import { encodeBuildMark } from './build-mark.js';
 import { ChangeBuffer, changeBytes } from './change-buffer.js';
-import type { ChangeLog } from './change-log.js';
+import { type ChangeLog, KEEPER_NOTES } from './change-log.js';
 import type { FoldingTree } from './folding-tree.js';
 import type { HashResult, NumberedTask, Slice, SliceTask } from './hash-task.js';
 import { depthFor, MerkleTree } from './merkle-tree.js';
@@ -66,8 +66,6 @@ export class TreeKeeper {
   private readonly options: Required<Omit<TreeKeeperOptions, 'saved'>>;
   private readonly log: ChangeLog;
   private current: FoldingTree | undefined;
-  /** Its number in the log; 0: there is none. */
-  private number = 0;
   /** How many writes were noted while a tree was being built. */
   private noted = 0;
   /** How many builds came to their end. */
@@ -87,6 +85,7 @@ export class TreeKeeper {
     this.log = options.log;
     if (options.saved !== undefined) this.serve(options.log.enlist(options.saved));
     this.stale = options.saved === undefined;
+    this.route();
   }
 
   /** The tree that serves; undefined if there is none yet. It lacks what `isFresh` tells of. */
@@ -116,12 +115,15 @@ export class TreeKeeper {
 
   /**
    * A write of the vnode: the record under `located` was `before` and is `after`.
+   * The log's `noteWrite` does the same where it returns true.
    * @returns true while a tree is being built: write `mark`, too
    */
   note(located: Uint8Array, before: Uint8Array | undefined, after: Uint8Array | undefined): boolean {
-    if (this.number !== 0) this.log.note(this.number, located, before, after);
-    if (this.build === undefined) return false;
-    this.noteInBuild(this.build, located, before, after);
+    if (this.log.noteWrite(this.options.partition, located, before, after)) return false;
+    const { build, current } = this;
+    assert(build !== undefined, 'a keeper notes what is written while a tree is being built');
+    if (current?.isDropped === false) this.log.note(current.number, located, before, after);
+    this.noteInBuild(build, located, before, after);
     return true;
   }
 
@@ -146,7 +148,7 @@ export class TreeKeeper {
     this.giveUpBuild();
     if (this.current !== undefined) this.log.drop(this.current);
     this.current = undefined;
-    this.number = 0;
+    this.route();
   }
 
   /**
@@ -166,6 +168,7 @@ export class TreeKeeper {
       bytes: 0,
       corrupt: 0,
     };
+    this.route();
   }
 
   /**
@@ -215,8 +218,13 @@ export class TreeKeeper {
 
   private serve(folding: FoldingTree): void {
     this.current = folding;
-    this.number = folding.number;
     folding.serve();
+  }
+
+  /** Which tree writes are noted for: most of the time the log knows it by itself. */
+  private route(): void {
+    const number = this.current?.isDropped === false ? this.current.number : 0;
+    this.log.route(this.options.partition, this.build === undefined ? number : KEEPER_NOTES);
   }
 
   private noteInBuild(
@@ -265,11 +273,14 @@ export class TreeKeeper {
     this.serve(build.folding);
     this.stale = false;
     this.built++;
+    this.route();
   }
 
   private giveUpBuild(): void {
-    if (this.build !== undefined) this.log.drop(this.build.folding);
+    if (this.build === undefined) return;
+    this.log.drop(this.build.folding);
     this.build = undefined;
+    this.route();
   }
 }
 

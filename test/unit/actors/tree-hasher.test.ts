@@ -203,7 +203,7 @@ test('changes are folded in by the pool, and outlive its threads', async () => {
   const trees = new ReplicaTrees({ objects: node.storage, counters: newNodeCounters(), hashing, maxAgeMs: 1e9 });
   const { log } = trees;
   const saved = () => plainTree(node.storage, 1);
-  const keepers = Array.from({ length: 40 }, () => new TreeKeeper({ partition: PARTITION, log, saved: saved() }));
+  const keepers = Array.from({ length: 70 }, (_, partition) => new TreeKeeper({ partition, log, saved: saved() }));
   let change = 0;
   const write = (count: number): void => {
     for (const end = change + count; change < end; change++) {
