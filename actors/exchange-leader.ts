@@ -47,6 +47,8 @@ export class ExchangeLeader {
   private progressMs = 0;
   /** Until then the exchange waits for what is being written. */
   private settledMs = 0;
+  /** Pairs of which one replica was lost. */
+  private readonly refills = new Set<string>();
   /** By pair: where an exchange that failed has come to. */
   private readonly positions = new Map<string, number>();
 
@@ -86,6 +88,15 @@ export class ExchangeLeader {
     this.schedule.hurry(context.now(), wanted);
   }
 
+  /** As `hurry`, for replicas that were lost: what these have to be given has slices of its own. */
+  refill(context: ActorContext, wanted: (pair: Pair) => boolean): void {
+    this.schedule.hurry(context.now(), (pair) => {
+      if (!wanted(pair)) return false;
+      this.refills.add(nameOf(pair));
+      return true;
+    });
+  }
+
   /** Now and then: gives up an exchange that gets nowhere. */
   tick(context: ActorContext): void {
     if (this.lead === undefined || context.now() - this.progressMs <= SILENCE_MS) return;
@@ -108,7 +119,7 @@ export class ExchangeLeader {
         this.resumeAt(this.settledMs);
         return;
       }
-      if (lead.needsSlice && !budget.take(now)) {
+      if (lead.needsSlice && !this.takesSlice(lead.pair, now)) {
         this.resumeAt(budget.nextMs);
         return;
       }
@@ -117,6 +128,11 @@ export class ExchangeLeader {
       else if (step === 'wait') this.settledMs = now + Math.max(MIN_SETTLE_MS, 2 * budget.usualMs);
       else return;
     }
+  }
+
+  private takesSlice(pair: Pair, nowMs: number): boolean {
+    const { budget } = this.options;
+    return this.refills.has(nameOf(pair)) ? budget.takeUrgent(nowMs, 'refill') : budget.take(nowMs);
   }
 
   private hearerOf(lead: ExchangeLead, what: LeadAsked): Hearer {
@@ -164,6 +180,7 @@ export class ExchangeLeader {
     // Those that differed are looked at again soon: until they are equal.
     this.schedule.ended(pair, context.now(), foundEqual);
     if (!foundEqual) return;
+    this.refills.delete(nameOf(pair));
     counters.exchangesEqual++;
     record.foundEqual(pair, this.leadSince);
     const [first, second] = lead.roots;

@@ -88,7 +88,7 @@ export class ExchangeReplica {
     incoming: Incoming<ExchangeReply>,
     context: ActorContext,
   ): void {
-    const { noted } = tree;
+    const { noted } = this.options.trees.log;
     let listed: ExchangeAnswer | undefined;
     if (ask.type === 'keys') {
       tree.list(ask, (answer) => {

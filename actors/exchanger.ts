@@ -100,7 +100,7 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, PeerAnsw
       case 'refill': {
         const { node } = message;
         const wanted = new Set(message.pairs.map(({ partition, other }) => pairNumber(partition, other)));
-        this.leader.hurry(context, ({ partition, first, second }) => {
+        this.leader.refill(context, ({ partition, first, second }) => {
           if (first === node) return wanted.has(pairNumber(partition, second));
           return second === node && wanted.has(pairNumber(partition, first));
         });

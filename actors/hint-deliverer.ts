@@ -248,7 +248,7 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     const now = context.now();
     if (!hints.gate.open || !delivery.isReady(now)) return;
     if (this.isOutOfReach(owner)) return;
-    if (!this.budget.takeUrgent(now)) {
+    if (!this.budget.takeUrgent(now, 'hints')) {
       delivery.rest(this.budget.nextMs);
       return;
     }

@@ -15,19 +15,15 @@ const READ_AT_ONCE = 64;
 export function localHashing(objects: Storage): Hashing {
   return {
     readsCommitted: false,
-    run(task, keeper, done) {
-      const mark = task.type === 'slice' ? { build: task.mark.build, noted: keeper.noted } : undefined;
+    run(task, done) {
       done(
         runHashTask(task, () => {
           const snapshot = new StorageSnapshot(objects);
-          if (task.type === 'slice' && mark !== undefined) {
-            snapshot.pretend(buildMarkKey(task.partition), encodeBuildMark(mark));
-          }
+          if (task.type === 'slice') snapshot.pretend(buildMarkKey(task.partition), encodeBuildMark(task.mark));
           return snapshot;
         }),
       );
     },
-    hurry: () => undefined,
   };
 }
 

@@ -8,9 +8,9 @@
  */
 import { answerFromTree, type ExchangeAnswer, type ExchangeAsk } from '../src/anti-entropy/exchange-asks.js';
 import { ExchangeLease } from '../src/anti-entropy/exchange-lease.js';
-import type { HashTask, Slice } from '../src/anti-entropy/hash-task.js';
+import type { KeysTask, NumberedTask, Slice, SliceTask } from '../src/anti-entropy/hash-task.js';
 import { readTree, saveTree } from '../src/anti-entropy/tree-form.js';
-import { type NumberedTask, TreeKeeper } from '../src/anti-entropy/tree-keeper.js';
+import { TreeKeeper } from '../src/anti-entropy/tree-keeper.js';
 import { EMPTY } from '../src/base/bytes.js';
 import { CorruptRecordError } from '../src/codec/errors.js';
 import { partitionRange } from '../src/codec/key.js';
@@ -55,7 +55,7 @@ export class ReplicaTree {
   constructor(trees: ReplicaTrees, partition: number) {
     this.trees = trees;
     this.partition = partition;
-    this.keeper = new TreeKeeper({ partition, ...sizesFor(trees) });
+    this.keeper = new TreeKeeper({ partition, log: trees.log, ...sizesFor(trees) });
   }
 
   /** Takes over what was saved by the last stop, given which one that was. Before any write. */
@@ -64,7 +64,7 @@ export class ReplicaTree {
     try {
       const saved = readTree(trees.objects, partition, stop);
       if (saved === undefined) return;
-      this.keeper = new TreeKeeper({ partition, saved: saved.tree, ...sizesFor(trees) });
+      this.keeper = new TreeKeeper({ partition, log: trees.log, saved: saved.tree, ...sizesFor(trees) });
       this.builtAtMs = saved.builtAtMs;
       trees.counters.treesRestored++;
     } catch (error) {
@@ -80,15 +80,14 @@ export class ReplicaTree {
     if (tree !== undefined) saveTree(this.trees.objects, this.partition, { tree, builtAtMs: this.builtAtMs }, stop);
   }
 
-  /**
-   * The vnode writes: the record under `key` was `before`, which its storage may have lent, and will be `after`;
-   * undefined: it is removed.
-   */
+  /** A write of the vnode, as `ReplicaTrees.note`, for what is no put's way. */
   note(key: Uint8Array, before: Uint8Array | undefined, after: Uint8Array | undefined): void {
-    const { keeper } = this;
-    if (!keeper.note(key, before, after)) return;
-    if (keeper.isBuilding) this.mark();
-    this.fold(false);
+    if (this.keeper.note(key, before, after)) this.mark();
+  }
+
+  /** The vnode is no more. */
+  retire(): void {
+    this.keeper.retire();
   }
 
   /** The vnode's commit failed. */
@@ -120,7 +119,6 @@ export class ReplicaTree {
       this.begunAtMs = Math.max(0, Math.floor(context.wallClock()));
       this.begunForCall = trees.calls;
     }
-    this.fold(false);
     const slice = keeper.nextSlice();
     if (slice === undefined) return;
     this.isSlicing = true;
@@ -131,7 +129,7 @@ export class ReplicaTree {
 
   /**
    * What it says to a leader; undefined: not yet, ask again soon.
-   * @param since - how many writes it must have: `noted` when the question came
+   * @param since - which writes it must have: `noted` of the log when the question came
    */
   answer(
     ask: ExchangeAsk & { type: 'root' | 'branches' | 'sums' },
@@ -143,10 +141,7 @@ export class ReplicaTree {
     const { tree } = keeper;
     // A tree that has what may not be stored could be equal to another by that.
     if (tree === undefined || keeper.isStale) return { type: 'not-ready' };
-    if (!keeper.isFresh(since)) {
-      this.fold(true);
-      this.trees.hashing.hurry();
-    }
+    if (!keeper.isFresh(since)) this.trees.fold(true);
     return keeper.isFresh(since) && keeper.tree !== undefined ? answerFromTree(keeper.tree, ask) : undefined;
   }
 
@@ -154,16 +149,11 @@ export class ReplicaTree {
   list(ask: ExchangeAsk & { type: 'keys' }, done: (answer: ExchangeAnswer) => void): void {
     const from = ask.from.length === 0 ? partitionRange(this.partition).gte : ask.from;
     const { level, segments } = ask;
-    const task: HashTask = { type: 'keys', partition: this.partition, depth: level, segments, from, ...LISTING };
-    this.trees.hashing.run(task, this.keeper, (result) => {
+    const task: KeysTask = { type: 'keys', partition: this.partition, depth: level, segments, from, ...LISTING };
+    this.trees.hashing.run(task, (result) => {
       if (result?.type !== 'keys') done({ type: 'not-ready' });
       else done({ type: 'keys', leaves: result.leaves, next: result.next ?? EMPTY });
     });
-  }
-
-  /** How many writes it was told of. */
-  get noted(): number {
-    return this.keeper.noted;
   }
 
   /** A clock that has been set back says as little of its age as one that is far ahead. */
@@ -171,23 +161,17 @@ export class ReplicaTree {
     return Math.abs(context.wallClock() - this.builtAtMs) > this.trees.maxAgeMs;
   }
 
-  /** Gives out what is to be folded in: what is worth a task, or all. */
-  private fold(all: boolean): void {
-    const { keeper } = this;
-    for (let task = keeper.nextFold(all); task !== undefined; task = keeper.nextFold(all)) this.run(task);
-  }
-
-  private run({ number, task }: NumberedTask): void {
+  private run({ number, task }: NumberedTask<SliceTask>): void {
     const { keeper, trees } = this;
-    trees.hashing.run(task, keeper, (result) => {
-      if (task.type === 'slice') this.isSlicing = false;
+    trees.hashing.run(task, (result) => {
+      this.isSlicing = false;
       if (result === undefined) {
         keeper.failed(number);
         return;
       }
-      const { isBuilding } = keeper;
+      const { built } = keeper;
       keeper.done(number, result);
-      if (result.type === 'slice') this.sliced(result, isBuilding && !keeper.isBuilding);
+      if (result.type === 'slice') this.sliced(result, keeper.built > built);
     });
   }
 

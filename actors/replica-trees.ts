@@ -2,8 +2,8 @@
  * The Merkle trees of all replicas of a node (`replica-tree.ts`), and which of them are to be built: one at a time, at the
  * rate at which the exchanger has slices for it.
  */
+import { ChangeLog } from '../src/anti-entropy/change-log.js';
 import type { HashResult, HashTask } from '../src/anti-entropy/hash-task.js';
-import type { TreeKeeper } from '../src/anti-entropy/tree-keeper.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
 import type { Storage } from '../src/storage/storage.js';
 import { ReplicaTree } from './replica-tree.js';
@@ -13,11 +13,16 @@ import { RottenKeys } from './rotten-keys.js';
 export interface Hashing {
   /** True if it reads what is committed, and not what the vnode sees: then builds mark how far that is. */
   readonly readsCommitted: boolean;
-  /** @param keeper - whose task it is: it knows how many writes there have been */
-  run(task: HashTask, keeper: TreeKeeper, done: (result: HashResult | undefined) => void): void;
-  /** Somebody waits for what was given out: nothing is to be put off until there is more. */
-  hurry(): void;
+  run(task: HashTask, done: (result: HashResult | undefined) => void): void;
 }
+
+/**
+ * A page of changes for another thread: a trip to the hashing pool and back costs about 1.5 ms of CPU time, in four threads,
+ * and what comes of a page is added up in one turn of the node. Nobody needs trees that are fresh before he asks.
+ */
+const SENT_PAGE_BYTES = 512 * 1_024;
+/** Here they are folded in little by little: it is the node's own event loop. */
+const OWN_PAGE_BYTES = 4_096;
 
 export interface ReplicaTreesOptions {
   readonly objects: Storage;
@@ -34,6 +39,8 @@ export class ReplicaTrees {
   readonly maxAgeMs: number;
   /** Partitions whose tree is to be built, or being built: the first one is worked at. */
   readonly builds = new Set<number>();
+  /** What was written to the node's replicas and is not in their trees yet. */
+  readonly log: ChangeLog;
   /** What builds, reads and scans have found unreadable. */
   readonly rotten = new RottenKeys();
   /** How often somebody has called for all trees to be built anew. */
@@ -45,10 +52,38 @@ export class ReplicaTrees {
     this.hashing = hashing;
     this.counters = counters;
     this.maxAgeMs = maxAgeMs;
+    this.log = new ChangeLog(
+      hashing.readsCommitted
+        ? { pageBytes: SENT_PAGE_BYTES, newMemory: (bytes) => new SharedArrayBuffer(bytes) }
+        : { pageBytes: OWN_PAGE_BYTES },
+    );
+  }
+
+  /**
+   * The vnode of a partition writes: the record under `key` was `before`, which its storage may have lent, and will be
+   * `after`; undefined: it is removed. Touches nothing of the partition's own, which would be in no cache.
+   */
+  note(partition: number, key: Uint8Array, before: Uint8Array | undefined, after: Uint8Array | undefined): void {
+    const { log } = this;
+    if (!log.noteWrite(partition, key, before, after)) this.trees.get(partition)!.note(key, before, after);
+    if (log.isWaiting) this.fold(false);
+  }
+
+  /** Has what was noted folded in: what is worth a task, or all. */
+  fold(all: boolean): void {
+    const { log } = this;
+    for (let next = log.nextFold(all); next !== undefined; next = log.nextFold(all)) {
+      const { number, task } = next;
+      this.hashing.run(task, (result) => {
+        if (result?.type === 'folded') log.folded(number, result);
+        else log.failed(number);
+      });
+    }
   }
 
   /** A vnode begins: what its predecessor wrote last, nobody knows. */
   renew(partition: number): ReplicaTree {
+    this.trees.get(partition)?.retire();
     const tree = new ReplicaTree(this, partition);
     this.trees.set(partition, tree);
     return tree;

@@ -17,7 +17,7 @@ export function hash(task: HasherTask): unknown {
 }
 
 function run({ task, path, opened }: HasherTask): HasherResult {
-  if (task.type === 'fold' || task.type === 'folds') return runHashTask(task, noSnapshot);
+  if (task.type === 'fold') return runHashTask(task, noSnapshot);
   const snapshot = openLmdbSnapshot(path, new SharedOpening(opened));
   if (snapshot === undefined) return { type: 'gone' };
   return runOn(task, snapshot);

@@ -70,7 +70,8 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   /** Hints are deleted upon our answer: it is released as late as can be. */
   private readonly lasting: Release;
   private readonly arrears: Arrears;
-  /** Is told of every write. */
+  /** Are told of every write. */
+  private readonly trees: ReplicaTrees | undefined;
   private readonly tree: ReplicaTree | undefined;
   /** Is told of what cannot be read. */
   private readonly rotten: RottenKeys | undefined;
@@ -94,6 +95,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     this.guard = new WriteGuard({ ...options, writeProbe: () => objects.put(PROBE_KEY, PROBE_VALUE) });
     this.lasting = options.canBeDurable ? 'durable' : 'stored';
     this.arrears = options.arrears;
+    this.trees = options.trees;
     this.tree = options.trees?.renew(options.partition);
     this.rotten = options.trees?.rotten;
     // While this actor's predecessor was down, others may have stood in for it.
@@ -316,7 +318,7 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
 
   /** @param stored - what stands there, as the storage has lent it */
   private put(key: Uint8Array, stored: Uint8Array | undefined, record: Uint8Array): void {
-    this.tree?.note(key, stored, record);
+    this.trees?.note(this.partition, key, stored, record);
     this.objects.put(key, record);
   }
 

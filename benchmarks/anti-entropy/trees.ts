@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { open } from 'lmdb';
 import { LISTING } from '../../actors/replica-tree.js';
-import { ChangeLog, foldChanges } from '../../src/anti-entropy/change-log.js';
+import { ChangeLog } from '../../src/anti-entropy/change-log.js';
 import { Exchange } from '../../src/anti-entropy/exchange.js';
 import {
   answerFromTree,
@@ -16,7 +16,7 @@ import {
   type ExchangeAsk,
   leavesOf,
 } from '../../src/anti-entropy/exchange-asks.js';
-import { buffersOf, runHashTask, type Snapshot } from '../../src/anti-entropy/hash-task.js';
+import { buffersOf, foldPage, runHashTask, type Snapshot } from '../../src/anti-entropy/hash-task.js';
 import { leafLow, leafOfRecord } from '../../src/anti-entropy/leaf.js';
 import { depthFor, MerkleTree } from '../../src/anti-entropy/merkle-tree.js';
 import { DeltaBuilder } from '../../src/anti-entropy/tree-delta.js';
@@ -137,7 +137,7 @@ async function building(path: string, keys: number): Promise<void> {
   storage.close();
 
   async function build(by: HashingPool<HasherTask, HasherResult>): Promise<number> {
-    const keeper = new TreeKeeper({ partition: PARTITION });
+    const keeper = new TreeKeeper({ partition: PARTITION, log: new ChangeLog() });
     keeper.beginBuild(1, keys);
     storage.put(keeper.mark!.key, keeper.mark!.value);
     storage.commit();
@@ -268,27 +268,24 @@ function exchange(replicas: readonly [Replica, Replica]): { figures: Exchange['f
 }
 
 function noting(): void {
-  const log = new ChangeLog();
+  const log = new ChangeLog({ pageBytes: 2 ** 19 });
+  const folding = log.enlist(new MerkleTree(4));
   const key = keyOf(1);
   const before = recordOf(1);
   const after = recordOf(2);
   let note = Number.POSITIVE_INFINITY;
   let fold = Number.POSITIVE_INFINITY;
-  const count = 100_000;
-  for (let round = 0; round < 5; round++) {
+  const count = 5_000;
+  for (let round = 0; round < 100; round++) {
     let start = performance.now();
-    for (let i = 0; i < count; i++) {
-      log.note(key, before, after);
-      if (log.changes === 512) log.clear();
-    }
+    for (let i = 0; i < count; i++) log.note(folding.number, key, before, after);
     note = Math.min(note, performance.now() - start);
-    for (let i = log.changes; i < 512; i++) log.note(key, before, after);
-    const batch = log.take();
+    const { number, task } = log.nextFold(true)!;
     start = performance.now();
-    for (let i = 0; i < count; i += 512) foldChanges(batch, 4);
+    const folded = foldPage(task);
     fold = Math.min(fold, performance.now() - start);
+    log.folded(number, folded);
   }
-  print(
-    `\nnoting a write: ${((note * 1e6) / count).toFixed(0)} ns on the event loop; folding it in: ${((fold * 1e6) / count).toFixed(0)} ns in a worker`,
-  );
+  const ns = (ms: number): string => ((ms * 1e6) / count).toFixed(0);
+  print(`\nnoting a write: ${ns(note)} ns on the event loop; folding it in: ${ns(fold)} ns in a worker`);
 }

@@ -18,7 +18,10 @@
 const INTERVAL_MS = 100;
 const MIN_SLICES = 1;
 const MAX_SLICES = 64;
-/** Beside them, for urgent work alone: a holder of 3,000 hints is rid of them within 2 s at the worst. */
+/**
+ * Beside them, for each kind of urgent work alone: a holder of 3,000 hints is rid of them within 2 s at the worst, and
+ * a replica that was lost goes on being refilled, whatever read repairs take.
+ */
 const URGENT_SLICES = 3;
 const FIRST_SLICES = 16;
 const STEP = 4;
@@ -41,13 +44,19 @@ const BUCKETS_PER_DOUBLING = 4;
 const LOWEST_DOUBLING = -6;
 const BUCKETS = 26 * BUCKETS_PER_DOUBLING;
 
+/**
+ * What clients wait for in the end: until hints are delivered, reads may miss what they hold; until a lost replica is
+ * refilled, its partition has one replica less that a failure may take.
+ */
+export type UrgentWork = 'hints' | 'refill';
+
 export class BackgroundBudget {
   private readonly counts = new Uint32Array(BUCKETS);
   private requests = 0;
   private intervalEndsMs = Number.NEGATIVE_INFINITY;
   private slices = FIRST_SLICES;
   private taken = 0;
-  private urgent = 0;
+  private readonly urgent: Record<UrgentWork, number> = { hints: 0, refill: 0 };
   private normalMs = FIRST_NORMAL_MS;
 
   /** A client's request was answered after so many milliseconds. */
@@ -64,11 +73,11 @@ export class BackgroundBudget {
     return true;
   }
 
-  /** As `take`, for work that clients wait for in the end: until hints are delivered, reads may miss what they hold. */
-  takeUrgent(nowMs: number): boolean {
+  /** As `take`, for work that has slices of its own. */
+  takeUrgent(nowMs: number, work: UrgentWork): boolean {
     this.advance(nowMs);
-    if (this.urgent >= URGENT_SLICES) return this.take(nowMs);
-    this.urgent++;
+    if (this.urgent[work] >= URGENT_SLICES) return this.take(nowMs);
+    this.urgent[work]++;
     return true;
   }
 
@@ -94,7 +103,8 @@ export class BackgroundBudget {
     this.counts.fill(0);
     this.requests = 0;
     this.taken = 0;
-    this.urgent = 0;
+    this.urgent.hints = 0;
+    this.urgent.refill = 0;
     this.intervalEndsMs = nowMs + INTERVAL_MS;
   }
 
@@ -105,7 +115,7 @@ export class BackgroundBudget {
       return;
     }
     const p99 = this.percentile(0.99);
-    if (this.taken + this.urgent === 0) {
+    if (this.taken + this.urgent.hints + this.urgent.refill === 0) {
       this.normalMs += (1 - (1 - LEARNING) ** intervals) * (p99 - this.normalMs);
       return;
     }

@@ -1,140 +1,208 @@
 /**
- * What has changed in a partition and is not in its tree yet: for each write the key, and the digest of the record before
- * and after, one behind the other in one buffer. A vnode only copies them here; the leaves are hashed by a
- * worker (`foldChanges`). Buffers are used again: making one costs more than filling it. It holds what it takes to fold a
- * change in without a look at the storage, and in any order: what a key's changes take away and add cancels out but for
- * the first and the last.
+ * What has changed in the replicas of a node and is not in their trees yet. Writes come from all of its vnodes, and their
+ * notes stand one behind the other in one page, whatever tree they are for: a log for each tree would cost ten times as much
+ * at the write, in memory that is in no cache.
  *
- *     2 length of the key · the located key · 1 which of the two records there are · 8 digest before · 8 digest after
+ *     vnodes ──note──▶ page ──full, or somebody asks──▶ under way ──folded──▶ trees
+ *                                                          └──failed──▶ waits to be taken again: a worker that died has lost nothing
+ *
+ * A change has a number; once all up to it are folded in, trees are as fresh as when it was noted.
+ *
+ * Bounded: when so many pages wait that there is no room for another, all of the trees are dropped, to be built anew.
  */
 import { assert } from '../base/assert.js';
-import { uint32At, viewOf } from '../codec/byte-reader.js';
-import { hashKeyIn, keyLow, leafLow, leafOf } from './leaf.js';
-import { DeltaBuilder, type TreeDelta } from './tree-delta.js';
+import { ChangeBuffer, changeBytes } from './change-buffer.js';
+import { FoldingTree } from './folding-tree.js';
+import { type FoldResult, type FoldTask, foldPage, type NumberedTask } from './hash-task.js';
+import type { MerkleTree } from './merkle-tree.js';
 
-/** A part of a log, to be folded into a tree. */
-export interface ChangeBatch {
-  /** May be in shared memory. */
-  readonly bytes: Uint8Array;
-  readonly changes: number;
+export interface ChangeLogOptions {
+  /** Bytes of changes that are folded in together: at least those of one (default 4 KiB). */
+  readonly pageBytes?: number;
+  /** Pages that may wait, or be under way (default 16). */
+  readonly maxPages?: number;
+  /** Memory for a page (default: of the thread's own). */
+  readonly newMemory?: (bytes: number) => ArrayBufferLike;
 }
 
-const BEFORE = 1;
-const AFTER = 2;
-const DIGEST_BYTES = 8;
-const FIXED_BYTES = 2 + 1 + 2 * DIGEST_BYTES;
-const FIRST_BYTES = 4_096;
+/** Memory that is kept for the next changes while others are under way. */
+const MAX_SPARE = 2;
+
+/** In the place of a tree's number: its keeper has to know of each write. */
+export const KEEPER_NOTES = 0xffff_ffff;
+
+/** Changes that are folded in together, and the number of the first of them. */
+interface Page {
+  readonly changes: ChangeBuffer;
+  readonly first: number;
+}
 
 export class ChangeLog {
-  /** How many changes it holds. */
-  changes = 0;
-  private bytes: Uint8Array = new Uint8Array(0);
-  private length = 0;
-  /** The buffer of a batch that was folded in. */
-  private spare: Uint8Array | undefined;
+  /** The number of the last change that was noted. */
+  noted = 0;
+  /** True if there is a page that is worth a task: `nextFold`. */
+  isWaiting = false;
+  private readonly pageBytes: number;
+  private readonly maxPages: number;
+  private readonly newMemory: (bytes: number) => ArrayBufferLike;
+  private readonly trees = new Map<number, FoldingTree>();
+  private numbers = 0;
+  /** By partition: the number of its tree; 0 if there is none; or `KEEPER_NOTES`. All in memory that is always in a cache. */
+  private routes = new Uint32Array(64);
+  private page: ChangeBuffer;
+  /** The number of the first change on that page. */
+  private first = 1;
+  private readonly waiting: Page[] = [];
+  private readonly underWay = new Map<number, Page>();
+  private tasks = 0;
+  /** The memory of pages that were folded in: making some costs more than filling it. */
+  private readonly spare: Uint8Array[] = [];
 
-  /** Bytes that it holds. */
-  get size(): number {
-    return this.length;
+  constructor({ pageBytes, maxPages, newMemory }: ChangeLogOptions = {}) {
+    this.pageBytes = pageBytes ?? 4_096;
+    this.maxPages = maxPages ?? 16;
+    this.newMemory = newMemory ?? ((bytes) => new ArrayBuffer(bytes));
+    // It gets its memory with the first change.
+    this.page = new ChangeBuffer(new Uint8Array(0));
+  }
+
+  /** From now on changes of `tree` can be noted, under its number. */
+  enlist(tree: MerkleTree): FoldingTree {
+    const folding = new FoldingTree(tree, ++this.numbers);
+    this.trees.set(folding.number, folding);
+    return folding;
+  }
+
+  /** Nobody needs that tree any more: what changes there are for it, and will be, are left out. */
+  drop(folding: FoldingTree): void {
+    folding.isDropped = true;
+    this.trees.delete(folding.number);
+    const partition = this.routes.indexOf(folding.number);
+    if (partition !== -1) this.routes[partition] = 0;
+  }
+
+  /** From now on writes to a partition are changes of the tree of that number; 0: of none; or its keeper notes them. */
+  route(partition: number, number: number): void {
+    if (partition >= this.routes.length) {
+      const larger = new Uint32Array(2 * partition);
+      larger.set(this.routes);
+      this.routes = larger;
+    }
+    this.routes[partition] = number;
+  }
+
+  /** A write to a partition that was routed, as `note`. @returns false if its keeper is to note it */
+  noteWrite(
+    partition: number,
+    located: Uint8Array,
+    before: Uint8Array | undefined,
+    after: Uint8Array | undefined,
+  ): boolean {
+    const number = this.routes[partition]!;
+    if (number === KEEPER_NOTES) return false;
+    if (number !== 0) this.note(number, located, before, after);
+    return true;
   }
 
   /** The record under `located` was `before` and is `after`; undefined: there was, or is, none. Copies what it needs. */
-  note(located: Uint8Array, before: Uint8Array | undefined, after: Uint8Array | undefined): void {
-    const keyLength = located.length;
-    let at = this.room(FIXED_BYTES + keyLength);
-    const { bytes } = this;
-    bytes[at] = keyLength;
-    bytes[at + 1] = keyLength >>> 8;
-    bytes.set(located, at + 2);
-    at += 2 + keyLength;
-    bytes[at] = (before === undefined ? 0 : BEFORE) | (after === undefined ? 0 : AFTER);
-    if (before !== undefined) copyDigest(bytes, at + 1, before);
-    if (after !== undefined) copyDigest(bytes, at + 1 + DIGEST_BYTES, after);
-    this.changes++;
+  note(tree: number, located: Uint8Array, before: Uint8Array | undefined, after: Uint8Array | undefined): void {
+    if (!this.page.fits(located)) this.turnPage(located);
+    this.page.note(tree, located, before, after);
+    this.noted++;
   }
 
-  /** All that it holds, in memory that stays the batch's until `reuse`; it is empty afterwards. */
-  take(): ChangeBatch {
-    const batch = { bytes: this.bytes.subarray(0, this.length), changes: this.changes };
-    this.bytes = this.spare ?? new Uint8Array(0);
-    this.spare = undefined;
+  /** A page for whoever folds; undefined if none is full, or, if `all`, none has a change. */
+  nextFold(all = false): NumberedTask<FoldTask> | undefined {
+    if (all && this.waiting.length === 0) this.endPage();
+    const page = this.waiting.shift();
+    this.isWaiting = this.waiting.length > 0;
+    if (page === undefined) return undefined;
+    const number = ++this.tasks;
+    this.underWay.set(number, page);
+    return { number, task: this.taskOf(page) };
+  }
+
+  /** A page is folded. One that was given up meanwhile, or folded otherwise, is left aside. */
+  folded(number: number, result: FoldResult): void {
+    const page = this.underWay.get(number);
+    if (page === undefined) return;
+    this.underWay.delete(number);
+    if (this.spare.length < MAX_SPARE) this.spare.push(page.changes.bytes);
+    this.apply(result);
+  }
+
+  /** Nothing came of it: the page will be taken again. */
+  failed(number: number): void {
+    const page = this.underWay.get(number);
+    if (page === undefined) return;
+    this.underWay.delete(number);
+    this.waiting.push(page);
+    this.isWaiting = true;
+  }
+
+  /** True if all changes up to that one are in their trees. */
+  has(number: number): boolean {
+    if (this.page.changes > 0 && this.first <= number) return false;
+    for (const { first } of this.waiting) if (first <= number) return false;
+    for (const { first } of this.underWay.values()) if (first <= number) return false;
+    return true;
+  }
+
+  /** Folds all that is outstanding in, here and now: at a stop, when there is nobody left to do it. */
+  settle(): void {
+    this.endPage();
+    for (const page of [...this.waiting, ...this.underWay.values()]) this.apply(foldPage(this.taskOf(page)));
     this.clear();
-    return batch;
   }
 
-  /** A batch that was taken from here has been folded in: nobody reads it any more. */
-  reuse({ bytes }: ChangeBatch): void {
-    this.spare = new Uint8Array(bytes.buffer);
+  /** The page is full, or there is none yet. */
+  private turnPage(located: Uint8Array): void {
+    assert(changeBytes(located) <= this.pageBytes, 'a page has room for a change');
+    this.endPage();
+    if (this.waiting.length + this.underWay.size >= this.maxPages) {
+      for (const folding of [...this.trees.values()]) this.drop(folding);
+      this.clear();
+    }
+    this.page = new ChangeBuffer(this.spare.pop() ?? new Uint8Array(this.newMemory(this.pageBytes)));
   }
 
-  clear(): void {
-    this.length = 0;
-    this.changes = 0;
+  private endPage(): void {
+    const { page } = this;
+    if (page.changes === 0) return;
+    this.waiting.push({ changes: page, first: this.first });
+    this.isWaiting = true;
+    this.page = new ChangeBuffer(new Uint8Array(0));
+    this.first = this.noted + 1;
   }
 
-  /** Moves each change of which `wanted` says so, given its key and its number since `take` or `clear`, to `other`. */
-  moveTo(other: ChangeLog, wanted: (located: Uint8Array, index: number) => boolean): void {
-    let index = 0;
-    for (let at = 0; at < this.length; index++) {
-      const end = at + FIXED_BYTES + keyLengthAt(this.bytes, at);
-      if (wanted(keyAt(this.bytes, at), index)) other.copy(viewOf(this.bytes, at, end));
+  /** What is under way is read by others: its memory is theirs. */
+  private clear(): void {
+    this.waiting.length = 0;
+    this.underWay.clear();
+    this.isWaiting = false;
+  }
+
+  private taskOf({ changes }: Page): FoldTask {
+    const trees = new Uint32Array(2 * this.trees.size);
+    let at = 0;
+    for (const { number, tree } of this.trees.values()) {
+      trees[at++] = number;
+      trees[at++] = tree.depth;
+    }
+    const { buffer } = changes.bytes;
+    return { type: 'fold', memory: buffer, bytes: changes.length, changes: changes.changes, trees };
+  }
+
+  private apply({ trees, words }: FoldResult): void {
+    let at = 0;
+    for (let i = 0; i < trees.length; i += FOLDED_STRIDE) {
+      const end = at + trees[i + 2]!;
+      // Unless the tree was dropped meanwhile.
+      this.trees.get(trees[i]!)?.apply({ depth: trees[i + 1]!, words: words.subarray(at, end) });
       at = end;
     }
-    this.clear();
-  }
-
-  private copy(change: Uint8Array): void {
-    const at = this.room(change.length);
-    this.bytes.set(change, at);
-    this.changes++;
-  }
-
-  /** Makes room for so many bytes; returns where they begin. */
-  private room(size: number): number {
-    const at = this.length;
-    this.length += size;
-    if (this.length > this.bytes.length) {
-      const larger = new Uint8Array(Math.max(FIRST_BYTES, 2 * this.length));
-      larger.set(this.bytes.subarray(0, at));
-      this.bytes = larger;
-    }
-    return at;
   }
 }
 
-/** What the changes of a batch do to a tree. */
-export function foldChanges(batch: ChangeBatch, depth: number): TreeDelta {
-  const delta = new DeltaBuilder(depth, batch.changes);
-  const { bytes } = batch;
-  for (let at = 0; at < bytes.length; ) {
-    const keyEnd = at + 2 + keyLengthAt(bytes, at);
-    const keyHigh = hashKeyIn(bytes, at + 2, keyEnd);
-    at = keyEnd;
-    const flags = bytes[at]!;
-    const before = at + 1;
-    const after = before + DIGEST_BYTES;
-    at = after + DIGEST_BYTES;
-    assert(at <= bytes.length, 'a batch ends with a whole change');
-    if ((flags & BEFORE) !== 0) delta.subtract(keyLow, leafAt(bytes, before, keyHigh), leafLow);
-    if ((flags & AFTER) !== 0) delta.add(keyLow, leafAt(bytes, after, keyHigh), leafLow);
-  }
-  return delta.finish();
-}
-
-/** The leaf of the last key, with the digest that stands at `at`; its low half is left in `leafLow`. */
-function leafAt(bytes: Uint8Array, at: number, keyHigh: number): number {
-  return leafOf(keyHigh, keyLow, uint32At(bytes, at + 4), uint32At(bytes, at));
-}
-
-function keyLengthAt(bytes: Uint8Array, at: number): number {
-  return bytes[at]! | (bytes[at + 1]! << 8);
-}
-
-function keyAt(bytes: Uint8Array, at: number): Uint8Array {
-  return viewOf(bytes, at + 2, at + 2 + keyLengthAt(bytes, at));
-}
-
-/** The digest is the front of a record. Where there is none nothing is copied: the flags say so. */
-function copyDigest(into: Uint8Array, at: number, record: Uint8Array): void {
-  for (let i = 0; i < DIGEST_BYTES; i++) into[at + i] = record[i]!;
-}
+/** Numbers for one tree in a result. */
+const FOLDED_STRIDE = 3;

@@ -4,8 +4,7 @@
  * the leaves that were asked for, come back.
  *
  *     slice   the records from a key on, as many as were asked for: their leaves, summed by segment
- *     fold    changes that a vnode noted: what they do to the sums. Needs no records.
- *     folds   those of many vnodes, which are worth a worker's time together
+ *     fold    changes that the vnodes of a node noted: what they do to the sums of their trees. Needs no records.
  *     keys    the keys of some segments with their leaves
  *
  * A slice checks every record that it reads: one that is unreadable has no leaf, as if it were not there. So the tree
@@ -15,7 +14,7 @@ import { partitionRange } from '../codec/key.js';
 import { buildMarkKey } from '../codec/own-keys.js';
 import { isSoundRecord } from '../codec/record.js';
 import { type BuildMark, decodeBuildMark } from './build-mark.js';
-import { type ChangeBatch, foldChanges } from './change-log.js';
+import { foldChanges } from './change-buffer.js';
 import { KeyLeafWriter } from './key-leaves.js';
 import { hashKey, keyLow, leafLow, leafOfRecord } from './leaf.js';
 import { nodeOf } from './merkle-tree.js';
@@ -76,40 +75,49 @@ export interface SegmentKeys {
   readonly next: Uint8Array | undefined;
 }
 
-/** Batches of several trees, one behind the other. */
-export interface FoldsTask {
-  readonly type: 'folds';
-  /** Shared, so that nothing is copied on the way; not written to before the task has come to its end. */
-  readonly memory: SharedArrayBuffer;
-  /** `[bytes, changes, depth of its tree]` for each batch. */
-  readonly batches: Uint32Array;
+/** A page of a node's changes. */
+export interface FoldTask {
+  readonly type: 'fold';
+  /** `change-buffer.ts`, from its beginning on. May be shared; not written to before the task has come to its end. */
+  readonly memory: ArrayBufferLike;
+  readonly bytes: number;
+  readonly changes: number;
+  /** `[number, depth]` of each tree whose changes are wanted. */
+  readonly trees: Uint32Array;
+}
+
+export interface FoldResult {
+  readonly type: 'folded';
+  /** `[number, depth of the delta, how many words of it]` for each tree that has changed. */
+  readonly trees: Uint32Array;
+  /** The words of all deltas, one behind the other. */
+  readonly words: Uint32Array;
 }
 
 /** Keys of unreadable records that a slice names. */
 const MAX_ROTTEN = 64;
 
-export type HashTask =
-  | SliceTask
-  | KeysTask
-  | FoldsTask
-  | { readonly type: 'fold'; readonly batch: ChangeBatch; readonly depth: number };
+export type HashTask = SliceTask | KeysTask | FoldTask;
+
+/** A task, and the number under which its outcome is to be told. */
+export interface NumberedTask<Task extends HashTask> {
+  readonly number: number;
+  readonly task: Task;
+}
 
 export type HashResult =
   | Slice
   | SegmentKeys
+  | FoldResult
   /** The snapshot was taken before the commit that it was meant to follow: ask again. */
-  | { readonly type: 'early' }
-  | { readonly type: 'folded'; readonly delta: TreeDelta }
-  /** The words of each batch's delta, one behind the other, and how many they are. */
-  | { readonly type: 'folded-all'; readonly words: Uint32Array; readonly lengths: Uint32Array };
+  | { readonly type: 'early' };
 
 /** The buffers of a result, to be moved with it. */
 export function buffersOf(result: HashResult | { readonly type: 'gone' }): ArrayBuffer[] {
   switch (result.type) {
     case 'slice':
-    case 'folded':
       return [result.delta.words.buffer as ArrayBuffer];
-    case 'folded-all':
+    case 'folded':
       return [result.words.buffer as ArrayBuffer];
     case 'keys':
       return [result.leaves.buffer as ArrayBuffer];
@@ -126,35 +134,35 @@ export function runHashTask(task: HashTask, snapshot: () => Snapshot): HashResul
     case 'keys':
       return listKeys(task, snapshot());
     case 'fold':
-      return { type: 'folded', delta: foldChanges(task.batch, task.depth) };
-    case 'folds':
-      return foldAll(task);
+      return foldPage(task);
   }
 }
 
-/** Numbers for one batch of a task. */
-export const BATCH_STRIDE = 3;
-
-function foldAll({ memory, batches }: FoldsTask): HashResult {
-  const lengths = new Uint32Array(batches.length / BATCH_STRIDE);
-  const all: Uint32Array[] = [];
+/** What the changes of a page do to their trees. */
+export function foldPage({ memory, bytes, changes, trees }: FoldTask): FoldResult {
+  const depths = new Map<number, number>();
+  for (let i = 0; i < trees.length; i += 2) depths.set(trees[i]!, trees[i + 1]!);
+  const expected = Math.ceil(changes / Math.max(1, depths.size));
+  const deltas = new Map<number, DeltaBuilder>();
+  foldChanges(new Uint8Array(memory, 0, bytes), (tree) => {
+    const depth = depths.get(tree);
+    if (depth === undefined) return undefined;
+    let delta = deltas.get(tree);
+    if (delta === undefined) {
+      delta = new DeltaBuilder(depth, expected);
+      deltas.set(tree, delta);
+    }
+    return delta;
+  });
+  const found = [...deltas].map(([tree, delta]) => ({ tree, delta: delta.finish() }));
+  const words = new Uint32Array(found.reduce((sum, { delta }) => sum + delta.words.length, 0));
   let at = 0;
-  let total = 0;
-  for (let i = 0; i < lengths.length; i++) {
-    const bytes = new Uint8Array(memory, at, batches[BATCH_STRIDE * i]!);
-    at += bytes.length;
-    const { words } = foldChanges({ bytes, changes: batches[BATCH_STRIDE * i + 1]! }, batches[BATCH_STRIDE * i + 2]!);
-    all.push(words);
-    lengths[i] = words.length;
-    total += words.length;
+  for (const { delta } of found) {
+    words.set(delta.words, at);
+    at += delta.words.length;
   }
-  const words = new Uint32Array(total);
-  at = 0;
-  for (const some of all) {
-    words.set(some, at);
-    at += some.length;
-  }
-  return { type: 'folded-all', words, lengths };
+  const folded = found.flatMap(({ tree, delta }) => [tree, delta.depth, delta.words.length]);
+  return { type: 'folded', trees: Uint32Array.from(folded), words };
 }
 
 function hashSlice(task: SliceTask, snapshot: Snapshot): Slice | { readonly type: 'early' } {

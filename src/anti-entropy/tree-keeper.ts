@@ -2,44 +2,41 @@
  * Keeps a vnode's tree fresh, and builds it anew when it must be. Pure: the vnode notes its writes here and performs the
  * tasks that it is given (`hash-task.ts`) wherever they may run.
  *
- *     note ──▶ the tree that serves ◀── folds
- *      └─────▶ the tree being built ◀── slices:   keys   ├── covered ──┤── slice under way ──┤── still to come ──┤
- *                                        a write there:     noted          held                 left out
+ *     note ──▶ the node's log ──folded──▶ the tree that serves
+ *      └──────▶ the node's log ──folded──▶ the tree being built ◀── slices:   keys   ├─ covered ─┤─ slice under way ─┤─ still to come ─┤
+ *                                                                    a write there:      noted          held             left out
  *
  * A build walks through the keys in slices, each from a snapshot of its own, at whatever rate the tasks are fetched; the
  * old tree serves meanwhile. A snapshot tells how many of the vnode's writes it has (`build-mark.ts`): of the writes
  * that were held during a slice, those are dropped which the slice has seen already. Writes to keys that are still to
  * come will be in their slice's snapshot.
  *
- * Bounded: a tree that is more than `maxLogBytes` of changes behind is given up, and built anew.
+ * Bounded: a build during whose slice more than `maxHeldBytes` of changes come is given up, and begun anew; for the log
+ * see there.
  */
 import { assert } from '../base/assert.js';
 import { compareBytes } from '../base/bytes.js';
+import { viewOf } from '../codec/byte-reader.js';
 import { partitionRange } from '../codec/key.js';
 import { buildMarkKey } from '../codec/own-keys.js';
 import { encodeBuildMark } from './build-mark.js';
-import { ChangeLog } from './change-log.js';
-import { FoldingTree } from './folding-tree.js';
-import type { HashResult, HashTask, Slice } from './hash-task.js';
+import { ChangeBuffer, changeBytes } from './change-buffer.js';
+import { type ChangeLog, KEEPER_NOTES } from './change-log.js';
+import type { FoldingTree } from './folding-tree.js';
+import type { HashResult, NumberedTask, Slice, SliceTask } from './hash-task.js';
 import { depthFor, MerkleTree } from './merkle-tree.js';
 
 export interface TreeKeeperOptions {
   readonly partition: number;
+  /** Where changes wait for being folded in: of all trees of the node. */
+  readonly log: ChangeLog;
   /** A tree that was saved at a clean stop, and is that of the records. */
   readonly saved?: MerkleTree | undefined;
-  /** Changes that are worth a task, with those of other trees (default 64). */
-  readonly foldChanges?: number;
-  /** Bytes of changes that may wait (default 4 MiB). */
-  readonly maxLogBytes?: number;
+  /** Bytes of changes that a build holds during a slice (default 4 MiB). */
+  readonly maxHeldBytes?: number;
   /** Records in a slice (default 8,192), and their bytes (default 4 MiB). */
   readonly sliceRecords?: number;
   readonly sliceBytes?: number;
-}
-
-/** A task, and the number under which its outcome is to be told. */
-export interface NumberedTask {
-  readonly number: number;
-  readonly task: HashTask;
 }
 
 /** What a build has found so far. */
@@ -58,7 +55,7 @@ interface Build {
   /** The task of the slice that is under way; 0: none is. */
   slice: number;
   /** Writes to keys that are not covered, noted since that slice was asked for, and their numbers. */
-  readonly held: ChangeLog;
+  held: ChangeBuffer;
   readonly heldNumbers: number[];
   records: number;
   bytes: number;
@@ -66,10 +63,13 @@ interface Build {
 }
 
 export class TreeKeeper {
-  /** How many writes were noted. */
-  noted = 0;
   private readonly options: Required<Omit<TreeKeeperOptions, 'saved'>>;
+  private readonly log: ChangeLog;
   private current: FoldingTree | undefined;
+  /** How many writes were noted while a tree was being built. */
+  private noted = 0;
+  /** How many builds came to their end. */
+  built = 0;
   private build: Build | undefined;
   private tasks = 0;
   private stale: boolean;
@@ -77,18 +77,20 @@ export class TreeKeeper {
   constructor(options: TreeKeeperOptions) {
     this.options = {
       partition: options.partition,
-      foldChanges: options.foldChanges ?? 64,
-      maxLogBytes: options.maxLogBytes ?? 4 * 2 ** 20,
+      log: options.log,
+      maxHeldBytes: options.maxHeldBytes ?? 4 * 2 ** 20,
       sliceRecords: options.sliceRecords ?? 8_192,
       sliceBytes: options.sliceBytes ?? 4 * 2 ** 20,
     };
-    this.current = options.saved === undefined ? undefined : new FoldingTree(options.saved);
+    this.log = options.log;
+    if (options.saved !== undefined) this.serve(options.log.enlist(options.saved));
     this.stale = options.saved === undefined;
+    this.route();
   }
 
   /** The tree that serves; undefined if there is none yet. It lacks what `isFresh` tells of. */
   get tree(): MerkleTree | undefined {
-    return this.current?.tree;
+    return this.current?.isDropped === false ? this.current.tree : undefined;
   }
 
   /** True if the tree should be built anew: it is not what it should be, too small for its keys, or not there. */
@@ -112,22 +114,16 @@ export class TreeKeeper {
   }
 
   /**
-   * A write of the vnode: the record under `located` was `before` and is `after`. While building, write `mark`, too.
-   * @returns true if there may be changes that are worth a task: `nextFold`
+   * A write of the vnode: the record under `located` was `before` and is `after`.
+   * The log's `noteWrite` does the same where it returns true.
+   * @returns true while a tree is being built: write `mark`, too
    */
   note(located: Uint8Array, before: Uint8Array | undefined, after: Uint8Array | undefined): boolean {
-    const number = ++this.noted;
-    const { current, build } = this;
-    current?.note(number, located, before, after);
-    if (build === undefined && (current === undefined || current.unsent < this.options.foldChanges)) return false;
-    if (build !== undefined) {
-      if (compareBytes(located, build.from) < 0) build.folding.note(number, located, before, after);
-      else if (build.slice !== 0) {
-        build.held.note(located, before, after);
-        build.heldNumbers.push(number);
-      }
-    }
-    this.bound();
+    if (this.log.noteWrite(this.options.partition, located, before, after)) return false;
+    const { build, current } = this;
+    assert(build !== undefined, 'a keeper notes what is written while a tree is being built');
+    if (current?.isDropped === false) this.log.note(current.number, located, before, after);
+    this.noteInBuild(build, located, before, after);
     return true;
   }
 
@@ -144,7 +140,15 @@ export class TreeKeeper {
   /** A commit failed: which of the writes noted since the last one are stored, nobody knows. */
   commitFailed(): void {
     this.stale = true;
-    this.build = undefined;
+    this.giveUpBuild();
+  }
+
+  /** The vnode is no more. */
+  retire(): void {
+    this.giveUpBuild();
+    if (this.current !== undefined) this.log.drop(this.current);
+    this.current = undefined;
+    this.route();
   }
 
   /**
@@ -152,27 +156,29 @@ export class TreeKeeper {
    * @param id - drawn by chance, 32 bits. @param keys - about how many there are, if more than the present tree covers
    */
   beginBuild(id: number, keys: number): void {
+    this.giveUpBuild();
     this.build = {
       id,
-      folding: new FoldingTree(new MerkleTree(depthFor(Math.max(keys, this.tree?.keys ?? 0)))),
+      folding: this.log.enlist(new MerkleTree(depthFor(Math.max(keys, this.tree?.keys ?? 0)))),
       from: partitionRange(this.options.partition).gte,
       slice: 0,
-      held: new ChangeLog(),
+      held: new ChangeBuffer(new Uint8Array(0)),
       heldNumbers: [],
       records: 0,
       bytes: 0,
       corrupt: 0,
     };
+    this.route();
   }
 
   /**
    * The next slice of the build; undefined if none is to be asked for now. The vnode writes `mark` in the same turn.
    */
-  nextSlice(): NumberedTask | undefined {
+  nextSlice(): NumberedTask<SliceTask> | undefined {
     const { build, options } = this;
     if (build === undefined || build.slice !== 0) return undefined;
     build.slice = ++this.tasks;
-    const task: HashTask = {
+    const task: SliceTask = {
       type: 'slice',
       partition: options.partition,
       depth: build.folding.tree.depth,
@@ -184,94 +190,116 @@ export class TreeKeeper {
     return { number: build.slice, task };
   }
 
-  /** Changes to be folded in; undefined if there are too few to be worth a task, or, if `all`, none. */
-  nextFold(all = false): NumberedTask | undefined {
-    const least = all ? 1 : this.options.foldChanges;
-    for (const folding of [this.current, this.build?.folding]) {
-      if (folding === undefined || folding.unsent < least) continue;
-      const number = ++this.tasks;
-      return { number, task: { type: 'fold', batch: folding.take(number)!, depth: folding.tree.depth } };
-    }
-    return undefined;
-  }
-
-  /** A task has come to its end. Outcomes of tasks that no longer matter are left aside. */
+  /** A slice has come to its end. Outcomes of tasks that no longer matter are left aside. */
   done(number: number, result: HashResult): void {
-    if (result.type === 'folded') this.foldingOf(number)?.folded(number, result.delta);
-    else if (this.build !== undefined && this.build.slice === number) {
-      if (result.type === 'slice') this.sliced(this.build, result);
-      else this.dropHeld(this.build);
-    }
-    this.shrink();
+    const { build } = this;
+    if (build === undefined || build.slice !== number) return;
+    if (result.type === 'slice') this.sliced(build, result);
+    else dropHeld(build);
   }
 
-  /** A task has come to nothing: its worker died, or it was refused. It will be given out again. */
+  /** A slice has come to nothing: its worker died, or it was refused. It will be given out again. */
   failed(number: number): void {
-    this.foldingOf(number)?.failed(number);
-    if (this.build?.slice === number) this.dropHeld(this.build);
+    if (this.build?.slice === number) dropHeld(this.build);
   }
 
-  /** True if the first `number` writes are in the tree that serves. */
+  /** True if the tree that serves has all changes up to that number of the log. */
   isFresh(number: number): boolean {
-    return this.current?.has(number) ?? false;
+    const { current } = this;
+    return current !== undefined && !current.isDropped && this.log.has(Math.max(number, current.lateUpTo));
   }
 
   /** The tree as it is after all that was noted, at a clean stop; undefined if there is none that can be believed. */
   settle(): MerkleTree | undefined {
-    return this.stale ? undefined : this.current?.settle();
+    if (this.stale || this.tree === undefined) return undefined;
+    this.log.settle();
+    return this.tree;
   }
 
-  private foldingOf(number: number): FoldingTree | undefined {
-    if (this.current?.isUnderWay(number) === true) return this.current;
-    return this.build?.folding.isUnderWay(number) === true ? this.build.folding : undefined;
+  private serve(folding: FoldingTree): void {
+    this.current = folding;
+    folding.serve();
+  }
+
+  /** Which tree writes are noted for: most of the time the log knows it by itself. */
+  private route(): void {
+    const number = this.current?.isDropped === false ? this.current.number : 0;
+    this.log.route(this.options.partition, this.build === undefined ? number : KEEPER_NOTES);
+  }
+
+  private noteInBuild(
+    build: Build,
+    located: Uint8Array,
+    before: Uint8Array | undefined,
+    after: Uint8Array | undefined,
+  ): void {
+    const number = ++this.noted;
+    if (compareBytes(located, build.from) < 0) this.log.note(build.folding.number, located, before, after);
+    else if (build.slice !== 0) {
+      makeRoom(build, located);
+      build.held.note(build.folding.number, located, before, after);
+      build.heldNumbers.push(number);
+      if (build.held.length > this.options.maxHeldBytes) this.giveUpBuild();
+    }
   }
 
   private sliced(build: Build, slice: Slice): void {
     const { next } = slice;
     assert(next === undefined || compareBytes(next, build.from) > 0, 'a slice covers at least one key');
-    build.folding.tree.apply(slice.delta);
+    if (build.folding.isDropped) {
+      // The log could not keep what was noted for it.
+      this.giveUpBuild();
+      return;
+    }
+    build.folding.apply(slice.delta);
     build.records += slice.records;
     build.bytes += slice.bytes;
     build.corrupt += slice.corrupt;
-    const { heldNumbers } = build;
-    build.folding.takeOver(slice.noted + 1, build.held, (located, index) => {
-      return heldNumbers[index]! > slice.noted && (next === undefined || compareBytes(located, next) < 0);
+    const { heldNumbers, folding } = build;
+    build.held.forEach((located, before, after, index) => {
+      if (heldNumbers[index]! <= slice.noted || (next !== undefined && compareBytes(located, next) >= 0)) return;
+      this.log.note(folding.number, located, before, after);
+      folding.lateUpTo = this.log.noted;
     });
-    this.dropHeld(build);
+    dropHeld(build);
     if (next === undefined) this.finish(build);
     else build.from = next;
   }
 
-  private dropHeld(build: Build): void {
-    build.slice = 0;
-    build.held.clear();
-    build.heldNumbers.length = 0;
-  }
-
-  /** All keys are covered: the new tree serves, with what is outstanding for it. */
+  /** All keys are covered: the new tree serves, with what the log has for it. */
   private finish(build: Build): void {
     this.build = undefined;
-    this.current = build.folding;
+    if (this.current !== undefined) this.log.drop(this.current);
+    this.serve(build.folding);
     this.stale = false;
+    this.built++;
+    this.route();
   }
 
-  /** The tree that serves is more than its keys need: its last levels go, at once. */
-  private shrink(): void {
-    const { current } = this;
-    if (current === undefined) return;
-    const { tree } = current;
-    const wanted = tree.wantedDepth;
-    if (wanted < tree.depth) current.tree = tree.shrunk(wanted);
+  private giveUpBuild(): void {
+    if (this.build === undefined) return;
+    this.log.drop(this.build.folding);
+    this.build = undefined;
+    this.route();
   }
+}
 
-  private bound(): void {
-    const { maxLogBytes } = this.options;
-    if (this.current !== undefined && this.current.bytes > maxLogBytes) {
-      this.current = undefined;
-    }
-    const { build } = this;
-    if (build !== undefined && build.folding.bytes + build.held.size > maxLogBytes) {
-      this.build = undefined;
-    }
-  }
+const FIRST_HELD_BYTES = 4_096;
+
+/** What is held grows: a build is not often under way. */
+function makeRoom(build: Build, located: Uint8Array): void {
+  const { held } = build;
+  if (held.fits(located)) return;
+  const needed = held.length + changeBytes(located);
+  const bytes = new Uint8Array(Math.max(FIRST_HELD_BYTES, 2 * needed));
+  bytes.set(viewOf(held.bytes, 0, held.length));
+  build.held = new ChangeBuffer(bytes);
+  build.held.length = held.length;
+  build.held.changes = held.changes;
+}
+
+function dropHeld(build: Build): void {
+  build.slice = 0;
+  build.held.clear();
+  build.heldNumbers.length = 0;
 }

@@ -3,17 +3,24 @@
  * Whoever tests decides when its tasks run, and whether their workers die; writes are merged as a vnode merges them.
  */
 import assert from 'node:assert/strict';
+import { ChangeLog, type ChangeLogOptions } from '../../src/anti-entropy/change-log.js';
 import {
   answerFromTree,
   type ExchangeAnswer,
   type ExchangeAsk,
   leavesOf,
 } from '../../src/anti-entropy/exchange-asks.js';
-import { type HashResult, type HashTask, runHashTask, type Snapshot } from '../../src/anti-entropy/hash-task.js';
+import {
+  type HashResult,
+  type HashTask,
+  type NumberedTask,
+  runHashTask,
+  type Snapshot,
+} from '../../src/anti-entropy/hash-task.js';
 import { leafLow, leafOfRecord } from '../../src/anti-entropy/leaf.js';
 import { depthFor, MerkleTree } from '../../src/anti-entropy/merkle-tree.js';
 import { DeltaBuilder } from '../../src/anti-entropy/tree-delta.js';
-import { type NumberedTask, TreeKeeper, type TreeKeeperOptions } from '../../src/anti-entropy/tree-keeper.js';
+import { TreeKeeper, type TreeKeeperOptions } from '../../src/anti-entropy/tree-keeper.js';
 import { utf8 } from '../../src/base/bytes.js';
 import type { EventId } from '../../src/clocks/event-id.js';
 import { encodeLocatedKey, keyHash, partitionRange } from '../../src/codec/key.js';
@@ -82,13 +89,15 @@ export function storageSnapshot(storage: Storage): Snapshot {
 
 export class TreeReplica {
   readonly storage = openMemoryStorage();
+  readonly log: ChangeLog;
   readonly keeper: TreeKeeper;
   private counter = 0;
   private readonly writer: number;
 
-  constructor(writer: number, options: Partial<TreeKeeperOptions> = {}) {
+  constructor(writer: number, options: Omit<TreeKeeperOptions, 'partition' | 'log'> & ChangeLogOptions = {}) {
     this.writer = writer;
-    this.keeper = new TreeKeeper({ partition: PARTITION, ...options });
+    this.log = new ChangeLog(options);
+    this.keeper = new TreeKeeper({ partition: PARTITION, ...options, log: this.log });
   }
 
   /** A write of its own, unseen by the others until it is sent to them: returns the record. */
@@ -130,16 +139,29 @@ export class TreeReplica {
     if (keeper.wantsBuild) keeper.beginBuild(this.counter, this.storage.stats().entries);
     for (let task = this.nextTask(); task !== undefined; task = this.nextTask()) {
       this.storage.commit();
-      keeper.done(task.number, this.run(task.task));
+      this.done(task, this.run(task.task));
     }
-    assert.ok(keeper.isFresh(keeper.noted));
+    assert.ok(keeper.isFresh(this.log.noted));
     return keeper.tree!;
   }
 
-  nextTask(): NumberedTask | undefined {
+  nextTask(): NumberedTask<HashTask> | undefined {
     const slice = this.keeper.nextSlice();
     if (slice !== undefined) this.writeMark();
-    return slice ?? this.keeper.nextFold(true);
+    return slice ?? this.log.nextFold(true);
+  }
+
+  /** A task has come to its end. */
+  done({ number, task }: NumberedTask<HashTask>, result: HashResult): void {
+    if (task.type !== 'fold') this.keeper.done(number, result);
+    else if (result.type === 'folded') this.log.folded(number, result);
+    else assert.fail('changes are folded');
+  }
+
+  /** A task has come to nothing. */
+  failed({ number, task }: NumberedTask<HashTask>): void {
+    if (task.type === 'fold') this.log.failed(number);
+    else this.keeper.failed(number);
   }
 
   answer(ask: ExchangeAsk, pageKeys = 100): ExchangeAnswer {

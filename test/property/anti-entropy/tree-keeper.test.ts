@@ -4,9 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { HashResult } from '../../../src/anti-entropy/hash-task.js';
+import { ChangeLog } from '../../../src/anti-entropy/change-log.js';
+import { foldPage, type HashResult, type HashTask, type NumberedTask } from '../../../src/anti-entropy/hash-task.js';
 import { leafLow, leafOfRecord } from '../../../src/anti-entropy/leaf.js';
-import { type NumberedTask, TreeKeeper } from '../../../src/anti-entropy/tree-keeper.js';
+import { TreeKeeper } from '../../../src/anti-entropy/tree-keeper.js';
 import { SeededRandom } from '../../../src/base/random.js';
 import { partitionRange } from '../../../src/codec/key.js';
 import { decodeRecord, encodeRecord } from '../../../src/codec/record.js';
@@ -45,13 +46,16 @@ const steps = fc.array(
   { maxLength: 150, size: 'max' },
 );
 
+/** Room for about four changes. */
+const PAGE_BYTES = 200;
+
 /** A vnode and a worker that reads what is committed, and no more. */
 class World {
-  readonly replica = new TreeReplica(9, { sliceRecords: 5, foldChanges: 4 });
+  readonly replica = new TreeReplica(9, { sliceRecords: 5, pageBytes: PAGE_BYTES });
   /** What a snapshot would see: the committed part of `replica.storage`. */
   private committed = new TreeReplica(9);
-  private readonly tasks: NumberedTask[] = [];
-  private readonly results: { number: number; result: HashResult }[] = [];
+  private readonly tasks: NumberedTask<HashTask>[] = [];
+  private readonly results: { task: NumberedTask<HashTask>; result: HashResult }[] = [];
   private uncommitted: { key: Uint8Array; record: Uint8Array | undefined }[] = [];
   private written = 0;
   early = 0;
@@ -80,7 +84,7 @@ class World {
         return;
       case 'slice':
       case 'fold': {
-        const task = step.kind === 'slice' ? keeper.nextSlice() : keeper.nextFold(step.key > 20);
+        const task = step.kind === 'slice' ? keeper.nextSlice() : replica.log.nextFold(step.key > 20);
         if (task === undefined) return;
         if (step.kind === 'slice') replica.writeMark();
         this.tasks.push(task);
@@ -94,19 +98,19 @@ class World {
         if (task === undefined) return;
         const result = this.committed.run(task.task);
         if (result.type === 'early') this.early++;
-        this.results.push({ number: task.number, result });
+        this.results.push({ task, result });
         return;
       }
       case 'end': {
         const building = keeper.isBuilding;
         const [done] = this.results.splice(step.key % Math.max(1, this.results.length), 1);
-        if (done !== undefined) keeper.done(done.number, done.result);
+        if (done !== undefined) replica.done(done.task, done.result);
         if (building && !keeper.isBuilding) this.built++;
         return;
       }
       case 'die': {
         const [task] = this.tasks.splice(step.key % Math.max(1, this.tasks.length), 1);
-        if (task !== undefined) keeper.failed(task.number);
+        if (task !== undefined) replica.failed(task);
         return;
       }
       case 'lose commit':
@@ -116,22 +120,22 @@ class World {
   }
 
   check(): void {
-    const { keeper, storage } = this.replica;
-    if (keeper.tree === undefined || keeper.isStale || !keeper.isFresh(keeper.noted)) return;
+    const { keeper, storage, log } = this.replica;
+    if (keeper.tree === undefined || keeper.isStale || !keeper.isFresh(log.noted)) return;
     assertSameTrees(keeper.tree, plainTree(storage, keeper.tree.depth));
   }
 
   finish(): void {
     this.commit();
-    for (const task of this.tasks) this.replica.keeper.failed(task.number);
-    for (const { number, result } of this.results) this.replica.keeper.done(number, result);
-    const { keeper, storage } = this.replica;
-    for (let round = 0; !(keeper.isFresh(keeper.noted) && !keeper.isBuilding && !keeper.wantsBuild); round++) {
+    for (const task of this.tasks) this.replica.failed(task);
+    for (const { task, result } of this.results) this.replica.done(task, result);
+    const { keeper, storage, log } = this.replica;
+    for (let round = 0; !(keeper.isFresh(log.noted) && !keeper.isBuilding && !keeper.wantsBuild); round++) {
       assert.ok(round < 100, 'it comes to an end');
       if (keeper.wantsBuild) keeper.beginBuild(this.written + 1_000 + round, 0);
       for (let task = this.replica.nextTask(); task !== undefined; task = this.replica.nextTask()) {
         this.commit();
-        keeper.done(task.number, this.committed.run(task.task));
+        this.replica.done(task, this.committed.run(task.task));
       }
     }
     assertSameTrees(keeper.tree!, plainTree(storage, keeper.tree!.depth));
@@ -207,21 +211,35 @@ test('replicas that merged the same objects, in whatever order, have equal leave
   holds(property, 200);
 });
 
-test('a tree that is too far behind is given up and built anew; one too small, too', () => {
+test('trees that are too far behind are given up and built anew; one too small, too', () => {
+  const log = new ChangeLog({ pageBytes: 1_000, maxPages: 2 });
   const keeper = new TreeKeeper({
     partition: PARTITION,
-    maxLogBytes: 2_000,
+    log,
+    maxHeldBytes: 2_000,
     saved: plainTree(new TreeReplica(1).storage),
   });
+  const note = (count: number): void => {
+    for (let i = 0; i < count; i++) keeper.note(keyOf(i), undefined, recordOf({ high: 1, low: 1, counter: i + 1 }));
+  };
   assert.ok(!keeper.wantsBuild);
-  for (let i = 0; i < 100; i++) keeper.note(keyOf(i), undefined, recordOf({ high: 1, low: 1, counter: i + 1 }));
+  note(40);
+  assert.ok(keeper.tree !== undefined && log.isWaiting);
+  const underWay = log.nextFold()!;
+  note(100);
   assert.equal(keeper.tree, undefined);
-  assert.ok(keeper.wantsBuild);
-  assert.equal(keeper.nextFold(true), undefined, 'what it held is gone');
+  assert.ok(keeper.wantsBuild && !keeper.isFresh(0));
+  log.folded(underWay.number, foldPage(underWay.task));
+  assert.equal(keeper.tree, undefined, 'what comes of it now is for nobody');
+  for (let next = log.nextFold(true); next !== undefined; next = log.nextFold(true)) {
+    const folded = foldPage(next.task);
+    assert.equal(folded.words.length, 0, 'what it held is gone');
+    log.folded(next.number, folded);
+  }
   keeper.beginBuild(1, 0);
   const slice = keeper.nextSlice();
   assert.ok(slice !== undefined && keeper.nextSlice() === undefined, 'one slice at a time');
-  for (let i = 0; i < 100; i++) keeper.note(keyOf(i), undefined, recordOf({ high: 1, low: 1, counter: i + 1 }));
+  note(100);
   assert.ok(keeper.wantsBuild && !keeper.isBuilding, 'nor does a build hold more than it may');
 
   const small = new TreeReplica(2);
@@ -230,7 +248,7 @@ test('a tree that is too far behind is given up and built anew; one too small, t
   for (let i = 0; i < 600; i++) small.mint(keyOf(random.uint32()));
   assert.equal(small.keeper.tree!.depth, 1);
   for (let task = small.nextTask(); task !== undefined; task = small.nextTask()) {
-    small.keeper.done(task.number, small.run(task.task));
+    small.done(task, small.run(task.task));
   }
   assert.ok(small.keeper.wantsBuild, '600 keys want 256 segments');
   assert.equal(small.freshen().depth, 2);

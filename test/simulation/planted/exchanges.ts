@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { localHashing } from '../../../actors/local-hashing.js';
 import type { Hashing } from '../../../actors/replica-trees.js';
 import { spawn } from '../../../actors/simulated-node.js';
-import type { ChangeBatch } from '../../../src/anti-entropy/change-log.js';
+import { ChangeBuffer } from '../../../src/anti-entropy/change-buffer.js';
+import type { FoldTask } from '../../../src/anti-entropy/hash-task.js';
 import { compareBytes } from '../../../src/base/bytes.js';
 import { BEHIND_RECORDS } from '../../../src/codec/own-keys.js';
 import { encodeRecord } from '../../../src/codec/record.js';
@@ -21,13 +22,10 @@ const ANY_RECORD = encodeRecord({ context: { vv: [], extra: [] }, siblings: [] }
 
 /** Makes leaves of keys alone: two replicas with the same keys are equal, whatever their objects have seen. */
 function ignorantHashing(objects: Storage): Hashing {
-  const { readsCommitted, run, hurry } = localHashing(showingOneRecord(objects));
+  const { readsCommitted, run } = localHashing(showingOneRecord(objects));
   return {
     readsCommitted,
-    hurry,
-    run(task, keeper, done) {
-      run(task.type === 'fold' ? { ...task, batch: withOneDigest(task.batch) } : task, keeper, done);
-    },
+    run: (task, done) => run(task.type === 'fold' ? withOneDigest(task) : task, done),
   };
 }
 
@@ -46,18 +44,15 @@ function showingOneRecord(inner: Storage): Storage {
   });
 }
 
-/** In a batch as `change-log.ts` writes it: the same digest wherever there was, or is, a record. */
-function withOneDigest({ bytes, changes }: ChangeBatch): ChangeBatch {
-  const copy = Uint8Array.from(bytes);
-  for (let at = 0; at < copy.length; ) {
-    at += 2 + (copy[at]! | (copy[at + 1]! << 8));
-    const flags = copy[at++]!;
-    for (const there of [1, 2]) {
-      if ((flags & there) !== 0) copy.set(ANY_RECORD.subarray(0, 8), at);
-      at += 8;
-    }
-  }
-  return { bytes: copy, changes };
+/** The same digest wherever there was, or is, a record. */
+function withOneDigest(task: FoldTask): FoldTask {
+  const bytes = new Uint8Array(task.memory.slice(0, task.bytes));
+  const changes = new ChangeBuffer(bytes);
+  changes.length = bytes.length;
+  changes.forEach((_located, before, after) => {
+    for (const digest of [before, after]) digest?.set(ANY_RECORD.subarray(0, digest.length));
+  });
+  return { ...task, memory: bytes.buffer };
 }
 
 export const EXCHANGE_BUGS: readonly PlantedBug[] = [

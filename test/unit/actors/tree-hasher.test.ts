@@ -7,11 +7,14 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { t } from 'tap';
 import { poolHashing } from '../../../actors/pool-hashing.js';
+import { ReplicaTrees } from '../../../actors/replica-trees.js';
+import { ChangeLog } from '../../../src/anti-entropy/change-log.js';
 import { buffersOf, type HashTask } from '../../../src/anti-entropy/hash-task.js';
 import { TreeKeeper } from '../../../src/anti-entropy/tree-keeper.js';
 import { utf8 } from '../../../src/base/bytes.js';
 import { below, SeededRandom } from '../../../src/base/random.js';
 import type { HasherResult, HasherTask } from '../../../src/messages/hasher-task.js';
+import { newNodeCounters } from '../../../src/metrics/node-counters.js';
 import { HashingClient, HashingPool } from '../../../src/runtime/threads/hashing-pool.js';
 import { openLmdbSnapshot } from '../../../src/storage/lmdb-snapshot.js';
 import { openLmdbStorage } from '../../../src/storage/lmdb-storage.js';
@@ -32,11 +35,12 @@ class Node {
   readonly storage: Storage = openLmdbStorage({ path: this.path, sync: 'none' });
   readonly opened = new Int32Array(new SharedArrayBuffer(4));
   readonly opening = new SharedOpening(this.opened);
+  readonly log = new ChangeLog({ pageBytes: 4_096, newMemory: (bytes) => new SharedArrayBuffer(bytes) });
   readonly keeper: TreeKeeper;
   private counter = 0;
 
   constructor(sliceRecords = 8_192) {
-    this.keeper = new TreeKeeper({ partition: PARTITION, sliceRecords });
+    this.keeper = new TreeKeeper({ partition: PARTITION, log: this.log, sliceRecords });
     this.opening.opened();
   }
 
@@ -96,26 +100,29 @@ async function build(
   asTask: (task: HasherTask) => TestTask,
   meanwhile: () => void = () => {},
 ): Promise<number> {
-  const { keeper, storage } = node;
+  const { keeper, storage, log } = node;
   keeper.beginBuild(77, storage.stats().entries);
   let failures = 0;
   for (;;) {
     const slice = keeper.nextSlice();
     if (slice !== undefined) node.writeMark();
     storage.commit();
-    const next = slice ?? keeper.nextFold(!keeper.isBuilding);
+    const next = slice ?? log.nextFold(!keeper.isBuilding);
     if (next === undefined) break;
+    const { number } = next;
     const result = run(asTask(node.hasherTask(next.task)));
     if (keeper.isBuilding) meanwhile();
     storage.commit();
     try {
       const done = await result;
       assert.ok(done.type !== 'gone');
-      keeper.done(next.number, done);
+      if (done.type === 'folded') log.folded(number, done);
+      else keeper.done(number, done);
     } catch {
       // Its thread died: it is given out again.
       failures++;
-      keeper.failed(next.number);
+      if (next.task.type === 'fold') log.failed(number);
+      else keeper.failed(number);
     }
     assert.ok(failures < 1_000);
   }
@@ -161,8 +168,8 @@ test('writes during a build, and threads that die in it, cost the tree nothing',
     },
   );
   assert.ok(failures > 1, 'some died');
-  for (let task = node.keeper.nextFold(true); task !== undefined; task = node.keeper.nextFold(true)) {
-    node.keeper.done(task.number, (await pool.run({ type: 'hash', task: node.hasherTask(task.task) })) as never);
+  for (let task = node.log.nextFold(true); task !== undefined; task = node.log.nextFold(true)) {
+    node.log.folded(task.number, (await pool.run({ type: 'hash', task: node.hasherTask(task.task) })) as never);
   }
   assertSameTrees(node.keeper.tree!, plainTree(node.storage, node.keeper.tree!.depth));
 
@@ -182,11 +189,9 @@ test('writes during a build, and threads that die in it, cost the tree nothing',
 });
 
 // Goal: changes of many trees travel together, and only when they are worth it; what dies on the way is sent again.
-test('changes are gathered for the pool, folded in by it, and outlive its threads', async () => {
+test('changes are folded in by the pool, and outlive its threads', async () => {
   const pool = poolOf(1);
   const node = new Node();
-  const saved = { partition: PARTITION, foldChanges: 64 };
-  const keepers = Array.from({ length: 40 }, () => new TreeKeeper({ ...saved, saved: plainTree(node.storage, 2) }));
   let sent = 0;
   let died = 0;
   const hashing = poolHashing(async (task) => {
@@ -195,52 +200,61 @@ test('changes are gathered for the pool, folded in by it, and outlive its thread
     await assert.rejects(pool.run({ type: 'die' }));
     return { type: 'gone' };
   });
-  const open = new Set<Promise<void>>();
-  const fold = (all: boolean): void => {
-    for (const keeper of keepers) {
-      for (let next = keeper.nextFold(all); next !== undefined; next = keeper.nextFold(all)) {
-        const { number, task } = next;
-        const ended = new Promise<void>((resolve) => {
-          hashing.run(task, keeper, (result) => {
-            if (result === undefined) keeper.failed(number);
-            else keeper.done(number, result);
-            resolve();
-          });
-        });
-        open.add(ended);
-        void ended.then(() => open.delete(ended));
-      }
+  const trees = new ReplicaTrees({ objects: node.storage, counters: newNodeCounters(), hashing, maxAgeMs: 1e9 });
+  const { log } = trees;
+  const saved = () => plainTree(node.storage, 1);
+  const keepers = Array.from({ length: 70 }, (_, partition) => new TreeKeeper({ partition, log, saved: saved() }));
+  let change = 0;
+  const write = (count: number): void => {
+    for (const end = change + count; change < end; change++) {
+      const key = keyOf(change % 5_000);
+      const before = node.storage.get(key);
+      const after = change % 7 === 6 ? undefined : recordOf({ high: 2, low: 2, counter: change + 1 });
+      for (const keeper of change % 3_000 === 0 ? keepers : [keepers[0]!]) keeper.note(key, before, after);
+      if (after === undefined) node.storage.remove(key);
+      else node.storage.put(key, after);
+    }
+    node.storage.commit();
+  };
+  /** As a replica does while somebody waits for its tree. */
+  const freshen = async (): Promise<void> => {
+    const since = log.noted;
+    for (let round = 0; !keepers.every((one) => one.isFresh(since)); round++) {
+      assert.ok(round < 100_000, 'it comes to an end');
+      trees.fold(true);
+      await setImmediate();
     }
   };
-  for (let i = 0; i < 12_000; i++) {
-    const key = keyOf(i % 5_000);
-    const before = node.storage.get(key);
-    const after = i % 7 === 6 ? undefined : recordOf({ high: 2, low: 2, counter: i + 1 });
-    let ready = false;
-    for (const keeper of i % 3_000 === 0 ? keepers : [keepers[0]!]) ready = keeper.note(key, before, after) || ready;
-    if (after === undefined) node.storage.remove(key);
-    else node.storage.put(key, after);
-    if (ready) fold(false);
-    if (i % 4_000 === 3_999) {
-      node.storage.commit();
-      const [promise] = open;
-      hashing.hurry();
-      await promise;
-    }
+  write(100);
+  await freshen();
+  assert.equal(sent, 0, 'a hundred changes are not worth the way');
+  for (let i = 0; i < 3; i++) {
+    write(4_000);
+    assert.ok(!keepers[0]!.isFresh(log.noted));
+    await freshen();
+    assertSameTrees(keepers[0]!.tree!, plainTree(node.storage, 1));
   }
-  const [first] = keepers;
-  assert.ok(sent >= 3 && sent <= 12, `12,000 changes went in ${sent} tasks`);
-  for (let round = 0; !keepers.every((one) => one.isFresh(one.noted)); round++) {
-    assert.ok(round < 100, 'it comes to an end');
-    fold(true);
-    hashing.hurry();
-    await Promise.all(open);
-  }
+  write(20_000);
+  assert.ok(log.isWaiting, 'a page is full');
+  trees.fold(false);
+  write(10);
+  await freshen();
+  assert.ok(sent <= 12, `32,000 changes went in ${sent} tasks`);
   assert.ok(died > 0, 'some died');
-  assertSameTrees(first!.tree!, plainTree(node.storage, first!.tree!.depth));
-  for (const other of keepers) assert.ok(other.isFresh(other.noted), 'those with few changes, too');
+  assertSameTrees(keepers[0]!.tree!, plainTree(node.storage, 1));
+  for (const other of keepers.slice(1)) assertSameTrees(other.tree!, keepers[1]!.tree!);
+
+  // A node that stops does not wait for the pool.
+  write(1_000);
+  trees.fold(true);
+  write(10);
+  const plain = plainTree(node.storage, 1);
+  assertSameTrees(keepers[0]!.settle()!, plain);
+  keepers[1]!.retire();
+  assert.equal(keepers[1]!.tree, undefined);
   node.close();
   await pool.close();
+  assertSameTrees(keepers[0]!.tree!, plain);
 });
 
 test('a snapshot stays as it is, needs a writer, and does not come before it', async () => {

@@ -1,6 +1,6 @@
 /** How many slices background work is given, as clients feel it or do not. */
 import assert from 'node:assert/strict';
-import { BackgroundBudget } from '../../../src/admission/background-budget.js';
+import { BackgroundBudget, type UrgentWork } from '../../../src/admission/background-budget.js';
 import { test } from '../../support/test.js';
 
 /** Runs intervals in which requests take `latencyMs`, and background work takes whatever it gets. Gives the last count. */
@@ -8,12 +8,12 @@ class Node {
   readonly budget = new BackgroundBudget();
   private now = 0;
 
-  /** An interval as below, in which `others` takes a slice first, and urgent work whatever it gets. */
-  urgently(latencyMs: number, others = 0): number {
+  /** An interval as below, in which `others` takes a slice first, and each kind of urgent work whatever it gets. */
+  urgently(latencyMs: number, others = 0, works: readonly UrgentWork[] = ['hints']): number {
     let taken = 0;
     this.now += 100;
     for (let i = 0; i < others; i++) assert(this.budget.take(this.now));
-    while (this.budget.takeUrgent(this.now)) taken++;
+    for (const work of works) while (this.budget.takeUrgent(this.now, work)) taken++;
     for (let i = 0; i < 1_000; i++) this.budget.requestTook(i % 50 === 0 ? latencyMs : 0.1);
     return taken;
   }
@@ -60,6 +60,8 @@ test('urgent work has slices of its own beside the one that there always is, and
   assert.equal(node.urgently(200), 4);
   assert.equal(node.interval(200), 1);
   assert.equal(node.urgently(200, 1), 3, "other work has the one slice that is everybody's");
+  assert.equal(node.urgently(200, 1, ['refill']), 3);
+  assert.equal(node.urgently(200, 1, ['hints', 'refill']), 6, 'neither takes those of the other');
   node.intervals(50, 2);
   assert.equal(node.urgently(2), 67);
 });
