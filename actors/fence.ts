@@ -9,9 +9,7 @@
  * Source: the store's reaping protocol.
  */
 import { Fence, type FenceState } from '../src/anti-entropy/fence.js';
-import { utf8 } from '../src/base/bytes.js';
-import { ByteReader } from '../src/codec/byte-reader.js';
-import { ByteWriter } from '../src/codec/byte-writer.js';
+import { decodeFence, encodeFence, entryKey, FENCE_PREFIX } from '../src/codec/system-entries.js';
 import type { Storage } from '../src/storage/storage.js';
 
 const OPEN: FenceState = { tag: 0, floor: 0 };
@@ -87,11 +85,7 @@ export class NodeFences {
 
   /** For `VnodeFence`. */
   write(partition: number, fence: VnodeFence, { tag, floor }: FenceState): void {
-    const writer = new ByteWriter(13);
-    writer.u48(tag);
-    writer.u48(floor);
-    writer.u8(fence.isSetAside ? 1 : 0);
-    this.system.put(fenceKey(partition), writer.bytes);
+    this.system.put(entryKey(FENCE_PREFIX, partition), encodeFence({ tag, floor, isSetAside: fence.isSetAside }));
     this.pending.add(fence);
   }
 
@@ -102,18 +96,14 @@ export class NodeFences {
   }
 
   private read(partition: number): VnodeFence {
-    const bytes = this.system.get(fenceKey(partition));
-    if (bytes === undefined) {
+    const bytes = this.system.get(entryKey(FENCE_PREFIX, partition));
+    // One that cannot be read is lost.
+    const entry = bytes === undefined ? undefined : decodeFence(bytes);
+    if (entry === undefined) {
       const fence = new VnodeFence(this, partition, OPEN, { isKnown: this.isNew, isSetAside: !this.isNew });
       if (this.isNew) fence.write(OPEN);
       return fence;
     }
-    const reader = new ByteReader(bytes, 0);
-    const state = { tag: reader.u48(), floor: reader.u48() };
-    return new VnodeFence(this, partition, state, { isKnown: true, isSetAside: reader.u8() === 1 });
+    return new VnodeFence(this, partition, entry, { isKnown: true, isSetAside: entry.isSetAside });
   }
-}
-
-function fenceKey(partition: number): Uint8Array {
-  return utf8(`fence:${partition}`);
 }

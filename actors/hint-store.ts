@@ -8,9 +8,8 @@
 import { WriteGate } from '../src/admission/write-gate.js';
 import type { PartitionFence } from '../src/anti-entropy/reaping.js';
 import { StorageFullError } from '../src/base/errors.js';
-import { hash64, hashLow } from '../src/base/hash.js';
 import type { Random } from '../src/base/random.js';
-import { ByteReader, uint32At, viewOf } from '../src/codec/byte-reader.js';
+import { ByteReader } from '../src/codec/byte-reader.js';
 import { ByteWriter } from '../src/codec/byte-writer.js';
 import { CorruptRecordError, UnknownRecordVersionError } from '../src/codec/errors.js';
 import { partitionRange } from '../src/codec/key.js';
@@ -18,13 +17,19 @@ import { sameDigest } from '../src/codec/record.js';
 import type { Passes } from '../src/hinted-handoff/delivery.js';
 import {
   hintKey,
+  KNOWS_FENCES,
+  LEDGER,
   numberOf,
   ownerOf,
   ownerRange,
   ownKey,
   ownRange,
+  PROBE,
+  REFUSE_BELOW,
+  SURELY_BELOW,
   setAsideKey,
 } from '../src/hinted-handoff/hint-key.js';
+import { decodeLedger, encodeLedger, type Ledger } from '../src/hinted-handoff/hint-ledger.js';
 import { decodeHint, encodeHint, type Hint, hintedRecord, type Session } from '../src/hinted-handoff/hint-record.js';
 import type { HintedOwner, HintStatus } from '../src/messages/node-control.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
@@ -44,25 +49,9 @@ export interface HintStoreOptions {
   readonly gauge?: Int32Array | undefined;
 }
 
-/** What is kept for one owner. */
-export interface Ledger {
-  count: number;
-  /** Of keys and records. */
-  bytes: number;
-  /** Wall-clock milliseconds: since when there have been hints for it without a pause. */
-  sinceMs: number;
-}
-
 /** What is in the place of a hint: nothing, a hint, or one of a newer format. */
 export type Kept = Hint | undefined | 'newer';
 
-const LEDGER = 'o';
-const REFUSE_BELOW = 'f';
-/** Where it differs from that. */
-const SURELY_BELOW = 's';
-const PROBE = 'p';
-/** There since the store was new, or has learnt what it lost. */
-const KNOWS_FENCES = 'k';
 const KNOWN = Uint8Array.of(1);
 /** Hints that a page takes from the storage: before it knows how large they are, and at a time. */
 const READ_AT_FIRST = 4;
@@ -399,26 +388,4 @@ export class HintStore {
   private drawSession(): Session {
     return { high: this.random.uint32(), low: this.random.uint32() };
   }
-}
-
-const LEDGER_BYTES = 18;
-
-/** Three numbers, and the low half of their xxHash64. */
-function encodeLedger({ count, bytes, sinceMs }: Ledger): Uint8Array {
-  const writer = new ByteWriter(LEDGER_BYTES + 4);
-  writer.u48(count);
-  writer.u48(bytes);
-  writer.u48(Math.floor(sinceMs));
-  hash64(viewOf(writer.bytes, 0, LEDGER_BYTES));
-  writer.u32(hashLow);
-  return writer.bytes;
-}
-
-/** Undefined if it is unreadable. */
-function decodeLedger(value: Uint8Array): Ledger | undefined {
-  if (value.length !== LEDGER_BYTES + 4) return undefined;
-  hash64(viewOf(value, 0, LEDGER_BYTES));
-  if (uint32At(value, LEDGER_BYTES) !== hashLow) return undefined;
-  const reader = new ByteReader(value, 0);
-  return { count: reader.u48(), bytes: reader.u48(), sinceMs: reader.u48() };
 }

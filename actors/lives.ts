@@ -10,16 +10,18 @@
  * A copy may be started and stopped several times before it is heard. So a life names those before it, back to the last one
  * of which all other nodes were told.
  */
-import { utf8 } from '../src/base/bytes.js';
 import type { Random } from '../src/base/random.js';
-import { ByteReader } from '../src/codec/byte-reader.js';
-import { ByteWriter } from '../src/codec/byte-writer.js';
-import type { LifeName, Lineage } from '../src/messages/reap-messages.js';
+import {
+  decodeLineage,
+  encodeLineage,
+  entryKey,
+  LIFE_KEY,
+  LIFE_PREFIX,
+  type LifeName,
+  type Lineage,
+} from '../src/codec/system-entries.js';
 import type { Storage } from '../src/storage/storage.js';
 
-const OWN_KEY = utf8('life');
-const NUMBER_BYTES = 6;
-const NAME_BYTES = 8;
 /** Of so many lives at most somebody was not told: one that is down for long. */
 export const MAX_LIVES = 64;
 
@@ -29,24 +31,24 @@ export const MAX_LIVES = 64;
  *   copy, and to begin a lineage
  */
 export function beginLife(system: Storage, random: Random): Lineage | undefined {
-  const { number, names } = read(system, OWN_KEY) ?? { number: 0, names: [] };
+  const { number, names } = read(system, LIFE_KEY) ?? { number: 0, names: [] };
   if (names.length === MAX_LIVES) return undefined;
   const lineage = { number: number + 1, names: [...names, draw(random)] };
-  write(system, OWN_KEY, lineage);
+  write(system, LIFE_KEY, lineage);
   return lineage;
 }
 
 /** A life that comes after `number` and its own last one, and owns up to none before it. To be durable before it is told of. */
 export function beginLineage(system: Storage, random: Random, number: number): Lineage {
-  const lineage = { number: Math.max(number, read(system, OWN_KEY)?.number ?? 0) + 1, names: [draw(random)] };
-  write(system, OWN_KEY, lineage);
+  const lineage = { number: Math.max(number, read(system, LIFE_KEY)?.number ?? 0) + 1, names: [draw(random)] };
+  write(system, LIFE_KEY, lineage);
   return lineage;
 }
 
 /** All other nodes were told of the present life, and know of none that came after one that it names. */
 export function settleLineage(system: Storage, { number, names }: Lineage): Lineage {
   const settled = { number, names: names.slice(-1) };
-  write(system, OWN_KEY, settled);
+  write(system, LIFE_KEY, settled);
   return settled;
 }
 
@@ -55,7 +57,7 @@ export function settleLineage(system: Storage, { number, names }: Lineage): Line
  * @returns 0, or the number of a life of it that is known, and is none of these nor before them
  */
 export function laterLife(system: Storage, node: number, lineage: Lineage): number {
-  const key = utf8(`life:${node}`);
+  const key = entryKey(LIFE_PREFIX, node);
   const known = read(system, key);
   // A first life is that of a node without a memory, which keeps no names: it is not older, but new.
   if (known !== undefined && lineage.number > 1 && !isWithinOrBefore(known, lineage)) return known.number;
@@ -76,19 +78,9 @@ function draw(random: Random): LifeName {
 
 function read(system: Storage, key: Uint8Array): Lineage | undefined {
   const bytes = system.get(key);
-  if (bytes === undefined) return undefined;
-  const reader = new ByteReader(bytes, 0);
-  const number = reader.u48();
-  const count = (bytes.length - NUMBER_BYTES) / NAME_BYTES;
-  return { number, names: Array.from({ length: count }, () => ({ high: reader.u32(), low: reader.u32() })) };
+  return bytes === undefined ? undefined : decodeLineage(bytes);
 }
 
-function write(system: Storage, key: Uint8Array, { number, names }: Lineage): void {
-  const writer = new ByteWriter(NUMBER_BYTES + NAME_BYTES * names.length);
-  writer.u48(number);
-  for (const { high, low } of names) {
-    writer.u32(high);
-    writer.u32(low);
-  }
-  system.put(key, writer.bytes);
+function write(system: Storage, key: Uint8Array, lineage: Lineage): void {
+  system.put(key, encodeLineage(lineage));
 }

@@ -11,32 +11,30 @@
  * others. Which are not is kept durably, in the system storage, by partition.
  * Source: the minting rule of the store's semantics, §1; the actor-counter losses of riak_kv#679.
  */
-import { equalBytes, utf8 } from '../src/base/bytes.js';
+import { equalBytes } from '../src/base/bytes.js';
 import type { Random } from '../src/base/random.js';
-import type { WriterId } from '../src/clocks/event-id.js';
 import { STOP_KEY } from '../src/codec/own-keys.js';
-import type { Lineage } from '../src/messages/reap-messages.js';
+import {
+  decodeLosses,
+  decodeMarker,
+  encodeLosses,
+  encodeMarker,
+  entriesWith,
+  entryKey,
+  type Lineage,
+  LOSSES_KEY,
+  MARKER_PREFIX,
+  type MarkerEntry,
+  numberInKey,
+  REFILL_PREFIX,
+  STOP_BYTES,
+} from '../src/codec/system-entries.js';
 import type { Storage } from '../src/storage/storage.js';
 import { beginLife, beginLineage, settleLineage } from './lives.js';
 
-export interface VnodeMarker {
-  readonly writer: WriterId;
-  /** The highest counter that the writer has used. */
-  readonly counter: number;
-}
+export type VnodeMarker = Pick<MarkerEntry, 'writer' | 'counter'>;
 
-/** A marker that was found, and the stop that left it: the objects have not been written to since. */
-export interface FoundMarker extends VnodeMarker {
-  readonly stop: Uint8Array;
-}
-
-/** The last clean stop: 16 random bytes. */
-const STOP_BYTES = 16;
-const MARKER_PREFIX = utf8('marker:');
-const MARKER_BYTES = 16 + STOP_BYTES;
-/** How many losses of the objects are accounted for by refill marks: 4 bytes. */
-const LOSSES_KEY = utf8('losses');
-const REFILL_PREFIX = utf8('refill:');
+const MAX_ENTRIES = 65_536;
 const NOTHING = Uint8Array.of(0);
 
 export interface IdentityOptions {
@@ -54,7 +52,8 @@ export class NodeIdentity {
   private readonly objects: Storage;
   private readonly random: Random;
   private readonly partitions: readonly number[];
-  private readonly markers = new Map<number, FoundMarker>();
+  /** What was found: the objects have not been written to since the stop that it names. */
+  private readonly markers = new Map<number, MarkerEntry>();
   /** Partitions whose replica here may lack what it had acknowledged before its file was lost. */
   readonly refilling: ReadonlySet<number>;
   private readonly mustRefill = new Set<number>();
@@ -89,7 +88,7 @@ export class NodeIdentity {
     const identity = new NodeIdentity(options);
     const known = objects.get(STOP_KEY);
     const lastStop = known === undefined ? undefined : Uint8Array.from(known);
-    const found = system.range({ gte: MARKER_PREFIX, lt: utf8('marker;'), limit: 65_536 });
+    const found = system.range({ ...entriesWith(MARKER_PREFIX), limit: MAX_ENTRIES });
     for (const { key, value } of found) {
       // One that is taken for an older copy has other names from the beginning.
       if (lastStop !== undefined && identity.disowned === 0) identity.remember(key, value, lastStop);
@@ -122,33 +121,31 @@ export class NodeIdentity {
 
   /** The replica of `partition` has been made whole from the others; stored with the turn's commit. */
   refilled(partition: number): void {
-    if (this.mustRefill.delete(partition)) this.system.remove(refillKey(partition));
+    if (this.mustRefill.delete(partition)) this.system.remove(entryKey(REFILL_PREFIX, partition));
   }
 
   /** The replica of `partition` was emptied, and is to be made whole; stored with the turn's commit. */
   mustBeRefilled(partition: number): void {
     this.mustRefill.add(partition);
-    this.system.put(refillKey(partition), NOTHING);
+    this.system.put(entryKey(REFILL_PREFIX, partition), NOTHING);
   }
 
   private noteLosses({ losses, partitions }: IdentityOptions): void {
     const { system, mustRefill } = this;
-    for (const { key } of system.range({ gte: REFILL_PREFIX, lt: utf8('refill;'), limit: 65_536 })) {
-      mustRefill.add(partitionIn(key, REFILL_PREFIX));
+    for (const { key } of system.range({ ...entriesWith(REFILL_PREFIX), limit: MAX_ENTRIES })) {
+      mustRefill.add(numberInKey(key, REFILL_PREFIX));
     }
     const known = system.get(LOSSES_KEY);
-    if (losses === (known === undefined ? 0 : viewOf(known).getUint32(0))) return;
+    if (losses === (known === undefined ? 0 : decodeLosses(known))) return;
     for (const partition of partitions) {
       mustRefill.add(partition);
-      system.put(refillKey(partition), NOTHING);
+      system.put(entryKey(REFILL_PREFIX, partition), NOTHING);
     }
-    const value = new Uint8Array(4);
-    viewOf(value).setUint32(0, losses);
-    system.put(LOSSES_KEY, value);
+    system.put(LOSSES_KEY, encodeLosses(losses));
   }
 
   /** The marker that the vnode of `partition` left, once: a second vnode of the partition is a new one. */
-  take(partition: number): FoundMarker | undefined {
+  take(partition: number): MarkerEntry | undefined {
     const marker = this.markers.get(partition);
     this.markers.delete(partition);
     return marker;
@@ -160,13 +157,7 @@ export class NodeIdentity {
    */
   leave(partition: number, marker: VnodeMarker): Uint8Array {
     this.stop ??= this.beginStop();
-    const value = new Uint8Array(MARKER_BYTES);
-    const view = new DataView(value.buffer);
-    view.setUint32(0, marker.writer.high);
-    view.setUint32(4, marker.writer.low);
-    view.setFloat64(8, marker.counter);
-    value.set(this.stop, 16);
-    this.system.put(markerKey(partition), value);
+    this.system.put(entryKey(MARKER_PREFIX, partition), encodeMarker({ ...marker, stop: this.stop }));
     return this.stop;
   }
 
@@ -179,30 +170,9 @@ export class NodeIdentity {
   }
 
   private remember(key: Uint8Array, value: Uint8Array, lastStop: Uint8Array): void {
-    const partition = partitionIn(key, MARKER_PREFIX);
+    const marker = decodeMarker(value);
     // A marker of another length or stop says nothing about this data: its vnode draws a new writerId.
-    if (value.length !== MARKER_BYTES || !equalBytes(value.subarray(16), lastStop)) return;
-    const view = viewOf(value);
-    this.markers.set(partition, {
-      writer: { high: view.getUint32(0), low: view.getUint32(4) },
-      counter: view.getFloat64(8),
-      stop: lastStop,
-    });
+    if (marker === undefined || !equalBytes(marker.stop, lastStop)) return;
+    this.markers.set(numberInKey(key, MARKER_PREFIX), { ...marker, stop: lastStop });
   }
-}
-
-function markerKey(partition: number): Uint8Array {
-  return utf8(`marker:${partition}`);
-}
-
-function refillKey(partition: number): Uint8Array {
-  return utf8(`refill:${partition}`);
-}
-
-function partitionIn(key: Uint8Array, prefix: Uint8Array): number {
-  return Number.parseInt(new TextDecoder().decode(key.subarray(prefix.length)), 10);
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

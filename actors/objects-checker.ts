@@ -1,7 +1,8 @@
 /**
  * The entry of a child process that walks through a node's objects file, whose path is its argument, and tells its
  * parent what is wrong with it: every key must decode and be above the one before, every record's checksum must hold,
- * and there must be as many as the file says. With 'tree' as its second argument records may be unreadable.
+ * and there must be as many as the file says. With 'tree' as its second argument records may be unreadable;
+ * with 'order' it holds none, and keys need only be in order.
  *
  * What this cannot see: a record that went back to an older version of itself (its node takes new writerIds anyway), and
  * damage to LMDB's list of free pages.
@@ -23,7 +24,7 @@ const PAGE = 64;
 const LARGE_PAGE_BYTES = 8 * 2 ** 20;
 
 const path = process.argv[2]!;
-const treeOnly = process.argv[3] === 'tree';
+const what = process.argv[3];
 // Whoever asked is gone: nobody needs the answer.
 process.on('disconnect', () => process.exit(1));
 const verdict: CheckVerdict = { damage: await damageOf(path) };
@@ -67,9 +68,9 @@ async function walk(storage: Storage): Promise<void> {
 }
 
 function check({ key, value }: StorageEntry): void {
-  if (compareBytes(key, BEHIND_RECORDS) >= 0) return;
+  if (what === 'order' || compareBytes(key, BEHIND_RECORDS) >= 0) return;
   decodeLocatedKey(key);
-  if (treeOnly) return;
+  if (what === 'tree') return;
   try {
     checkRecord(value);
   } catch (error) {

@@ -1,7 +1,8 @@
-/** `quoral verify`: looks through every record, Merkle tree and all replicas of a store that is not open. */
+/** `quoral verify`: looks through every record, hint, Merkle tree and all replicas of a store that is not open. */
 import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { equalBytes, textOf, utf8 } from '../base/bytes.js';
+import type { HintsReport } from '../store/verify/hint-walk.js';
 import type { Finding } from '../store/verify/replica-walk.js';
 import type { VerifyReport } from '../store/verify.js';
 import { addJson, integer } from './options.js';
@@ -21,14 +22,15 @@ const PLAIN = { head: [], border: [] };
 export function addVerify(program: Command, terminal: Terminal): void {
   const command = program
     .command('verify')
-    .description('look through every record, Merkle tree and all replicas of a store that is not open')
+    .description('look through every record, hint, Merkle tree and all replicas of a store that is not open')
     .argument('<dir>', "the store's directory")
     .option('--findings <count>', 'list at most so many keys (default: 100)', integer(0, 1_000_000));
   addJson(command)
     .addHelpText(
       'after',
       `
-Exit code 1 if a file, a record or a Merkle tree is damaged. Keys that are missing or different on a replica are listed,
+Exit code 1 if a file, a record, a hint or a Merkle tree is damaged, or if what nodes keep contradicts itself: writers'
+names, fences, hints for nodes that are not there. Keys that are missing or different on a replica are listed,
 and are no damage: the next read or exchange of such a key brings its replicas together.
 
 Example:
@@ -53,27 +55,40 @@ async function verify(terminal: Terminal, directory: string, flags: Flags): Prom
   await print(terminal.stdout, flags.json ? `${JSON.stringify(plain(report))}\n` : told(report));
   const damaged = report.nodes.filter(({ damage }) => damage !== undefined);
   const trees = report.nodes.reduce((sum, { treesAmiss }) => sum + treesAmiss, 0);
-  if (damaged.length === 0 && report.unreadable === 0 && trees === 0) return;
-  throw new CommandError(
-    `${damaged.length} damaged files, ${report.unreadable} unreadable records, ${trees} wrong trees: start the store, and the other replicas heal them`,
-  );
+  const { unreadable, contradictions } = report;
+  const healed = damaged.length + unreadable + trees > 0;
+  if (!healed && contradictions === 0) return;
+  const amiss = `${damaged.length} nodes with damaged files, ${unreadable} unreadable records, ${trees} wrong trees`;
+  const advice = healed ? ': start the store, and the other replicas heal what is damaged' : '';
+  throw new CommandError(`${amiss}, ${contradictions} contradictions${advice}`);
 }
 
 function told(report: VerifyReport): string {
   const nodes = new Table({
-    head: ['node', 'records', 'trees', 'file'],
-    colAligns: ['left', 'right', 'right', 'left'],
+    head: ['node', 'records', 'trees', 'hints', 'files'],
+    colAligns: ['left', 'right', 'right', 'right', 'left'],
     style: PLAIN,
   });
-  for (const { name, records, damage, trees, treesAmiss } of report.nodes) {
-    nodes.push([name, records ?? '–', treesAmiss === 0 ? trees : `${treesAmiss} of ${trees} wrong`, damage ?? 'whole']);
+  for (const { name, records, damage, trees, treesAmiss, ...kept } of report.nodes) {
+    const said = treesAmiss === 0 ? trees : `${treesAmiss} of ${trees} wrong`;
+    nodes.push([name, records ?? '–', said, hintsTold(kept), damage ?? 'whole']);
   }
   const { keys, unreadable, missing, different, findings } = report;
   const lines = findings.map((finding) => `${finding.what} on ${finding.nodes.join(', ')}: ${nameOf(finding)}`);
   const left = unreadable + missing + different - findings.length;
   if (left > 0) lines.push(`and ${left} more`);
+  const { contradictions, contradicting } = report;
+  lines.push(...contradicting.map(({ node, what }) => `on ${node}: ${what}`));
+  if (contradictions > contradicting.length) lines.push(`and ${contradictions - contradicting.length} more such`);
   const sum = `${keys} keys: ${unreadable} unreadable, ${missing} missing, ${different} different on some replica`;
   return `${nodes}\n\n${[...lines, sum].join('\n')}\n`;
+}
+
+function hintsTold({ hints, hintsUnreadable, hintsSetAside }: HintsReport): string {
+  const parts = [`${hints}`];
+  if (hintsUnreadable > 0) parts.push(`${hintsUnreadable} unreadable`);
+  if (hintsSetAside > 0) parts.push(`${hintsSetAside} set aside`);
+  return parts.join(', ');
 }
 
 function nameOf({ type, bucket, key }: Finding): string {

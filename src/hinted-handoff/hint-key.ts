@@ -11,8 +11,18 @@ import type { KeyRange } from '../codec/key.js';
 import { PARTITION_BYTES } from '../codec/key.js';
 
 const OWNER_BYTES = 2;
-const SET_ASIDE = 0xfffe;
-const OWN = 0xffff;
+export const SET_ASIDE = 0xfffe;
+export const OWN = 0xffff;
+/** By owner: `hint-ledger.ts`. */
+export const LEDGER = 'o';
+/** By partition: hints whose tag is lower are refused. 6 bytes. */
+export const REFUSE_BELOW = 'f';
+/** By partition, where it differs from that: below which tag a replica is surely an older copy. 6 bytes. */
+export const SURELY_BELOW = 's';
+/** What is written to learn whether it can be. */
+export const PROBE = 'p';
+/** There since the store was new, or has learnt what it lost. */
+export const KNOWS_FENCES = 'k';
 /** Owners are below this. */
 export const MAX_OWNERS = SET_ASIDE;
 

@@ -4,6 +4,7 @@
  * (`vnode-messages.ts`).
  */
 import type { PartitionFence, ReapAnswer, ReapAsk, ReapCandidate, ReapVerb } from '../anti-entropy/reaping.js';
+import type { LifeName, Lineage } from '../codec/system-entries.js';
 import { type Conversation, FrameError, type MessageCodec } from '../runtime/actor.js';
 import { bytes, type Fields, f64, flag, list, struct, u32, variants, word } from './layout.js';
 
@@ -16,20 +17,6 @@ export type ReapRequest =
   | { readonly type: 'reap'; readonly partition: number; readonly ask: NodeAsk }
   /** `from` has started: how do your fences stand, and do you know of a later life of it? Replied to as 'fences'. */
   | { readonly type: 'fences'; readonly from: number; readonly lineage: Lineage };
-
-/** Drawn by chance for one run of a node. */
-export interface LifeName {
-  readonly high: number;
-  readonly low: number;
-}
-
-/** A run of a node, and those before it of which not all other nodes were told. */
-export interface Lineage {
-  /** Of the last one, counted from 1. */
-  readonly number: number;
-  /** Of each, in their order: at least one. */
-  readonly names: readonly LifeName[];
-}
 
 /** What a reaper answers. */
 export type ReaperAnswer =

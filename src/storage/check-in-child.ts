@@ -20,11 +20,15 @@ const WINDOWS_EXCEPTION = 0x8000_0000;
 
 /**
  * @param entry - the module that the child runs, with `path` and `what` as its arguments; it sends one `CheckVerdict`
- * @param what - 'all': also every record's checksum; 'tree': only what holds them
+ * @param what - 'all': also every record's checksum; 'tree': only what holds them; 'order': of a file that holds no records
  * @returns what is wrong with the file; undefined if it is whole
  * @throws {StorageFailedError} It could not be checked: it may be whole. Definite.
  */
-export function checkInChild(entry: URL, path: string, what: 'all' | 'tree' = 'all'): Promise<string | undefined> {
+export function checkInChild(
+  entry: URL,
+  path: string,
+  what: 'all' | 'tree' | 'order' = 'all',
+): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     const unknown = (why: string): void => {
       reject(

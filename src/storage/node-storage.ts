@@ -81,6 +81,11 @@ export function systemFile(directory: string): string {
   return join(directory, SYSTEM_FILE);
 }
 
+/** The file of what it keeps for other nodes. */
+export function hintsFile(directory: string): string {
+  return join(directory, HINTS_FILE);
+}
+
 /**
  * Opens the storages of the node whose data is in `directory`; creates what is missing. Takes as long as a walk through
  * the objects file if that is not to be trusted.
@@ -92,7 +97,7 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
   const { sync, boot, mayStartEmpty, inTransaction, onLost } = options;
   const objectsPath = objectsFile(directory);
   const systemPath = systemFile(directory);
-  const hintsPath = join(directory, HINTS_FILE);
+  const hintsPath = hintsFile(directory);
   const warnings: string[] = [];
   let system: Storage;
   let losses = 0;

@@ -24,7 +24,7 @@ export interface RunMark {
   readonly clean: boolean;
 }
 
-const KEY = utf8('run');
+export const RUN_KEY = utf8('run');
 const VERSION = 2;
 const HEADER_BYTES = 6;
 const CLEAN = 1;
@@ -33,7 +33,7 @@ const NEW = 4;
 
 /** The mark of the last run; undefined if there is none, or none that this version can read. */
 export function readRunMark(system: Storage): RunMark | undefined {
-  const value = system.get(KEY);
+  const value = system.get(RUN_KEY);
   if (value === undefined || value.length < HEADER_BYTES || value[0] !== VERSION) return undefined;
   const flags = value[1]!;
   const boot = textOf(value.subarray(HEADER_BYTES));
@@ -55,7 +55,7 @@ export function writeRunMark(system: Storage, mark: RunMark): void {
   value[1] = (mark.clean ? CLEAN : 0) | (mark.sync === 'none' ? UNSYNCED : 0) | (mark.isNew ? NEW : 0);
   new DataView(value.buffer).setUint32(2, mark.losses);
   value.set(boot, HEADER_BYTES);
-  system.put(KEY, value);
+  system.put(RUN_KEY, value);
   system.commit();
   if (!system.commitIsDurable) system.flush();
 }

@@ -2,6 +2,11 @@
  * Goal: the checkers see what they are there to see. Each mistake of the list in the store's semantics, §8, that
  * concerns what exists is planted in turn, under the faults that bring it out: within a few seeds a checker must tell,
  * and of that very seed without the mistake it must tell nothing.
+ *
+ * Those of reaping are in `reaping.test.ts`, and in the model's tests (`test/property/anti-entropy`). A restart before a
+ * pending commit is known, and a reply to a later incarnation, are mistakes of a runtime: `conformance/runtime-mutants`
+ * has them. Here they would break no promise: an actor that begins anew draws other names, and what it reads of a pending
+ * turn is not told before that is stored.
  */
 import assert from 'node:assert/strict';
 import { spawn } from '../../actors/simulated-node.js';

@@ -2,6 +2,8 @@
 import { compareBytes } from '../../base/bytes.js';
 import { decodeLocatedKey, type KeyRange, type LocatedKey, partitionRange } from '../../codec/key.js';
 import { isSoundRecord, sameDigest } from '../../codec/record.js';
+import { highestCounterIn } from '../../codec/record-update.js';
+import type { MarkerEntry } from '../../codec/system-entries.js';
 import type { Storage, StorageEntry } from '../../storage/storage.js';
 import { type SavedTrees, TreeCheck } from './saved-trees.js';
 
@@ -26,6 +28,8 @@ export interface ReplicaReport {
 const PAGE = 64;
 
 export class ReplicaWalk {
+  /** Of the partition that is gone through, who its vnodes were, of which some record has seen more than they minted. */
+  private readonly outdone = new Set<MarkerEntry>();
   /** By node, of the partitions that were gone through. */
   readonly records: number[] = [];
   private keys = 0;
@@ -39,12 +43,14 @@ export class ReplicaWalk {
     this.nameOf = nameOf;
   }
 
+  /** @returns those of `markers` that name a lower counter than some record has seen of their writers */
   partition(
     partition: number,
     nodes: readonly number[],
     storages: readonly (Storage | undefined)[],
     trees: readonly SavedTrees[],
-  ): void {
+    markers: readonly MarkerEntry[],
+  ): MarkerEntry[] {
     const range = partitionRange(partition);
     const cursors = nodes.map((node) => {
       const tree = trees[node]!.treeOf(partition);
@@ -52,7 +58,7 @@ export class ReplicaWalk {
     });
     for (let key = lowestOf(cursors); key !== undefined; key = lowestOf(cursors)) {
       this.keys++;
-      this.compare(key, cursors);
+      this.compare(key, cursors, markers);
       for (const cursor of cursors) {
         if (!cursor.isAt(key)) continue;
         this.records[cursor.node] = (this.records[cursor.node] ?? 0) + 1;
@@ -60,19 +66,24 @@ export class ReplicaWalk {
       }
     }
     for (const { node, tree } of cursors) if (tree?.fits() === false) trees[node]!.amiss++;
+    return markers.filter((marker) => this.outdone.has(marker));
   }
 
   report(): ReplicaReport {
     return { keys: this.keys, ...this.counts, findings: this.findings };
   }
 
-  private compare(key: Uint8Array, cursors: readonly Cursor[]): void {
+  private compare(key: Uint8Array, cursors: readonly Cursor[], markers: readonly MarkerEntry[]): void {
     const having = cursors.filter((cursor) => cursor.isAt(key));
     const unreadable = having.filter((cursor) => !isSoundRecord(cursor.record));
     const missing = cursors.filter((cursor) => !cursor.isAt(key));
     const readable = having.filter((cursor) => !unreadable.includes(cursor));
     this.note('unreadable', key, unreadable);
     this.note('missing', key, missing);
+    for (const marker of markers) {
+      if (readable.some(({ record }) => highestCounterIn(record, marker.writer) > marker.counter))
+        this.outdone.add(marker);
+    }
     const first = readable[0];
     if (first !== undefined && readable.some((other) => !sameDigest(other.record, first.record))) {
       this.note('different', key, readable);

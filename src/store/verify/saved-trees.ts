@@ -1,15 +1,10 @@
 /** The Merkle trees that a node has saved at its last stop, and whether they are those of its records. */
-import { existsSync } from 'node:fs';
 import { keyLow, leafLow, leafOfRecord } from '../../anti-entropy/leaf.js';
 import { MerkleTree, nodesAt } from '../../anti-entropy/merkle-tree.js';
 import { DeltaBuilder } from '../../anti-entropy/tree-delta.js';
 import { readTree } from '../../anti-entropy/tree-form.js';
 import { CorruptRecordError } from '../../codec/errors.js';
-import { STOP_KEY } from '../../codec/own-keys.js';
 import { isSoundRecord } from '../../codec/record.js';
-import { openLmdbStorage } from '../../storage/lmdb-storage.js';
-import { systemFile } from '../../storage/node-storage.js';
-import { readRunMark } from '../../storage/run-mark.js';
 import type { Storage } from '../../storage/storage.js';
 
 /** The Merkle trees that a node's last stop has saved: none, if it did not stop in order. */
@@ -19,12 +14,10 @@ export class SavedTrees {
   private readonly storage: Storage | undefined;
   private readonly stop: Uint8Array | undefined;
 
-  constructor(storage: Storage | undefined, directory: string) {
+  /** @param stop - what the objects end with; undefined if the node did not stop in order */
+  constructor(storage: Storage | undefined, stop: Uint8Array | undefined) {
     this.storage = storage;
-    const stop = storage?.get(STOP_KEY);
-    // A copy: the bytes are lent until the next call.
-    const known = stop === undefined ? undefined : Uint8Array.from(stop);
-    if (known !== undefined && endedInOrder(directory)) this.stop = known;
+    this.stop = stop;
   }
 
   treeOf(partition: number): MerkleTree | undefined {
@@ -40,17 +33,6 @@ export class SavedTrees {
       this.amiss++;
       return undefined;
     }
-  }
-}
-
-function endedInOrder(directory: string): boolean {
-  const path = systemFile(directory);
-  if (!existsSync(path)) return false;
-  const system = openLmdbStorage({ path, sync: 'full' });
-  try {
-    return readRunMark(system)?.clean === true;
-  } finally {
-    system.close();
   }
 }
 

@@ -1,7 +1,8 @@
 /** Mistakes in what a token or a retry covers, and in what a merge keeps. */
-
+import { equalBytes } from '../../../src/base/bytes.js';
 import { joinContexts, withDotAndAllBefore } from '../../../src/clocks/causal-context.js';
 import { laterOf } from '../../../src/clocks/timestamp.js';
+import { partitionOf } from '../../../src/codec/key.js';
 import { decodeRecord, encodeRecord } from '../../../src/codec/record.js';
 import { encodeToken } from '../../../src/codec/token.js';
 import type { CoordinatorAnswer, CoordinatorRequest } from '../../../src/messages/coordinator-messages.js';
@@ -69,6 +70,30 @@ class CountsVoidedAttempts extends TappedActor<never, never, CoordinatorAnswer> 
   }
 }
 
+/**
+ * Takes for what a put has seen of its key what another put has seen of another one, as would happen to an application that mixes its
+ * tokens up where these were not bound to their keys. Keys of a partition are written under the same names.
+ */
+class TakesAnyToken extends TappedContext {
+  /** By partition, the last context that came with a put, and the key that it was of. */
+  private readonly last = new Map<number, { readonly key: Uint8Array; readonly causalContext: Uint8Array }>();
+
+  override request<Request, Answer>(to: ActorRef<Request, Answer>, message: Request, correlation: number): void {
+    const request = message as CoordinatorRequest;
+    if (request.type !== 'put') {
+      super.request(to, message, correlation);
+      return;
+    }
+    const { put } = request;
+    const { key, causalContext } = put;
+    const other = this.last.get(partitionOf(key));
+    if (causalContext.length > 0) this.last.set(partitionOf(key), { key, causalContext });
+    const isAnother = other !== undefined && !equalBytes(other.key, key);
+    const given = isAnother && causalContext.length > 0 ? other.causalContext : causalContext;
+    super.request(to, { ...request, put: { ...put, causalContext: given } } as Request, correlation);
+  }
+}
+
 export const TOKEN_BUGS: readonly PlantedBug[] = [
   {
     name: "the receipt covers the coordinator's whole object",
@@ -120,6 +145,14 @@ export const TOKEN_BUGS: readonly PlantedBug[] = [
     kinds: ['crash of an actor', 'crash of a node', 'slow disk'],
     noticed: /^tried again by itself/,
     seeds: 10,
+  },
+  {
+    name: 'a token of another key accepted',
+    client: (inner) => new TakesAnyToken(inner),
+    sync: 'full',
+    kinds: ['delay', 'pause'],
+    noticed: /^(lost|not read)/,
+    seeds: 5,
   },
   {
     name: 'last-write-wins inside merge',

@@ -15,7 +15,7 @@ import { utf8 } from '../../../src/base/bytes.js';
 import { attemptsOf, coversDot, withAttempts, withDot } from '../../../src/clocks/causal-context.js';
 import { encodeLocatedKey } from '../../../src/codec/key.js';
 import { decodeRecord, digestHigh, digestLow, encodeRecord } from '../../../src/codec/record.js';
-import type { Lineage } from '../../../src/messages/reap-messages.js';
+import type { Lineage } from '../../../src/codec/system-entries.js';
 import type { VnodeAnswer, VnodeRequest } from '../../../src/messages/vnode-messages.js';
 import { newNodeCounters } from '../../../src/metrics/node-counters.js';
 import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
