@@ -11,6 +11,7 @@ import { forgettable } from './checkers/forgotten-deletions.js';
 import { grownContexts } from './checkers/grown-contexts.js';
 import { lostWrites } from './checkers/lost-writes.js';
 import { resurrections } from './checkers/resurrections.js';
+import { sessionViolations } from './checkers/sessions.js';
 import { strictReadViolations } from './checkers/strict-reads.js';
 import { undelivered } from './checkers/undelivered-hints.js';
 import type { GetOperation, ReadSibling } from './history.js';
@@ -93,6 +94,7 @@ export function judge(cluster: SimulatedCluster, keys: ReadonlySet<string>, dura
       'strict reads show what was acknowledged, and nothing replaced (promises 4, 5)',
       strictReadViolations(history, cluster.n),
     );
+    verdict.hears('a session is covered, or told that it is not (promise 5)', sessionViolations(history));
     verdict.hears('nothing that was replaced comes back (promise 4)', resurrections(history, final));
     verdict.hears('what failed for certain was never stored (promise 7)', definiteFailuresStored(cluster, keys));
     for (const name of cluster.names) cluster.stopNode(name);
