@@ -3,7 +3,7 @@
  * always there hides what needs its absence ("swarm testing": Groce et al., ISSTA 2012).
  */
 import { below, pick, type Random, shuffled, unit } from '../base/random.js';
-import type { SimulatedCluster } from './simulated-cluster.js';
+import { type SimulatedCluster, STORAGES } from './simulated-cluster.js';
 
 export const FAULT_KINDS = [
   'crash of an actor',
@@ -199,7 +199,7 @@ export class FaultScript {
         return true;
       case 'failing disk':
         if (unit(random) < 0.5) {
-          cluster.failNextCommit(name, pick(random, ['stored', 'lost']), pick(random, ['objects', 'hints']));
+          cluster.failNextCommit(name, pick(random, ['stored', 'lost']), pick(random, STORAGES));
         } else {
           cluster.failCommits(name, pick(random, [0.1, 0.5, 1]));
           this.after(lasting, () => cluster.healthyDisk(name));
