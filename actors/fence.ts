@@ -10,10 +10,13 @@
  */
 import { Fence, type FenceState } from '../src/anti-entropy/fence.js';
 import { utf8 } from '../src/base/bytes.js';
+import { sealed, unsealed } from '../src/base/sealed.js';
 import { ByteReader } from '../src/codec/byte-reader.js';
 import { ByteWriter } from '../src/codec/byte-writer.js';
 import type { Storage } from '../src/storage/storage.js';
 
+/** 6 tag · 6 floor · 1 set aside */
+const FENCE_BYTES = 13;
 const OPEN: FenceState = { tag: 0, floor: 0 };
 
 /** The fence of one vnode, over all of its incarnations. */
@@ -87,11 +90,11 @@ export class NodeFences {
 
   /** For `VnodeFence`. */
   write(partition: number, fence: VnodeFence, { tag, floor }: FenceState): void {
-    const writer = new ByteWriter(13);
+    const writer = new ByteWriter(FENCE_BYTES);
     writer.u48(tag);
     writer.u48(floor);
     writer.u8(fence.isSetAside ? 1 : 0);
-    this.system.put(fenceKey(partition), writer.bytes);
+    this.system.put(fenceKey(partition), sealed(writer.bytes));
     this.pending.add(fence);
   }
 
@@ -102,7 +105,8 @@ export class NodeFences {
   }
 
   private read(partition: number): VnodeFence {
-    const bytes = this.system.get(fenceKey(partition));
+    // One that has rotted is as good as lost.
+    const bytes = unsealed(this.system.get(fenceKey(partition)), FENCE_BYTES);
     if (bytes === undefined) {
       const fence = new VnodeFence(this, partition, OPEN, { isKnown: this.isNew, isSetAside: !this.isNew });
       if (this.isNew) fence.write(OPEN);

@@ -6,6 +6,7 @@
  */
 import { utf8 } from '../src/base/bytes.js';
 import type { Random } from '../src/base/random.js';
+import { sealed, unsealed } from '../src/base/sealed.js';
 import { ByteReader } from '../src/codec/byte-reader.js';
 import { ByteWriter } from '../src/codec/byte-writer.js';
 import type { Life } from '../src/messages/reap-messages.js';
@@ -38,7 +39,7 @@ export function knowsLater(system: Storage, node: number, { number, high, low }:
 }
 
 function read(system: Storage, key: Uint8Array): Life | undefined {
-  const bytes = system.get(key);
+  const bytes = unsealed(system.get(key), LIFE_BYTES);
   if (bytes === undefined) return undefined;
   const reader = new ByteReader(bytes, 0);
   return { number: reader.u48(), high: reader.u32(), low: reader.u32() };
@@ -49,5 +50,5 @@ function write(system: Storage, key: Uint8Array, { number, high, low }: Life): v
   writer.u48(number);
   writer.u32(high);
   writer.u32(low);
-  system.put(key, writer.bytes);
+  system.put(key, sealed(writer.bytes));
 }

@@ -13,6 +13,7 @@
  */
 import { equalBytes, utf8 } from '../src/base/bytes.js';
 import type { Random } from '../src/base/random.js';
+import { sealed, unsealed } from '../src/base/sealed.js';
 import type { WriterId } from '../src/clocks/event-id.js';
 import { STOP_KEY } from '../src/codec/own-keys.js';
 import type { Life } from '../src/messages/reap-messages.js';
@@ -119,15 +120,17 @@ export class NodeIdentity {
     for (const { key } of system.range({ gte: REFILL_PREFIX, lt: utf8('refill;'), limit: 65_536 })) {
       mustRefill.add(partitionIn(key, REFILL_PREFIX));
     }
-    const known = system.get(LOSSES_KEY);
-    if (losses === (known === undefined ? 0 : viewOf(known).getUint32(0))) return;
+    const stored = system.get(LOSSES_KEY);
+    const known = unsealed(stored, 4);
+    // How many are accounted for is not known if that has rotted.
+    if (stored === undefined ? losses === 0 : known !== undefined && losses === viewOf(known).getUint32(0)) return;
     for (const partition of partitions) {
       mustRefill.add(partition);
       system.put(refillKey(partition), NOTHING);
     }
     const value = new Uint8Array(4);
     viewOf(value).setUint32(0, losses);
-    system.put(LOSSES_KEY, value);
+    system.put(LOSSES_KEY, sealed(value));
   }
 
   /** The marker that the vnode of `partition` left, once: a second vnode of the partition is a new one. */
@@ -149,7 +152,7 @@ export class NodeIdentity {
     view.setUint32(4, marker.writer.low);
     view.setFloat64(8, marker.counter);
     value.set(this.stop, 16);
-    this.system.put(markerKey(partition), value);
+    this.system.put(markerKey(partition), sealed(value));
     return this.stop;
   }
 
@@ -161,10 +164,11 @@ export class NodeIdentity {
     return stop;
   }
 
-  private remember(key: Uint8Array, value: Uint8Array, lastStop: Uint8Array): void {
+  private remember(key: Uint8Array, stored: Uint8Array, lastStop: Uint8Array): void {
     const partition = partitionIn(key, MARKER_PREFIX);
-    // A marker of another length or stop says nothing about this data: its vnode draws a new writerId.
-    if (value.length !== MARKER_BYTES || !equalBytes(value.subarray(16), lastStop)) return;
+    const value = unsealed(stored, MARKER_BYTES);
+    // A marker that has rotted, or is of another stop, says nothing about this data: its vnode draws a new writerId.
+    if (value === undefined || !equalBytes(value.subarray(16), lastStop)) return;
     const view = viewOf(value);
     this.markers.set(partition, {
       writer: { high: view.getUint32(0), low: view.getUint32(4) },

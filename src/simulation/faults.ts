@@ -26,6 +26,7 @@ export const FAULT_KINDS = [
   'full hint disk',
   'failing disk',
   'rot',
+  "rot of a node's own records",
   'disk loss',
   'late hints',
   'pause',
@@ -63,6 +64,8 @@ export class FaultScript {
   private readonly cluster: SimulatedCluster;
   private readonly options: FaultOptions;
   private readonly until: number;
+  /** The node whose own records rot. */
+  private rotting: string | undefined;
 
   constructor(cluster: SimulatedCluster, options: FaultOptions) {
     this.cluster = cluster;
@@ -207,6 +210,16 @@ export class FaultScript {
         return true;
       case 'rot':
         return this.rot();
+      case "rot of a node's own records": {
+        // One node alone: of a fence that all have lost nobody can tell where it was.
+        this.rotting ??= name;
+        if (!cluster.isUp(this.rotting) || !cluster.rotSystem(this.rotting)) return false;
+        const struck = this.rotting;
+        if (unit(random) < 0.5) cluster.stopNode(struck);
+        else cluster.crashNode(struck);
+        this.after(lasting, () => cluster.startNode(struck));
+        return true;
+      }
       case 'disk loss':
         // Where power takes the other replicas back, too, none may be left.
         if (!cluster.isUp(name) || cluster.sync === 'none') return false;

@@ -286,6 +286,16 @@ export class SimulatedCluster {
     return rotten !== undefined;
   }
 
+  /** A record of a node's own rots: a fence, a life, a writer's marker. False if there is none. What it is for shows at its next start. */
+  rotSystem(name: string): boolean {
+    const node = this.nodeOf(name);
+    // With its fence a replica may go, which is then emptied and refilled: of a last holder that is excused.
+    this.history.destructions.push({ time: this.time, nodes: [node] });
+    const rotten = this.storageOf(node, 'system').rot();
+    if (rotten !== undefined) this.say(`${Buffer.from(rotten).toString('latin1')} rots on ${name}`);
+    return rotten !== undefined;
+  }
+
   /** The file of a node's objects is gone: it is another one at its next start. The node is down. */
   loseObjects(name: string): void {
     const node = this.nodeOf(name);
