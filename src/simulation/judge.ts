@@ -9,6 +9,7 @@ import { dearExchanges } from './checkers/equal-replicas.js';
 import { falseConflicts } from './checkers/false-conflicts.js';
 import { forgettable } from './checkers/forgotten-deletions.js';
 import { grownContexts } from './checkers/grown-contexts.js';
+import { lateWrites } from './checkers/late-writes.js';
 import { lostWrites } from './checkers/lost-writes.js';
 import { resurrections } from './checkers/resurrections.js';
 import { sessionViolations } from './checkers/sessions.js';
@@ -72,7 +73,6 @@ export function judge(cluster: SimulatedCluster, keys: ReadonlySet<string>, dura
     }
     const unread: string[] = [];
     const final = readAll(cluster, keys, unread);
-    verdict.hears('after healing, every key can be read from all replicas', unread);
     // Repairs follow the reply.
     cluster.runFor(REPAIR_MS);
     // What is being reaped goes from one replica after the other.
@@ -88,6 +88,9 @@ export function judge(cluster: SimulatedCluster, keys: ReadonlySet<string>, dura
         dearExchanges(cluster, exchangeIntervalMs),
       );
     }
+    const later = readAll(cluster, keys, unread);
+    verdict.hears('after healing, every key can be read from all replicas', unread);
+    verdict.hears('after healing no write appears any more (promise 1)', lateWrites(history, final, later));
     verdict.hears('no acknowledged write is lost (promise 1)', lostWrites(history, final));
     verdict.hears('no write stands beside one that replaced it (promise 3)', falseConflicts(history, final));
     verdict.hears(

@@ -28,6 +28,7 @@ import { PlannedCrash, Simulator } from '../runtime/simulator/simulator.js';
 import type { CrashPoint, CrashReport, Downfall } from '../runtime/simulator/world.js';
 import type { StorageEntry } from '../storage/storage.js';
 import type { NodeHurry, SimulatedClusterOptions } from './cluster-options.js';
+import { ExchangeTap } from './exchange-tap.js';
 import { type AcknowledgedPut, type GetOperation, History, type PutOperation } from './history.js';
 import { MintTap, ReadTap } from './mint-tap.js';
 import { ReapTap } from './reap-tap.js';
@@ -66,6 +67,8 @@ export class SimulatedCluster {
   /** Actors that failed without having been crashed by a script, and stops that found unanswered requests. */
   readonly failures: string[] = [];
   readonly counters: NodeCounters[] = [];
+  /** By `pairName`, the replicas that were compared and found equal; who looks clears it before. */
+  readonly foundEqual = new Set<string>();
   private readonly options: SimulatedClusterOptions;
   private readonly random: SeededRandom;
   private readonly primaries: readonly (readonly number[])[];
@@ -480,6 +483,7 @@ export class SimulatedCluster {
     };
     const minting = new MintTap({ history: this.history, node: this.names[node]!, ...read });
     let tappedHost: ActorHost = new TappedHost(host, minting);
+    tappedHost = new TappedHost(tappedHost, new ExchangeTap((pair) => this.foundEqual.add(pair)));
     if (planted?.nodes !== undefined) tappedHost = new TappedHost(tappedHost, planted.nodes(node));
     try {
       spawn(tappedHost, {
