@@ -97,7 +97,7 @@ export class NodeFences {
 
   private read(partition: number): VnodeFence {
     const bytes = this.system.get(entryKey(FENCE_PREFIX, partition));
-    // One that cannot be read is lost.
+    // One that has rotted is as good as lost.
     const entry = bytes === undefined ? undefined : decodeFence(bytes);
     if (entry === undefined) {
       const fence = new VnodeFence(this, partition, OPEN, { isKnown: this.isNew, isSetAside: !this.isNew });

@@ -136,6 +136,7 @@ export class NodeIdentity {
       mustRefill.add(numberInKey(key, REFILL_PREFIX));
     }
     const known = system.get(LOSSES_KEY);
+    // How many are accounted for is not known if that has rotted.
     if (losses === (known === undefined ? 0 : decodeLosses(known))) return;
     for (const partition of partitions) {
       mustRefill.add(partition);
@@ -171,7 +172,7 @@ export class NodeIdentity {
 
   private remember(key: Uint8Array, value: Uint8Array, lastStop: Uint8Array): void {
     const marker = decodeMarker(value);
-    // A marker of another length or stop says nothing about this data: its vnode draws a new writerId.
+    // A marker that has rotted, or is of another stop, says nothing about this data: its vnode draws a new writerId.
     if (marker === undefined || !equalBytes(marker.stop, lastStop)) return;
     this.markers.set(numberInKey(key, MARKER_PREFIX), { ...marker, stop: lastStop });
   }

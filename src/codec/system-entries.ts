@@ -1,5 +1,6 @@
 /**
- * What a node keeps in its system storage, beside the mark of its run (`storage/run-mark.ts`): keys are text.
+ * What a node keeps in its system storage, beside the mark of its run (`storage/run-mark.ts`): keys are text, values lie
+ * under a checksum. One that has rotted is as good as lost: a rotten fence would take its replica to a tag that nobody reaches.
  *
  *     marker:<partition>   8 writerId · 8 counter · 16 stop       who its vnode was at the last stop in order  `actors/node-identity.ts`
  *     refill:<partition>   –                                      its replica must be refilled
@@ -9,6 +10,7 @@
  *     life:<node>          6 number · 8 name                      the last life of another node that it knows of
  */
 import { utf8 } from '../base/bytes.js';
+import { sealed, unsealed } from '../base/sealed.js';
 import type { WriterId } from '../clocks/event-id.js';
 import { ByteReader } from './byte-reader.js';
 import { ByteWriter } from './byte-writer.js';
@@ -58,12 +60,13 @@ export function encodeMarker({ writer, counter, stop }: MarkerEntry): Uint8Array
   view.setUint32(4, writer.low);
   view.setFloat64(8, counter);
   value.set(stop, 16);
-  return value;
+  return sealed(value);
 }
 
 /** Undefined if it is none. The stop is a view. */
-export function decodeMarker(value: Uint8Array): MarkerEntry | undefined {
-  if (value.length !== MARKER_BYTES) return undefined;
+export function decodeMarker(stored: Uint8Array): MarkerEntry | undefined {
+  const value = unsealed(stored);
+  if (value?.length !== MARKER_BYTES) return undefined;
   const view = viewOf(value);
   const writer = { high: view.getUint32(0), low: view.getUint32(4) };
   return { writer, counter: view.getFloat64(8), stop: value.subarray(16) };
@@ -82,12 +85,13 @@ export function encodeFence({ tag, floor, isSetAside }: FenceEntry): Uint8Array 
   writer.u48(tag);
   writer.u48(floor);
   writer.u8(isSetAside ? 1 : 0);
-  return writer.bytes;
+  return sealed(writer.bytes);
 }
 
 /** Undefined if it is none. */
-export function decodeFence(value: Uint8Array): FenceEntry | undefined {
-  if (value.length !== FENCE_BYTES) return undefined;
+export function decodeFence(stored: Uint8Array): FenceEntry | undefined {
+  const value = unsealed(stored);
+  if (value?.length !== FENCE_BYTES) return undefined;
   const reader = new ByteReader(value, 0);
   return { tag: reader.u48(), floor: reader.u48(), isSetAside: reader.u8() === 1 };
 }
@@ -116,11 +120,13 @@ export function encodeLineage({ number, names }: Lineage): Uint8Array {
     writer.u32(high);
     writer.u32(low);
   }
-  return writer.bytes;
+  return sealed(writer.bytes);
 }
 
 /** Undefined if it is none. */
-export function decodeLineage(value: Uint8Array): Lineage | undefined {
+export function decodeLineage(stored: Uint8Array): Lineage | undefined {
+  const value = unsealed(stored);
+  if (value === undefined) return undefined;
   const count = (value.length - NUMBER_BYTES) / NAME_BYTES;
   if (!Number.isInteger(count) || count < 1) return undefined;
   const reader = new ByteReader(value, 0);
@@ -132,12 +138,13 @@ export function decodeLineage(value: Uint8Array): Lineage | undefined {
 export function encodeLosses(losses: number): Uint8Array {
   const value = new Uint8Array(4);
   viewOf(value).setUint32(0, losses);
-  return value;
+  return sealed(value);
 }
 
 /** Undefined if it is none. */
-export function decodeLosses(value: Uint8Array): number | undefined {
-  return value.length === 4 ? viewOf(value).getUint32(0) : undefined;
+export function decodeLosses(stored: Uint8Array): number | undefined {
+  const value = unsealed(stored);
+  return value?.length === 4 ? viewOf(value).getUint32(0) : undefined;
 }
 
 function viewOf(bytes: Uint8Array): DataView {

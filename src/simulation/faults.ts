@@ -3,7 +3,7 @@
  * always there hides what needs its absence ("swarm testing": Groce et al., ISSTA 2012).
  */
 import { below, pick, type Random, shuffled, unit } from '../base/random.js';
-import type { SimulatedCluster } from './simulated-cluster.js';
+import { type SimulatedCluster, STORAGES } from './simulated-cluster.js';
 
 export const FAULT_KINDS = [
   'crash of an actor',
@@ -26,6 +26,7 @@ export const FAULT_KINDS = [
   'full hint disk',
   'failing disk',
   'rot',
+  "rot of a node's own records",
   'disk loss',
   'late hints',
   'pause',
@@ -63,6 +64,8 @@ export class FaultScript {
   private readonly cluster: SimulatedCluster;
   private readonly options: FaultOptions;
   private readonly until: number;
+  /** The node whose own records rot. */
+  private rotting: string | undefined;
 
   constructor(cluster: SimulatedCluster, options: FaultOptions) {
     this.cluster = cluster;
@@ -199,7 +202,7 @@ export class FaultScript {
         return true;
       case 'failing disk':
         if (unit(random) < 0.5) {
-          cluster.failNextCommit(name, pick(random, ['stored', 'lost']), pick(random, ['objects', 'hints']));
+          cluster.failNextCommit(name, pick(random, ['stored', 'lost']), pick(random, STORAGES));
         } else {
           cluster.failCommits(name, pick(random, [0.1, 0.5, 1]));
           this.after(lasting, () => cluster.healthyDisk(name));
@@ -207,6 +210,16 @@ export class FaultScript {
         return true;
       case 'rot':
         return this.rot();
+      case "rot of a node's own records": {
+        // One node alone: of a fence that all have lost nobody can tell where it was.
+        this.rotting ??= name;
+        if (!cluster.isUp(this.rotting) || !cluster.rotSystem(this.rotting)) return false;
+        const struck = this.rotting;
+        if (unit(random) < 0.5) cluster.stopNode(struck);
+        else cluster.crashNode(struck);
+        this.after(lasting, () => cluster.startNode(struck));
+        return true;
+      }
       case 'disk loss':
         // Where power takes the other replicas back, too, none may be left.
         if (!cluster.isUp(name) || cluster.sync === 'none') return false;

@@ -79,6 +79,8 @@ export interface GetOperation {
   readonly r: number;
   /** So many of its answers were primaries'. */
   readonly pr: number;
+  /** The events that its session had seen; undefined: it had none. */
+  readonly session: ReadonlySet<number> | undefined;
   readonly timeoutMs: number;
   readonly startedAt: number;
   endedAt: number;
@@ -163,6 +165,14 @@ export class History {
     for (const { sibling, time: reapedAt } of this.reaped.values()) {
       if (reapedAt > time || this.putBy(sibling.event).key !== put.key) continue;
       if (this.carries(sibling, put)) return true;
+    }
+    return false;
+  }
+
+  /** True if by then a deletion was forgotten somewhere that is this event, or whose author had seen it. */
+  wasForgotten(event: number, time: number): boolean {
+    for (const [deletion, { time: reapedAt }] of this.reaped) {
+      if (reapedAt <= time && (deletion === event || this.isBefore(event, deletion))) return true;
     }
     return false;
   }

@@ -9,8 +9,10 @@ import { dearExchanges } from './checkers/equal-replicas.js';
 import { falseConflicts } from './checkers/false-conflicts.js';
 import { forgettable } from './checkers/forgotten-deletions.js';
 import { grownContexts } from './checkers/grown-contexts.js';
+import { lateWrites } from './checkers/late-writes.js';
 import { lostWrites } from './checkers/lost-writes.js';
 import { resurrections } from './checkers/resurrections.js';
+import { sessionViolations } from './checkers/sessions.js';
 import { strictReadViolations } from './checkers/strict-reads.js';
 import { undelivered } from './checkers/undelivered-hints.js';
 import type { GetOperation, ReadSibling } from './history.js';
@@ -71,7 +73,6 @@ export function judge(cluster: SimulatedCluster, keys: ReadonlySet<string>, dura
     }
     const unread: string[] = [];
     const final = readAll(cluster, keys, unread);
-    verdict.hears('after healing, every key can be read from all replicas', unread);
     // Repairs follow the reply.
     cluster.runFor(REPAIR_MS);
     // What is being reaped goes from one replica after the other.
@@ -87,12 +88,16 @@ export function judge(cluster: SimulatedCluster, keys: ReadonlySet<string>, dura
         dearExchanges(cluster, exchangeIntervalMs),
       );
     }
+    const later = readAll(cluster, keys, unread);
+    verdict.hears('after healing, every key can be read from all replicas', unread);
+    verdict.hears('after healing no write appears any more (promise 1)', lateWrites(history, final, later));
     verdict.hears('no acknowledged write is lost (promise 1)', lostWrites(history, final));
     verdict.hears('no write stands beside one that replaced it (promise 3)', falseConflicts(history, final));
     verdict.hears(
       'strict reads show what was acknowledged, and nothing replaced (promises 4, 5)',
       strictReadViolations(history, cluster.n),
     );
+    verdict.hears('a session is covered, or told that it is not (promise 5)', sessionViolations(history));
     verdict.hears('nothing that was replaced comes back (promise 4)', resurrections(history, final));
     verdict.hears('what failed for certain was never stored (promise 7)', definiteFailuresStored(cluster, keys));
     for (const name of cluster.names) cluster.stopNode(name);

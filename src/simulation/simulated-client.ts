@@ -212,6 +212,7 @@ export class SimulatedClient {
       key,
       r,
       pr,
+      session: session?.events,
       timeoutMs,
       startedAt: simulator.time,
       endedAt: Number.NaN,

@@ -29,6 +29,7 @@ import { PlannedCrash, Simulator } from '../runtime/simulator/simulator.js';
 import type { CrashPoint, CrashReport, Downfall } from '../runtime/simulator/world.js';
 import type { StorageEntry } from '../storage/storage.js';
 import type { NodeHurry, SimulatedClusterOptions } from './cluster-options.js';
+import { ExchangeTap } from './exchange-tap.js';
 import { type AcknowledgedPut, type GetOperation, History, type PutOperation } from './history.js';
 import { MintTap, ReadTap } from './mint-tap.js';
 import { ReapTap } from './reap-tap.js';
@@ -39,7 +40,10 @@ import { TappedHost } from './tapped-host.js';
 /** What lay on the disks of a node. */
 export type NodeCopy = readonly (readonly StorageEntry[])[];
 
-const DISKS = ['objects', 'system', 'hints'] as const;
+/** The storages of a node. */
+export const STORAGES = ['objects', 'system', 'hints'] as const;
+export type StorageName = (typeof STORAGES)[number];
+
 /** How long the clients take to learn that a node fell or rose, at most. */
 const CLIENT_DETECTION_MS = 10;
 const RESTART_MS = 50;
@@ -64,6 +68,8 @@ export class SimulatedCluster {
   /** Actors that failed without having been crashed by a script, and stops that found unanswered requests. */
   readonly failures: string[] = [];
   readonly counters: NodeCounters[] = [];
+  /** By `pairName`, the replicas that were compared and found equal; who looks clears it before. */
+  readonly foundEqual = new Set<string>();
   private readonly options: SimulatedClusterOptions;
   private readonly random: SeededRandom;
   private readonly primaries: readonly (readonly number[])[];
@@ -182,7 +188,7 @@ export class SimulatedCluster {
 
   /** What lies in the hint store of a node, for others. */
   hintsOn(name: string): HeldHint[] {
-    return heldHints(this.hintDiskOf(this.nodeOf(name)));
+    return heldHints(this.storageOf(this.nodeOf(name), 'hints'));
   }
 
   /** How many hints lie anywhere. */
@@ -289,6 +295,16 @@ export class SimulatedCluster {
     return rotten !== undefined;
   }
 
+  /** A record of a node's own rots: a fence, a life, a writer's marker. False if there is none. What it is for shows at its next start. */
+  rotSystem(name: string): boolean {
+    const node = this.nodeOf(name);
+    // With its fence a replica may go, which is then emptied and refilled: of a last holder that is excused.
+    this.history.destructions.push({ time: this.time, nodes: [node] });
+    const rotten = this.storageOf(node, 'system').rot();
+    if (rotten !== undefined) this.say(`${Buffer.from(rotten).toString('latin1')} rots on ${name}`);
+    return rotten !== undefined;
+  }
+
   /** The file of a node's objects is gone: it is another one at its next start. The node is down. */
   loseObjects(name: string): void {
     const node = this.nodeOf(name);
@@ -310,14 +326,14 @@ export class SimulatedCluster {
     this.destroy(
       [node],
       () => true,
-      () => this.hintDiskOf(node).lose(),
+      () => this.storageOf(node, 'hints').lose(),
     );
   }
 
   /** A copy of all that a node has on its disks. */
   copyNode(name: string): NodeCopy {
     const node = this.nodeOf(name);
-    return DISKS.map((disk) => this.simulator.disk(node, disk).peekAll());
+    return STORAGES.map((of) => this.storageOf(node, of).peekAll());
   }
 
   /** The node's disks are taken back to the copy. The node is down. */
@@ -328,7 +344,7 @@ export class SimulatedCluster {
       [node],
       () => true,
       () => {
-        for (const [i, disk] of DISKS.entries()) this.simulator.disk(node, disk).restore(copy[i]!);
+        for (const [i, of] of STORAGES.entries()) this.storageOf(node, of).restore(copy[i]!);
       },
     );
   }
@@ -383,36 +399,33 @@ export class SimulatedCluster {
 
   slowDisk(name: string, latency: Latency): void {
     this.say(`the disk of ${name} is slow: ${latency.minMs} ms and more`);
-    this.disk(name).setLatency(latency);
-    this.hintDiskOf(this.nodeOf(name)).setLatency(latency);
+    for (const disk of this.disksOf(name)) disk.setLatency(latency);
   }
 
   fullDisk(name: string): void {
     this.say(`the disk of ${name} is full`);
-    this.disk(name).setCapacity(0);
-    this.hintDiskOf(this.nodeOf(name)).setCapacity(0);
+    for (const disk of this.disksOf(name)) disk.setCapacity(0);
   }
 
   fullHintDisk(name: string): void {
     this.say(`the disk for hints of ${name} is full`);
-    this.hintDiskOf(this.nodeOf(name)).setCapacity(0);
+    this.storageOf(this.nodeOf(name), 'hints').setCapacity(0);
   }
 
   failCommits(name: string, chance: number): void {
     this.say(`commits fail on ${name}, ${chance * 100} %`);
-    this.disk(name).setFaults({ commitFailure: chance, flushFailure: chance });
-    this.hintDiskOf(this.nodeOf(name)).setFaults({ commitFailure: chance });
+    for (const disk of this.disksOf(name)) disk.setFaults({ commitFailure: chance, flushFailure: chance });
   }
 
   /** Lets the next commit of the node throw, having stored everything or nothing. */
-  failNextCommit(name: string, outcome: 'stored' | 'lost', of: 'objects' | 'hints' = 'objects'): void {
+  failNextCommit(name: string, outcome: 'stored' | 'lost', of: StorageName = 'objects'): void {
     this.say(`the next commit of ${of} of ${name} fails (${outcome})`);
-    (of === 'objects' ? this.disk(name) : this.hintDiskOf(this.nodeOf(name))).failNextCommit(outcome);
+    this.storageOf(this.nodeOf(name), of).failNextCommit(outcome);
   }
 
   healthyDisk(name: string): void {
     this.say(`the disk of ${name} is well`);
-    for (const disk of [this.disk(name), this.hintDiskOf(this.nodeOf(name))]) {
+    for (const disk of this.disksOf(name)) {
       disk.heal();
       disk.setLatency({ minMs: 0.1, meanExtraMs: 0.2 });
     }
@@ -445,28 +458,29 @@ export class SimulatedCluster {
   }
 
   private disk(name: string): SimulatedDisk {
-    return this.diskOf(this.nodeOf(name));
+    return this.storageOf(this.nodeOf(name), 'objects');
   }
 
-  private diskOf(node: number): SimulatedDisk {
-    return this.simulator.disk(node, 'objects', { sync: this.sync });
+  private disksOf(name: string): SimulatedDisk[] {
+    return STORAGES.map((of) => this.storageOf(this.nodeOf(name), of));
   }
 
-  private hintDiskOf(node: number): SimulatedDisk {
-    return this.simulator.disk(node, 'hints', { sync: 'full' });
+  /** All but the objects are always fully synced. */
+  private storageOf(node: number, of: StorageName): SimulatedDisk {
+    return this.simulator.disk(node, of, { sync: of === 'objects' ? this.sync : 'full' });
   }
 
   // ── Nodes and clients ──────────────────────────────────────────────────────────────────────────────────────────
 
   private setupNode(node: number, host: ActorHost): void {
     const { spawn, planted } = this.options;
-    const disk = this.diskOf(node).open();
+    const disk = this.storageOf(node, 'objects').open();
     const objects =
       this.options.tombstoneGraceMs === undefined
         ? disk
         : new ReapTap(disk, (record) => this.history.noteReaped(record, this.time));
-    const system = this.simulator.disk(node, 'system', { sync: 'full' }).open();
-    const hints = this.hintDiskOf(node).open();
+    const system = this.storageOf(node, 'system').open();
+    const hints = this.storageOf(node, 'hints').open();
     const isNew = !this.started.has(node);
     this.started.add(node);
     const read = {
@@ -475,6 +489,7 @@ export class SimulatedCluster {
     };
     const minting = new MintTap({ history: this.history, node: this.names[node]!, ...read });
     let tappedHost: ActorHost = new TappedHost(host, minting);
+    tappedHost = new TappedHost(tappedHost, new ExchangeTap((pair) => this.foundEqual.add(pair)));
     if (planted?.nodes !== undefined) tappedHost = new TappedHost(tappedHost, planted.nodes(node));
     try {
       spawn(tappedHost, {

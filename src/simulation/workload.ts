@@ -1,11 +1,11 @@
 /**
  * Random clients, drawn from a seed: sequential ones, each alone on its key, passing the join of every token it got;
- * on shared keys writers that answer their reads, writers that know only their own receipts, and blind ones; deleters;
- * last-write-wins.
+ * on shared keys writers that answer their reads, writers that know only their own receipts, blind ones, and sessions, which
+ * read from anybody what covers all they were told; deleters; last-write-wins.
  */
-import { below, pick, type Random, unit } from '../base/random.js';
+import { below, pick, type Random, shuffled, unit } from '../base/random.js';
 import type { GetOperation, PutOperation, Token } from './history.js';
-import type { SimulatedClient } from './simulated-client.js';
+import type { GetSettings, SimulatedClient } from './simulated-client.js';
 import type { SimulatedCluster } from './simulated-cluster.js';
 
 export interface WorkloadOptions {
@@ -21,9 +21,16 @@ export interface WorkloadOptions {
 }
 
 /** How a strand of operations behaves; a client runs several side by side. */
-type Habit = 'sequential' | 'answers-reads' | 'answers-receipts' | 'blind' | 'last-write-wins';
+type Habit = 'sequential' | 'answers-reads' | 'answers-receipts' | 'blind' | 'session' | 'last-write-wins';
 
-const HABITS: readonly Habit[] = ['sequential', 'answers-reads', 'answers-receipts', 'blind', 'last-write-wins'];
+const HABITS: readonly Habit[] = [
+  'sequential',
+  'answers-reads',
+  'answers-receipts',
+  'blind',
+  'session',
+  'last-write-wins',
+];
 const RESTING_MS = 20;
 
 export class Workload {
@@ -39,12 +46,18 @@ export class Workload {
     this.options = options;
     this.until = cluster.time + options.durationMs;
     for (const client of cluster.clients) {
-      for (const habit of HABITS) new Strand(this, client, habit).rest();
+      // A client leaves one out: what is always there hides what needs its absence.
+      for (const habit of shuffled(options.random, HABITS).slice(1)) new Strand(this, client, habit).rest();
     }
   }
 
   get random(): Random {
     return this.options.random;
+  }
+
+  /** The cluster's. */
+  get r(): number {
+    return this.cluster.r;
   }
 
   get over(): boolean {
@@ -91,6 +104,8 @@ class Strand {
   private token: Token | undefined;
   /** By key, the token of the last receipt, of one who never reads. */
   private readonly receipts = new Map<string, Token>();
+  /** By key, the join of all tokens that a session got. */
+  private readonly sessions = new Map<string, Token>();
 
   constructor(work: Workload, client: SimulatedClient, habit: Habit) {
     this.work = work;
@@ -121,6 +136,9 @@ class Strand {
         return;
       case 'blind':
         this.blindly();
+        return;
+      case 'session':
+        this.inSession();
         return;
       case 'last-write-wins':
         this.overwriting();
@@ -166,6 +184,22 @@ class Strand {
     else this.put(key, false, {}, () => this.rest());
   }
 
+  /** Reads, from as few as it may, no less than it was told before; answers what it knows. */
+  private inSession(): void {
+    const key = this.work.sharedKey('shared');
+    const { random } = this.work;
+    const token = this.sessions.get(key);
+    const then = ({ end }: PutOperation | GetOperation): void => {
+      if (end?.type === 'acknowledged' || end?.type === 'got') {
+        const joined = this.client.join(key, this.sessions.get(key), end.token);
+        if (joined !== undefined) this.sessions.set(key, joined);
+      }
+      this.rest();
+    };
+    if (unit(random) < 0.6) this.get(key, then, { r: pick(random, [1, this.work.r]), pr: 0, session: token });
+    else this.put(key, unit(random) < 0.1, { token }, then);
+  }
+
   private overwriting(): void {
     const key = this.work.sharedKey('last');
     const { random } = this.work;
@@ -189,10 +223,10 @@ class Strand {
     );
   }
 
-  private get(key: string, then: (get: GetOperation) => void): void {
+  private get(key: string, then: (get: GetOperation) => void, how: GetSettings = {}): void {
     this.work.keys.add(key);
     const { r, pr } = this.work.quorums();
-    this.client.get(key, { r, pr, timeoutMs: this.timeoutMs() }, then);
+    this.client.get(key, { r, pr, timeoutMs: this.timeoutMs(), ...how }, then);
   }
 
   private timeoutMs(): number {

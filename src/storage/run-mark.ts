@@ -2,13 +2,15 @@
  * How a node's last run ended, and what its objects file may have suffered since: kept in its system storage, which is
  * always fully synced.
  *
- *     1 format version · 1 flags · 4 how often its objects were lost · boot, as UTF-8
+ *     1 format version · 1 flags · 4 how often its objects were lost · boot, as UTF-8; under a checksum
  *     flags: 1 ended in order · 2 its objects file was not synced at every commit · 4 has not had an objects file yet
  *
  * A file that is not synced survives the end of its process, because the system has its pages, but not the end of the
  * system: after that its pages are on disk as chance had it.
  */
+
 import { textOf, utf8 } from '../base/bytes.js';
+import { sealed, unsealed } from '../base/sealed.js';
 import type { Storage } from './storage.js';
 
 export interface RunMark {
@@ -25,15 +27,16 @@ export interface RunMark {
 }
 
 export const RUN_KEY = utf8('run');
-const VERSION = 2;
+const VERSION = 3;
 const HEADER_BYTES = 6;
 const CLEAN = 1;
 const UNSYNCED = 2;
 const NEW = 4;
 
-/** The mark of the last run; undefined if there is none, or none that this version can read. */
+/** The mark of the last run; undefined if there is none, or none that can be read. */
 export function readRunMark(system: Storage): RunMark | undefined {
-  const value = system.get(RUN_KEY);
+  const stored = system.get(RUN_KEY);
+  const value = stored === undefined ? undefined : unsealed(stored);
   if (value === undefined || value.length < HEADER_BYTES || value[0] !== VERSION) return undefined;
   const flags = value[1]!;
   const boot = textOf(value.subarray(HEADER_BYTES));
@@ -55,7 +58,7 @@ export function writeRunMark(system: Storage, mark: RunMark): void {
   value[1] = (mark.clean ? CLEAN : 0) | (mark.sync === 'none' ? UNSYNCED : 0) | (mark.isNew ? NEW : 0);
   new DataView(value.buffer).setUint32(2, mark.losses);
   value.set(boot, HEADER_BYTES);
-  system.put(RUN_KEY, value);
+  system.put(RUN_KEY, sealed(value));
   system.commit();
   if (!system.commitIsDurable) system.flush();
 }

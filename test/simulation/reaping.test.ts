@@ -1,16 +1,25 @@
 /** Deletions that are forgotten, told as stories in virtual time: what is gone is gone everywhere, and nothing comes back. */
 import assert from 'node:assert/strict';
 import { Arrears } from '../../actors/arrears.js';
-import { spawn } from '../../actors/simulated-node.js';
 import { coordinatorConversation } from '../../src/messages/coordinator-messages.js';
 import { reapConversation } from '../../src/messages/reap-messages.js';
-import type { NodeCounters } from '../../src/metrics/node-counters.js';
 import { entriesOf } from '../../src/objects/reduction.js';
 import type { ActorContext } from '../../src/runtime/actor.js';
-import type { SimulatedClusterOptions } from '../../src/simulation/cluster-options.js';
 import type { Token } from '../../src/simulation/history.js';
-import { SimulatedCluster } from '../../src/simulation/simulated-cluster.js';
+import type { SimulatedCluster } from '../../src/simulation/simulated-cluster.js';
 import type { Tap } from '../../src/simulation/tapped-host.js';
+import {
+  AFTERMATH_MS,
+  clusterOf,
+  copies,
+  deleteKey,
+  GRACE_MS,
+  isGone,
+  KEY,
+  runUntil,
+  staysDeleted,
+  sum,
+} from '../support/reaping-cluster.js';
 import { test } from '../support/test.js';
 import {
   both,
@@ -26,18 +35,6 @@ import {
   StoppedClock,
 } from './planted/reaping.js';
 
-const GRACE_MS = 1_000;
-
-function clusterOf(options: Partial<SimulatedClusterOptions> & { seed: number }): SimulatedCluster {
-  return new SimulatedCluster({
-    spawn,
-    partitions: 8,
-    exchangeIntervalMs: 500,
-    tombstoneGraceMs: GRACE_MS,
-    ...options,
-  });
-}
-
 /** Has each key written, and then deleted by somebody who has seen it. */
 function putAndDelete(cluster: SimulatedCluster, count: number): string[] {
   const keys = Array.from({ length: count }, (_, i) => `k${i}`);
@@ -45,29 +42,6 @@ function putAndDelete(cluster: SimulatedCluster, count: number): string[] {
   for (const key of keys) deleteKey(cluster, key);
   return keys;
 }
-
-function deleteKey(cluster: SimulatedCluster, key: string): void {
-  const get = cluster.settle(cluster.get(key));
-  assert(get.end?.type === 'got');
-  const deletion = cluster.settle(cluster.delete(key, { token: get.end.token }));
-  assert.equal(deletion.end?.type, 'acknowledged');
-}
-
-/** On how many nodes something lies under the key. */
-function copies(cluster: SimulatedCluster, key: string): number {
-  return cluster.names.filter((name) => cluster.replica(name).record(key) !== undefined).length;
-}
-
-function sum(cluster: SimulatedCluster, which: keyof NodeCounters): number {
-  return cluster.counters.reduce((all, counters) => all + counters[which], 0);
-}
-
-function runUntil(cluster: SimulatedCluster, done: () => boolean, limitMs = 60_000): boolean {
-  for (let end = cluster.time + limitMs; cluster.time < end && !done(); ) cluster.runFor(100);
-  return done();
-}
-
-const isGone = (cluster: SimulatedCluster, keys: readonly string[]) => keys.every((key) => copies(cluster, key) === 0);
 
 test('deletions are gone from every replica after the grace time, not before, and what lives stays', () => {
   for (let seed = 1; seed <= 3; seed++) {
@@ -96,17 +70,6 @@ test('deletions are gone from every replica after the grace time, not before, an
 });
 
 // ── Attacks ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-const KEY = 'cart';
-/** By then everything has had its time to come back. */
-const AFTERMATH_MS = 5_000;
-
-/** True if no replica shows anything of the key. */
-function staysDeleted(cluster: SimulatedCluster): boolean {
-  cluster.runFor(AFTERMATH_MS);
-  assert.deepEqual(cluster.failures, []);
-  return cluster.names.every((name) => cluster.replica(name).values(KEY).length === 0);
-}
 
 /** A write to the third replica is under way for so long that its key was deleted and reaped meanwhile. */
 function messageInFlight(seed: number, flight: InFlight, bug?: Tap): boolean {

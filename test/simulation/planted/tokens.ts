@@ -1,11 +1,15 @@
 /** Mistakes in what a token or a retry covers, and in what a merge keeps. */
-import { equalBytes } from '../../../src/base/bytes.js';
+import { EMPTY, equalBytes } from '../../../src/base/bytes.js';
 import { joinContexts, withDotAndAllBefore } from '../../../src/clocks/causal-context.js';
 import { laterOf } from '../../../src/clocks/timestamp.js';
 import { partitionOf } from '../../../src/codec/key.js';
 import { decodeRecord, encodeRecord } from '../../../src/codec/record.js';
 import { encodeToken } from '../../../src/codec/token.js';
-import type { CoordinatorAnswer, CoordinatorRequest } from '../../../src/messages/coordinator-messages.js';
+import {
+  type CoordinatorAnswer,
+  type CoordinatorRequest,
+  coordinatorConversation,
+} from '../../../src/messages/coordinator-messages.js';
 import { type VnodeAnswer, type VnodeRequest, vnodeConversation } from '../../../src/messages/vnode-messages.js';
 import { lastWrite } from '../../../src/objects/resolution.js';
 import type { ActorContext, ActorRef, Incoming } from '../../../src/runtime/actor.js';
@@ -94,6 +98,13 @@ class TakesAnyToken extends TappedContext {
   }
 }
 
+/** Answers a get with whatever was read, as if it had no session. */
+class IgnoresSessions extends TappedActor<CoordinatorRequest, CoordinatorAnswer, unknown> {
+  override receive(message: CoordinatorRequest, incoming: Incoming<CoordinatorAnswer>, context: ActorContext): void {
+    super.receive(message.type === 'get' ? { ...message, session: EMPTY } : message, incoming, context);
+  }
+}
+
 export const TOKEN_BUGS: readonly PlantedBug[] = [
   {
     name: "the receipt covers the coordinator's whole object",
@@ -161,5 +172,14 @@ export const TOKEN_BUGS: readonly PlantedBug[] = [
     kinds: ['delay', 'pause'],
     noticed: /^(lost|not read)/,
     seeds: 5,
+  },
+  {
+    name: 'a coordinator that ignores sessions',
+    nodes: () =>
+      tapOf(coordinatorConversation.name, { actor: (inner, context) => new IgnoresSessions(inner, context) }),
+    sync: 'full',
+    kinds: ['crash of a node'],
+    noticed: /^not in session/,
+    seeds: 10,
   },
 ];
