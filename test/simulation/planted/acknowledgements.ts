@@ -176,7 +176,7 @@ export const ACKNOWLEDGEMENT_BUGS: readonly PlantedBug[] = [
     sync: 'full',
     kinds: ['split', 'crash of a node'],
     noticed: /^not read/,
-    seeds: 10,
+    seeds: 30,
   },
   {
     name: 'a reply refused for lack of credit',
