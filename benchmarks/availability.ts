@@ -10,8 +10,8 @@
  * quiet; pauses of 200 ms do not show in p99.9. A partition is asked at intervals: its gaps between completions are no
  * shorter, and those between its arrivals are told beside them.
  *
- * Beside them an event loop that has nothing to do tells how late any thread gets a core (`bare-loop.ts`): a request cannot
- * be faster than the threads that it wakes.
+ * Beside them, threads that have nothing else to do tell how late any thread gets a core, and how long any flush of the disk
+ * takes (`bare-thread.ts`): a request cannot be faster than the threads that it wakes, nor a hint than the disk.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,8 +19,9 @@ import { join } from 'node:path';
 import { below, pick, SeededRandom } from '../src/base/random.js';
 import { open, type Store } from '../src/index.js';
 import { count, machine, markdown, ms } from './report.js';
-import { BareLoop, type Lateness } from './workloads/bare-loop.js';
+import { BareThread, type Lateness } from './workloads/bare-thread.js';
 import { capacityOf } from './workloads/capacity.js';
+import { type CoresReading, coresBetween, readCores } from './workloads/cores.js';
 import { type Ended, openLoop } from './workloads/open-loop.js';
 import { PartitionLoad } from './workloads/partition-load.js';
 import { figureOf, type PartitionGap, type Span } from './workloads/span-figure.js';
@@ -115,14 +116,20 @@ async function measure(wanted: number | undefined, phases: readonly Phase[]): Pr
     const total = phases.reduce((sum, { durationMs }) => sum + durationMs, 0);
     load.prepare((perSecond * (SETTLE_MS + total)) / 1_000);
     await openLoop({ perSecond, durationMs: SETTLE_MS, begin: load.begin });
-    const bare = await BareLoop.start();
+    const bareLoop = await BareThread.start({ what: 'loop' });
+    const bareFlush = await BareThread.start({ what: 'flush', file: join(directory, 'flushed') });
     const startMs = performance.now();
     const loop = openLoop({ perSecond, durationMs: total, begin: load.begin });
-    const { starts, told } = await act(store, phases);
+    const { starts, told, cores } = await act(store, phases, total);
     const ended = await loop;
     const spans = starts.map((fromMs, at) => ({ fromMs, toMs: starts[at + 1] ?? total }));
     const ofClock = spans.map(({ fromMs, toMs }) => ({ fromMs: startMs + fromMs, toMs: startMs + toMs }));
-    report(phases, spans, ended, await bare.end(ofClock));
+    const bare = { 'bare loop': await bareLoop.end(ofClock), 'bare flush': await bareFlush.end(ofClock) };
+    report(phases, spans, ended, bare);
+    for (const [at, { name }] of phases.entries()) {
+      const { own, others } = coresBetween(cores[at]!, cores[at + 1]!);
+      console.log(`${name}: ${own.toFixed(2)} cores in use by this process, ${others.toFixed(2)} by others`);
+    }
     for (const text of told) console.log(text);
     const quietAt = performance.now();
     await store.admin.waitForExchange({ timeoutMs: HEALED_MS });
@@ -144,30 +151,45 @@ async function rateFor(load: PartitionLoad, wanted: number | undefined): Promise
   return perSecond;
 }
 
-/** Lets the phases begin when they are due. @returns when each began, in milliseconds, and what is told of them */
-async function act(store: Store, phases: readonly Phase[]): Promise<{ starts: number[]; told: string[] }> {
+interface Acted {
+  /** When each phase began, in milliseconds. */
+  readonly starts: readonly number[];
+  /** At the beginning of each, and at the end. */
+  readonly cores: readonly CoresReading[];
+  readonly told: readonly string[];
+}
+
+/** Lets the phases begin when they are due. */
+async function act(store: Store, phases: readonly Phase[], totalMs: number): Promise<Acted> {
   const start = performance.now();
+  const until = async (dueMs: number): Promise<void> => {
+    const waitMs = dueMs - (performance.now() - start);
+    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+  };
   const starts: number[] = [];
+  const cores: CoresReading[] = [];
   const acts: Promise<string | undefined>[] = [];
   let dueMs = 0;
   for (const phase of phases) {
-    const waitMs = dueMs - (performance.now() - start);
-    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+    await until(dueMs);
     starts.push(performance.now() - start);
     console.error(`${phase.name}: ${phase.durationMs / 1_000} s`);
+    cores.push(readCores());
     // The next phase begins when it is due, however long this takes.
     if (phase.act !== undefined) acts.push(phase.act(store));
     dueMs += phase.durationMs;
   }
+  await until(totalMs);
+  cores.push(readCores());
   const told = await Promise.all(acts);
-  return { starts, told: told.filter((text) => text !== undefined) };
+  return { starts, cores, told: told.filter((text) => text !== undefined) };
 }
 
 function report(
   phases: readonly Phase[],
   spans: readonly Span[],
   ended: readonly Ended[],
-  bare: readonly Lateness[],
+  bare: Readonly<Record<string, readonly Lateness[]>>,
 ): void {
   const head = ['', 'phase', 'operations', 'failed', 'p50 ms', 'p99', 'p99.9', 'longest'];
   const rows: string[][] = [];
@@ -187,10 +209,11 @@ function report(
       ]);
     }
   }
-  for (const [at, { name }] of phases.entries()) {
-    const { looks, late } = bare[at]!;
-    const { p50Ms, p99Ms, p999Ms, maxMs } = late.summary();
-    rows.push(['bare loop', name, count(looks), '', ...[p50Ms, p99Ms, p999Ms, maxMs].map(ms), '', '', '']);
+  for (const [what, ofPhases] of Object.entries(bare)) {
+    for (const [at, { looks, late }] of ofPhases.entries()) {
+      const { p50Ms, p99Ms, p999Ms, maxMs } = late.summary();
+      rows.push([what, phases[at]!.name, count(looks), '', ...[p50Ms, p99Ms, p999Ms, maxMs].map(ms), '', '', '']);
+    }
   }
   const gaps = ['longest gap', 'of one partition (which)', 'between its arrivals (which)'];
   console.log(`${markdown([...head, ...gaps], rows, 2)}\n`);

@@ -42,7 +42,7 @@ import { TurnLoop, type TurnTaker } from './turn-loop.js';
 /** Messages among a thread's own actors in one turn, for each frame that a turn may take: a put makes about six. */
 const LOCAL_PER_FRAME = 16;
 /** So many frames are taken between two looks at the clock. */
-const FRAMES_AT_ONCE = 32;
+const FRAMES_AT_ONCE = 16;
 /**
  * A turn takes no more frames after so long, in milliseconds: what it has answered waits for its end, and its pulse, too. In a
  * thread that runs warm 256 frames take less. In one that has just been started they took a tenth of a second, code not being
