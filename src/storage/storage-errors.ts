@@ -8,7 +8,7 @@ import { dirname } from 'node:path';
 import { StorageFailedError, StorageFullError } from '../base/errors.js';
 import { DamagedFileError } from './damaged-file.js';
 
-const { EACCES, EDQUOT, EFBIG, EIO, ENOENT, ENOMEM, ENOSPC, EROFS } = constants.errno;
+const { EACCES, EDQUOT, EFBIG, EIO, EMFILE, ENFILE, ENOENT, ENOMEM, ENOSPC, EPERM, EROFS } = constants.errno;
 
 const MDB_PAGE_NOTFOUND = -30797;
 const MDB_CORRUPTED = -30796;
@@ -29,8 +29,11 @@ const FULL = new Map<unknown, string>([
 const FAILED = new Map<unknown, string>([
   [EIO, 'the disk did not take it whole: check that the disk is well and that the file may grow (ulimit -f)'],
   [EROFS, 'the file system is read-only: remount it writable, and check the disk'],
-  [EACCES, 'this process may not use the file: correct its permissions'],
+  [EACCES, 'this process may not use it: correct its permissions and those of its directory, or name another path'],
+  [EPERM, 'the system does not allow it: correct the permissions of its directory, or name another path'],
   [ENOENT, 'the file or its directory is missing: restore it'],
+  [EMFILE, 'this process has as many files open as it may: raise the limit (ulimit -n), or lower the number of nodes'],
+  [ENFILE, 'the system has as many files open as it may: raise its limit (fs.file-max)'],
   [ENOMEM, 'the system has no memory left: give it more, or lower the number of nodes'],
   [
     MDB_PAGE_NOTFOUND,

@@ -81,6 +81,8 @@ export async function openDataDirectory(
   const close = (): void => {
     for (const lock of locks) lock.release();
   };
+  /** What is being looked at: the store's, or that of a node elsewhere. */
+  let at = directory;
   try {
     makeDirectory(directory);
     // Looked at before anything is put into it, and again once it is ours: it may have been created in between.
@@ -96,14 +98,16 @@ export async function openDataDirectory(
       const path = nodePath(node);
       if (isWithin(directory, path)) continue;
       // Elsewhere, the lock on the store's own directory does not cover it.
+      at = path;
       makeDirectory(path);
       locks.push(await lockDirectory(path));
     }
+    at = directory;
     const manifest = stored ?? writeManifest(directory, content);
     return { path: directory, manifest, isNew: stored === undefined, nodePath, close };
   } catch (error) {
     close();
-    throw directoryError(error, directory);
+    throw directoryError(error, at);
   }
 }
 
@@ -249,8 +253,16 @@ function requireDistinct(paths: readonly string[]): void {
 /** The store's error for one of the file system's; any other is returned as it is. */
 function directoryError(error: unknown, directory: string): unknown {
   if (!(error instanceof Error) || !('errno' in error && 'code' in error)) return error;
-  if (error.code === 'EEXIST' || error.code === 'ENOTDIR') {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (code === 'EEXIST' || code === 'ENOTDIR') {
     return new InvalidArgumentError(`${directory} is not a directory: name one, or a new path`);
+  }
+  if (code === 'ENAMETOOLONG') return new InvalidArgumentError(`${directory} is too long for a path: name another one`);
+  if (code === 'ENOENT' && syscall === 'mkdir') {
+    // As /proc says it, and a drive that is not there.
+    return new InvalidArgumentError(
+      `${directory} cannot be made, its file system takes no directories: name another path`,
+    );
   }
   return storageError(error, 'opened', directory);
 }

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -278,4 +279,52 @@ test('a mistake in the creating code is not taken for a failing disk', async (t)
   const path = place();
   await t.rejects(openDataDirectory(path, {}, mustNotCreate), InvariantError);
   t.same(readdirSync(path), []);
+});
+
+// Goal: whoever names a wrong place hears at once what is wrong with it. Method: real ones; root, to whom everything is
+// allowed, looks as nobody for a while.
+test('a place where no store can be is refused at once, and says what to do', async (t) => {
+  const file = place();
+  writeFileSync(file, '');
+  const wrong: [string, RegExp][] = [
+    [file, /is not a directory/],
+    [join(file, 'below'), /is not a directory/],
+    [join(root, 'n'.repeat(300)), /is too long for a path/],
+  ];
+  // There, mkdir says that the directory above is missing.
+  if (process.platform === 'linux') wrong.push(['/proc/quoral/data', /takes no directories: name another path/]);
+  for (const [path, message] of wrong) {
+    await t.rejects(openDataDirectory(path, {}, create), { code: 'INVALID_ARGUMENT', definite: true, message });
+    const nodes = [node('a'), node('b', path)];
+    await t.rejects(
+      openDataDirectory(emptyPlace(), {}, () => ({ ...options, nodes, ring })),
+      {
+        code: 'INVALID_ARGUMENT',
+        message: new RegExp(`^${path}`),
+      },
+    );
+  }
+  if (process.platform === 'win32') return;
+  const [above, own] = [emptyPlace(), place()];
+  (await openDataDirectory(own, {}, create)).close();
+  for (const path of [above, own]) chmodSync(path, 0o555);
+  chmodSync(root, 0o755);
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) process.seteuid!(65_534);
+  try {
+    for (const [path, named] of [
+      [join(above, 'data'), join(above, 'data')],
+      [own, own],
+    ] as const) {
+      await t.rejects(openDataDirectory(path, {}, create), {
+        code: 'STORAGE_FAILED',
+        definite: true,
+        message: new RegExp(`^${named} could not be opened: this process may not use it: correct its permissions`),
+      });
+    }
+  } finally {
+    if (isRoot) process.seteuid!(0);
+    for (const path of [above, own]) chmodSync(path, 0o755);
+  }
+  (await openDataDirectory(own, {}, create)).close();
 });
