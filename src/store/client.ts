@@ -17,7 +17,6 @@
  */
 
 import { DrainEstimate } from '../admission/drain-estimate.js';
-import type { QuorumName } from '../base/errors.js';
 import { InFlight } from '../base/in-flight.js';
 import type { Attempt, WriterId } from '../clocks/event-id.js';
 import { partitionOf } from '../codec/key.js';
@@ -26,20 +25,21 @@ import { coordinatorRef } from '../messages/addresses.js';
 import type { CoordinatorAnswer, CoordinatorRequest, OperationFailure } from '../messages/coordinator-messages.js';
 import { CLOCK_ALLOWANCE_MS, type ObjectPut } from '../messages/object-request.js';
 import { type Hedging, Peers } from '../quorum/peers.js';
-import { countSlots, hasSlot, lowestSlot, NO_SLOTS, type PlaceSet, withoutSlot, withSlot } from '../quorum/slots.js';
+import { NO_SLOTS } from '../quorum/slots.js';
 import type { PreferenceList } from '../ring/preference-list.js';
 import { type Actor, type ActorContext, type ActorRef, type Failure, neverReceived } from '../runtime/actor.js';
-import type { ClientPut, GetOutcome, PageOutcome, PutOutcome, Settle } from './client-outcomes.js';
 import {
-  type Caller,
-  KINDS,
-  MOST_GENERATIONS,
-  PendingRequest,
-  PUT,
-  placeOf,
-  SLACK_MS,
-  ticketOf,
-} from './pending-request.js';
+  type ClientPut,
+  failureOf,
+  type GetOutcome,
+  outcomeOf,
+  type PageOutcome,
+  type PutOutcome,
+  type Settle,
+} from './client-outcomes.js';
+import { CoordinatorChoice } from './coordinator-choice.js';
+import { type Caller, KINDS, MOST_GENERATIONS, PendingRequest, PUT, placeOf, ticketOf } from './pending-request.js';
+import { SweepClock } from './sweep-clock.js';
 
 export interface ClientOptions {
   /** By partition, its preference list: the nodes of the primaries, and of the fallbacks behind them. */
@@ -51,16 +51,8 @@ export interface ClientOptions {
 
 const NONE: readonly Attempt[] = [];
 const SWEEP = 'sweep';
-/** How often it is looked how the nodes are, and what takes too long, in milliseconds, while something is in flight. */
-const SWEEP_MS = 5;
-/** Every so many sweeps, deadlines are looked at: that costs something for every request. */
-const DEADLINE_SWEEPS = 4;
-/** A sweep that comes so late shows that the application held the thread, in milliseconds: answers are heard first. */
-const LATE_MS = 8;
 /** So often a request is sent elsewhere because of silence. */
 const MAX_HEDGES = 2;
-/** How long a node that had no room for a request is not asked in another's stead, in milliseconds. */
-const FULL_MS = 100;
 /**
  * When a request is sent elsewhere, too, in milliseconds, by kind: after the 99th percentile of what its coordinator takes,
  * within these. A coordinator backs up its replicas sooner than that. A second put costs all the replicas a write more.
@@ -72,13 +64,9 @@ const HEDGING: readonly Hedging[] = [
 ];
 
 export class Client implements Actor<never, never, CoordinatorAnswer> {
-  /** By partition: by place, its node; the primaries first. */
-  private readonly orders: readonly (readonly number[])[];
-  /** How many primaries a partition has; and by partition which nodes they are, as a bit mask. */
-  private readonly n: number;
-  private readonly primaryNodes: readonly PlaceSet[];
   private readonly nodes: number;
   private readonly peers: Peers;
+  private readonly choice: CoordinatorChoice;
   private readonly coordinators: ActorRef<CoordinatorRequest, CoordinatorAnswer>[] = [];
   private readonly pending: InFlight<PendingRequest>;
   private readonly maxInFlight: number;
@@ -87,24 +75,15 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   private readonly context: ActorContext;
   private readonly id: WriterId;
   private sequence = 0;
-  private sweeping = false;
-  private sweepDue = 0;
-  private sweeps = 0;
-  private deferred = false;
-  private lenientUntil = Number.NEGATIVE_INFINITY;
   private onIdle: (() => void) | null = null;
   private readonly drain = new DrainEstimate();
-  /** By node: until when it counts as full. */
-  private readonly fullUntil: Float64Array;
+  private readonly sweeps = new SweepClock();
 
   constructor(options: ClientOptions, context: ActorContext) {
     const { preferenceLists, nodes } = options;
-    this.orders = preferenceLists.map(({ primaries, fallbacks }) => [...primaries, ...fallbacks]);
-    this.n = preferenceLists[0]!.primaries.length;
-    this.primaryNodes = preferenceLists.map(({ primaries }) => primaries.reduce(withSlot, NO_SLOTS));
     this.nodes = nodes;
-    this.fullUntil = new Float64Array(nodes).fill(Number.NEGATIVE_INFINITY);
     this.peers = new Peers({ nodes, own: -1, detector: new FailureDetector(nodes), hedging: HEDGING });
+    this.choice = new CoordinatorChoice(preferenceLists, nodes, this.peers);
     this.maxInFlight = options.maxInFlight;
     this.pending = new InFlight(2 * options.maxInFlight, MOST_GENERATIONS);
     this.context = context;
@@ -187,43 +166,18 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     // Settled before.
     if (pending === undefined) return;
     const place = placeOf(correlation);
-    const { sentAt } = pending;
-    this.peers.answered(
-      pending.kind,
-      this.orders[pending.partition]![place]!,
-      sentAt < 0 ? -1 : this.context.now() - sentAt,
-    );
+    const { kind, partition, sentAt } = pending;
+    const node = this.choice.nodeAt(partition, place);
+    this.peers.answered(kind, node, sentAt < 0 ? -1 : this.context.now() - sentAt);
     // To an earlier attempt, which the present one covers: whatever became of it is undone.
     if (!pending.isAwaited(correlation)) return;
     pending.ended(place);
-    switch (answer.type) {
-      case 'put-done': {
-        const { put } = pending.request as CoordinatorRequest & { type: 'put' };
-        const attempts = put.earlier.length === 0 ? [put.attempt] : [...put.earlier, put.attempt];
-        const outcome: PutOutcome = {
-          ok: true,
-          dot: answer.dot,
-          timestamp: answer.timestamp,
-          acks: answer.acks,
-          hints: answer.hints,
-          attempts,
-        };
-        this.settle(ticket, pending, outcome);
-        return;
-      }
-      case 'got':
-        this.settle(ticket, pending, { ok: true, record: answer.record, mayMissHints: answer.mayMissHints });
-        return;
-      case 'page-done': {
-        const { entries, more, mayMissHints } = answer;
-        this.settle(ticket, pending, { ok: true, entries, more, mayMissHints });
-        return;
-      }
-      case 'failed':
-        if (answer.failure.why === 'overloaded') this.noteFull(this.orders[pending.partition]![place]!);
-        this.failOrGoOn(ticket, pending, answer.failure);
-        return;
+    if (answer.type !== 'failed') {
+      this.settle(ticket, pending, outcomeOf(pending.request, answer));
+      return;
     }
+    if (answer.failure.why === 'overloaded') this.choice.noteFull(node, this.context.now());
+    this.failOrGoOn(ticket, pending, answer.failure);
   }
 
   failed(correlation: number, failure: Failure): void {
@@ -231,10 +185,11 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     const pending = this.pending.get(ticket);
     if (pending === undefined) return;
     const place = placeOf(correlation);
-    const node = this.orders[pending.partition]![place]!;
-    if (failure === 'unreachable') this.peers.unreachable(node, this.context.now());
-    else if (failure === 'died') this.peers.unanswered(node, this.context.now());
-    else if (failure === 'refused') this.noteFull(node);
+    const node = this.choice.nodeAt(pending.partition, place);
+    const now = this.context.now();
+    if (failure === 'unreachable') this.peers.unreachable(node, now);
+    else if (failure === 'died') this.peers.unanswered(node, now);
+    else if (failure === 'refused') this.choice.noteFull(node, now);
     if (!pending.isAwaited(correlation)) return;
     pending.ended(place);
     // Another coordinator has it, too.
@@ -253,34 +208,33 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
       }
       pending.renewAttempt(this.nextAttempt(), true);
     }
-    this.send(ticket, pending);
+    this.send(ticket, pending, now);
   }
 
   timer(): void {
     const now = this.context.now();
-    // Much too late: the application has held the thread. What was answered meanwhile is heard first.
-    if (now > this.sweepDue + SLACK_MS) this.lenientUntil = now + SLACK_MS;
+    this.sweeps.swept(now);
     this.peers.look(this.context, now);
     this.drain.look(now);
-    // Only once in a row: where the thread is always late, requests are to be hedged, too.
-    const late = now > this.sweepDue + LATE_MS && !this.deferred;
-    this.deferred = late;
-    if (!late) this.hedge(now);
-    if (++this.sweeps % DEADLINE_SWEEPS === 0 && now >= this.lenientUntil) {
-      this.pending.forEach((pending, ticket) => {
-        if (now < pending.deadline) {
-          if (pending.isRested(now)) {
-            pending.beginAnew(now, () => this.nextAttempt());
-            this.send(ticket, pending);
-          }
-          return;
-        }
-        this.noteSilence(pending, now);
+    if (this.sweeps.mayHedge) this.hedge(now);
+    if (this.sweeps.looksAtDeadlines(now)) this.lookAtDeadlines(now);
+    this.sweepAfter(this.sweeps.next(this.pending.size > 0, this.context.now()));
+  }
+
+  private lookAtDeadlines(now: number): void {
+    this.pending.forEach((pending, ticket) => {
+      if (now >= pending.deadline) {
+        this.choice.noteSilence(pending, now);
         this.fail(ticket, pending, 'timeout', pending.kind !== PUT);
-      });
-    }
-    this.sweeping = this.pending.size > 0;
-    if (this.sweeping) this.sweepAfter(late ? 0 : SWEEP_MS);
+      } else if (pending.isRested(now)) {
+        pending.beginAnew(now, () => this.nextAttempt());
+        this.send(ticket, pending, now);
+      }
+    });
+  }
+
+  private sweepAfter(delayMs: number): void {
+    if (delayMs !== -1) this.context.after(delayMs, SWEEP);
   }
 
   /** Sends elsewhere what takes too long. */
@@ -301,38 +255,14 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     if (pending.isConditional) return;
     // Each new attempt gives up what has come of the one before: where everybody is slow, that would end nowhere.
     if (pending.hedges >= MAX_HEDGES) return;
-    // Nobody who is only suspected: better wait.
-    const room = this.upWithRoom(now);
-    let next = this.nextPlace(pending, room & this.peers.preferred);
-    if (next === -1) next = this.nextPlace(pending, room);
+    const next = this.choice.nextForHedge(pending, now);
     if (next === -1 || !this.peers.mayHedge(kind, node, correlation, now)) return;
     pending.hedges++;
     if (pending.kind === PUT) {
       pending.indefinite = true;
       pending.renewAttempt(this.nextAttempt(), true);
     }
-    this.sendTo(next, ticket, pending);
-  }
-
-  private noteFull(node: number): void {
-    this.fullUntil[node] = this.context.now() + FULL_MS;
-  }
-
-  /** Where there is no room, a put that is sent again is lost with both of its attempts. */
-  private upWithRoom(now: number): PlaceSet {
-    let { up } = this.peers;
-    for (let node = 0; node < this.nodes; node++) if (now < this.fullUntil[node]!) up = withoutSlot(up, node);
-    return up;
-  }
-
-  /** Whoever has not answered in all that time counts as one who does not. */
-  private noteSilence(pending: PendingRequest, now: number): void {
-    const order = this.orders[pending.partition]!;
-    for (let left = pending.awaited; left !== NO_SLOTS; ) {
-      const place = lowestSlot(left);
-      left = withoutSlot(left, place);
-      this.peers.unanswered(order[place]!, now);
-    }
+    this.sendTo(next, ticket, pending, now);
   }
 
   /** Gives up a request, as its caller wished. @returns false if it had been settled. */
@@ -349,7 +279,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     caller: Caller,
     internal: boolean,
   ): number | OperationFailure {
-    const outOfReach = this.outOfReach(partition, request);
+    const outOfReach = this.choice.outOfReach(partition, request);
     if (outOfReach !== null) return outOfReach;
     const taken = internal ? this.internal : this.pending.size - this.internal;
     if (taken >= this.maxInFlight) return failureOf(request, 'overloaded', true);
@@ -358,87 +288,38 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     const ticket = this.pending.add(pending);
     if (ticket === -1) return failureOf(request, 'overloaded', true);
     if (internal) this.internal++;
-    if (!this.sweeping) {
-      this.sweeping = true;
+    const sweepMs = this.sweeps.begin(now);
+    if (sweepMs !== -1) {
       this.peers.look(this.context, now);
       this.drain.begin(now);
-      this.sweepAfter(SWEEP_MS);
+      this.sweepAfter(sweepMs);
     }
-    this.send(ticket, pending);
+    this.send(ticket, pending, now);
     return ticket;
   }
 
-  /** Only what is certain is held against a request: a node that seems to be down may have come back. */
-  private outOfReach(partition: number, request: CoordinatorRequest): OperationFailure | null {
-    const { reachable } = this.peers;
-    const nodes = countSlots(reachable);
-    if (request.type === 'put') {
-      const { w, pw, dw } = request;
-      if (nodes < w) return unavailable('w', nodes, w);
-      if (nodes < dw) return unavailable('dw', nodes, dw);
-      return pw === 0 ? null : this.fewPrimaries(partition, 'pw', pw);
-    }
-    if (request.type === 'page') return this.fewPrimaries(partition, 'r', request.r);
-    const { r, pr } = request;
-    if (nodes < r) return unavailable('r', nodes, r);
-    return pr === 0 ? null : this.fewPrimaries(partition, 'pr', pr);
-  }
-
-  private fewPrimaries(partition: number, quorum: QuorumName, wanted: number): OperationFailure | null {
-    const primaries = countSlots(this.peers.reachable & this.primaryNodes[partition]!);
-    return primaries < wanted ? unavailable(quorum, primaries, wanted) : null;
-  }
-
-  private sweepAfter(delayMs: number): void {
-    this.sweepDue = this.context.now() + delayMs;
-    this.context.after(delayMs, SWEEP);
-  }
-
   /** Sends to the next node that was not tried; without one, the request rests, or has failed. */
-  private send(ticket: number, pending: PendingRequest): void {
-    let place = this.placeAmongUp(pending);
-    if (place === -1) place = this.nextPlace(pending, this.peers.suspect);
-    if (place === -1) place = this.nextPlace(pending, this.peers.reachable);
-    if (place !== -1) this.sendTo(place, ticket, pending);
-    else this.restOrFail(ticket, pending);
+  private send(ticket: number, pending: PendingRequest, now: number): void {
+    const place = this.choice.next(pending, now);
+    if (place !== -1) this.sendTo(place, ticket, pending, now);
+    else this.restOrFail(ticket, pending, now);
   }
 
-  /** The next place that is up; rather another primary than one that stands still, or has only just come back. */
-  private placeAmongUp(pending: PendingRequest): number {
-    const { up, preferred } = this.peers;
-    const first = this.nextPlace(pending, up);
-    if (preferred === up || first === -1) return first;
-    const place = this.nextPlace(pending, preferred);
-    if (place === first || place === -1 || place >= this.n) return first;
-    return this.peers.takesShare(this.orders[pending.partition]![first]!, this.context.now()) ? first : place;
-  }
-
-  private restOrFail(ticket: number, pending: PendingRequest): void {
+  private restOrFail(ticket: number, pending: PendingRequest, now: number): void {
     const { partition, verdict, refused, request } = pending;
-    const outOfReach = this.outOfReach(partition, request);
+    const outOfReach = this.choice.outOfReach(partition, request);
     // An overload is told at once: whoever waits for room here would add to it.
     const mayRest = !refused && (pending.kind === PUT || verdict === null) && outOfReach === null;
-    if (mayRest && pending.rest(this.context.now())) return;
+    if (mayRest && pending.rest(now)) return;
     const unsaid = refused ? 'overloaded' : 'unavailable';
     this.failWith(ticket, pending, verdict ?? outOfReach ?? failureOf(request, unsaid, true));
   }
 
-  private sendTo(place: number, ticket: number, pending: PendingRequest): void {
-    const node = this.orders[pending.partition]![place]!;
+  private sendTo(place: number, ticket: number, pending: PendingRequest, now: number): void {
+    const node = this.choice.nodeAt(pending.partition, place);
     const correlation = pending.sentTo(place, ticket);
-    this.peers.asked(pending.kind, node, correlation, this.context.now());
+    this.peers.asked(pending.kind, node, correlation, now);
     this.context.request(this.coordinators[node]!, pending.request, correlation);
-  }
-
-  /** The first place whose node is in `among` and was not tried; −1 if there is none. */
-  private nextPlace(pending: PendingRequest, among: PlaceSet): number {
-    const order = this.orders[pending.partition]!;
-    // Where primaries are overloaded, the work is not shifted onto the others.
-    const places = pending.refused ? this.n : order.length;
-    for (let place = 0; place < places; place++) {
-      if (!pending.wasTried(place) && hasSlot(among, order[place]!)) return place;
-    }
-    return -1;
   }
 
   /** A coordinator's failure is final, unless it is certain that nothing happened and another may do better. */
@@ -446,12 +327,13 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     // Another coordinator has it, too, and may do better.
     if (pending.awaited !== NO_SLOTS) return;
     const { why, definite } = failure;
+    const now = this.context.now();
     const isRefusal = definite && (why === 'unavailable' || why === 'overloaded');
     // The vnode that was to mint is gone with the put in hand, or its coordinator reached too few: only a new attempt can
     // void what may have come of it. Not where a condition was to hold: see `failed`.
     const isLost =
       pending.kind === PUT && !pending.isConditional && !definite && (why === 'unavailable' || why === 'not-met');
-    if ((isRefusal || isLost) && pending.hasTime(this.context.now())) {
+    if ((isRefusal || isLost) && pending.hasTime(now)) {
       pending.refused = why === 'overloaded';
       pending.verdict = failure;
       if (isLost) {
@@ -459,7 +341,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
         pending.indefinite = true;
         pending.renewAttempt(this.nextAttempt(), true);
       }
-      this.send(ticket, pending);
+      this.send(ticket, pending, now);
       return;
     }
     this.failWith(ticket, pending, failure);
@@ -494,15 +376,4 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     this.onIdle = null;
     then();
   }
-}
-
-function unavailable(quorum: QuorumName, got: number, wanted: number): OperationFailure {
-  return { why: 'unavailable', quorum, got, wanted, definite: true };
-}
-
-/** A failure of which no coordinator has said what it lacks. */
-function failureOf(request: CoordinatorRequest, why: OperationFailure['why'], definite: boolean): OperationFailure {
-  return request.type === 'put'
-    ? { why, quorum: 'w', got: 0, wanted: request.w, definite }
-    : { why, quorum: 'r', got: 0, wanted: request.r, definite };
 }
