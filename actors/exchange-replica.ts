@@ -2,7 +2,9 @@
  * What a node answers to those who lead exchanges of its replicas: from a tree at once, from records when hashing has
  * brought them; and what it learns from them.
  */
+
 import { type ExchangeAnswer, type ExchangeAsk, leavesOf } from '../src/anti-entropy/exchange-asks.js';
+import { assert } from '../src/base/assert.js';
 import type { ExchangeReply, ExchangeRequest, Root } from '../src/messages/exchange-messages.js';
 import type { PreferenceList } from '../src/ring/preference-list.js';
 import type { ActorContext, Incoming } from '../src/runtime/actor.js';
@@ -51,7 +53,8 @@ export class ExchangeReplica {
   ): void {
     const tree = this.options.trees.get(partition);
     if (tree === undefined) this.reply(incoming, { type: 'not-ready' }, context);
-    else if (!tree.lease.admits(leader, context.now())) this.reply(incoming, { type: 'busy' }, context);
+    else if (!tree.lease.admits(this.placeOf(leader, partition), context.now()))
+      this.reply(incoming, { type: 'busy' }, context);
     else this.answer(ask, leader, tree, incoming, context);
   }
 
@@ -59,6 +62,7 @@ export class ExchangeReplica {
   foundEqual({ partition, leader, other, root }: ExchangeRequest & { type: 'equal' }): void {
     const { identity, node, preferenceLists, trees } = this.options;
     const tree = trees.get(partition);
+    tree?.lease.ended(this.placeOf(leader, partition));
     if (tree === undefined || !sameRoot(tree.told.get(leader), root) || !identity.refilling.has(partition)) return;
     tree.equalWith.add(other);
     const { primaries } = preferenceLists[partition]!;
@@ -79,6 +83,13 @@ export class ExchangeReplica {
       if (answer === undefined) this.held.push(one);
       else this.reply(one.incoming, answer, context);
     }
+  }
+
+  /** Of a leader among the primaries of a partition. */
+  private placeOf(leader: number, partition: number): number {
+    const place = this.options.preferenceLists[partition]!.primaries.indexOf(leader);
+    assert(place >= 0, 'a primary leads');
+    return place;
   }
 
   private answer(

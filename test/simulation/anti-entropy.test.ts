@@ -5,6 +5,7 @@ import { equalBytes } from '../../src/base/bytes.js';
 import { treeBlockKey, treeHeadKey } from '../../src/codec/own-keys.js';
 import { isSoundRecord } from '../../src/codec/record.js';
 import type { NodeCounters } from '../../src/metrics/node-counters.js';
+import { unmetPairs } from '../../src/simulation/checkers/equal-replicas.js';
 import type { SimulatedClusterOptions } from '../../src/simulation/cluster-options.js';
 import { SimulatedCluster } from '../../src/simulation/simulated-cluster.js';
 import { test } from '../support/test.js';
@@ -142,6 +143,26 @@ test('a replica that must refill stays behind while one of the others is down', 
   cluster.startNode('c');
   assert(runUntil(cluster, () => refillMarks(cluster, 'b') === 0));
   assert(areEqual(cluster, keys));
+});
+
+// Goal: leadership goes back at once. Seeds 50, 148 and 158: replicas were lent to who had led meanwhile, for many intervals.
+test('a node that is back leads the exchanges of its partitions again, whoever led them meanwhile', () => {
+  const intervalMs = 300;
+  for (let seed = 1; seed <= 4; seed++) {
+    const cluster = clusterOf({ seed, exchangeIntervalMs: intervalMs });
+    fill(cluster, 20);
+    cluster.crashNode('a');
+    cluster.runFor(1_000);
+    // Trees that are yet to be built: exchanges that the others lead do not come to their end.
+    for (const name of ['b', 'c', 'd', 'e']) cluster.crashNode(name);
+    for (const name of ['b', 'c', 'd', 'e']) cluster.startNode(name);
+    cluster.runFor(60);
+    cluster.startNode('a');
+    cluster.runFor(100);
+    cluster.foundEqual.clear();
+    cluster.runFor(1.5 * intervalMs);
+    assert.deepEqual(unmetPairs(cluster), [], `seed ${seed}`);
+  }
 });
 
 test('a record that rots is found when its tree is built anew, and fetched from the others', () => {

@@ -23,15 +23,7 @@ export function dearExchanges(cluster: SimulatedCluster, exchangeIntervalMs: num
   // A timestamp of a clock that was ahead may let something be forgotten even now.
   if (after.forgotten > before.forgotten) return [];
   const exchanges = after.exchanges - before.exchanges;
-  const violations: string[] = [];
-  for (const [partition, { primaries }] of cluster.ring.preferenceLists.entries()) {
-    for (const [i, one] of primaries.entries()) {
-      for (const other of primaries.slice(i + 1)) {
-        const pair = pairName(partition, one, other);
-        if (!cluster.foundEqual.has(pair)) violations.push(`not compared, or not equal, in ${lookMs} ms: ${pair}`);
-      }
-    }
-  }
+  const violations = unmetPairs(cluster).map((pair) => `not compared, or not equal, in ${lookMs} ms: ${pair}`);
   const keys = after.keys - before.keys;
   if (keys > 0) violations.push(`named as different: ${keys} keys, of replicas that are identical`);
   const bytes = after.bytes - before.bytes;
@@ -39,6 +31,15 @@ export function dearExchanges(cluster: SimulatedCluster, exchangeIntervalMs: num
     violations.push(`dear: ${exchanges} exchanges of equal replicas have moved ${bytes} bytes`);
   }
   return violations;
+}
+
+/** The pairs of replicas that were not found equal since `foundEqual` was cleared. */
+export function unmetPairs({ ring, foundEqual }: SimulatedCluster): string[] {
+  return ring.preferenceLists
+    .flatMap(({ primaries }, partition) => {
+      return primaries.flatMap((one, i) => primaries.slice(i + 1).map((other) => pairName(partition, one, other)));
+    })
+    .filter((pair) => !foundEqual.has(pair));
 }
 
 interface Sums {

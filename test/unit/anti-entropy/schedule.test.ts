@@ -133,5 +133,16 @@ test('a replica is in the exchanges of one leader at a time, and forgets one tha
   assert.ok(lease.admits(1, 900));
   assert.ok(!lease.admits(2, 1_800));
   assert.ok(lease.admits(2, 1_900));
-  assert.ok(!lease.admits(1, 1_901));
+  assert.ok(!lease.admits(3, 1_901));
+});
+
+test('a replica is taken by a primary that is before its leader in the list, and free once the leader is through', () => {
+  const lease = new ExchangeLease(1_000);
+  assert.ok(lease.admits(2, 0));
+  assert.ok(lease.admits(1, 1));
+  assert.ok(!lease.admits(2, 2));
+  lease.ended(2);
+  assert.ok(!lease.admits(2, 3));
+  lease.ended(1);
+  assert.ok(lease.admits(2, 4));
 });
