@@ -113,7 +113,7 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     const { from, holds } = message;
     if (holds > 0) this.inquiry.onTold(from);
     const { begun, clean } = this.hints.passesOf(from);
-    const count = this.hints.owners.get(from)?.count ?? 0;
+    const count = this.hints.heldFor(from);
     context.reply(incoming, { type: 'holding', count, session: this.hints.session, begun, clean });
     if (holds > 0) this.ask(context);
     if (count > 0) {
@@ -252,7 +252,7 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
       delivery.rest(this.budget.nextMs);
       return;
     }
-    const { after, limit } = delivery.next();
+    const { after, limit } = delivery.next(hints.isGathering(owner));
     const page = hints.page(owner, after, limit, MAX_BATCH_BYTES);
     // The pass ends: what was taken in it is not to be met in the next.
     if (page.length === 0) this.deleteTaken();

@@ -3,12 +3,14 @@
  * result for them in the node's hint store, and serves reads from it.
  *
  * Hints that nobody waits for are gathered for some milliseconds and written together: each commit of hints is flushed,
- * which holds up whatever else the node's thread has to do.
+ * which holds up whatever else the node's thread has to do. The puts that they are for are acknowledged meanwhile: so they
+ * count as held, and are written at once for whoever reads one.
  *
  * Lives once per node. Hears `HintRequest`; asks nobody.
  * Source: Dynamo (SOSP 2007), §4.6 (hinted handoff).
  */
 
+import { equalBytes } from '../src/base/bytes.js';
 import { partitionOf } from '../src/codec/key.js';
 import { checkRecord, digestHigh, digestLow } from '../src/codec/record.js';
 import { mergeRecords } from '../src/codec/record-update.js';
@@ -51,6 +53,8 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
     const { hints, counters } = options;
     this.guard = new WriteGuard({ gate: hints.gate, counters, writeProbe: () => hints.writeProbe() });
     this.minter = new Minter(options, context);
+    // Those of an earlier incarnation went with it.
+    hints.noneGathered();
   }
 
   receive(message: HintRequest, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
@@ -88,12 +92,14 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
     if (!message.mayWait || leftMs <= 0) return false;
     if (this.gathered.length === 0) context.after(leftMs, WRITE_GATHERED);
     this.gathered.push({ message, incoming });
+    this.hints.gather(message.owner, context.wallClock());
     return true;
   }
 
   private writeGathered(context: ActorContext): void {
     const { gathered } = this;
     this.gathered = [];
+    this.hints.noneGathered();
     for (const { message, incoming } of gathered) this.keep(message, incoming, context);
   }
 
@@ -175,6 +181,7 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
       context.reply(incoming, { type: 'corrupt' });
       return;
     }
+    if (this.gathered.some(({ message }) => equalBytes(message.key, key))) this.writeGathered(context);
     let merged: Uint8Array | undefined;
     let tag = Number.MAX_SAFE_INTEGER;
     for (const owner of this.hints.owners.keys()) {

@@ -68,6 +68,8 @@ export class HintStore {
   private readonly gauge: Int32Array;
   private ledgers = new Map<number, Ledger>();
   private readonly passesByOwner = new Map<number, Passes>();
+  /** By owner: hints that are yet to be written, together with others. */
+  private readonly gathered = new Map<number, { count: number; readonly sinceMs: number }>();
   private bytes = 0;
   private count = 0;
   /** False after a failed commit: what was written with it may be there or not. */
@@ -109,6 +111,28 @@ export class HintStore {
   get owners(): ReadonlyMap<number, Readonly<Ledger>> {
     this.load();
     return this.ledgers;
+  }
+
+  /** How many hints there are for `owner`, those with them that are yet to be written: the puts that they are for may be acknowledged. */
+  heldFor(owner: number): number {
+    return (this.owners.get(owner)?.count ?? 0) + (this.gathered.get(owner)?.count ?? 0);
+  }
+
+  /** True if hints for `owner` are yet to be written: a pass that begins now may miss them. */
+  isGathering(owner: number): boolean {
+    return this.gathered.has(owner);
+  }
+
+  /** The hint keeper has one more hint in hand that is to be written with others. */
+  gather(owner: number, nowMs: number): void {
+    const gathered = this.gathered.get(owner);
+    if (gathered === undefined) this.gathered.set(owner, { count: 1, sinceMs: nowMs });
+    else gathered.count++;
+  }
+
+  /** It has none any more: they are being written, or were refused, or went with it. */
+  noneGathered(): void {
+    this.gathered.clear();
   }
 
   passesOf(owner: number): Passes {
@@ -304,7 +328,12 @@ export class HintStore {
   /** For whoever waits for hints, or looks at them, from outside the thread. */
   status(): HintStatus {
     const owners: HintedOwner[] = [];
-    for (const [owner, ledger] of this.owners) owners.push({ owner, ...ledger, ...this.passesOf(owner) });
+    for (const [owner, ledger] of this.owners) {
+      owners.push({ owner, ...ledger, ...this.passesOf(owner), count: this.heldFor(owner) });
+    }
+    for (const [owner, { count, sinceMs }] of this.gathered) {
+      if (!this.owners.has(owner)) owners.push({ owner, count, bytes: 0, sinceMs, ...this.passesOf(owner) });
+    }
     return { session: this.session, owners };
   }
 

@@ -55,6 +55,8 @@ export class Delivery {
   private cursor: Uint8Array | undefined;
   private inPass = false;
   private isClean = true;
+  /** False if hints were yet to be written when it began. */
+  private isWhole = true;
   private batch: Batch | undefined;
   /** Answers that the batch waits for, and whether one was a failure. */
   private awaited = 0;
@@ -94,12 +96,16 @@ export class Delivery {
     this.restsUntilMs = Math.max(this.restsUntilMs, atMs);
   }
 
-  /** What is to be read: hints after this key, at most so many. Begins a pass if none is under way. */
-  next(): { readonly after: Uint8Array | undefined; readonly limit: number } {
+  /**
+   * What is to be read: hints after this key, at most so many. Begins a pass if none is under way.
+   * @param gathering - there are hints that are yet to be written: a pass that begins now may miss them
+   */
+  next(gathering: boolean): { readonly after: Uint8Array | undefined; readonly limit: number } {
     assert(this.batch === undefined, 'One batch is under way at a time');
     if (!this.inPass) {
       this.inPass = true;
       this.isClean = true;
+      this.isWhole = !gathering;
       this.cursor = undefined;
       this.passes.begun++;
     }
@@ -191,8 +197,8 @@ export class Delivery {
 
   private endPass(nowMs: number): void {
     this.inPass = false;
-    if (this.isClean) this.passes.clean = this.passes.begun;
     // What was left out is tried again, without haste.
-    else this.rest(nowMs + MAX_BACKOFF_MS);
+    if (!this.isClean) this.rest(nowMs + MAX_BACKOFF_MS);
+    else if (this.isWhole) this.passes.clean = this.passes.begun;
   }
 }

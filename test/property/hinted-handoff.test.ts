@@ -72,7 +72,13 @@ test('the hints of an owner stand together, those of a partition together in the
 /** What comes between, while a holder delivers. */
 type Happening =
   | { readonly type: 'deliver'; readonly outcome: 'took' | 'refused-some' | 'failed' | 'died' }
-  | { readonly type: 'kept'; readonly partition: number; readonly key: number; readonly bytes: number }
+  | {
+      readonly type: 'kept';
+      readonly partition: number;
+      readonly key: number;
+      readonly bytes: number;
+      readonly later: boolean;
+    }
   | { readonly type: 'wait' }
   | { readonly type: 'kick' };
 
@@ -97,6 +103,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
       partition: fc.nat(2),
       key: fc.nat(40),
       bytes: fc.constantFrom(10, 1_000, 200_000),
+      later: fc.boolean(),
     }),
   },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('wait' as const) }) },
@@ -109,22 +116,30 @@ class Holder {
   readonly delivery = new Delivery(this.passes);
   /** By the name of the key: the version that is kept. */
   readonly kept = new Map<string, { hint: HeldHint; version: number }>();
+  /** Versions that are written, together with others, when time has passed. */
+  private gathered: { readonly hint: HeldHint; readonly version: number }[] = [];
   /** By the name of the key: the newest version that the owner has. */
   readonly taken = new Map<string, number>();
   now = 0;
   private versions = 0;
 
-  keep(partition: number, n: number, bytes: number): void {
+  keep(partition: number, n: number, bytes: number, later = false): void {
     const located = encodeLocatedKey(partition, { type: utf8('t'), bucket: utf8('b'), key: utf8(String(n)) });
     const version = ++this.versions;
     const hint = { key: hintKey(1, located), located, partition, record: new Uint8Array(bytes), tag: version };
-    this.kept.set(Buffer.from(hint.key).toString('latin1'), { hint, version });
+    this.gathered.push({ hint, version });
+    if (!later) this.write();
+  }
+
+  write(): void {
+    for (const one of this.gathered) this.kept.set(nameOf(one.hint), one);
+    this.gathered = [];
   }
 
   /** One round: reads, sends, and hears `outcome`. @returns false if there was nothing to do */
   deliver(outcome: (Happening & { type: 'deliver' })['outcome']): boolean {
     if (!this.delivery.isReady(this.now)) return false;
-    const { after, limit } = this.delivery.next();
+    const { after, limit } = this.delivery.next(this.gathered.length > 0);
     const all = [...this.kept.values()].map((one) => one.hint).sort((a, b) => compareBytes(a.key, b.key));
     const found = all.filter(({ key }) => after === undefined || compareBytes(key, after) > 0).slice(0, limit);
     const batch = this.delivery.read(found, found[found.length - 1]?.key, false, this.now);
@@ -153,7 +168,7 @@ class Holder {
   }
 
   get versionsSoFar(): ReadonlyMap<string, number> {
-    return new Map([...this.kept].map(([name, { version }]) => [name, version]));
+    return new Map([...this.kept.values(), ...this.gathered].map(({ hint, version }) => [nameOf(hint), version]));
   }
 }
 
@@ -171,9 +186,11 @@ test('whatever comes between, a pass that calls itself clean has delivered all t
       }
     };
     for (const one of happenings) {
-      if (one.type === 'kept') holder.keep(one.partition, one.key, one.bytes);
-      else if (one.type === 'wait') holder.now += 500;
-      else if (one.type === 'kick') holder.delivery.kick();
+      if (one.type === 'kept') holder.keep(one.partition, one.key, one.bytes, one.later);
+      else if (one.type === 'wait') {
+        holder.now += 500;
+        holder.write();
+      } else if (one.type === 'kick') holder.delivery.kick();
       else {
         const before = holder.versionsSoFar;
         holder.deliver(one.outcome);
@@ -184,6 +201,7 @@ test('whatever comes between, a pass that calls itself clean has delivered all t
         check();
       }
     }
+    holder.write();
     // Then all goes well: within a bounded time nothing is left.
     for (let i = 0; i < 300 && holder.kept.size > 0; i++) {
       holder.now += 1_000;
@@ -205,7 +223,7 @@ test('after a batch its owner has as long for others as it took, but not more th
     const { delivery } = holder;
     holder.keep(1, 1, 100);
     const { hint } = [...holder.kept.values()][0]!;
-    delivery.next();
+    delivery.next(false);
     assert(delivery.read([hint], hint.key, false, 1_000) !== undefined);
     delivery.sent(1, 1_000);
     assert(!delivery.isReady(1_000 + tookMs));

@@ -168,3 +168,35 @@ test('a node that has returned under load reads honestly with r = 1: at first it
   assert(stale > 0, 'nothing was stale: this shows nothing');
   assert(warned > stale);
 });
+
+// Goal: a hint that waits for others to be written with it is held all the same: the put that it is for was acknowledged.
+test('a node that returns while a hint for it is gathered knows of it: a read with r = 1 does not miss it silently', () => {
+  let gathered = 0;
+  for (let seed = 31; seed <= 40; seed++) {
+    const cluster = new SimulatedCluster({ seed, spawn, partitions: PARTITIONS });
+    const keys = Array.from({ length: 200 }, (_, i) => `key${i}`);
+    const only = (owner: string, other: string) => (key: string) =>
+      cluster.primariesOf(key).includes(owner) && !cluster.primariesOf(key).includes(other);
+    cluster.crashNode('b');
+    cluster.crashNode('c');
+    cluster.runFor(50);
+    // A hint for c was just written by each holder: what comes for b waits for others.
+    const puts = keys.filter(only('c', 'b')).map((key) => cluster.put(key, 'value'));
+    for (const put of puts) assert.equal(cluster.settle(put).end?.type, 'acknowledged');
+    const key = keys.find(only('b', 'c'))!;
+    assert.equal(cluster.settle(cluster.put(key, 'value', { w: 2 })).end?.type, 'acknowledged');
+    cluster.runFor(1);
+    const name = Buffer.from(locate(key, PARTITIONS));
+    const isWritten = cluster.names.some((holder) =>
+      cluster.hintsOn(holder).some(({ located }) => name.equals(located)),
+    );
+    if (!isWritten) gathered++;
+    cluster.startNode('b');
+    cluster.runFor(2);
+    const { end } = cluster.getVia('b', key, { r: 1 });
+    assert(end?.type === 'got', JSON.stringify(end));
+    assert(end.siblings.length === 1 && end.mayMissHints, `seed ${seed}: ${JSON.stringify(end)}`);
+    assert(cluster.simulator.runUntil(() => holds(cluster, 'b', [key]), 1_000));
+  }
+  assert(gathered > 3, `only ${gathered} hints were waiting for others`);
+});

@@ -54,6 +54,11 @@ class Node {
     this.keeper = this.newKeeper();
   }
 
+  /** It threw, and is made anew. */
+  restartKeeper(): void {
+    this.keeper = this.newKeeper();
+  }
+
   ask(message: HintRequest): VnodeAnswer {
     this.keeper.receive(message, {}, this.context);
     return this.context.replies.at(-1) as VnodeAnswer;
@@ -267,7 +272,8 @@ test('hints that may wait are gathered, and written together with the next that 
   assert.equal(keepLater('b') + keepLater('c'), 0);
   assert.equal(node.hints.size, 1);
   assert(context.delays.at(-1)! <= 10, 'soon');
-  assert.equal(node.read('b').type, 'nothing', 'nobody was told that it is here');
+  assert.equal(node.read('other').type, 'nothing');
+  assert.equal(node.hints.size, 1);
   node.keep('d', record(0));
   assert.equal(node.hints.size, 4);
   assert.equal(context.replies.filter((reply) => (reply as VnodeAnswer).type === 'wrote').length, 4);
@@ -285,6 +291,46 @@ test('hints that may wait are gathered, and written together with the next that 
   node.keeper.stop(context);
   assert.equal(node.hints.size, 6, 'a node that stops owes nobody an answer');
   assert.equal(context.replies.filter((reply) => (reply as VnodeAnswer).type === 'wrote').length, 6);
+});
+
+// Goal: the puts that gathered hints are for may be acknowledged: whoever asks what is held must hear of them.
+test('gathered hints count as held, a pass that begins meanwhile as none, and whoever reads one gets it', () => {
+  const node = new Node();
+  const { context, hints } = node;
+  const gather = (key: string, owner: number) =>
+    node.ask({ type: 'keep', owner, key: located(key), record: record(0), durable: false, mayWait: true, tag: 0 });
+  const figures = () => hints.status().owners.map(({ owner, count, clean }) => ({ owner, count, clean }));
+  const holding = (from: number) => {
+    owner.deliverer.receive({ type: 'what-for-me', from, holds: 0 }, {}, context);
+    return context.replies.at(-1) as HoldingAnswer;
+  };
+  const owner = new Delivering(node, [0, OWNER, 3]);
+  node.keep('a', record(0));
+  gather('b', OWNER);
+  gather('c', 3);
+  assert.deepEqual(figures(), [
+    { owner: OWNER, count: 2, clean: 0 },
+    { owner: 3, count: 1, clean: 0 },
+  ]);
+  assert.equal(holding(0).count, 0);
+  const { count, begun } = holding(OWNER);
+  assert.deepEqual({ count, begun }, { count: 2, begun: 0 });
+  assert.deepEqual(keysOf(owner.batch().entries), ['a']);
+  owner.answer(TOOK);
+  assert.deepEqual(figures()[0], { owner: OWNER, count: 1, clean: 0 }, 'b may have been missed by that pass');
+
+  assert.equal(node.read('b').type, 'object', 'another one waits for it');
+  assert.deepEqual(context.releases.at(-1), 'stored');
+  assert.equal(hints.size, 2);
+  assert.deepEqual([hints.isGathering(OWNER), hints.isGathering(3)], [false, false]);
+  assert.equal(holding(OWNER).count, 1);
+  assert.deepEqual(keysOf(owner.batch().entries), ['b']);
+  owner.answer(TOOK);
+  assert.deepEqual(hints.passesOf(OWNER).clean, 2);
+
+  gather('d', OWNER);
+  node.restartKeeper();
+  assert.deepEqual(figures(), [{ owner: 3, count: 1, clean: 0 }], 'what a keeper had in hand went with it');
 });
 
 test('what was taken is deleted together; not what was changed since, and nothing is met twice', () => {
