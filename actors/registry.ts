@@ -95,8 +95,12 @@ export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
   host.addCommitter(objects, (failure) => {
     if (failure === undefined) gate.commitEnded(undefined);
     else gate.commitEnded(failure.cause instanceof StorageFullError ? 'full' : 'failed');
+    countDisks(environment, gate);
   });
-  host.addCommitter(hints.storage, (failure) => hints.commitEnded(failure));
+  host.addCommitter(hints.storage, (failure) => {
+    hints.commitEnded(failure);
+    countDisks(environment, gate);
+  });
   const budget = new BackgroundBudget();
   const others = preferenceLists.some(({ primaries, fallbacks }) => primaries.length + fallbacks.length > 1);
   const arrears = new Arrears({
@@ -140,4 +144,14 @@ export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
     reapConversation,
     (context) => new Reaper({ ...environment, ...reaping, fences, exchanges, arrears, budget }, context),
   );
+}
+
+/** What `stats()` is to tell of the disks of a node: whether it refuses writes for them. */
+function countDisks({ counters, hints }: NodeEnvironment, gate: WriteGate): void {
+  counters.diskFull = isShut(gate, true) || isShut(hints.gate, true) ? 1 : 0;
+  counters.diskFailing = isShut(gate, false) || isShut(hints.gate, false) ? 1 : 0;
+}
+
+function isShut(gate: WriteGate, full: boolean): boolean {
+  return !gate.open && gate.full === full;
 }

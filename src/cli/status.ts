@@ -68,7 +68,18 @@ function tables({ nodes, ring, stats }: Status): string {
     ofRing.push([primaries, fallbacks, rangesOf(partitions)]);
   }
   const replicas = ring[0]?.primaries.length ?? 0;
-  return `${ofNodes}\n\n${latencies(nodes, stats)}\n\n${exchanges(nodes, stats)}\n\n${ring.length} partitions, ${replicas} replicas of each:\n${ofRing}\n${hottest(stats.hottest)}`;
+  return `${ofNodes}\n${failingDisks(nodes, stats)}\n${latencies(nodes, stats)}\n\n${exchanges(nodes, stats)}\n\n${ring.length} partitions, ${replicas} replicas of each:\n${ofRing}\n${hottest(stats.hottest)}`;
+}
+
+/** Nodes that store nothing now, each named; nothing, if all do. */
+function failingDisks(nodes: Status['nodes'], stats: Status['stats']): string {
+  const lines = nodes.flatMap(({ name }) => {
+    const { diskFull, diskFailing, writesRefused = 0 } = stats.nodes[name] ?? {};
+    if (!diskFull && !diskFailing) return [];
+    const what = diskFull ? 'is full' : 'fails, or is read-only';
+    return [`${short(name)} stores nothing: its disk ${what} (${writesRefused} writes refused)\n`];
+  });
+  return lines.join('');
 }
 
 /** How many operations each node has coordinated since its start, and how long they took. */

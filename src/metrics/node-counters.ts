@@ -35,6 +35,9 @@ export interface NodeCounters {
   failedCommits: number;
   /** Writes refused, unread, while commits fail. */
   writesRefused: number;
+  /** 1 while commits fail, so that writes are refused: because there is no room, or for another reason. Else 0. */
+  diskFull: number;
+  diskFailing: number;
   /** Times a vnode drew a new identity because its old one was in doubt. */
   newIdentities: number;
   /** Contexts that named this node's writers beyond their counters: a copy of this data has been alive elsewhere. */
@@ -106,6 +109,8 @@ export function newNodeCounters(): NodeCounters {
     repeatedAttempts: 0,
     failedCommits: 0,
     writesRefused: 0,
+    diskFull: 0,
+    diskFailing: 0,
     newIdentities: 0,
     identityAlarms: 0,
     clockRefusals: 0,

@@ -257,7 +257,7 @@ class LmdbStorage implements Storage {
     for (let index = 0; index < count; index++) needed += values[index]?.length ?? 0;
     if (free >= 2 * needed) return;
     throw new StorageFullError(
-      `${this.path} could not be written: the disk has only ${free} bytes left: free some space`,
+      `${this.path} could not be written: the disk has less than ${Math.ceil((free + 1) / 2 ** 20)} MiB left: free some space`,
     );
   }
 

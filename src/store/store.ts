@@ -22,6 +22,7 @@ import { unlessStuck } from './deadline.js';
 import { type FiguresOfNode, hintFigures, type NodeFigures, nodeFigures } from './node-figures.js';
 import { type CheckedOptions, MAX_SIBLINGS } from './options.js';
 import { Shares } from './shares.js';
+import { ToldOnce } from './told-once.js';
 import type { WorkerOptions } from './worker-options.js';
 
 /** Operations that one coordinator has under way at a time. */
@@ -35,8 +36,13 @@ const ATTACHED_SLACK_MS = 1_000;
 const READERS_OUT_MS = 1_000;
 /** A node whose disk fails at its restart is started again after so long, in milliseconds, until it is well. */
 const RETRY_START_MS = 1_000;
-/** Troubles whose message says what the node does. */
-const SENTENCES = new Set(['storage', 'heap-full', 'put']);
+/** By the kind of a trouble, what stands before its message: nothing, where that says what the node does. */
+const LEADS: Readonly<Record<string, string>> = {
+  storage: '',
+  'heap-full': '',
+  put: '',
+  'commit-failed': 'cannot store: ',
+};
 /**
  * The directories of nodes of this process, of whatever store, whose thread died within a transaction and has not been
  * up since: their files are locked until the process ends, and must be copied before they are opened.
@@ -64,7 +70,7 @@ export class EmbeddedStore extends ApplicationStore {
   private readonly shares: Shares;
   /** Resolves when no attached thread is left. */
   private seeingOut: Promise<void> | undefined;
-  private readonly lastErrors = new Map<number, string>();
+  private readonly told = new ToldOnce();
   /** By node, whether it has its objects file open. */
   private readonly openings: readonly SharedArrayBuffer[];
   /** Hashes for the nodes that keep their data on disk. */
@@ -247,7 +253,7 @@ export class EmbeddedStore extends ApplicationStore {
       this.shares.tell(event.thread, this.isUp(event.thread));
       if (event.state === 'up') {
         STRANDED.delete(this.parts.paths[event.thread] ?? '');
-        this.lastErrors.delete(event.thread);
+        this.told.forget(event.thread);
       }
       if (event.state === 'given-up') {
         this.tell(event.thread, `died again and again and is left down: ${event.error?.message}; start it by hand`);
@@ -267,16 +273,13 @@ export class EmbeddedStore extends ApplicationStore {
       );
       return;
     }
-    // A node in trouble may be so with every message: each kind of trouble is told once until the next kind.
-    const isSentence = event.type === 'trouble' && SENTENCES.has(event.what);
-    const text = isSentence ? event.error.message : `${event.type}: ${event.error.message}`;
-    this.tellOnce(event.thread, text);
+    const lead = event.type === 'trouble' ? (LEADS[event.what] ?? 'trouble: ') : `${event.type}: `;
+    this.tellOnce(event.thread, `${lead}${event.error.message}`);
   }
 
+  /** A node in trouble may be so with every message. */
   private tellOnce(thread: number, text: string): void {
-    if (this.lastErrors.get(thread) === text) return;
-    this.lastErrors.set(thread, text);
-    this.tell(thread, text);
+    if (this.told.isNews(thread, text, performance.now())) this.tell(thread, text);
   }
 
   /** What an operator must know: on the error stream, as a warning of the process. */

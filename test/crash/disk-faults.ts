@@ -1,8 +1,8 @@
 /**
  * Under a process that writes, the system's calls begin to fail, at any moment and for a while: writes for lack of room
- * (ENOSPC) or because the disk is bad (EIO), flushes (EIO). Every put ends with an acknowledgement or a typed error; then
- * the process is stopped or killed, with or without the faults; nothing that it acknowledged is lost, and no dot is used
- * twice. No process ends by itself.
+ * (ENOSPC), because the disk is bad (EIO) or was made read-only (EROFS), flushes (EIO). Every put ends with an
+ * acknowledgement or a typed error; then the process is stopped or killed, with or without the faults; nothing that it
+ * acknowledged is lost, and no dot is used twice. No process ends by itself.
  *
  * By libfiu (Debian: fiu-utils), which is loaded into the process before the C library. Only the calls by which LMDB
  * writes are made to fail (`pwrite`, `writev`, `fdatasync`, `fsync`); a failing `write` would hit libuv's own wake-ups.
@@ -26,9 +26,11 @@ const WRITER = new URL('../support/crash-writer.js', import.meta.url);
 const LIBRARIES = ['/usr/lib/fiu/fiu_run_preload.so', '/usr/lib/fiu/fiu_posix_preload.so'];
 const EIO = 5;
 const ENOSPC = 28;
+const EROFS = 30;
 const FAULTS = {
   'a full disk': { calls: ['posix/io/rw/pwrite', 'posix/io/rw/writev'], errno: ENOSPC },
   'failing writes': { calls: ['posix/io/rw/pwrite', 'posix/io/rw/writev'], errno: EIO },
+  'a read-only disk': { calls: ['posix/io/rw/pwrite', 'posix/io/rw/writev'], errno: EROFS },
   'failing flushes': { calls: ['posix/io/sync/fdatasync', 'posix/io/sync/fsync'], errno: EIO },
 } as const;
 type Fault = keyof typeof FAULTS;
@@ -43,7 +45,7 @@ const CLOSE_WITHIN_MS = 60_000;
 /** Runs on one directory: what is read and checked after each grows with the runs before. */
 const RUNS_PER_STORE = 5;
 /** In so many runs every kind of fault has struck writes: it has come with a high probability, too. */
-const EVERY_KIND = 30;
+const EVERY_KIND = 40;
 /** Stores that are at work at a time: for the rest a run mostly waits, for a moment that was drawn or for a flush. */
 const AT_A_TIME = 2;
 

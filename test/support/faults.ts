@@ -9,8 +9,15 @@ export const FAULTY_WORKER = new URL('./faulty-worker.js', import.meta.url);
  * 'throw': an error that nobody catches. 'exhaust': its JavaScript heap is used up, outside of a commit.
  * 'exhaust-inside': the same, inside its next transaction: the process cannot end in order any more.
  * 'fill': its heap fills up, slowly, with what stays in use. A gate: it stands still until that is 1.
+ * `errno`: each of its commits fails with that number of the system, from now on; 0 ends that.
  */
-export type Fault = 'throw' | 'exhaust' | 'exhaust-inside' | 'fill' | Int32Array<SharedArrayBuffer>;
+export type Fault =
+  | 'throw'
+  | 'exhaust'
+  | 'exhaust-inside'
+  | 'fill'
+  | Int32Array<SharedArrayBuffer>
+  | { readonly errno: number };
 /** Nobody stands still for longer, so that a test that fails ends. */
 export const MOST_STALL_MS = 30_000;
 

@@ -8,13 +8,18 @@ import type { WorkerStart } from '../../src/runtime/threads/worker-thread.js';
 import { FAULT_CHANNEL, type FaultOrder, MOST_STALL_MS } from './faults.js';
 
 let exhaustsInside = false;
+let errno = 0;
 /**
  * lmdb's databases tell whoever listens that a transaction has begun: the one moment inside that this file can reach.
  * For one that only reads, too: `writeTxn` is there if it writes.
  */
 const emit = EventEmitter.prototype.emit;
 EventEmitter.prototype.emit = function (this: EventEmitter & { env?: { writeTxn?: object } }, event, ...details) {
-  if (exhaustsInside && event === 'begin-transaction' && this.env?.writeTxn) exhaust();
+  if (event === 'begin-transaction' && this.env?.writeTxn) {
+    if (exhaustsInside) exhaust();
+    // As lmdb does it: the number of the system in `code`.
+    if (errno > 0) throw Object.assign(new Error('failed by a test'), { code: errno });
+  }
   return emit.call(this, event, ...details);
 };
 
@@ -29,6 +34,7 @@ channel.onmessage = (event) => {
     if (order.fault === 'throw') throw new Error('thrown by a test');
     if (order.fault instanceof Int32Array) Atomics.wait(order.fault, 0, 0, MOST_STALL_MS);
     else if (order.fault === 'fill') fill();
+    else if (typeof order.fault === 'object') ({ errno } = order.fault);
     else if (order.fault === 'exhaust-inside') exhaustsInside = true;
     else exhaust();
   });

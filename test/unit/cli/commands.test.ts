@@ -205,6 +205,22 @@ test('status shows nodes and ring in 80 columns, or as JSON', async (t) => {
     t.type(json.stats.nodes.a.storedEntries, 'number');
     t.ok(Array.isArray(json.stats.hottest));
   }
+  const stats = store.stats.bind(store);
+  t.notMatch((await terminal.run('status', '--url', url)).out, /stores nothing/);
+  store.stats = async () => {
+    const told = await stats();
+    const { a, b } = told.nodes;
+    const nodes = {
+      ...told.nodes,
+      a: { ...a, diskFull: 1, writesRefused: 3 },
+      b: { ...b, diskFailing: 1, writesRefused: 4 },
+    };
+    return { ...told, nodes };
+  };
+  const failing = (await terminal.run('status', '--url', url)).out;
+  t.match(failing, /\na stores nothing: its disk is full \(3 writes refused\)\n/);
+  t.match(failing, /\nb stores nothing: its disk fails, or is read-only \(4 writes refused\)\n/);
+  store.stats = stats;
   const binary = new Uint8Array([0xff, 0x0a]);
   for (let i = 0; i < 4_000; i++) await store.bucket('hot').get(i % 2 === 0 ? 'a\nkey' : binary);
   const { out } = await terminal.run('status', '--url', url);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
@@ -76,6 +76,31 @@ test('numbers of the system and of LMDB become the store’s errors', (t) => {
   t.match(freelist, /free pages \(MDB_BAD_TXN: .* last id 7\): write it again/);
   t.notMatch(freelist, /disk/);
   t.match(givenUp('Transaction must abort, has a child, or is invalid'), /invalid\): check that the disk has space/);
+  t.end();
+});
+
+test('what the system refuses is told as what it is, and what to do', (t) => {
+  const { errno } = constants;
+  const table: [number, 'STORAGE_FULL' | 'STORAGE_FAILED', RegExp][] = [
+    [errno.ENOSPC, 'STORAGE_FULL', /free some space/],
+    [errno.EDQUOT, 'STORAGE_FULL', /raise the quota/],
+    [errno.EIO, 'STORAGE_FAILED', /check that the disk is well/],
+    [errno.EROFS, 'STORAGE_FAILED', /read-only: remount it writable/],
+    [errno.EACCES, 'STORAGE_FAILED', /correct its permissions/],
+    [errno.EPERM, 'STORAGE_FAILED', /does not allow it: correct the permissions/],
+    [errno.EMFILE, 'STORAGE_FAILED', /raise the limit \(ulimit -n\)/],
+    [errno.ENFILE, 'STORAGE_FAILED', /raise its limit/],
+    [errno.ENOMEM, 'STORAGE_FAILED', /no memory left/],
+    [errno.ENOENT, 'STORAGE_FAILED', /is missing/],
+  ];
+  for (const [number, code, message] of table) {
+    // As lmdb tells it, and as Node does.
+    for (const details of [{ code: number }, { errno: -number, code: 'E' }]) {
+      const error = Object.assign(new Error('native'), details);
+      t.match(storageError(error, 'written', directory), { code, message, definite: false });
+      t.match(storageError(error, 'opened', directory), { code, message, definite: true });
+    }
+  }
   t.end();
 });
 

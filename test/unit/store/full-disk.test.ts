@@ -1,12 +1,16 @@
 /**
- * Real disks that are full or read-only, under one node and under all of them: what the caller hears, that the others go
- * on, that nothing acknowledged is lost, and that space which is back is used.
+ * Disks that are full or read-only, under one node and under all of them: what the caller and the operator hear, that the
+ * others go on, that nothing acknowledged is lost, and that what is well again is used. Real disks, where root may mount
+ * some; a disk that turns read-only under open files, as a failing one does, can only be told of by the system's error.
  */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pass } from 'node:timers/promises';
 import { type Bucket, open, QuoralError, type Store } from '../../../src/index.js';
+import { openWith } from '../../../src/store/open.js';
+import { FAULTY_WORKER, Faults } from '../../support/faults.js';
 import { fails } from '../../support/rejection.js';
 import { SmallDisk } from '../../support/small-disk.js';
 import { Skipped, test } from '../../support/test.js';
@@ -130,3 +134,98 @@ testOnDisk(
     }
   },
 );
+
+testOnDisk(
+  'a node on a read-only disk does not start, says why, and the others go on; writable again, it starts',
+  async (disk, directory) => {
+    const own = join(disk.path, 'a');
+    const options = {
+      path: join(directory, 'data'),
+      nodes: [{ name: 'a', path: own }, { name: 'b' }, { name: 'c' }],
+      partitions: 8,
+    };
+    disk.resize(64 * MIB);
+    const store = await open(options);
+    try {
+      await bucketOf(store).put('before', VALUE, { w: 'all' });
+      await store.admin.stop('a');
+      disk.setReadOnly(true);
+      const message = new RegExp(`^node "a" could not be started: ${own}/.* the file system is read-only: remount it`);
+      await fails(() => store.admin.start('a'), { code: 'STORAGE_FAILED', message });
+      assert.deepEqual(
+        store.nodes().map(({ state }) => state),
+        ['down', 'up', 'up'],
+      );
+      await bucketOf(store).put('meanwhile', VALUE);
+      for (const key of ['before', 'meanwhile']) assert((await bucketOf(store).get(key)).found);
+      disk.setReadOnly(false);
+      await store.admin.start('a');
+      await putUntilStored(store, 'after', 3);
+    } finally {
+      await store.close();
+    }
+    disk.setReadOnly(true);
+    await fails(() => open(options), { code: 'STORAGE_FAILED', message: new RegExp(`^${own} .*read-only`) });
+    disk.setReadOnly(false);
+  },
+);
+
+const { EDQUOT, EROFS } = constants.errno;
+
+for (const [what, errno, code, gauge] of [
+  ['turns read-only', EROFS, 'STORAGE_FAILED', 'diskFailing'],
+  ['has used up its quota', EDQUOT, 'STORAGE_FULL', 'diskFull'],
+] as const) {
+  test(`a disk under a node that runs ${what}: it is named, the others go on, and it is used once it is well`, async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'quoral-failing-'));
+    const warnings: string[] = [];
+    const listen = (warning: Error) => warnings.push(warning.message);
+    process.on('warning', listen);
+    const faults = new Faults();
+    const store = await openWith({ path: join(directory, 'data'), nodes: 3, partitions: 8 }, { entry: FAULTY_WORKER });
+    try {
+      const bucket = bucketOf(store);
+      const keys = Array.from({ length: 40 }, (_, i) => `key ${i}`);
+      await bucket.put('before', VALUE, { w: 'all' });
+      await faults.strike(1, { errno });
+      for (const key of keys) await bucket.put(key, VALUE);
+      const outcomes = keys.map((key) =>
+        bucket.put(`${key} for all`, VALUE, { w: 'all' }).catch((error: unknown) => error),
+      );
+      for (const [i, error] of (await Promise.all(outcomes)).entries()) {
+        assert(error instanceof QuoralError, 'all three replicas stored it');
+        assert.equal(error.code, code, error.message);
+        // Where b was to mint, nobody has it; where another did, the other two do.
+        const { found } = await bucket.get(`${keys[i]} for all`, { r: 'all' });
+        assert(!(error.definite && found), error.message);
+      }
+      for (const key of ['before', ...keys]) assert((await bucket.get(key, { r: 'all' })).found, 'b answers reads');
+      const { nodes } = await store.stats();
+      const gauges = ['a', 'b', 'c'].map((name) => [nodes[name]!.diskFull, nodes[name]!.diskFailing]);
+      assert.deepEqual(gauges, [[0, 0], gauge === 'diskFull' ? [1, 0] : [0, 1], [0, 0]]);
+      const named = new RegExp(
+        `^node "b" cannot store: ${join(directory, 'data', 'b')}/\\w+\\.mdb could not be written: .*: `,
+      );
+      assert(
+        warnings.some((warning) => named.test(warning)),
+        warnings.join('\n'),
+      );
+      assert(!warnings.some((warning) => /node "[ac]"/.test(warning)), warnings.join('\n'));
+
+      await faults.strike(1, { errno: 0 });
+      await putUntilStored(store, 'after', 3);
+      // What it keeps for others has a file of its own, which is tried at its own times.
+      for (const deadline = performance.now() + DEADLINE_MS; ; ) {
+        const { diskFull, diskFailing } = (await store.stats()).nodes.b!;
+        if (diskFull === 0 && diskFailing === 0) break;
+        assert(performance.now() < deadline, 'b still counts as failing');
+        await pass(10);
+      }
+    } finally {
+      process.off('warning', listen);
+      await store.close();
+      faults.close();
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+}
