@@ -3,7 +3,7 @@
  * always there hides what needs its absence ("swarm testing": Groce et al., ISSTA 2012).
  */
 import { below, pick, type Random, shuffled, unit } from '../base/random.js';
-import { type SimulatedCluster, STORAGES } from './simulated-cluster.js';
+import { type NodeCopy, type SimulatedCluster, STORAGES } from './simulated-cluster.js';
 
 export const FAULT_KINDS = [
   'crash of an actor',
@@ -28,6 +28,7 @@ export const FAULT_KINDS = [
   'rot',
   "rot of a node's own records",
   'disk loss',
+  'restore of a node',
   'late hints',
   'pause',
 ] as const;
@@ -46,7 +47,7 @@ export interface FaultOptions {
 }
 
 /** These find something to strike only if others have struck, or not in every cluster. */
-const CONDITIONAL: ReadonlySet<FaultKind> = new Set(['rot', 'disk loss', 'late hints']);
+const CONDITIONAL: ReadonlySet<FaultKind> = new Set(['rot', 'disk loss', 'restore of a node', 'late hints']);
 
 /** Three to six kinds; a run that nothing can strike would show nothing. */
 function drawKinds(random: Random): readonly FaultKind[] {
@@ -54,6 +55,8 @@ function drawKinds(random: Random): readonly FaultKind[] {
   return kinds.every((kind) => CONDITIONAL.has(kind)) ? [...kinds, 'crash of a node'] : kinds;
 }
 
+/** By then a node that is stopped has mostly answered what it had in hand. */
+const STOPPED_MS = 300;
 /** How soon another fault is drawn if one found nothing to strike. */
 const RETRY_MS = 10;
 
@@ -66,6 +69,8 @@ export class FaultScript {
   private readonly until: number;
   /** The node whose own records rot. */
   private rotting: string | undefined;
+  /** The node that is restored, and to what. */
+  private copied: { readonly name: string; readonly copy: NodeCopy } | undefined;
 
   constructor(cluster: SimulatedCluster, options: FaultOptions) {
     this.cluster = cluster;
@@ -227,6 +232,8 @@ export class FaultScript {
         cluster.loseObjects(name);
         this.after(lasting, () => cluster.startNode(name));
         return true;
+      case 'restore of a node':
+        return this.restore(name);
       case 'late hints':
         // Whoever keeps some comes back last, with what the others have had replaced meanwhile.
         if (!cluster.isUp(name) || cluster.hintsOn(name).length === 0) return false;
@@ -237,6 +244,25 @@ export class FaultScript {
         cluster.pause(name, lasting);
         return true;
     }
+  }
+
+  /**
+   * A copy is made of a node that has stopped, or its copy from before is put back: all its storages, as a backup would
+   * have them. Only one node, for what several have forgotten nobody can tell; and only where rounds are made, which find out.
+   */
+  private restore(name: string): boolean {
+    const { cluster, copied } = this;
+    if (cluster.tombstoneGraceMs === undefined || cluster.sync === 'none') return false;
+    const struck = copied?.name ?? name;
+    if (!cluster.isUp(struck)) return false;
+    cluster.stopNode(struck);
+    this.after(STOPPED_MS, () => {
+      if (cluster.isUp(struck)) return;
+      if (copied === undefined) this.copied = { name: struck, copy: cluster.copyNode(struck) };
+      else cluster.restoreNode(struck, copied.copy);
+      cluster.startNode(struck);
+    });
+    return true;
   }
 
   /** A record of which another replica is readable: no store survives the loss of all. */
