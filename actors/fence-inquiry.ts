@@ -53,6 +53,8 @@ export class FenceInquiry {
   private readonly own: readonly number[];
   /** How many partitions have a primary that is another node. */
   private readonly partitionsOfOthers: number;
+  /** Every other primary of any partition. */
+  private readonly others: readonly number[];
   private readonly unheard = new Set<number>();
   private isDisowned = false;
   private readonly recoveries = new Map<number, Recovery>();
@@ -62,13 +64,16 @@ export class FenceInquiry {
     const { node, preferenceLists } = options;
     this.own = [...preferenceLists.keys()].filter((partition) => this.primariesOf(partition).includes(node));
     this.partitionsOfOthers = preferenceLists.filter(({ primaries }) => primaries.some((one) => one !== node)).length;
+    const others = new Set(preferenceLists.flatMap(({ primaries }) => primaries));
+    others.delete(node);
+    this.others = [...others];
     this.forgetWords();
   }
 
   /** Asks whoever has not told what is to be known, and goes on with what is set aside. */
   tick(speaker: InquirySpeaker): void {
-    const { fences } = this.options;
-    const toAsk = new Set(this.unheard);
+    const { fences, hints } = this.options;
+    const toAsk = new Set(hints.isLearning ? this.others : this.unheard);
     for (const partition of this.own) {
       if (!fences.of(partition).isSetAside) continue;
       let recovery = this.recoveries.get(partition);
@@ -133,11 +138,8 @@ export class FenceInquiry {
     );
   }
 
-  /** Every primary of any partition is to be asked. */
   private forgetWords(): void {
-    const { node, preferenceLists } = this.options;
-    for (const { primaries } of preferenceLists) for (const other of primaries) this.unheard.add(other);
-    this.unheard.delete(node);
+    for (const other of this.others) this.unheard.add(other);
   }
 
   /** This node is an older copy of itself: it takes other names, and is not whole before it was compared with the others. */

@@ -11,6 +11,7 @@
 import { Fence, type FenceState } from '../src/anti-entropy/fence.js';
 import { decodeFence, encodeFence, entryKey, FENCE_PREFIX } from '../src/codec/system-entries.js';
 import type { Storage } from '../src/storage/storage.js';
+import type { OnUnreadable } from './own-records.js';
 
 const OPEN: FenceState = { tag: 0, floor: 0 };
 
@@ -66,11 +67,13 @@ export class NodeFences {
   private readonly fences = new Map<number, VnodeFence>();
   private readonly pending = new Set<VnodeFence>();
   private readonly isNew: boolean;
+  private readonly onUnreadable: OnUnreadable;
 
   /** @param isNew - true if there has been no system storage of this node before: then its fences are the first ones */
-  constructor(system: Storage, isNew: boolean) {
+  constructor(system: Storage, isNew: boolean, onUnreadable: OnUnreadable) {
     this.system = system;
     this.isNew = isNew;
+    this.onUnreadable = onUnreadable;
   }
 
   /** The fence of a partition's vnode. */
@@ -97,8 +100,10 @@ export class NodeFences {
 
   private read(partition: number): VnodeFence {
     const bytes = this.system.get(entryKey(FENCE_PREFIX, partition));
-    // One that has rotted is as good as lost.
     const entry = bytes === undefined ? undefined : decodeFence(bytes);
+    if (bytes !== undefined && entry === undefined) {
+      this.onUnreadable(`the fence of partition ${partition}`, 'it is learnt from the other replicas');
+    }
     if (entry === undefined) {
       const fence = new VnodeFence(this, partition, OPEN, { isKnown: this.isNew, isSetAside: !this.isNew });
       if (this.isNew) fence.write(OPEN);

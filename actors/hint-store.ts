@@ -9,12 +9,11 @@ import { WriteGate } from '../src/admission/write-gate.js';
 import type { PartitionFence } from '../src/anti-entropy/reaping.js';
 import { StorageFullError } from '../src/base/errors.js';
 import type { Random } from '../src/base/random.js';
-import { ByteReader } from '../src/codec/byte-reader.js';
-import { ByteWriter } from '../src/codec/byte-writer.js';
 import { CorruptRecordError, UnknownRecordVersionError } from '../src/codec/errors.js';
 import { partitionRange } from '../src/codec/key.js';
 import { sameDigest } from '../src/codec/record.js';
 import type { Passes } from '../src/hinted-handoff/delivery.js';
+import { decodeHintFence, encodeHintFence } from '../src/hinted-handoff/hint-fence.js';
 import {
   hintKey,
   KNOWS_FENCES,
@@ -34,6 +33,7 @@ import { decodeHint, encodeHint, type Hint, hintedRecord, type Session } from '.
 import type { HintedOwner, HintStatus } from '../src/messages/node-control.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
 import type { RangeOptions, Storage, StorageEntry } from '../src/storage/storage.js';
+import type { OnUnreadable } from './own-records.js';
 import { PROBE_VALUE } from './write-guard.js';
 
 export interface HintStoreOptions {
@@ -45,6 +45,7 @@ export interface HintStoreOptions {
   readonly counters: NodeCounters;
   /** True if there has been no hint store of this node before. */
   readonly isNew: boolean;
+  readonly onUnreadable: OnUnreadable;
   /** Index 0 is kept at the number of hints, for whoever looks at this node from another thread. */
   readonly gauge?: Int32Array | undefined;
 }
@@ -57,6 +58,7 @@ const KNOWN = Uint8Array.of(1);
 const READ_AT_FIRST = 4;
 const READ_AT_ONCE = 32;
 const RECOUNT_BYTES = 2 ** 20;
+const FENCE_LETTERS = [REFUSE_BELOW, SURELY_BELOW];
 
 export class HintStore {
   readonly storage: Storage;
@@ -66,6 +68,7 @@ export class HintStore {
   private readonly random: Random;
   private readonly counters: NodeCounters;
   private readonly gauge: Int32Array;
+  private readonly onUnreadable: OnUnreadable;
   private ledgers = new Map<number, Ledger>();
   private readonly passesByOwner = new Map<number, Passes>();
   /** By owner: hints that are yet to be written, together with others. */
@@ -84,11 +87,13 @@ export class HintStore {
     this.random = options.random;
     this.counters = options.counters;
     this.gauge = options.gauge ?? new Int32Array(1);
+    this.onUnreadable = options.onUnreadable;
     this.drawn = this.drawSession();
     this.load();
     const known = this.storage.get(ownKey(KNOWS_FENCES, 0)) !== undefined;
     if (!known && options.isNew) this.storage.put(ownKey(KNOWS_FENCES, 0), KNOWN);
     this.learnt = known || options.isNew ? undefined : new Set();
+    this.readFences();
   }
 
   /** Names that were drawn in another session are not to be minted by. */
@@ -265,7 +270,12 @@ export class HintStore {
     return this.learnt === undefined || this.learnt.has(partition);
   }
 
-  /** The file was taken back to an older state: what it says of the tags below which hints are refused may be too low. */
+  /** True while primaries are to be asked below which tags hints are refused. */
+  get isLearning(): boolean {
+    return this.learnt !== undefined;
+  }
+
+  /** What the file says of the tags below which hints are refused may be too low: it was taken back to an older state, or has rotted. */
   mustLearnFences(): void {
     this.storage.remove(ownKey(KNOWS_FENCES, 0));
     this.learnt = new Set();
@@ -288,8 +298,9 @@ export class HintStore {
    * may have been abandoned.
    */
   refusedBelow(partitions: number): number[] {
-    if (this.learnt !== undefined) return [];
-    return Array.from({ length: partitions }, (_, partition) => this.surelyBelow(partition));
+    const below = Array.from({ length: partitions }, (_, partition) => this.surelyBelow(partition));
+    // What was found unreadable just now is among what must be learnt.
+    return this.learnt === undefined ? below : [];
   }
 
   private surelyBelow(partition: number): number {
@@ -297,14 +308,28 @@ export class HintStore {
   }
 
   private tagUnder(what: string, partition: number): number | undefined {
-    const bytes = this.storage.get(ownKey(what, partition));
-    return bytes === undefined ? undefined : new ByteReader(bytes, 0).u48();
+    const key = ownKey(what, partition);
+    const bytes = this.storage.get(key);
+    const tag = bytes === undefined ? undefined : decodeHintFence(bytes);
+    if (bytes !== undefined && tag === undefined) {
+      this.onUnreadable(`below which tag it refuses hints of partition ${partition}`, 'the primaries are asked');
+      // Without the one the other would tell too much: both are learnt.
+      for (const letter of FENCE_LETTERS) this.storage.remove(ownKey(letter, partition));
+      this.mustLearnFences();
+    }
+    return tag;
+  }
+
+  /** Those that have rotted are to be known before anything is asked. */
+  private readFences(): void {
+    for (const letter of FENCE_LETTERS) {
+      const kept = this.storage.range({ ...ownRange(letter), limit: Number.POSITIVE_INFINITY });
+      for (const { key } of kept) this.tagUnder(letter, numberOf(key));
+    }
   }
 
   private putTag(what: string, partition: number, tag: number): void {
-    const writer = new ByteWriter(6);
-    writer.u48(tag);
-    this.storage.put(ownKey(what, partition), writer.bytes);
+    this.storage.put(ownKey(what, partition), encodeHintFence(tag));
   }
 
   /**
@@ -388,7 +413,7 @@ export class HintStore {
     this.count = 0;
     for (const { key, value } of this.storage.range({ ...ownRange(LEDGER), limit: Number.POSITIVE_INFINITY })) {
       const owner = numberOf(key);
-      const ledger = decodeLedger(value) ?? this.recount(owner);
+      const ledger = decodeLedger(value) ?? this.recounted(owner);
       if (ledger.count === 0) continue;
       ledgers.set(owner, ledger);
       this.bytes += ledger.bytes;
@@ -400,7 +425,8 @@ export class HintStore {
   }
 
   /** What an unreadable ledger should say, but for its age. */
-  private recount(owner: number): Ledger {
+  private recounted(owner: number): Ledger {
+    this.onUnreadable(`how much it keeps for node ${owner}`, 'it is counted anew');
     const ledger = { count: 0, bytes: 0, sinceMs: 0 };
     let after: Uint8Array | undefined;
     for (let page = this.page(owner, after, READ_AT_ONCE, RECOUNT_BYTES); page.length > 0; ) {

@@ -10,6 +10,7 @@
  * A copy may be started and stopped several times before it is heard. So a life names those before it, back to the last one
  * of which all other nodes were told.
  */
+import { textOf } from '../src/base/bytes.js';
 import type { Random } from '../src/base/random.js';
 import {
   decodeLineage,
@@ -21,6 +22,7 @@ import {
   type Lineage,
 } from '../src/codec/system-entries.js';
 import type { Storage } from '../src/storage/storage.js';
+import type { OnUnreadable } from './own-records.js';
 
 /** Of so many lives at most somebody was not told: one that is down for long. */
 export const MAX_LIVES = 64;
@@ -30,8 +32,8 @@ export const MAX_LIVES = 64;
  * @returns undefined if there were too many of which not all nodes were told: then the node is to be taken for an older
  *   copy, and to begin a lineage
  */
-export function beginLife(system: Storage, random: Random): Lineage | undefined {
-  const { number, names } = read(system, LIFE_KEY) ?? { number: 0, names: [] };
+export function beginLife(system: Storage, random: Random, onUnreadable: OnUnreadable): Lineage | undefined {
+  const { number, names } = read(system, LIFE_KEY, onUnreadable) ?? { number: 0, names: [] };
   if (names.length === MAX_LIVES) return undefined;
   const lineage = { number: number + 1, names: [...names, draw(random)] };
   write(system, LIFE_KEY, lineage);
@@ -39,8 +41,9 @@ export function beginLife(system: Storage, random: Random): Lineage | undefined 
 }
 
 /** A life that comes after `number` and its own last one, and owns up to none before it. To be durable before it is told of. */
-export function beginLineage(system: Storage, random: Random, number: number): Lineage {
-  const lineage = { number: Math.max(number, read(system, LIFE_KEY)?.number ?? 0) + 1, names: [draw(random)] };
+export function beginLineage(system: Storage, random: Random, number: number, onUnreadable: OnUnreadable): Lineage {
+  const last = read(system, LIFE_KEY, onUnreadable)?.number ?? 0;
+  const lineage = { number: Math.max(number, last) + 1, names: [draw(random)] };
   write(system, LIFE_KEY, lineage);
   return lineage;
 }
@@ -56,9 +59,9 @@ export function settleLineage(system: Storage, { number, names }: Lineage): Line
  * Remembers that another node is in the last of these lives, with the turn's commit.
  * @returns 0, or the number of a life of it that is known, and is none of these nor before them
  */
-export function laterLife(system: Storage, node: number, lineage: Lineage): number {
+export function laterLife(system: Storage, node: number, lineage: Lineage, onUnreadable: OnUnreadable): number {
   const key = entryKey(LIFE_PREFIX, node);
-  const known = read(system, key);
+  const known = read(system, key, onUnreadable);
   // A first life is that of a node without a memory, which keeps no names: it is not older, but new.
   if (known !== undefined && lineage.number > 1 && !isWithinOrBefore(known, lineage)) return known.number;
   write(system, key, { number: lineage.number, names: lineage.names.slice(-1) });
@@ -76,9 +79,13 @@ function draw(random: Random): LifeName {
   return { high: random.uint32(), low: random.uint32() };
 }
 
-function read(system: Storage, key: Uint8Array): Lineage | undefined {
+function read(system: Storage, key: Uint8Array, onUnreadable: OnUnreadable): Lineage | undefined {
   const bytes = system.get(key);
-  return bytes === undefined ? undefined : decodeLineage(bytes);
+  const lineage = bytes === undefined ? undefined : decodeLineage(bytes);
+  if (bytes !== undefined && lineage === undefined) {
+    onUnreadable(`"${textOf(key)}"`, 'lives of the node are counted anew');
+  }
+  return lineage;
 }
 
 function write(system: Storage, key: Uint8Array, lineage: Lineage): void {

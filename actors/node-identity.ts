@@ -31,6 +31,7 @@ import {
 } from '../src/codec/system-entries.js';
 import type { Storage } from '../src/storage/storage.js';
 import { beginLife, beginLineage, settleLineage } from './lives.js';
+import type { OnUnreadable } from './own-records.js';
 
 export type VnodeMarker = Pick<MarkerEntry, 'writer' | 'counter'>;
 
@@ -45,6 +46,7 @@ export interface IdentityOptions {
   readonly losses: number;
   /** The partitions that are refilled from other nodes if its objects are lost: those whose primaries it is one of. */
   readonly partitions: readonly number[];
+  readonly onUnreadable: OnUnreadable;
 }
 
 export class NodeIdentity {
@@ -52,6 +54,7 @@ export class NodeIdentity {
   private readonly objects: Storage;
   private readonly random: Random;
   private readonly partitions: readonly number[];
+  private readonly onUnreadable: OnUnreadable;
   /** What was found: the objects have not been written to since the stop that it names. */
   private readonly markers = new Map<number, MarkerEntry>();
   /** Partitions whose replica here may lack what it had acknowledged before its file was lost. */
@@ -63,14 +66,15 @@ export class NodeIdentity {
   /** The stop that is under way. */
   private stop: Uint8Array | undefined;
 
-  private constructor({ system, objects, random, partitions }: IdentityOptions) {
+  private constructor({ system, objects, random, partitions, onUnreadable }: IdentityOptions) {
+    this.onUnreadable = onUnreadable;
     this.partitions = partitions;
     this.system = system;
     this.objects = objects;
     this.random = random;
     this.refilling = this.mustRefill;
-    const lives = beginLife(system, random);
-    this.lives = lives ?? beginLineage(system, random, 0);
+    const lives = beginLife(system, random, onUnreadable);
+    this.lives = lives ?? beginLineage(system, random, 0, onUnreadable);
     if (lives === undefined) this.disown();
   }
 
@@ -90,8 +94,7 @@ export class NodeIdentity {
     const lastStop = known === undefined ? undefined : Uint8Array.from(known);
     const found = system.range({ ...entriesWith(MARKER_PREFIX), limit: MAX_ENTRIES });
     for (const { key, value } of found) {
-      // One that is taken for an older copy has other names from the beginning.
-      if (lastStop !== undefined && identity.disowned === 0) identity.remember(key, value, lastStop);
+      identity.remember(key, value, lastStop);
       system.remove(key);
     }
     identity.noteLosses(options);
@@ -111,7 +114,7 @@ export class NodeIdentity {
 
   /** It was disowned, since somebody knows of its life of that number: this one is told of as a later one. */
   outlive(number: number): void {
-    this.lives = beginLineage(this.system, this.random, number);
+    this.lives = beginLineage(this.system, this.random, number, this.onUnreadable);
   }
 
   /** All other nodes were told of this life, and know of no later one. */
@@ -135,9 +138,10 @@ export class NodeIdentity {
     for (const { key } of system.range({ ...entriesWith(REFILL_PREFIX), limit: MAX_ENTRIES })) {
       mustRefill.add(numberInKey(key, REFILL_PREFIX));
     }
-    const known = system.get(LOSSES_KEY);
-    // How many are accounted for is not known if that has rotted.
-    if (losses === (known === undefined ? 0 : decodeLosses(known))) return;
+    const stored = system.get(LOSSES_KEY);
+    const known = stored === undefined ? 0 : decodeLosses(stored);
+    if (known === undefined) this.onUnreadable('how often it has lost its objects', 'every replica is refilled');
+    if (losses === known) return;
     for (const partition of partitions) {
       mustRefill.add(partition);
       system.put(entryKey(REFILL_PREFIX, partition), NOTHING);
@@ -170,10 +174,19 @@ export class NodeIdentity {
     return stop;
   }
 
-  private remember(key: Uint8Array, value: Uint8Array, lastStop: Uint8Array): void {
+  private remember(key: Uint8Array, value: Uint8Array, lastStop: Uint8Array | undefined): void {
+    const partition = numberInKey(key, MARKER_PREFIX);
     const marker = decodeMarker(value);
-    // A marker that has rotted, or is of another stop, says nothing about this data: its vnode draws a new writerId.
-    if (marker === undefined || !equalBytes(marker.stop, lastStop)) return;
-    this.markers.set(numberInKey(key, MARKER_PREFIX), { ...marker, stop: lastStop });
+    if (marker === undefined) {
+      this.onUnreadable(
+        `who the vnode of partition ${partition} was`,
+        'it takes another name, and builds its tree anew',
+      );
+      return;
+    }
+    // One that is taken for an older copy has other names from the beginning. And a marker of another stop says nothing about
+    // this data.
+    if (this.disowned > 0 || lastStop === undefined || !equalBytes(marker.stop, lastStop)) return;
+    this.markers.set(partition, { ...marker, stop: lastStop });
   }
 }

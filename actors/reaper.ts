@@ -28,6 +28,7 @@ import { FenceInquiry, type InquirySpeaker } from './fence-inquiry.js';
 import type { HintStore } from './hint-store.js';
 import { laterLife } from './lives.js';
 import type { NodeIdentity } from './node-identity.js';
+import type { OnUnreadable } from './own-records.js';
 import { ReapLead, type ReapSpeaker } from './reap-lead.js';
 import type { ReapRecord } from './reap-record.js';
 
@@ -49,6 +50,7 @@ export interface ReaperOptions {
   readonly limits: ReapLimits;
   /** True if a flush, or each commit, makes objects durable. */
   readonly canBeDurable: boolean;
+  readonly onUnreadable: OnUnreadable;
   /** Tells the operator. */
   readonly report: (what: string, error: Error) => void;
 }
@@ -157,7 +159,7 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
       });
       const { system, hints, preferenceLists } = this.options;
       // Stored is durable there: the system storage is fully synced.
-      const later = laterLife(system, message.from, message.lineage);
+      const later = laterLife(system, message.from, message.lineage, this.options.onUnreadable);
       const refuseBelow = hints.refusedBelow(preferenceLists.length);
       context.reply(incoming, { type: 'fences', fences, refuseBelow, laterLife: later }, 'stored');
       return;

@@ -33,6 +33,7 @@ import { HintDeliverer } from './hint-deliverer.js';
 import { HintKeeper } from './hint-keeper.js';
 import type { HintStore } from './hint-store.js';
 import type { NodeIdentity } from './node-identity.js';
+import type { OnUnreadable } from './own-records.js';
 import { PutWarnings } from './put-warnings.js';
 import type { ReapRecord } from './reap-record.js';
 import { Reaper } from './reaper.js';
@@ -79,6 +80,7 @@ export interface NodeEnvironment {
   readonly maxObjectBytes: number;
   /** Undefined: they are not compared. */
   readonly exchange: ExchangeEnvironment | undefined;
+  readonly onUnreadable: OnUnreadable;
   /** Tells the operator of something that he should know. */
   readonly report: (what: string, error: Error) => void;
 }
@@ -89,7 +91,8 @@ export interface NodeEnvironment {
  */
 export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
   const { node, preferenceLists, objects, hints, maxOperations, exchange } = environment;
-  const fences = new NodeFences(environment.system, environment.isNew || exchange?.reaping === undefined);
+  const { onUnreadable } = environment;
+  const fences = new NodeFences(environment.system, environment.isNew || exchange?.reaping === undefined, onUnreadable);
   host.addCommitter(environment.system, (failure) => fences.commitEnded(failure));
   const gate = new WriteGate();
   host.addCommitter(objects, (failure) => {

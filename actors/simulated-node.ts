@@ -9,13 +9,14 @@ import { ExchangeRecord } from './exchange-record.js';
 import { HintStore } from './hint-store.js';
 import { localHashing } from './local-hashing.js';
 import { NodeIdentity } from './node-identity.js';
+import { countUnreadable } from './own-records.js';
 import { ReapRecord } from './reap-record.js';
 import { type NodeEnvironment, spawnNode } from './registry.js';
 import { type Hashing, ReplicaTrees } from './replica-trees.js';
 
 /** A node's environment, but for its identity and hints, which are opened from its storages. */
 export interface SimulatedEnvironment
-  extends Omit<NodeEnvironment, 'identity' | 'hints' | 'latencies' | 'hotKeys' | 'exchange'> {
+  extends Omit<NodeEnvironment, 'identity' | 'hints' | 'latencies' | 'hotKeys' | 'exchange' | 'onUnreadable'> {
   readonly hints: Storage;
   readonly maxHintBytes: number;
   readonly random: Random;
@@ -41,7 +42,8 @@ export function spawn(host: ActorHost, parts: SimulatedEnvironment): void {
   const partitions = [...preferenceLists.keys()].filter((partition) => {
     return preferenceLists[partition]!.primaries.includes(node);
   });
-  const identity = NodeIdentity.open({ system, objects, random, losses, partitions });
+  const onUnreadable = countUnreadable(counters, parts.report);
+  const identity = NodeIdentity.open({ system, objects, random, losses, partitions, onUnreadable });
   const {
     exchangeIntervalMs: intervalMs,
     maxTreeAgeMs,
@@ -50,7 +52,7 @@ export function spawn(host: ActorHost, parts: SimulatedEnvironment): void {
   } = parts;
   // Where nothing is reaped there is nothing that a lost hint store would have to learn.
   const isNew = parts.isNew || graceMs === undefined;
-  const hints = new HintStore({ storage: parts.hints, maxBytes, random, counters, isNew });
+  const hints = new HintStore({ storage: parts.hints, maxBytes, random, counters, isNew, onUnreadable });
   const { maxContextEntries = MAX_CONTEXT_ENTRIES } = parts;
   const limits = graceMs === undefined ? undefined : { graceMs, attemptMs: parts.attemptMs, maxContextEntries };
   const reaping = limits === undefined ? undefined : { limits, record: new ReapRecord(1) };
@@ -69,5 +71,5 @@ export function spawn(host: ActorHost, parts: SimulatedEnvironment): void {
     reap: () => reaping?.record.reap(0, 0),
   });
   const latencies = newOperationLatencies();
-  spawnNode(host, { ...parts, identity, hints, exchange, latencies, hotKeys: new HotKeys() });
+  spawnNode(host, { ...parts, onUnreadable, identity, hints, exchange, latencies, hotKeys: new HotKeys() });
 }

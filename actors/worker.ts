@@ -20,6 +20,7 @@ import { ExchangeRecord } from './exchange-record.js';
 import { HintStore } from './hint-store.js';
 import { localHashing } from './local-hashing.js';
 import { NodeIdentity } from './node-identity.js';
+import { countUnreadable } from './own-records.js';
 import { poolHashing } from './pool-hashing.js';
 import { ReapRecord } from './reap-record.js';
 import { spawnNode } from './registry.js';
@@ -38,8 +39,12 @@ await runWorkerThread<NodeStart>(async (start) => {
   const counters = newNodeCounters();
   const latencies = newOperationLatencies();
   const hotKeys = new HotKeys();
+  const onUnreadable = countUnreadable(counters, report);
+  if (!storage.isMarkReadable)
+    onUnreadable('how its last run ended', 'its objects are looked through, as after a crash');
   const { losses } = storage;
-  const identity = NodeIdentity.open({ system, objects, random, losses, partitions: refillable(thread, data) });
+  const partitions = refillable(thread, data);
+  const identity = NodeIdentity.open({ system, objects, random, losses, partitions, onUnreadable });
   const { maxHintBytes: maxBytes, gauges } = data;
   const hints = new HintStore({
     storage: storage.hints,
@@ -47,6 +52,7 @@ await runWorkerThread<NodeStart>(async (start) => {
     random,
     counters,
     isNew: data.isNew,
+    onUnreadable,
     gauge: new Int32Array(gauges),
   });
   const record = new ExchangeRecord(random.uint32() + 1);
@@ -82,6 +88,7 @@ await runWorkerThread<NodeStart>(async (start) => {
         record: reaped,
       },
     },
+    onUnreadable,
     report,
   });
   const control: NodeControl = {

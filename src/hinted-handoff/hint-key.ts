@@ -15,9 +15,9 @@ export const SET_ASIDE = 0xfffe;
 export const OWN = 0xffff;
 /** By owner: `hint-ledger.ts`. */
 export const LEDGER = 'o';
-/** By partition: hints whose tag is lower are refused. 6 bytes. */
+/** By partition: hints whose tag is lower are refused (`hint-fence.ts`). */
 export const REFUSE_BELOW = 'f';
-/** By partition, where it differs from that: below which tag a replica is surely an older copy. 6 bytes. */
+/** By partition, where it differs from that: below which tag a replica is surely an older copy. */
 export const SURELY_BELOW = 's';
 /** What is written to learn whether it can be. */
 export const PROBE = 'p';

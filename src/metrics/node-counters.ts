@@ -29,6 +29,8 @@ export interface NodeCounters {
   corruptRecords: number;
   /** Those of them that were fetched from another replica as soon as they were found. */
   rotHealed: number;
+  /** Records that the node keeps for itself (fences, markers, lives) and could not read any more: held for lost. */
+  corruptOwnRecords: number;
   /** Attempts that came a second time and were not minted again. */
   repeatedAttempts: number;
   /** Commits that failed. */
@@ -106,6 +108,7 @@ export function newNodeCounters(): NodeCounters {
     digestMismatches: 0,
     corruptRecords: 0,
     rotHealed: 0,
+    corruptOwnRecords: 0,
     repeatedAttempts: 0,
     failedCommits: 0,
     writesRefused: 0,

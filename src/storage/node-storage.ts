@@ -23,7 +23,7 @@ import { removeUnfinishedCopy, replaceByCopy } from './file-copy.js';
 import { checkLmdbFile } from './lmdb-file.js';
 import { openLmdbStorage } from './lmdb-storage.js';
 import { openMemoryStorage } from './memory-storage.js';
-import { isTrusted, type RunMark, readRunMark, writeRunMark } from './run-mark.js';
+import { isTrusted, RUN_KEY, type RunMark, readRunMark, writeRunMark } from './run-mark.js';
 import type { Storage } from './storage.js';
 import { storageError } from './storage-errors.js';
 
@@ -39,6 +39,8 @@ export interface NodeStorage {
   readonly losses: number;
   /** False in memory: there `flush` throws, and nothing outlives `close`. */
   readonly persistent: boolean;
+  /** False if the mark of its last run was there, and could not be read. */
+  readonly isMarkReadable: boolean;
   /** What whoever runs the node must know of its opening: a file that was set aside, one that is missing. */
   readonly warnings: readonly string[];
   /** How many damaged files lie beside those in use, set aside at some time. */
@@ -100,6 +102,7 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
   const hintsPath = hintsFile(directory);
   const warnings: string[] = [];
   let system: Storage;
+  let isMarkReadable = true;
   let losses = 0;
 
   /** Out of the way with a damaged file, if that loses nothing. @returns where it is kept, and what is wrong with it */
@@ -156,6 +159,7 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
   let hints: Storage | undefined;
   try {
     const last = readRunMark(system);
+    isMarkReadable = last !== undefined || system.get(RUN_KEY) === undefined;
     losses = last?.losses ?? 0;
     const isNew = objectsAreNew && (last?.isNew ?? options.isNew ?? true);
     hints = openSynced(hintsPath, !isNew, 'has lost what it kept for other nodes: its hints file');
@@ -198,6 +202,7 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
   return {
     ...storages,
     losses,
+    isMarkReadable,
     persistent: true,
     warnings,
     filesSetAside: () => [objectsPath, systemPath, hintsPath].flatMap(filesSetAside).length,
@@ -219,6 +224,7 @@ export function openMemoryNodeStorage({ isNew }: { readonly isNew: boolean }): N
   return {
     ...storages,
     losses: isNew ? 0 : 1,
+    isMarkReadable: true,
     persistent: false,
     warnings: [],
     filesSetAside: () => 0,

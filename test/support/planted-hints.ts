@@ -4,12 +4,21 @@ import { SeededRandom } from '../../src/base/random.js';
 import { encodeRecord } from '../../src/codec/record.js';
 import { newNodeCounters } from '../../src/metrics/node-counters.js';
 import type { Storage } from '../../src/storage/storage.js';
+import { assertReadable } from './own-records.js';
 import { anObject } from './records.js';
 
 /** Keeps an object for `owner` under each of these located keys; commits and closes. */
 export function plantHints(storage: Storage, owner: number, located: readonly Uint8Array[]): void {
   const random = new SeededRandom(1);
-  const hints = new HintStore({ storage, maxBytes: 2 ** 30, random, counters: newNodeCounters(), isNew: true });
+  const counters = newNodeCounters();
+  const hints = new HintStore({
+    storage,
+    maxBytes: 2 ** 30,
+    random,
+    counters,
+    isNew: true,
+    onUnreadable: assertReadable,
+  });
   const id = { high: 1, low: 1 };
   located.forEach((key, i) => {
     const hint = { tag: 0, session: id, writer: id, counter: 0, record: encodeRecord(anObject(i)) };

@@ -1,8 +1,8 @@
 /** Goes through the hints that a node keeps for others: see `own-files.ts`. */
-import { ByteReader } from '../../codec/byte-reader.js';
 import { CorruptRecordError, UnknownRecordVersionError } from '../../codec/errors.js';
 import { decodeLocatedKey } from '../../codec/key.js';
 import { highestCounterIn } from '../../codec/record-update.js';
+import { decodeHintFence } from '../../hinted-handoff/hint-fence.js';
 import {
   KNOWS_FENCES,
   LEDGER,
@@ -41,7 +41,6 @@ export interface HintWalkOptions {
 /** The names of so many hints are looked at for one that is used twice. */
 const MAX_NAMES = 1_000_000;
 const LETTER_AT = 2;
-const TAG_BYTES = 6;
 
 export function walkHints(storage: Storage, options: HintWalkOptions): HintsReport {
   const walk = new HintWalk(options);
@@ -93,11 +92,11 @@ class HintWalk {
 
   private takeFloor(partition: number, value: Uint8Array): void {
     const { lists, fences } = this.options;
+    const floor = decodeHintFence(value);
     if (partition >= lists.length) this.complain(`it refuses hints of partition ${partition}, which there is not`);
-    else if (value.length !== TAG_BYTES)
-      this.complain(`below which tag it refuses hints of partition ${partition} cannot be read`);
-    else {
-      const floor = new ByteReader(value, 0).u48();
+    else if (floor === undefined) {
+      this.complain(`hints file: below which tag it refuses hints of partition ${partition} cannot be read`);
+    } else {
       const highest = fences.highestTag(partition) ?? floor;
       if (floor > highest) {
         this.complain(

@@ -11,6 +11,7 @@ import { encodeRecord } from '../../../src/codec/record.js';
 import { newNodeCounters } from '../../../src/metrics/node-counters.js';
 import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
 import { LoneContext } from '../../support/lone-actor.js';
+import { assertReadable } from '../../support/own-records.js';
 import { test } from '../../support/test.js';
 import { keyOf, PARTITION, recordOf } from '../../support/tree-replica.js';
 
@@ -24,7 +25,8 @@ function world(intervalMs = 1_000) {
   const trees = new ReplicaTrees({ objects, counters, hashing: localHashing(objects), maxAgeMs: 1e9 });
   const tree = trees.renew(PARTITION);
   const random = new SeededRandom(1);
-  const identity = NodeIdentity.open({ system: openMemoryStorage(), objects, random, losses: 0, partitions: [] });
+  const own = { system: openMemoryStorage(), onUnreadable: assertReadable };
+  const identity = NodeIdentity.open({ ...own, objects, random, losses: 0, partitions: [] });
   const record = new ExchangeRecord(1);
   const exchanger = new Exchanger(
     {

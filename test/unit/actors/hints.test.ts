@@ -4,6 +4,7 @@ import { Arrears } from '../../../actors/arrears.js';
 import { HintDeliverer } from '../../../actors/hint-deliverer.js';
 import { HintKeeper } from '../../../actors/hint-keeper.js';
 import { HintStore } from '../../../actors/hint-store.js';
+import { countUnreadable } from '../../../actors/own-records.js';
 import { PutWarnings } from '../../../actors/put-warnings.js';
 import { BackgroundBudget } from '../../../src/admission/background-budget.js';
 import { utf8 } from '../../../src/base/bytes.js';
@@ -91,7 +92,14 @@ class Node {
 
   private openHints(): HintStore {
     const { storage, maxBytes, counters } = this;
-    return new HintStore({ storage, maxBytes, counters, random: this.context.random, isNew: true });
+    return new HintStore({
+      storage,
+      maxBytes,
+      counters,
+      random: this.context.random,
+      isNew: true,
+      onUnreadable: countUnreadable(counters, () => {}),
+    });
   }
 
   private newKeeper(): HintKeeper {
@@ -231,6 +239,7 @@ test('counts and sizes survive a restart, and a ledger that is unreadable', () =
   node.storage.put(ownKey('o', OWNER), ledger);
   node.restart();
   assert.deepEqual(again(), before);
+  assert.equal(node.counters.corruptOwnRecords, 1);
 });
 
 test('a hint that rots is set aside: the others are delivered, and it is not lost from sight', () => {

@@ -21,6 +21,7 @@ import { newNodeCounters } from '../../../src/metrics/node-counters.js';
 import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
 import type { Storage } from '../../../src/storage/storage.js';
 import { LoneContext } from '../../support/lone-actor.js';
+import { assertReadable } from '../../support/own-records.js';
 import { anObject } from '../../support/records.js';
 import { test } from '../../support/test.js';
 
@@ -42,7 +43,7 @@ class Replica {
   vnode: Vnode;
 
   constructor(isNew = true) {
-    this.fences = new NodeFences(this.system, isNew);
+    this.fences = new NodeFences(this.system, isNew, assertReadable);
     this.vnode = this.start();
     if (!isNew) return;
     this.commit();
@@ -52,7 +53,7 @@ class Replica {
 
   /** Its thread was down: what is not on its disk is gone. */
   restart(): void {
-    this.fences = new NodeFences(this.system, false);
+    this.fences = new NodeFences(this.system, false, assertReadable);
     this.vnode = this.start();
   }
 
@@ -81,7 +82,14 @@ class Replica {
 
   private start(): Vnode {
     const { objects, system, context, counters, fences } = this;
-    const identity = NodeIdentity.open({ system, objects, random: context.random, losses: 0, partitions: [0] });
+    const identity = NodeIdentity.open({
+      system,
+      objects,
+      random: context.random,
+      losses: 0,
+      partitions: [0],
+      onUnreadable: assertReadable,
+    });
     const arrears = new Arrears({ hintsMayWait: false, refilling: identity.refilling, mayBeOld: this.mayBeOld });
     this.arrears = arrears;
     const limits = { maxSiblings: 100, maxObjectBytes: 2 ** 30, canBeDurable: true };
@@ -239,13 +247,20 @@ test('a vnode that may be an older copy lets its mail wait for the first word, a
 /** The inquiry of node 0, whose peers are 1 and 2, in one partition, or in those of these primaries. */
 function inquiryOf(isNew: boolean, primaries: readonly (readonly number[])[] = [[0, 1, 2]]) {
   const system = openMemoryStorage();
-  const fences = new NodeFences(system, isNew);
+  const fences = new NodeFences(system, isNew, assertReadable);
   const context = new LoneContext();
   const parts = { storage: openMemoryStorage(), maxBytes: 1e6, random: context.random, counters: newNodeCounters() };
-  const hints = new HintStore({ ...parts, isNew });
+  const hints = new HintStore({ ...parts, isNew, onUnreadable: assertReadable });
   const said: string[] = [];
   const objects = openMemoryStorage();
-  const identity = NodeIdentity.open({ system, objects, random: context.random, losses: 0, partitions: [0] });
+  const identity = NodeIdentity.open({
+    system,
+    objects,
+    random: context.random,
+    losses: 0,
+    partitions: [0],
+    onUnreadable: assertReadable,
+  });
   const arrears = new Arrears({ hintsMayWait: false, refilling: identity.refilling, mayBeOld: true });
   const inquiry = new FenceInquiry({
     node: 0,
@@ -358,19 +373,19 @@ test('a node of which somebody knows a later life takes other names, learns its 
 test('a life that is told again is the same, one with a lower number or another name is an older copy', () => {
   const system = openMemoryStorage();
   const { random } = new LoneContext();
-  const lives = [1, 2, 3].map(() => settleLineage(system, beginLife(system, random)!));
+  const lives = [1, 2, 3].map(() => settleLineage(system, beginLife(system, random, assertReadable)!));
   assert.deepEqual(
     lives.map(({ number, names }) => [number, names.length]),
     [1, 2, 3].map((number) => [number, 1]),
   );
   const [first, second, third] = lives;
   const other = openMemoryStorage();
-  const later = (life: Lineage, node = 4) => laterLife(other, node, life);
+  const later = (life: Lineage, node = 4) => laterLife(other, node, life, assertReadable);
   const renamed = { ...second!, names: first!.names };
   assert.deepEqual([later(first!), later(second!), later(second!)], [0, 0, 0]);
   assert.deepEqual([later(renamed), later(third!), later(second!)], [2, 0, 3]);
   assert.equal(later(second!, 5), 0);
-  const reborn = beginLife(openMemoryStorage(), random)!;
+  const reborn = beginLife(openMemoryStorage(), random, assertReadable)!;
   assert.deepEqual([later(reborn), later(second!)], [0, 0], 'who has lost his memory begins anew');
 });
 
@@ -382,28 +397,29 @@ test('a copy is told by any of its lives, however many it has had before somebod
     return copy;
   };
   const system = openMemoryStorage();
-  settleLineage(system, beginLife(system, random)!);
+  settleLineage(system, beginLife(system, random, assertReadable)!);
   const copy = copyOf(system);
   const other = openMemoryStorage();
-  assert.equal(laterLife(other, 0, beginLife(system, random)!), 0);
+  assert.equal(laterLife(other, 0, beginLife(system, random, assertReadable)!, assertReadable), 0);
   let last: Lineage | undefined;
-  for (let life = 2; life < 6; life++) last = beginLife(copy, random);
-  assert.equal(laterLife(other, 0, last!), 2);
+  for (let life = 2; life < 6; life++) last = beginLife(copy, random, assertReadable);
+  assert.equal(laterLife(other, 0, last!, assertReadable), 2);
   // Of the node itself the other may have missed as many; a copy of one of them is told, too.
   const unheard = copyOf(system);
-  for (let life = 3; life < 6; life++) last = beginLife(system, random);
-  assert.equal(laterLife(other, 0, last!), 0);
-  assert.equal(laterLife(other, 0, beginLife(unheard, random)!), 5);
+  for (let life = 3; life < 6; life++) last = beginLife(system, random, assertReadable);
+  assert.equal(laterLife(other, 0, last!, assertReadable), 0);
+  assert.equal(laterLife(other, 0, beginLife(unheard, random, assertReadable)!, assertReadable), 5);
   // Once it has owned up to it, it goes on after that one.
-  assert.equal(laterLife(other, 0, beginLineage(unheard, random, 5)), 0);
-  assert.equal(laterLife(other, 0, beginLife(unheard, random)!), 0);
+  assert.equal(laterLife(other, 0, beginLineage(unheard, random, 5, assertReadable), assertReadable), 0);
+  assert.equal(laterLife(other, 0, beginLife(unheard, random, assertReadable)!, assertReadable), 0);
 });
 
 test('a node that has had too many lives of which somebody was not told takes other names by itself', () => {
   const { random } = new LoneContext();
   const system = openMemoryStorage();
   const objects = openMemoryStorage();
-  const open = () => NodeIdentity.open({ system, objects, random, losses: 0, partitions: [0] });
+  const open = () =>
+    NodeIdentity.open({ system, objects, random, losses: 0, partitions: [0], onUnreadable: assertReadable });
   for (let life = 1; life <= MAX_LIVES; life++) {
     const identity = open();
     assert.deepEqual([identity.lineage.number, identity.disowned], [life, 0]);

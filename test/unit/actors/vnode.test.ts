@@ -16,6 +16,7 @@ import type { Incoming, Release } from '../../../src/runtime/actor.js';
 import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
 import type { RangeOptions, Storage } from '../../../src/storage/storage.js';
 import { LoneContext } from '../../support/lone-actor.js';
+import { assertReadable } from '../../support/own-records.js';
 import { test } from '../../support/test.js';
 
 const INCOMING: Incoming<VnodeAnswer> = {};
@@ -32,7 +33,7 @@ function vnodeOn(objects: Storage, context: LoneContext, identity = identityOn(o
     {
       partition: 0,
       objects,
-      fences: new NodeFences(system, true),
+      fences: new NodeFences(system, true, assertReadable),
       identity,
       counters,
       warnings,
@@ -46,7 +47,7 @@ function vnodeOn(objects: Storage, context: LoneContext, identity = identityOn(o
 }
 
 function identityOn(objects: Storage, { random }: LoneContext, losses = 0, system = openMemoryStorage()): NodeIdentity {
-  return NodeIdentity.open({ system, objects, random, losses, partitions: [0, 3] });
+  return NodeIdentity.open({ system, objects, random, losses, partitions: [0, 3], onUnreadable: assertReadable });
 }
 
 const located = (key: string) => encodeLocatedKey(0, { type: utf8('t'), bucket: utf8('b'), key: utf8(key) });

@@ -14,6 +14,7 @@ import {
   MARKER_PREFIX,
   numberInKey,
 } from '../../../src/codec/system-entries.js';
+import { encodeHintFence } from '../../../src/hinted-handoff/hint-fence.js';
 import { ownKey } from '../../../src/hinted-handoff/hint-key.js';
 import { openLmdbStorage } from '../../../src/storage/lmdb-storage.js';
 import type { Storage, StorageEntry } from '../../../src/storage/storage.js';
@@ -111,7 +112,8 @@ test('hints and system files that are damaged, or contradict themselves or each 
     const stray = Uint8Array.from(second!.key);
     stray[1] = 77;
     storage.put(stray, second!.value);
-    storage.put(ownKey('f', 3), Uint8Array.of(9, 0, 0, 0, 0, 0));
+    storage.put(ownKey('f', 3), encodeHintFence(9));
+    storage.put(ownKey('f', 4), encodeHintFence(0).fill(1, 0, 1));
   });
   let marker: Uint8Array | undefined;
   let partition = -1;
@@ -145,6 +147,7 @@ test('hints and system files that are damaged, or contradict themselves or each 
     `on ${holder}: a hint of partition \\d+ for node 77 .which there is not., which has no replica of it`,
     `on ${holder}: the ledger of its hints for node 77 .which there is not. cannot be read`,
     `on ${holder}: it refuses hints of partition 3 below 9, and no primary has given more than \\d`,
+    `on ${holder}: hints file: below which tag it refuses hints of partition 4 cannot be read`,
     'on a: system file: an entry that nobody knows: nobody knows',
     'on a: system file: a fence of partition 99, of which it has no replica',
     `on a: its replica of partition ${partition} is older than what was reaped .its tag is 0, the floor 5.`,

@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { entryKey, FENCE_PREFIX, MARKER_PREFIX } from '../../../src/codec/system-entries.js';
 import type { Bucket, OpenOptions, Store } from '../../../src/index.js';
+import { openLmdbStorage } from '../../../src/storage/lmdb-storage.js';
+import { RUN_KEY } from '../../../src/storage/run-mark.js';
 import { openWith } from '../../../src/store/open.js';
 import { fails } from '../../support/rejection.js';
 import { readReplicas } from '../../support/replica-files.js';
@@ -114,6 +117,34 @@ test('a file that is no file of LMDB any more is set aside at once, while the ot
       await store.admin.start('b');
       assert.match(warnings.join(), /^node "b" starts empty.*cut short, or is no file of LMDB/);
       for (const key of KEYS) assert.equal((await text(store).get(key, { r: 'all' })).value, key);
+    });
+  }));
+
+test('what a node keeps for itself and cannot read any more is counted, told to the operator, and made good', () =>
+  inDirectory(async (path, warnings) => {
+    await using({ path, ...SMALL }, '1', async (store) => {
+      await putAll(store);
+      await store.admin.stop('b');
+      const system = openLmdbStorage({ path: join(path, 'b', 'system.mdb'), sync: 'full' });
+      for (const key of [RUN_KEY, entryKey(MARKER_PREFIX, 0), entryKey(FENCE_PREFIX, 1)]) {
+        const stored = Uint8Array.from(system.get(key)!);
+        stored[1]! ^= 4;
+        system.put(key, stored);
+      }
+      system.commit();
+      system.close();
+      await store.admin.start('b');
+      for (const key of KEYS) assert.equal((await text(store).get(key, { r: 'all' })).value, key);
+      assert.equal((await store.stats()).nodes.b!.corruptOwnRecords, 3);
+      for (const what of ['how its last run ended', 'vnode of partition 0', 'the fence of partition 1']) {
+        assert(
+          warnings.some((warning) => warning.startsWith('node "b" cannot read') && warning.includes(what)),
+          what,
+        );
+      }
+    });
+    await using({ path, ...SMALL }, '1', async (store) => {
+      assert.equal((await store.stats()).total.counters.corruptOwnRecords, 0, 'it was written anew');
     });
   }));
 

@@ -4,7 +4,7 @@ import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sameDigest } from '../../../src/codec/record.js';
-import { open } from '../../../src/index.js';
+import { type Bucket, open, QuoralError } from '../../../src/index.js';
 import type { Store } from '../../../src/store/api/store.js';
 import { windowFarFromNow } from '../../support/exchange-window.js';
 import { fails } from '../../support/rejection.js';
@@ -13,6 +13,7 @@ import { test } from '../../support/test.js';
 
 const KEYS = 1_500;
 const WAIT = { timeoutMs: 60_000 };
+const THINKING_MS = 10;
 
 async function inDirectory(story: (path: string) => Promise<void>): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'quoral-exchange-'));
@@ -52,30 +53,96 @@ function assertEqualReplicas(path: string): void {
   }
 }
 
-test('a node whose directory was deleted while it was down has every key again, and is no longer behind', () =>
+/** Clients that go on, with one read and one write at a time each, until they are stopped. */
+class Clients {
+  reads = 0;
+  readonly written: string[] = [];
+  private readonly bucket: Bucket<string>;
+  private stopped = false;
+  private readonly ended: Promise<unknown>;
+
+  constructor(store: Store) {
+    this.bucket = store.bucket('things', { codec: 'text' });
+    this.ended = Promise.all([1, 2, 2, 'all'].map((r, client) => this.run(r as number | 'all', client)));
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    await this.ended;
+  }
+
+  /** What is there is given, or it is said that it may be missing; or the read fails, and is none. */
+  private async run(r: number | 'all', client: number): Promise<void> {
+    for (let i = client; !this.stopped; i += 7) {
+      const key = i % KEYS;
+      const read = await this.bucket.get(`key ${key}`, { r }).catch(refused);
+      if (read !== undefined) {
+        if (read.found) assert.equal(read.value, `value ${key}`);
+        else assert(read.mayMissHints, `key ${key} was missed, and nothing said of it (r = ${r})`);
+        this.reads++;
+      }
+      const name = `more ${client} ${i}`;
+      if ((await this.bucket.put(name, name).catch(refused)) !== undefined) this.written.push(name);
+      // The tests beside this one need cores, too.
+      await new Promise((resolve) => setTimeout(resolve, THINKING_MS));
+    }
+  }
+}
+
+function refused(error: unknown): undefined {
+  if (!(error instanceof QuoralError)) throw error;
+}
+
+test('a node whose directory was deleted while it was down is refilled while clients go on, and tells how far it is', () =>
   inDirectory(async (path) => {
     const store = await open({ path, partitions: 8, sync: 'none', exchangeIntervalMs: 3_600_000 });
+    let written: readonly string[];
     try {
       await fill(store);
       await store.admin.waitForExchange(WAIT);
-      // What c has, too, is not refilled before c is back: that b is to be refilled can be seen until then.
+      const b = async () => (await store.stats()).nodes.b!;
+      const { storedEntries: before } = await b();
+      // What c has, too, is not refilled before c is back: that much is left until then.
+      const ofB = store.ring().filter(({ primaries }) => primaries.includes('b'));
+      const left = ofB.filter(({ primaries }) => primaries.includes('c')).length;
       await store.admin.stop('c');
       await store.admin.stop('b');
       rmSync(join(path, 'b'), { recursive: true });
+      const clients = new Clients(store);
       await store.admin.start('b');
-      const refilling = (await store.stats()).nodes.b!.partitionsToRefill!;
-      assert(refilling > 0 && refilling <= 8, `${refilling} partitions are to be refilled`);
+      const seen: number[] = [];
+      const isAt = (wanted: number) => async () => {
+        const { partitionsToRefill } = await b();
+        if (partitionsToRefill !== seen.at(-1)) seen.push(partitionsToRefill!);
+        return partitionsToRefill === wanted;
+      };
+      await until(isAt(left));
+      const stored = (await b()).storedEntries!;
+      const repaired = await sum(store, 'exchangeKeysRepaired');
+      assert(stored > 0 && repaired > 0, `${stored} records, ${repaired} of them by exchanges`);
       await store.admin.start('c');
       // Nobody calls for it, nor waits for the next interval.
-      await until(async () => (await store.stats()).nodes.b!.partitionsToRefill === 0);
-      assert((await sum(store, 'exchangeKeysRepaired')) > 0);
-      const { nodes } = await store.stats();
-      assert.equal(nodes.b!.partitionsToRefill, 0);
-      assert(nodes.b!.treesBuilt! > 0 && nodes.a!.lastExchangeAtMs! > 0 && nodes.a!.exchangeBytes! > 0);
+      await until(isAt(0));
+      await clients.stop();
+      assert.deepEqual(
+        seen,
+        [...seen].sort((x, y) => y - x),
+        'it falls, and never rises',
+      );
+      assert(clients.reads > 0 && clients.written.length > 0);
+      ({ written } = clients);
+      const { storedEntries, treesBuilt } = await b();
+      assert(storedEntries! >= before! && treesBuilt! > 0);
+      const { lastExchangeAtMs, exchangeBytes } = (await store.stats()).total.counters;
+      assert(lastExchangeAtMs! > 0 && exchangeBytes! > 0);
+      await store.admin.waitForHints(WAIT);
+      await store.admin.waitForExchange(WAIT);
     } finally {
       await store.close();
     }
     assertEqualReplicas(path);
+    const replicas = readReplicas(path);
+    for (const key of written) assert(replicas.has(key), `${key} was acknowledged`);
   }));
 
 test('a node whose objects file was deleted refills, and its mark ends once it was compared with all others', () =>

@@ -1,0 +1,108 @@
+/**
+ * What a node keeps for itself and cannot read any more: counted and told, each piece once, and held for lost. A rotten record
+ * must not speak for itself, least of all to others: a fence that names a tag nobody reaches would empty their replicas.
+ */
+import assert from 'node:assert/strict';
+import { NodeFences } from '../../../actors/fence.js';
+import { HintStore } from '../../../actors/hint-store.js';
+import { laterLife } from '../../../actors/lives.js';
+import { NodeIdentity } from '../../../actors/node-identity.js';
+import { countUnreadable } from '../../../actors/own-records.js';
+import { SeededRandom } from '../../../src/base/random.js';
+import {
+  entryKey,
+  FENCE_PREFIX,
+  LIFE_KEY,
+  LIFE_PREFIX,
+  LOSSES_KEY,
+  MARKER_PREFIX,
+} from '../../../src/codec/system-entries.js';
+import { KNOWS_FENCES, ownKey, REFUSE_BELOW, SURELY_BELOW } from '../../../src/hinted-handoff/hint-key.js';
+import { newNodeCounters } from '../../../src/metrics/node-counters.js';
+import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
+import type { Storage } from '../../../src/storage/storage.js';
+import { test } from '../../support/test.js';
+
+/** Counts and notes what a node would tell its operator. */
+function listener() {
+  const counters = newNodeCounters();
+  const told: string[] = [];
+  const onUnreadable = countUnreadable(counters, (_what, error) => told.push(error.message));
+  return { counters, told, onUnreadable };
+}
+
+function rot(storage: Storage, key: Uint8Array): void {
+  const stored = Uint8Array.from(storage.get(key)!);
+  stored[0]! ^= 0x80;
+  storage.put(key, stored);
+  storage.commit();
+}
+
+test('a marker, a life, a count of losses and a fence that have rotted are counted, told, and held for lost', () => {
+  const { counters, told, onUnreadable } = listener();
+  const system = openMemoryStorage();
+  const objects = openMemoryStorage();
+  const random = new SeededRandom(1);
+  const open = (losses: number) =>
+    NodeIdentity.open({ system, objects, random, losses, partitions: [0], onUnreadable });
+  open(1).leave(0, { writer: { high: 1, low: 2 }, counter: 3 });
+  const first = new NodeFences(system, true, onUnreadable);
+  first.of(0).write({ tag: 5, floor: 5 });
+  laterLife(system, 7, { number: 3, names: [{ high: 1, low: 1 }] }, onUnreadable);
+  system.commit();
+  assert.deepEqual(told, []);
+
+  for (const key of [LIFE_KEY, LOSSES_KEY, entryKey(MARKER_PREFIX, 0)]) rot(system, key);
+  const identity = open(1);
+  assert.equal(identity.take(0), undefined, 'the vnode takes another name');
+  assert.deepEqual([...identity.refilling], [0]);
+  assert.deepEqual([counters.corruptOwnRecords, told.length], [3, 3]);
+
+  rot(system, entryKey(FENCE_PREFIX, 0));
+  const fence = new NodeFences(system, false, onUnreadable).of(0);
+  assert.deepEqual([fence.isKnown, fence.isSetAside, fence.tag], [false, true, 0]);
+  assert.match(told.at(-1)!, /cannot read the fence of partition 0 .*learnt from the other replicas/);
+
+  rot(system, entryKey(LIFE_PREFIX, 7));
+  assert.equal(laterLife(system, 7, { number: 2, names: [{ high: 2, low: 2 }] }, onUnreadable), 0);
+  assert.equal(counters.corruptOwnRecords, 5);
+  open(1);
+  assert.equal(counters.corruptOwnRecords, 5, 'each is written anew, and told once');
+});
+
+test('a hint store that cannot read below which tag it refuses takes no hint, tells nobody, and asks', () => {
+  for (const [letter, kept] of [
+    [REFUSE_BELOW, [REFUSE_BELOW]],
+    [REFUSE_BELOW, [REFUSE_BELOW, SURELY_BELOW]],
+    [SURELY_BELOW, [REFUSE_BELOW, SURELY_BELOW]],
+  ] as const) {
+    const { counters, told, onUnreadable } = listener();
+    const storage = openMemoryStorage();
+    const random = new SeededRandom(1);
+    const open = (isNew: boolean) => new HintStore({ storage, maxBytes: 1e6, random, counters, isNew, onUnreadable });
+    const learns = kept.length > 1;
+    const before = open(!learns);
+    // A tag that was learnt may be above the last round that came to its end.
+    if (learns) before.learnFences([{ partition: 1, tag: 9, floor: 4, isKnown: true }], 1);
+    else before.setRefuseBelow(1, 9);
+    storage.commit();
+    assert.deepEqual(before.refusedBelow(2), [0, learns ? 4 : 9]);
+
+    rot(storage, ownKey(letter, 1));
+    const hints = open(false);
+    assert.deepEqual([counters.corruptOwnRecords, told.length], [1, 1], `${letter} of ${kept}`);
+    assert(hints.isLearning);
+    assert(!hints.isFenced(0) && !hints.isFenced(1), 'a hint that it took now might be one that nobody takes');
+    assert.deepEqual(hints.refusedBelow(2), [], 'no replica is called an older copy');
+    storage.commit();
+    assert(open(false).isLearning, 'nor is it after another start');
+    assert.equal(counters.corruptOwnRecords, 1);
+
+    hints.learnFences([{ partition: 1, tag: 6, floor: 5, isKnown: true }], 2);
+    assert(hints.isFenced(1) && !hints.isFenced(0));
+    hints.learnFences([{ partition: 0, tag: 0, floor: 0, isKnown: true }], 2);
+    assert(!hints.isLearning);
+    assert.deepEqual([hints.refuseBelow(1), hints.refusedBelow(2)], [6, [0, 5]]);
+    assert.notEqual(storage.get(ownKey(KNOWS_FENCES, 0)), undefined);
+  }
+});
