@@ -13,6 +13,7 @@ import type { StoredObject } from '../../src/objects/stored-object.js';
 import { CrashLedger } from '../support/crash-ledger.js';
 import { CRASH_BUCKET } from '../support/crash-load.js';
 import { type Replica, readHints, readReplicas } from '../support/replica-files.js';
+import { WriterProcess } from './writer-process.js';
 
 /** Each may repair two replicas, and a coordinator sheds repairs beyond 64 under way. */
 const READS_AT_A_TIME = 16;
@@ -51,6 +52,27 @@ export class CrashCase {
   /** Creates the store in order: what a kill leaves of a directory half made is another test's. */
   async create(options: Pick<OpenOptions, 'sync' | 'nodes' | 'partitions'> = {}): Promise<void> {
     await (await open({ path: this.path, ...options })).close();
+  }
+
+  /**
+   * Starts a process that writes to the store, by a seed of its own.
+   * @param run - its name
+   * @param more - what `entry` is given beside the path, the mode of syncing, the seed and the name
+   */
+  startWriter(
+    entry: URL,
+    sync: 'full' | 'none',
+    run: string,
+    more: { readonly arguments?: readonly string[]; readonly env?: NodeJS.ProcessEnv } = {},
+  ): WriterProcess {
+    const { path, directory, random } = this;
+    const all = [path, sync, String(random.uint32()), run, ...(more.arguments ?? [])];
+    return new WriterProcess({ ...more, entry, arguments: all, directory, run });
+  }
+
+  /** Enters what a process that has ended had logged. */
+  enter(writer: WriterProcess): void {
+    for (const entry of writer.entries) this.ledger.apply(entry);
   }
 
   /**

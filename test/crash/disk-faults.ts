@@ -15,7 +15,6 @@ import { promisify } from 'node:util';
 import { below } from '../../src/base/random.js';
 import { CrashCase } from './crash-case.js';
 import type { Progress, Skipped } from './story.js';
-import { WriterProcess } from './writer-process.js';
 
 export interface DiskFaultOptions {
   readonly runs: number;
@@ -114,17 +113,13 @@ export async function failDisks({ runs, seed }: DiskFaultOptions, progress: Prog
 
 /** @returns what it was like */
 async function runOne(test: CrashCase, tally: Tally, run: number): Promise<string> {
-  const { random, path, directory, ledger } = test;
+  const { random, directory } = test;
   const kind = KINDS[run % KINDS.length]!;
   const sync = kind === 'failing flushes' || below(random, 2) === 0 ? 'full' : 'none';
   const probability = PROBABILITIES[below(random, PROBABILITIES.length)]!;
   const control = join(directory, 'fiu');
   // LMDB says every failing write on the error stream.
-  const writer = new WriterProcess({
-    entry: WRITER,
-    arguments: [path, sync, String(random.uint32()), `r${run}`],
-    directory,
-    run: `r${run}`,
+  const writer = test.startWriter(WRITER, sync, `r${run}`, {
     env: { ...process.env, LD_PRELOAD: LIBRARIES.join(' '), FIU_CTRL_FIFO: control, FIU_ENABLE: '' },
   });
   const { child } = writer;
@@ -141,14 +136,12 @@ async function runOne(test: CrashCase, tally: Tally, run: number): Promise<strin
     await writer.goesOnFor(below(random, 1_500));
   }
   const end = below(random, 2) === 0 ? 'stopped' : 'killed';
-  if (end === 'killed') child.kill('SIGKILL');
-  else if (child.connected) child.send('stop');
-  const late = setTimeout(() => child.kill('SIGKILL'), CLOSE_WITHIN_MS);
-  await writer.exited;
-  clearTimeout(late);
-  if (end === 'killed') {
-    assert.equal(child.signalCode, 'SIGKILL', `writer ${run} ended by itself: ${writer.lastErrors}`);
-  } else {
+  if (end === 'killed') await writer.kill();
+  else {
+    if (child.connected) child.send('stop');
+    const late = setTimeout(() => child.kill('SIGKILL'), CLOSE_WITHIN_MS);
+    await writer.exited;
+    clearTimeout(late);
     // A node whose last flush fails says so, and counts as one that died; the process ends in order all the same.
     assert.deepEqual(
       [child.exitCode, child.signalCode],
@@ -156,8 +149,8 @@ async function runOne(test: CrashCase, tally: Tally, run: number): Promise<strin
       `writer ${run} did not close: ${writer.lastErrors}`,
     );
   }
+  test.enter(writer);
   for (const entry of writer.entries) {
-    ledger.apply(entry);
     if (entry.type !== 'failed') continue;
     assert(EXPECTED.has(entry.code), `a write failed with ${entry.code}`);
     tally.codes.set(entry.code, (tally.codes.get(entry.code) ?? 0) + 1);

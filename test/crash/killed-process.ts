@@ -8,7 +8,6 @@ import { openedEntry } from '../support/crash-load.js';
 import { IDENTITY_KEYS, writeIdentities } from '../support/identity-keys.js';
 import { CrashCase } from './crash-case.js';
 import type { Progress } from './story.js';
-import { WriterProcess } from './writer-process.js';
 
 export interface KillOptions {
   readonly kills: number;
@@ -45,25 +44,22 @@ export function killWriters({ kills, sync, seed }: KillOptions, progress: Progre
 }
 
 /** Lets a process write until a random moment, kills it, and books what it has told. @returns whether it was writing */
-async function killOne(test: CrashCase, identities: Identities, sync: string, run: string): Promise<boolean> {
-  const { random, path, directory, ledger } = test;
-  const writer = new WriterProcess({
-    entry: WRITER,
-    arguments: [path, sync, String(random.uint32()), run],
-    directory,
-    run,
-  });
-  const { child } = writer;
+async function killOne(
+  test: CrashCase,
+  identities: Identities,
+  sync: KillOptions['sync'],
+  run: string,
+): Promise<boolean> {
+  const { random, ledger } = test;
+  const writer = test.startWriter(WRITER, sync, run);
   // One in five is killed while it opens the store.
   const opening = below(random, 5) === 0;
   if (!opening) await writer.says('writing');
   await writer.goesOnFor(below(random, opening ? 900 : 250));
-  child.kill('SIGKILL');
-  await writer.exited;
-  assert.equal(child.signalCode, 'SIGKILL', `writer ${run} ended by itself (${child.exitCode}): ${writer.lastErrors}`);
+  await writer.kill();
   const before = ledger.writers;
   ledger.newIdentities = undefined;
-  for (const entry of writer.entries) ledger.apply(entry);
+  test.enter(writer);
   checkIdentities(test, identities, run, before);
   identities.stop = writer.said.has('ready') || identities.stop === 'unclean' ? 'unclean' : 'either';
   return writer.said.has('writing');

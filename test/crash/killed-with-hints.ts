@@ -8,7 +8,6 @@ import { below } from '../../src/base/random.js';
 import { CrashCase } from './crash-case.js';
 import type { KillOptions } from './killed-process.js';
 import type { Progress } from './story.js';
-import { WriterProcess } from './writer-process.js';
 
 const WRITER = new URL('../support/hinting-writer.js', import.meta.url);
 /** How long after a delivery has begun the kill comes, at most, in milliseconds. */
@@ -63,15 +62,9 @@ export function killWithHints({ kills, sync, seed }: KillOptions, progress: Prog
  * @param moment - 0: as it opens; 1: while hints wait; above: while they are delivered
  * @returns whether hints were being delivered
  */
-async function killOne(test: CrashCase, sync: string, run: string, moment: number): Promise<boolean> {
-  const { random, path, directory, ledger } = test;
-  const writer = new WriterProcess({
-    entry: WRITER,
-    arguments: [path, sync, String(random.uint32()), run],
-    directory,
-    run,
-  });
-  const { child } = writer;
+async function killOne(test: CrashCase, sync: KillOptions['sync'], run: string, moment: number): Promise<boolean> {
+  const { random } = test;
+  const writer = test.startWriter(WRITER, sync, run);
   const round = 1 + below(random, 2);
   switch (moment) {
     case 0:
@@ -86,10 +79,8 @@ async function killOne(test: CrashCase, sync: string, run: string, moment: numbe
       await writer.says(`delivering ${round}`);
       await writer.goesOnFor(below(random, WHILE_DELIVERED_MS));
   }
-  child.kill('SIGKILL');
-  await writer.exited;
-  assert.equal(child.signalCode, 'SIGKILL', `writer ${run} ended by itself (${child.exitCode}): ${writer.lastErrors}`);
-  for (const entry of writer.entries) ledger.apply(entry);
+  await writer.kill();
+  test.enter(writer);
   return writer.said.has('delivering 1');
 }
 

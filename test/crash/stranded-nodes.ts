@@ -10,7 +10,6 @@ import assert from 'node:assert/strict';
 import { below } from '../../src/base/random.js';
 import { CrashCase } from './crash-case.js';
 import type { Progress } from './story.js';
-import { WriterProcess } from './writer-process.js';
 
 export interface StrandOptions {
   /** Processes that are ended, in each of the ways in turn. */
@@ -29,18 +28,12 @@ const KILLS_ITSELF = /(died within a transaction|is stuck in a commit): the proc
 
 export function strandNodes({ processes, deaths, seed }: StrandOptions, progress: Progress): Promise<string> {
   return CrashCase.run('strand', seed, async (test) => {
-    const { ledger, random, path, directory } = test;
+    const { ledger, random } = test;
     await test.create();
     for (let count = 0; count < processes; count++) {
       const end = ENDS[count % ENDS.length]!;
       const sync = below(random, 2) === 0 ? 'full' : 'none';
-      const run = `s${count}`;
-      const writer = new WriterProcess({
-        entry: WRITER,
-        arguments: [path, sync, String(random.uint32()), run, String(deaths), end],
-        directory,
-        run,
-      });
+      const writer = test.startWriter(WRITER, sync, `s${count}`, { arguments: [String(deaths), end] });
       assert(await writer.says('ending'), `the process did not get over its deaths: ${writer.lastErrors}`);
       const late = setTimeout(() => writer.child.kill('SIGTERM'), ENDS_WITHIN_MS);
       await writer.exited;
@@ -49,7 +42,7 @@ export function strandNodes({ processes, deaths, seed }: StrandOptions, progress
       if (signalCode === 'SIGKILL') assert.match(writer.lastErrors, KILLS_ITSELF);
       else assert.equal(signalCode ?? exitCode, EXIT_CODES[end], `its end by ${end}: ${writer.lastErrors}`);
       if (end !== 'exit') assert(writer.said.has('closed'), `it did not close and reopen: ${writer.lastErrors}`);
-      for (const entry of writer.entries) ledger.apply(entry);
+      test.enter(writer);
       test.checkLeft();
       await test.verify();
       progress(`process ${count + 1} of ${processes} (sync '${sync}', ${end}): ${ledger.acked} acknowledged`);

@@ -1,4 +1,5 @@
 /** A process that writes to a store and keeps a log of it, as its parent sees it. */
+import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,11 +21,13 @@ export class WriterProcess {
   readonly exited: Promise<void>;
   /** What it has said to its parent so far. */
   readonly said = new Set<unknown>();
+  private readonly run: string;
   private readonly log: string;
   private readonly errors: string;
   private readonly listeners = new Set<() => void>();
 
   constructor(options: WriterOptions) {
+    this.run = options.run;
     this.log = join(options.directory, `${options.run}.log`);
     this.errors = join(options.directory, `${options.run}.err`);
     const [out, err] = [openSync(this.log, 'w'), openSync(this.errors, 'w')];
@@ -64,6 +67,14 @@ export class WriterProcess {
     });
     await Promise.race([passed, this.exited]);
     clearTimeout(timer);
+  }
+
+  /** Kills it, wherever it is. @throws if it had ended by itself */
+  async kill(): Promise<void> {
+    this.child.kill('SIGKILL');
+    await this.exited;
+    const { signalCode, exitCode } = this.child;
+    assert.equal(signalCode, 'SIGKILL', `writer ${this.run} ended by itself (${exitCode}): ${this.lastErrors}`);
   }
 
   /** What it has logged. */
