@@ -12,6 +12,8 @@ file.setTimeout(110_000);
 
 const MAIN = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
 
+const BENCHMARKS = fileURLToPath(new URL('../../../benchmarks/run.js', import.meta.url));
+
 interface Outcome {
   readonly code: number | null;
   readonly out: string;
@@ -189,4 +191,20 @@ test('import, scan and their exit codes, on disk', { timeout: 110_000 }, async (
   const [code] = await once(scan, 'close');
   t.equal(code, 0);
   t.equal(said, '');
+
+  // Nor is one that has left before anything is said; and what is wrong stays wrong where nobody hears it.
+  for (const [command, stream, expected] of [
+    [[MAIN, '--help'], 'stdout', 0],
+    [[BENCHMARKS, '--help'], 'stdout', 0],
+    [[MAIN, 'fly'], 'stderr', 2],
+  ] as const) {
+    const child = spawn(process.execPath, command);
+    child[stream].destroy();
+    let heard = '';
+    child[stream === 'stdout' ? 'stderr' : 'stdout'].on('data', (chunk) => {
+      heard += chunk;
+    });
+    const [code] = await once(child, 'close');
+    t.strictSame([code, heard], [expected, ''], command.join(' '));
+  }
 });
