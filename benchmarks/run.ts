@@ -22,6 +22,12 @@ const program = createProgram({
   antiEntropy,
 });
 
+// Whoever reads the figures and leaves (`| head`) ends the run, as a signal would in other tools: without a word.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') console.error(error);
+  process.exit(error.code === 'EPIPE' ? 0 : 1);
+});
+
 try {
   await program.parseAsync();
 } catch (error) {

@@ -35,6 +35,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.stderr.write(`quoral: cannot write the output: ${error.message}\n`);
   outputFailure = 1;
 });
+// What nobody reads any more is not worth failing for, and there is nowhere left to say so.
+process.stderr.on('error', () => {});
 process.on('exit', () => {
   process.exitCode ||= outputFailure;
 });

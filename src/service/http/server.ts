@@ -15,6 +15,7 @@ import type { Store } from '../../store/api/store.js';
 import { isObjectFamily, parseTarget } from './address.js';
 import { Commands } from './commands.js';
 import { failureReply } from './failures.js';
+import { isLingering, lingerAfter, mayLinger } from './linger.js';
 import type { ListRequest } from './list-request.js';
 import { resourcesReply, statsReply, statusReply } from './overview.js';
 import { type HttpRequest, parseRequest } from './protocol.js';
@@ -92,6 +93,7 @@ export async function serveHttp(store: Store, options: HttpOptions = {}): Promis
   addRoutes(server, new Commands(store), {
     store,
     maxValueBytes,
+    requestTimeoutMs,
     stallTimeoutMs: options.stallTimeoutMs ?? 60_000,
     report,
     isClosing: () => closing !== undefined,
@@ -113,13 +115,14 @@ export function isLoopback(host: string): boolean {
 interface Circumstances {
   readonly store: Store;
   readonly maxValueBytes: number;
+  readonly requestTimeoutMs: number;
   readonly stallTimeoutMs: number;
   isClosing(): boolean;
   report(error: unknown): void;
 }
 
 function addRoutes(server: FastifyInstance, commands: Commands, circumstances: Circumstances): void {
-  const { store, maxValueBytes, stallTimeoutMs, isClosing } = circumstances;
+  const { store, maxValueBytes, requestTimeoutMs, stallTimeoutMs, isClosing } = circumstances;
   // Of those that nobody may use here, too, it is to be said that they are not allowed.
   for (const method of METHODS) if (!server.supportedMethods.includes(method)) server.addHttpMethod(method);
   server.removeAllContentTypeParsers();
@@ -138,7 +141,12 @@ function addRoutes(server: FastifyInstance, commands: Commands, circumstances: C
   server.addHook('onSend', async ({ raw }, reply) => {
     // Keep-alive clients of requests in flight are not to send another one. And whoever was refused before the body
     // may send it or not (RFC 9110, §10.1.1): what comes next on the connection is anybody's guess.
-    if (isClosing() || (expectsContinue(raw) && !raw.complete)) reply.header('Connection', 'close');
+    const lingers = !expectsContinue(raw) && mayLinger(raw);
+    const closes = isClosing() || !(raw.complete || lingers);
+    if (closes) reply.header('Connection', 'close');
+    if (!lingers) return;
+    reply.removeHeader('Connection');
+    lingerAfter(raw, reply.raw, { closes: isClosing, withinMs: requestTimeoutMs });
   });
 
   server.all(OBJECT_ROUTE, {
@@ -266,8 +274,8 @@ function answerClientError(
   error: Error & { code?: string },
   socket: Socket & { _httpMessage?: ServerResponse },
 ): void {
-  // Nothing can be said to a socket that is gone, nor in the middle of a reply.
-  if (error.code === 'ECONNRESET' || !socket.writable || socket._httpMessage?.headersSent) {
+  // Nothing can be said to a socket that is gone, nor in the middle of a reply, nor a second time.
+  if (error.code === 'ECONNRESET' || !socket.writable || socket._httpMessage?.headersSent || isLingering(socket)) {
     socket.destroy();
     return;
   }

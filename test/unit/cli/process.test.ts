@@ -2,6 +2,8 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { Agent, request } from 'node:http';
+import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { t as file, test } from 'tap';
 
@@ -9,6 +11,8 @@ import { t as file, test } from 'tap';
 file.setTimeout(110_000);
 
 const MAIN = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
+
+const BENCHMARKS = fileURLToPath(new URL('../../../benchmarks/run.js', import.meta.url));
 
 interface Outcome {
   readonly code: number | null;
@@ -55,6 +59,9 @@ test('serve drains on SIGTERM and SIGINT and exits 0; what it acknowledged is th
 });
 
 // Goal: stopping a service under load loses no write that it acknowledged, and leaves nobody without an answer who got in.
+// What a request meets once the service stops: one whose head it has taken, its outcome; one that comes later, no connection
+// (ECONNREFUSED), or, on a connection that was there before, 503 with CLOSED in X-Quoral-Error, or the connection's end before
+// anything was answered (ECONNRESET, EPIPE). After every answer the connection ends.
 test('SIGTERM under load: what was acknowledged is there, the rest was refused or never taken, exit 0', {
   timeout: 110_000,
 }, async (t) => {
@@ -62,40 +69,41 @@ test('SIGTERM under load: what was acknowledged is there, the rest was refused o
   const { child, url, ended } = await serve(data);
   t.teardown(() => child.kill('SIGKILL'));
   const acknowledged: string[] = [];
-  const statuses = new Set<number>();
+  const ends = new Map<string, number>();
   const body = 'x'.repeat(10_000);
   let stopping = false;
   // Each client puts until the service takes no more.
   const client = async (name: number) => {
-    for (let i = 0; ; i++) {
-      const key = `${name}-${i}`;
-      let status: number;
-      try {
-        const response = await fetch(`${url}/buckets/b/keys/${key}`, {
-          method: 'PUT',
-          headers: { 'Content-Type': 'text/plain' },
-          body,
-        });
-        await response.arrayBuffer();
-        status = response.status;
-      } catch (error) {
-        if (!stopping) throw error;
-        return;
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    try {
+      for (let i = 0; ; i++) {
+        const key = `${name}-${i}`;
+        const answer = await putOver(agent, `${url}/buckets/b/keys/${key}`, body);
+        if (answer !== 'stored' && answer !== 'stored, and closed') {
+          t.ok(stopping, `before the service was to stop: ${answer}`);
+          ends.set(answer, (ends.get(answer) ?? 0) + 1);
+          return;
+        }
+        // Who was told that the connection closes would have to make another: see below.
+        acknowledged.push(key);
+        if (acknowledged.length === 150) {
+          stopping = true;
+          child.kill('SIGTERM');
+        }
       }
-      statuses.add(status);
-      if (status !== 204) return;
-      acknowledged.push(key);
-      if (acknowledged.length === 150) {
-        stopping = true;
-        child.kill('SIGTERM');
-      }
+    } finally {
+      agent.destroy();
     }
   };
+  const late = await takenPut(`${url}/buckets/b/keys/late`, 4);
   await Promise.all(Array.from({ length: 20 }, (_, name) => client(name)));
+  while ((await putOver(new Agent(), `${url}/buckets/b/keys/refused`, '')) !== 'no connection: ECONNREFUSED');
+  t.match(await late('body'), /^HTTP\/1.1 204 [\s\S]*\r\nConnection: close\r\n/i);
+  acknowledged.push('late');
   t.equal(await ended, 0);
-  statuses.delete(503);
-  t.strictSame([...statuses], [204]);
+  for (const end of ends.keys()) t.ok(END_OF_SERVICE.has(end), end);
   t.ok(acknowledged.length >= 150);
+  await t.rejects(fetch(`${url}/ping`), { cause: { code: 'ECONNREFUSED' } });
   const scanned = await quoral('scan', 'b', '--data', data);
   t.equal(scanned.code, 0);
   const stored = new Set(scanned.out.split('\n'));
@@ -104,6 +112,52 @@ test('SIGTERM under load: what was acknowledged is there, the rest was refused o
     [],
   );
 });
+
+/** A put whose head the service has taken. @returns sends its body, and gives what is answered until the connection ends */
+async function takenPut(url: string, bytes: number): Promise<(body: string) => Promise<string>> {
+  const { hostname, port, pathname } = new URL(url);
+  const socket = connect(Number(port), hostname).setEncoding('latin1');
+  const head = ['Host: x', 'Content-Type: text/plain', `Content-Length: ${bytes}`, 'Expect: 100-continue'];
+  socket.write(`PUT ${pathname} HTTP/1.1\r\n${head.join('\r\n')}\r\n\r\n`);
+  await once(socket, 'data'); // 100 Continue
+  return async (body) => {
+    socket.write(body);
+    let said = '';
+    for await (const chunk of socket) said += chunk;
+    return said;
+  };
+}
+
+/** What a put may come to once the service stops, if it is not stored. */
+const END_OF_SERVICE = new Set([
+  '503 CLOSED, and closed',
+  'no connection: ECONNREFUSED',
+  'unanswered: ECONNRESET',
+  'unanswered: EPIPE',
+]);
+
+/** Puts over the agent's connection, or a new one if that is gone. @returns what came of it, in words */
+function putOver(agent: Agent, url: string, body: string): Promise<string> {
+  return new Promise((resolve) => {
+    let answered = '';
+    const headers = { 'Content-Type': 'text/plain', 'Content-Length': body.length };
+    const put = request(url, { method: 'PUT', agent, headers }, (response) => {
+      const closed = response.headers.connection === 'close' ? ', and closed' : '';
+      const { statusCode } = response;
+      answered = statusCode === 204 ? 'stored' : `${statusCode} ${response.headers['x-quoral-error']}`;
+      answered += closed;
+      response
+        .on('end', () => resolve(answered))
+        .on('error', (error) => resolve(`cut off after ${answered}: ${error}`));
+      response.resume();
+    });
+    put.on('error', (error: NodeJS.ErrnoException) => {
+      if (answered !== '') return;
+      resolve(`${error.syscall === 'connect' ? 'no connection' : 'unanswered'}: ${error.code}`);
+    });
+    put.end(body);
+  });
+}
 
 test('import, scan and their exit codes, on disk', { timeout: 110_000 }, async (t) => {
   const directory = t.testdir();
@@ -137,4 +191,20 @@ test('import, scan and their exit codes, on disk', { timeout: 110_000 }, async (
   const [code] = await once(scan, 'close');
   t.equal(code, 0);
   t.equal(said, '');
+
+  // Nor is one that has left before anything is said; and what is wrong stays wrong where nobody hears it.
+  for (const [command, stream, expected] of [
+    [[MAIN, '--help'], 'stdout', 0],
+    [[BENCHMARKS, '--help'], 'stdout', 0],
+    [[MAIN, 'fly'], 'stderr', 2],
+  ] as const) {
+    const child = spawn(process.execPath, command);
+    child[stream].destroy();
+    let heard = '';
+    child[stream === 'stdout' ? 'stderr' : 'stdout'].on('data', (chunk) => {
+      heard += chunk;
+    });
+    const [code] = await once(child, 'close');
+    t.strictSame([code, heard], [expected, ''], command.join(' '));
+  }
 });

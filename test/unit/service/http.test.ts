@@ -923,6 +923,39 @@ test('what is not HTTP, too large or never finished gets an answer or a closed c
   t.equal(await textOf(`${url}/buckets/b/keys/k`), '200 hi');
 });
 
+// Goal: whoever sends a value that is too large hears so, also if it reads only once all is sent: a connection that were
+// closed with something unread would be reset, and the reply lost.
+test('a body over the limit is read to its end, and left: the 413 arrives, and the connection goes on', async (t) => {
+  const { url } = await start(t, { maxValueBytes: 1_000 });
+  const bytes = 20_000_000;
+  const head = (more: string) => `PUT /buckets/b/keys/k HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n${more}\r\n`;
+  const refused = 'HTTP/1.1 413 [^]*over maxValueBytes \\(1000\\)[^]*';
+  const body = 'x'.repeat(bytes);
+  const next = `${head('Connection: close\r\nContent-Length: 2\r\n')}hi`;
+  for (const [name, sent, expected] of [
+    [
+      'the connection is used again',
+      `${head(`Content-Length: ${bytes}\r\n`)}${body}${next}`,
+      `${refused}HTTP/1.1 204 `,
+    ],
+    ['and closed as asked', `${head(`Connection: close\r\nContent-Length: ${bytes}\r\n`)}${body}`, refused],
+    [
+      'in chunks',
+      `${head('Transfer-Encoding: chunked\r\n')}${bytes.toString(16)}\r\n${body}\r\n0\r\n\r\n${next}`,
+      `${refused}HTTP/1.1 204 `,
+    ],
+    // What is refused for its head, too.
+    [
+      'a bad head',
+      `PUT /buckets/b/keys/k HTTP/1.1\r\nHost: x\r\nContent-Length: ${bytes}\r\n\r\n${body}${next}`,
+      'HTTP/1.1 400 [^]*HTTP/1.1 204 ',
+    ],
+  ] as const) {
+    const said = await exchange(url, sent, true).catch((error: Error) => error.message);
+    t.match(said, new RegExp(`^${expected}`), name);
+  }
+});
+
 test('close finishes what is in flight, and refuses what comes after', async (t) => {
   const { url, service, store } = await start(t, { drainTimeoutMs: 60_000 });
   const object = `${url}/buckets/b/keys/k`;
