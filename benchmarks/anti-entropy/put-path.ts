@@ -3,146 +3,130 @@
  *
  * - **the put's own way**: the application's thread and the nodes' threads, which note what changes and add up what comes
  *   of it. Target: at most 3 % more;
- * - **the hashing pool**, which folds changes in, and V8's helpers, which collect garbage: off every put's way.
+ * - **others**: the hashing pool, which folds changes in, and V8's helpers, which collect garbage: off every put's way.
  *
- * Two stores of one process put by turns, as many each, so that whatever else runs on the machine meets both alike. First
- * neither has trees: what one is dearer then is no matter of trees, and is taken off. CPU time of each thread as Linux tells it.
+ * One store, all of whose replicas have trees. Noting is switched off and on by turns (`noting-worker.ts`), so that whatever
+ * else runs on the machine, and whatever way the store's memory lies, meets both alike: two stores differ by more than is to be
+ * measured. A pair is one round with and one without; what it says is their ratio. CPU time of each thread as Linux tells it.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { open, type Store } from '../../src/index.js';
-import { middle } from '../report.js';
-import { threadTimes } from '../thread-times.js';
+import { BroadcastChannel } from 'node:worker_threads';
+import { openWith } from '../../src/store/open.js';
 import { KeyValueLoad } from '../workloads/key-value-load.js';
+import { threadCpuMs } from '../workloads/thread-cpu.js';
+import { NOTING_CHANNEL, NOTING_WORKER, WatchedLoops } from './watched-loops.js';
 
+const NODES = 5;
 const KEYS = 10_000;
 const VALUE_BYTES = 100;
-const ROUNDS = 20;
-const WARM_UP_ROUNDS = 6;
-const PUTS = 10_000;
+const PAIRS = 40;
+const WARM_UP_PAIRS = 6;
+const PUTS = 8_000;
 const IN_FLIGHT = 256;
-/** So that no comparison makes trees where none are to be. */
+/** So that no comparison takes part. */
 const NEVER_MS = 604_800_000;
 
 /** CPU time of a round, microseconds a put. */
 interface Cost {
   readonly way: number;
-  readonly pool: number;
-  readonly helpers: number;
+  readonly others: number;
   readonly process: number;
 }
 
-interface Side {
-  readonly store: Store;
-  readonly load: KeyValueLoad;
-  /** The threads that came with it. */
-  readonly threads: ReadonlySet<number>;
-  costs: Cost[];
+interface Pair {
+  readonly without: Cost;
+  readonly noting: Cost;
 }
 
 export async function putPath(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'quoral-bench-'));
-  const helpers = new Set(threadTimes().keys());
-  const without = await begin(join(directory, 'without'));
-  const having = await begin(join(directory, 'with'));
-  const rounds = new Rounds(without, having, helpers);
+  const options = { path: directory, nodes: NODES, sync: 'none', exchangeIntervalMs: NEVER_MS } as const;
+  const store = await openWith(options, { entry: NOTING_WORKER });
+  const rounds = new Rounds(new KeyValueLoad(store.bucket('bench'), { keys: KEYS, valueBytes: VALUE_BYTES }));
   try {
-    await rounds.run(WARM_UP_ROUNDS);
-    const before = await rounds.run(ROUNDS);
-    for (const { name } of having.store.nodes()) await having.store.admin.rebuildTrees(name);
-    await rounds.run(2);
-    const after = await rounds.run(ROUNDS);
-    const built = await treesIn(without.store);
-    const [plain, trees] = after;
-    const dearer = (of: (cost: Cost) => number): string => percentOf(ratio(after, of) / ratio(before, of));
-    const columns = (costs: readonly Cost[]): string =>
-      (['way', 'pool', 'helpers', 'process'] as const)
-        .map((name) =>
-          mean(costs.map((cost) => cost[name]))
-            .toFixed(2)
-            .padStart(10),
-        )
-        .join('');
+    await rounds.load.fill();
+    for (const { name } of store.nodes()) await store.admin.rebuildTrees(name);
+    await rounds.run(WARM_UP_PAIRS);
+    const pairs = await rounds.run(PAIRS);
+    const { counters } = (await store.stats()).total;
+    const line = (name: string, of: (pair: Pair) => Cost): string => {
+      const costs = (['way', 'others', 'process'] as const).map((who) => mean(pairs.map((pair) => of(pair)[who])));
+      return `  ${name.padEnd(26)}${costs.map((cost) => cost.toFixed(2).padStart(10)).join('')}`;
+    };
     console.log(`
-puts of ${VALUE_BYTES} B, ${IN_FLIGHT} in flight, ${ROUNDS} rounds of ${PUTS} each: mean CPU, µs a put
-                                   its way      pool   helpers   process
-  without trees (${built} built)      ${columns(plain)}
-  a tree for each replica      ${columns(trees)}
-trees make the way of a put ${dearer(({ way }) => way)} dearer (medians of the rounds' ratios, less those before there were trees; target: at most +3 %), the process ${dearer(({ process }) => process)}`);
+puts of ${VALUE_BYTES} B, ${IN_FLIGHT} in flight, ${PAIRS} pairs of rounds of ${PUTS} each, ${counters.treesBuilt} trees built: mean CPU, µs a put
+  ${''.padEnd(26)}   its way    others   process
+${line('nothing noted', ({ without }) => without)}
+${line('a tree for each replica', ({ noting }) => noting)}
+trees make the way of a put ${spreadOf(pairs, 'way')} dearer (target: at most +3 %), the process ${spreadOf(pairs, 'process')}: median of the pairs' ratios, quartiles`);
   } finally {
-    await without.store.close();
-    await having.store.close();
+    rounds.close();
+    await store.close();
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-async function begin(path: string): Promise<Side> {
-  const before = threadTimes();
-  const store = await open({ path, sync: 'none', exchangeIntervalMs: NEVER_MS });
-  const threads = new Set([...threadTimes().keys()].filter((thread) => !before.has(thread)));
-  const load = new KeyValueLoad(store.bucket('bench'), { keys: KEYS, valueBytes: VALUE_BYTES });
-  await load.fill();
-  return { store, load, threads, costs: [] };
-}
-
 class Rounds {
-  private readonly sides: readonly [Side, Side];
-  private readonly helpers: ReadonlySet<number>;
+  readonly load: KeyValueLoad;
+  private readonly loops = new WatchedLoops();
+  private readonly channel = new BroadcastChannel(NOTING_CHANNEL);
 
-  constructor(first: Side, second: Side, helpers: ReadonlySet<number>) {
-    this.sides = [first, second];
-    this.helpers = helpers;
+  constructor(load: KeyValueLoad) {
+    this.load = load;
   }
 
-  /** Both sides by turns, so many rounds each. */
-  async run(count: number): Promise<readonly [readonly Cost[], readonly Cost[]]> {
-    const [first, second] = this.sides;
-    for (const side of this.sides) side.costs = [];
+  close(): void {
+    this.loops.close();
+    this.channel.close();
+  }
+
+  /** So many pairs, now the one and now the other round first. */
+  async run(count: number): Promise<Pair[]> {
+    const pairs: Pair[] = [];
     for (let i = 0; i < count; i++) {
-      console.error(`  round ${i + 1} of ${count}`);
-      for (const side of i % 2 === 0 ? [first, second] : [second, first]) side.costs.push(await this.round(side));
+      if (i % 10 === 0) console.error(`  pair ${i + 1} of ${count}`);
+      const first = await this.round(i % 2 === 0);
+      const second = await this.round(i % 2 !== 0);
+      pairs.push(i % 2 === 0 ? { noting: first, without: second } : { noting: second, without: first });
     }
-    return [first.costs, second.costs];
+    return pairs;
   }
 
-  private async round({ load, threads }: Side): Promise<Cost> {
-    const before = threadTimes();
+  private async round(notes: boolean): Promise<Cost> {
+    this.channel.postMessage(notes);
+    // They hear it about when they answer: a few writes more or less do not matter.
+    const nodesBefore = await this.nodesMs();
+    const ownBefore = threadCpuMs() ?? 0;
     const usage = process.cpuUsage();
     let left = PUTS;
     const lane = async (): Promise<void> => {
-      while (left-- > 0) await load.put();
+      while (left-- > 0) await this.load.put();
     };
     await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
     const { user, system } = process.cpuUsage(usage);
-    const cost = { way: 0, pool: 0, helpers: 0, process: (user + system) / PUTS };
-    for (const [thread, ns] of threadTimes()) {
-      const who = this.whose(thread, threads);
-      if (who !== undefined) cost[who] += (ns - (before.get(thread) ?? 0)) / 1_000 / PUTS;
-    }
-    return cost;
+    const own = (threadCpuMs() ?? 0) - ownBefore;
+    const way = ((own + (await this.nodesMs()) - nodesBefore) * 1_000) / PUTS;
+    const all = (user + system) / PUTS;
+    return { way, others: all - way, process: all };
   }
 
-  /** Undefined: the other store's, which has nothing to do meanwhile. */
-  private whose(thread: number, threads: ReadonlySet<number>): 'way' | 'pool' | 'helpers' | undefined {
-    if (thread === process.pid || threads.has(thread)) return 'way';
-    if (this.helpers.has(thread)) return 'helpers';
-    return this.sides.some((side) => side.threads.has(thread)) ? undefined : 'pool';
+  /** CPU time of all nodes' threads so far. */
+  private async nodesMs(): Promise<number> {
+    return [...(await this.loops.take(NODES)).values()].reduce((sum, { cpuMs }) => sum + cpuMs, 0);
   }
 }
 
-/** How much more the second side's rounds cost than the first's. */
-function ratio([first, second]: readonly [readonly Cost[], readonly Cost[]], of: (cost: Cost) => number): number {
-  return middle(second.map((cost, i) => of(cost) / of(first[i]!)));
+/** How much more `who` takes where writes are noted: the median of the pairs, and the quartiles. */
+function spreadOf(pairs: readonly Pair[], who: keyof Cost): string {
+  const ratios = pairs.map(({ noting, without }) => noting[who] / without[who]).sort((a, b) => a - b);
+  const at = (share: number): string => percentOf(ratios[Math.floor(share * (ratios.length - 1))]!);
+  return `${at(0.5)} (${at(0.25)} to ${at(0.75)})`;
 }
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-async function treesIn(store: Store): Promise<number> {
-  const { nodes } = await store.stats();
-  return Object.values(nodes).reduce((sum, node) => sum + (node.treesBuilt ?? 0), 0);
 }
 
 function percentOf(ratio: number): string {

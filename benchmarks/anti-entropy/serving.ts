@@ -1,76 +1,105 @@
 /**
  * What clients and event loops feel of anti-entropy, under a constant rate of puts and gets, and how fast a lost replica
- * comes back.
+ * comes back. Each span of background work is set beside a quiet one right before it or behind it: what else runs on the
+ * machine, and how warm everything is, differs more from minute to minute than what is to be measured. Ratios are those of
+ * such pairs: their median, the lowest and the highest.
  *
- * - **Loop delay**: how long the slowest of all nodes' threads takes to answer a call on its control port, which its event
- *   loop serves like everything else; one after another, all the time. Targets: p99 while trees are built within 1.2 ×, of
- *   clients with exchanges within 1.5 × of quiet times.
- * - **Exchanges on**: every pair of replicas is compared again as soon as all have been. **Rebuilding**: every tree is.
+ * - **Clients**: p99 of puts and gets of a span. Target: within 1.5 × of quiet times, whatever goes on.
+ * - **Event loops**: how late a timer of 5 ms comes in each node's thread, of each node by itself (`watched-worker.ts`).
+ *   Target: while trees are built p99 within 1.2 ×.
+ * - **Exchanges**: every pair of replicas is compared again as soon as all have been. **Rebuilding**: every tree is.
  * - **Refill**: a node is stopped, its directory deleted, and the node started again: until no replica is left to refill.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Bucket, open, type Store } from '../../src/index.js';
-import { Histogram } from '../../src/metrics/histogram.js';
-import { count, markdown, ms } from '../report.js';
-import { type Begun, type Ended, openLoop } from '../workloads/open-loop.js';
+import type { Store } from '../../src/index.js';
+import { openWith } from '../../src/store/open.js';
+import { count, markdown, middle, ms } from '../report.js';
+import { openLoop } from '../workloads/open-loop.js';
+import { EvenLoad } from './even-load.js';
+import { type Span, type SpanOptions, spanOf } from './span.js';
+import { WATCHED_WORKER, WatchedLoops } from './watched-loops.js';
 
 const NODES = 5;
 const VICTIM = 'b';
-const VALUE = new Uint8Array(100).fill(7);
-const WARM_UP_MS = 3_000;
-const PHASE_MS = 4_000;
-const ROUNDS = 3;
+const VALUE_BYTES = 100;
+const WARM_UP_MS = 5_000;
+const SPAN_MS = 3_000;
+const ROUNDS = 6;
+const REFILLS = 3;
 /** A refill that takes longer is reported as far as it has come. */
-const REFILL_MS = 40_000;
+const REFILL_MS = 30_000;
 const LOOK_MS = 100;
 /** So that nothing is compared but what is called for. */
 const NEVER_MS = 604_800_000;
 
-const PHASES = ['quiet', 'exchanges', 'rebuilding'] as const;
-type PhaseName = (typeof PHASES)[number] | 'refill';
+const WORKS = ['exchanges', 'rebuilding', 'refill'] as const;
+type Work = (typeof WORKS)[number];
 
-interface Felt {
-  readonly put: Histogram;
-  readonly get: Histogram;
-  readonly loop: Histogram;
-  failed: number;
+/** Background work, and the quiet time beside it. */
+interface Pair {
+  readonly quiet: Span;
+  readonly busy: Span;
 }
 
 export async function serving(keys: number, perSecond: number): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'quoral-bench-'));
-  const store = await open({ path: directory, nodes: NODES, sync: 'none', exchangeIntervalMs: NEVER_MS });
+  const store = await openWith(
+    { path: directory, nodes: NODES, sync: 'none', exchangeIntervalMs: NEVER_MS },
+    { entry: WATCHED_WORKER },
+  );
+  const loops = new WatchedLoops();
   try {
-    const load = new Load(store.bucket('bench'), keys);
+    const load = new EvenLoad(store.bucket('bench'), keys, VALUE_BYTES);
+    const under: SpanOptions = { store, loops, load, perSecond, nodes: NODES };
     await load.fill();
     await store.admin.waitForExchange();
+    for (const { name } of store.nodes()) await store.admin.rebuildTrees(name);
     await openLoop({ perSecond, durationMs: WARM_UP_MS, begin: load.begin });
-    const felt = new Map<PhaseName, Felt>();
+    const pairs: Record<Work, Pair[]> = { exchanges: [], rebuilding: [], refill: [] };
     for (let round = 0; round < ROUNDS; round++) {
       console.error(`  round ${round + 1} of ${ROUNDS}`);
-      for (const phase of PHASES) {
-        const work = new Background(store, phase);
-        await feel(felt, phase, store, openLoop({ perSecond, durationMs: PHASE_MS, begin: load.begin }));
-        await work.stop();
-      }
+      for (const work of ['exchanges', 'rebuilding'] as const) pairs[work].push(await pairOf(under, work, round));
     }
-    console.error('  refilling');
     const quietly = await refill(store, directory, keys, undefined);
-    const busily = await refill(store, directory, keys, (until) => {
-      return feel(felt, 'refill', store, loadUntil(until, perSecond, load));
-    });
+    const busily: string[] = [];
+    for (let round = 0; round < REFILLS; round++) {
+      console.error(`  refill ${round + 1} of ${REFILLS}`);
+      const quiet = await spanOf(under, pause(SPAN_MS));
+      const refilled = await refill(store, directory, keys, async (until) => {
+        pairs.refill.push({ quiet, busy: await spanOf(under, until) });
+      });
+      busily.push(refilled);
+    }
+    const spans = `${ROUNDS} pairs of spans of ${SPAN_MS / 1_000} s, ${REFILLS} refills`;
     console.log(`
-${count(keys)} keys of ${VALUE.length} B in ${NODES} nodes, N = 3, R = W = 2, ${count(perSecond / 2)} puts and as many gets a second, ${ROUNDS} rounds of ${PHASE_MS / 1_000} s each
+${count(keys)} keys of ${VALUE_BYTES} B in ${NODES} nodes, N = 3, R = W = 2, ${count(perSecond / 2)} puts and as many gets a second; ${spans}; p99 in ms are medians, ratios medians (lowest to highest)
 
-${table(felt)}
+${clientTable(pairs)}
+
+${loopTable(pairs, store)}
 
 refill of a lost node, without any load: ${quietly}
-refill of a lost node, under that load:  ${busily}`);
+${busily.map((one) => `refill of a lost node, under that load:  ${one}`).join('\n')}`);
   } finally {
+    loops.close();
     await store.close();
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/** A quiet span and one with background work, now the one and now the other before. */
+async function pairOf(under: SpanOptions, work: Work, round: number): Promise<Pair> {
+  const busily = async (): Promise<Span> => {
+    const background = new Background(under.store, work);
+    const span = await spanOf(under, pause(SPAN_MS));
+    await background.stop();
+    return span;
+  };
+  if (round % 2 === 0) return { quiet: await spanOf(under, pause(SPAN_MS)), busy: await busily() };
+  const busy = await busily();
+  return { quiet: await spanOf(under, pause(SPAN_MS)), busy };
 }
 
 /** What goes on beside the load, over and over. */
@@ -78,8 +107,8 @@ class Background {
   private stopped = false;
   private readonly ended: Promise<void>;
 
-  constructor(store: Store, phase: PhaseName) {
-    this.ended = this.run(store, phase);
+  constructor(store: Store, work: Work) {
+    this.ended = this.run(store, work);
   }
 
   async stop(): Promise<void> {
@@ -87,33 +116,11 @@ class Background {
     await this.ended;
   }
 
-  private async run(store: Store, phase: PhaseName): Promise<void> {
-    while (!this.stopped && phase !== 'quiet') {
-      if (phase === 'exchanges') await store.admin.waitForExchange();
-      else for (const { name } of store.nodes()) await store.admin.rebuildTrees(name);
+  private async run(store: Store, work: Work): Promise<void> {
+    while (!this.stopped) {
+      if (work === 'exchanges') await store.admin.waitForExchange();
+      else await Promise.all(store.nodes().map(({ name }) => store.admin.rebuildTrees(name)));
     }
-  }
-}
-
-/** Adds what was felt while the loop ran. */
-async function feel(felt: Map<PhaseName, Felt>, phase: PhaseName, store: Store, loop: Promise<Ended[]>): Promise<void> {
-  const found = felt.get(phase) ?? { put: new Histogram(), get: new Histogram(), loop: new Histogram(), failed: 0 };
-  felt.set(phase, found);
-  let running = true;
-  const probing = (async () => {
-    while (running) {
-      const from = performance.now();
-      await store.stats();
-      found.loop.record(performance.now() - from);
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
-  })();
-  const ended = await loop;
-  running = false;
-  await probing;
-  for (const { kind, failure, dueMs, endedMs } of ended) {
-    if (failure === undefined) found[kind].record(endedMs - dueMs);
-    else found.failed++;
   }
 }
 
@@ -133,32 +140,22 @@ async function refill(
   const moved = await exchangeBytes(store);
   const watching = refilled(store, from);
   await Promise.all([watching, loaded?.(watching)]);
-  const left = await watching;
-  const seconds = (performance.now() - from) / 1_000;
+  const { left, seconds } = await watching;
   const { storedEntries } = (await store.stats()).nodes[VICTIM]!;
   const all = left === 0 ? 'whole' : `${left} partitions left`;
   const rate = (await exchangeBytes(store)) - moved;
   return `${all} after ${seconds.toFixed(1)} s, ${count(storedEntries!)} of about ${count((keys * 3) / NODES)} records; ${mib(rate / seconds)} MiB/s moved, its file had ${mib(bytes)} MiB`;
 }
 
-/** Resolves with the number of partitions that are left to refill. */
-async function refilled(store: Store, from: number): Promise<number> {
+/** Resolves with the number of partitions that are left to refill, and how long it took. */
+async function refilled(store: Store, from: number): Promise<{ left: number; seconds: number }> {
   for (;;) {
     const { nodes } = await store.stats();
     const left = nodes[VICTIM]?.partitionsToRefill ?? -1;
-    if (left === 0 || performance.now() - from > REFILL_MS) return left;
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    const tookMs = performance.now() - from;
+    if (left === 0 || tookMs > REFILL_MS) return { left, seconds: tookMs / 1_000 };
+    await pause(LOOK_MS);
   }
-}
-
-async function loadUntil(until: Promise<unknown>, perSecond: number, load: Load): Promise<Ended[]> {
-  const all: Ended[] = [];
-  let running = true;
-  void until.then(() => {
-    running = false;
-  });
-  while (running) all.push(...(await openLoop({ perSecond, durationMs: 1_000, begin: load.begin })));
-  return all;
 }
 
 async function exchangeBytes(store: Store): Promise<number> {
@@ -166,61 +163,61 @@ async function exchangeBytes(store: Store): Promise<number> {
   return Object.values(nodes).reduce((sum, node) => sum + (node.exchangeBytes ?? 0), 0);
 }
 
-/** Puts and gets by turns, over all keys one after another. */
-class Load {
-  private readonly bucket: Bucket<Uint8Array>;
-  private readonly keys: readonly string[];
-  private readonly contexts: (string | undefined)[];
-  private next = 0;
-
-  constructor(bucket: Bucket<Uint8Array>, keys: number) {
-    this.bucket = bucket;
-    this.keys = Array.from({ length: keys }, (_, i) => `user${i}`);
-    this.contexts = new Array(keys).fill(undefined);
-  }
-
-  async fill(): Promise<void> {
-    let next = 0;
-    const lane = async (): Promise<void> => {
-      while (next < this.keys.length) await this.put(next++);
+function clientTable(pairs: Readonly<Record<Work, readonly Pair[]>>): string {
+  const rows = WORKS.map((work) => {
+    const all = pairs[work];
+    const rate = (of: (span: Span) => number): string => {
+      return (sum(all.map(({ busy }) => of(busy))) / sum(all.map(({ busy }) => busy.seconds))).toFixed(0);
     };
-    await Promise.all(Array.from({ length: 128 }, lane));
-  }
-
-  readonly begin = (n: number): Begun => {
-    const at = (this.next++ * 7_919) % this.keys.length;
-    if (n % 2 === 0) return { kind: 'put', partition: 0, done: this.put(at) };
-    return { kind: 'get', partition: 0, done: this.get(at) };
-  };
-
-  private async put(at: number): Promise<void> {
-    const causalContext = this.contexts[at];
-    const receipt = await this.bucket.put(this.keys[at]!, VALUE, { causalContext });
-    this.contexts[at] = receipt.causalContext;
-  }
-
-  private async get(at: number): Promise<void> {
-    const { siblings } = await this.bucket.get(this.keys[at]!);
-    if (siblings.length === 0) throw new Error('a get did not give the value that was put');
-  }
+    return [
+      work,
+      ...columnsOf(all, ({ put }) => put.quantile(0.99)),
+      ...columnsOf(all, ({ get }) => get.quantile(0.99)),
+      String(sum(all.map(({ busy }) => busy.failed))),
+      `${rate(({ exchanges }) => exchanges)} and ${rate(({ treesBuilt }) => treesBuilt)}`,
+      ...(['applicationCores', 'nodeCores', 'otherCores'] as const).map((cores) => {
+        const of = (span: Span): number => span[cores];
+        return `${middle(all.map(({ quiet }) => of(quiet))).toFixed(2)} → ${middle(all.map(({ busy }) => of(busy))).toFixed(2)}`;
+      }),
+    ];
+  });
+  const of = (what: string): string[] => [`${what} p99 quiet`, 'then', 'ratio'];
+  const rest = [
+    'failed',
+    'exchanges and trees a second',
+    'cores busy: application',
+    'nodes',
+    'hashing pool and helpers',
+  ];
+  return markdown(['', ...of('put'), ...of('get'), ...rest], rows, 1);
 }
 
-function table(felt: ReadonlyMap<PhaseName, Felt>): string {
-  const quiet = felt.get('quiet')!;
-  const rows = [...felt].map(([phase, { put, get, loop, failed }]) => [
-    phase,
-    ...columnsOf(put, quiet.put),
-    ...columnsOf(get, quiet.get),
-    ...columnsOf(loop, quiet.loop),
-    String(failed),
-  ]);
-  const of = (what: string) => [`${what} p50 ms`, 'p99', 'of quiet'];
-  return markdown(['', ...of('put'), ...of('get'), ...of('loop'), 'failed'], rows, 1);
+function loopTable(pairs: Readonly<Record<Work, readonly Pair[]>>, store: Store): string {
+  const rows = WORKS.flatMap((work) =>
+    store.nodes().map(({ name }, node) => {
+      return [work, name, ...columnsOf(pairs[work], ({ loops }) => loops.get(node)!.late.quantile(0.99))];
+    }),
+  );
+  return markdown(['', 'node', 'loop p99 quiet', 'then', 'ratio'], rows, 2);
 }
 
-function columnsOf(histogram: Histogram, quiet: Histogram): string[] {
-  const { p50Ms, p99Ms } = histogram.summary();
-  return [ms(p50Ms), ms(p99Ms), `${(p99Ms / quiet.summary().p99Ms).toFixed(2)} ×`];
+/** Medians of both sides, and of the ratios, with their range. */
+function columnsOf(pairs: readonly Pair[], of: (span: Span) => number): string[] {
+  const ratios = pairs.map(({ quiet, busy }) => of(busy) / of(quiet));
+  const range = `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`;
+  return [
+    ms(middle(pairs.map(({ quiet }) => of(quiet)))),
+    ms(middle(pairs.map(({ busy }) => of(busy)))),
+    `${middle(ratios).toFixed(2)} × (${range})`,
+  ];
+}
+
+function pause(forMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, forMs));
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 function mib(bytes: number): string {

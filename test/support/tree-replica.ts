@@ -34,8 +34,8 @@ const TYPE = utf8('default');
 const BUCKET = utf8('things');
 
 /** The located key of a number. */
-export function keyOf(number: number): Uint8Array {
-  return encodeLocatedKey(PARTITION, { type: TYPE, bucket: BUCKET, key: utf8(`key-${number}`) });
+export function keyOf(number: number, partition = PARTITION): Uint8Array {
+  return encodeLocatedKey(partition, { type: TYPE, bucket: BUCKET, key: utf8(`key-${number}`) });
 }
 
 /** The record of an object that one write made: another one for each dot, if `covered` says that it replaced that many before. */
@@ -58,8 +58,8 @@ export function recordOf(dot: EventId, covered = 0): Uint8Array {
 }
 
 /** The tree of what is in the storage, built in the plainest way there is. */
-export function plainTree(storage: Storage, depth?: number): MerkleTree {
-  const entries = storage.range({ ...partitionRange(PARTITION), limit: Number.POSITIVE_INFINITY });
+export function plainTree(storage: Storage, depth?: number, partition = PARTITION): MerkleTree {
+  const entries = storage.range({ ...partitionRange(partition), limit: Number.POSITIVE_INFINITY });
   const tree = new MerkleTree(depth ?? depthFor(entries.length));
   const delta = new DeltaBuilder(tree.depth);
   for (const { key, value } of entries) delta.add(keyHash(key).low, leafOfRecord(key, value), leafLow);
