@@ -45,8 +45,8 @@ const LOCAL_PER_FRAME = 16;
 const FRAMES_AT_ONCE = 32;
 /**
  * A turn takes no more frames after so long, in milliseconds: what it has answered waits for its end, and its pulse, too. In a
- * thread that runs warm 256 frames take less. In one that has just been started they took a tenth of a second, code not being
- * compiled yet, and the others held that for a standstill: they asked elsewhere for all that it had in hand.
+ * thread that runs warm 256 frames take less. In one that has just been started they take many times as long, its code not
+ * being compiled yet; the others would hold that for a standstill, and ask elsewhere for all that it has in hand.
  */
 const TURN_MS = 8;
 const OUTSIDE = 'a context is used only in its actor, or within `outside`';
