@@ -9,18 +9,13 @@ import type { CoordinatorAnswer, CoordinatorRequest } from '../src/messages/coor
 import type { VnodeAnswer } from '../src/messages/vnode-messages.js';
 import type { HotKeys } from '../src/metrics/hot-keys.js';
 import { AttemptWindow } from '../src/quorum/attempt-window.js';
+import { SweepClock } from '../src/quorum/sweep-clock.js';
 import type { Actor, ActorContext, Failure, Incoming } from '../src/runtime/actor.js';
 import { Desk, type DeskOptions, placeOf, ticketOf } from './coordinator/desk.js';
 import { GetOperation } from './coordinator/get-operation.js';
 import { PageOperation } from './coordinator/page-operation.js';
 import { PutOperation } from './coordinator/put-operation.js';
 
-/** How often it is looked how the nodes are, and what takes too long, in milliseconds, while operations are under way. */
-const SWEEP_MS = 5;
-/** Every so many sweeps, deadlines are looked at: that costs something for every operation. */
-const DEADLINE_SWEEPS = 4;
-/** A sweep that comes so late shows that this thread stood still itself, in milliseconds: its mail is read first. */
-const LATE_MS = 8;
 const SWEEP = 'sweep';
 
 export interface CoordinatorOptions extends DeskOptions {
@@ -33,10 +28,7 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
   private readonly hotKeys: HotKeys;
   /** The puts that came before. */
   private readonly attempts = new AttemptWindow();
-  private sweeping = false;
-  private sweeps = 0;
-  private sweepDue = 0;
-  private deferred = false;
+  private readonly sweeps = new SweepClock();
 
   constructor(options: CoordinatorOptions) {
     this.desk = new Desk(options);
@@ -46,7 +38,7 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
   receive(message: CoordinatorRequest, incoming: Incoming<CoordinatorAnswer>, context: ActorContext): void {
     const { desk } = this;
     // After a time of idleness it is not known how the nodes are: what the last look saw may be hours old.
-    if (!this.sweeping) desk.look(context);
+    if (!this.sweeps.isRunning) desk.look(context);
     switch (message.type) {
       case 'put':
         this.hotKeys.see(message.put.key, context.now());
@@ -60,10 +52,7 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
         PageOperation.begin(desk, message, incoming, context);
         break;
     }
-    if (!this.sweeping && desk.operations.size > 0) {
-      this.sweeping = true;
-      this.sweepLater(context, SWEEP_MS);
-    }
+    if (desk.operations.size > 0) this.sweepAfter(this.sweeps.begin(context.now()), context);
   }
 
   answered(correlation: number, answer: VnodeAnswer, _interim: boolean, context: ActorContext): void {
@@ -82,21 +71,17 @@ export class Coordinator implements Actor<CoordinatorRequest, CoordinatorAnswer,
     const { operations } = desk;
     const now = context.now();
     desk.look(context);
-    // Only once in a row: a thread that is always late must hedge, too.
-    const late = now > this.sweepDue + LATE_MS && !this.deferred;
-    this.deferred = late;
-    if (!late) desk.hedge(context);
-    if (++this.sweeps % DEADLINE_SWEEPS === 0) {
+    this.sweeps.swept(now);
+    if (this.sweeps.mayHedge) desk.hedge(context);
+    if (this.sweeps.looksAtDeadlines(now)) {
       operations.forEach((operation) => {
         if (now >= operation.deadline) operation.expired(context);
       });
     }
-    this.sweeping = operations.size > 0;
-    if (this.sweeping) this.sweepLater(context, late ? 0 : SWEEP_MS);
+    this.sweepAfter(this.sweeps.next(operations.size > 0, now), context);
   }
 
-  private sweepLater(context: ActorContext, delayMs: number): void {
-    this.sweepDue = context.now() + delayMs;
-    context.after(delayMs, SWEEP);
+  private sweepAfter(delayMs: number, context: ActorContext): void {
+    if (delayMs !== -1) context.after(delayMs, SWEEP);
   }
 }

@@ -164,7 +164,10 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     if (asked.type === 'batch') {
       this.deleteSoon(asked.owner, asked.delivery.onFailed(failure === 'died', context.now()), context);
     } else {
-      if (asked.question === this.question) this.inquiry.onFailed(asked.node, context.now());
+      if (asked.question === this.question) {
+        if (failure === 'refused' || failure === 'stale') this.inquiry.onRefused(asked.node, context.now());
+        else this.inquiry.onFailed(asked.node, context.now());
+      }
       this.ask(context);
     }
     this.tickInTime(context);

@@ -4,7 +4,8 @@
  *
  *    unknown ──"nothing", or all of it delivered──▶ clear        unknown, owing: the node is behind
  *       └──"some"──▶ owing ──delivered──▶ clear                  away, clear: it is not
- *    any ──no answer──▶ away (asked again, less and less often) ──"some"──▶ owing
+ *    any ──gone, or out of reach──▶ away (asked again, less and less often) ──"some"──▶ owing
+ *    away, clear ──there, but would not hear it──▶ unknown
  *    clear, away ──a holder that has started tells of what it has──▶ owing
  *
  * Who is away is not waited for: a node that never comes back would keep the others behind for ever. When it starts, it
@@ -98,7 +99,15 @@ export class Inquiry {
     this.askAgain(peer, nowMs);
   }
 
-  /** It was asked, and has not answered. */
+  /** It was asked, and is there, but had no room for the question, or was just restarted: what it holds is still not known. */
+  onRefused(node: number, nowMs: number): void {
+    const peer = this.peerOf(node);
+    peer.asked = false;
+    if (peer.state !== 'owing') peer.state = 'unknown';
+    this.askAgain(peer, nowMs);
+  }
+
+  /** It was asked, and is gone, or cannot be reached. */
   onFailed(node: number, nowMs: number): void {
     const peer = this.peerOf(node);
     peer.asked = false;

@@ -26,6 +26,7 @@ import type { CoordinatorAnswer, CoordinatorRequest, OperationFailure } from '..
 import { CLOCK_ALLOWANCE_MS, type ObjectPut } from '../messages/object-request.js';
 import { type Hedging, Peers } from '../quorum/peers.js';
 import { NO_SLOTS } from '../quorum/slots.js';
+import { SweepClock } from '../quorum/sweep-clock.js';
 import type { PreferenceList } from '../ring/preference-list.js';
 import { type Actor, type ActorContext, type ActorRef, type Failure, neverReceived } from '../runtime/actor.js';
 import {
@@ -38,8 +39,16 @@ import {
   type Settle,
 } from './client-outcomes.js';
 import { CoordinatorChoice } from './coordinator-choice.js';
-import { type Caller, KINDS, MOST_GENERATIONS, PendingRequest, PUT, placeOf, ticketOf } from './pending-request.js';
-import { SweepClock } from './sweep-clock.js';
+import {
+  type Caller,
+  KINDS,
+  MOST_GENERATIONS,
+  PendingRequest,
+  PUT,
+  placeOf,
+  SLACK_MS,
+  ticketOf,
+} from './pending-request.js';
 
 export interface ClientOptions {
   /** By partition, its preference list: the nodes of the primaries, and of the fallbacks behind them. */
@@ -77,7 +86,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   private sequence = 0;
   private onIdle: (() => void) | null = null;
   private readonly drain = new DrainEstimate();
-  private readonly sweeps = new SweepClock();
+  private readonly sweeps = new SweepClock(SLACK_MS);
 
   constructor(options: ClientOptions, context: ActorContext) {
     const { preferenceLists, nodes } = options;
@@ -218,7 +227,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     this.drain.look(now);
     if (this.sweeps.mayHedge) this.hedge(now);
     if (this.sweeps.looksAtDeadlines(now)) this.lookAtDeadlines(now);
-    this.sweepAfter(this.sweeps.next(this.pending.size > 0, this.context.now()));
+    this.sweepAfter(this.sweeps.next(this.pending.size > 0, now));
   }
 
   private lookAtDeadlines(now: number): void {

@@ -239,6 +239,7 @@ type Word =
   | { readonly type: 'passes'; readonly node: number }
   | { readonly type: 'restarts'; readonly node: number }
   | { readonly type: 'down'; readonly node: number; readonly isDown: boolean }
+  | { readonly type: 'refuses'; readonly node: number; readonly isRefusing: boolean }
   | { readonly type: 'time' };
 
 const NODES = [1, 2, 3];
@@ -248,6 +249,7 @@ const word: fc.Arbitrary<Word> = fc.oneof(
   fc.record({ type: fc.constant('passes' as const), node }),
   fc.record({ type: fc.constant('restarts' as const), node }),
   fc.record({ type: fc.constant('down' as const), node, isDown: fc.boolean() }),
+  fc.record({ type: fc.constant('refuses' as const), node, isRefusing: fc.boolean() }),
   fc.record({ type: fc.constant('time' as const) }),
 );
 
@@ -255,6 +257,8 @@ const word: fc.Arbitrary<Word> = fc.oneof(
 class OtherNode {
   old = 0;
   isDown = false;
+  /** It is there, and hears no question. */
+  isRefusing = false;
   holding: Holding = { count: 0, session: { high: 0, low: 0 }, begun: 0, clean: 0 };
 }
 
@@ -275,6 +279,7 @@ test('an inquiry ends only when nobody who is up holds a hint of before; and it 
         for (const one of inquiry.due(now)) {
           const other = others.get(one)!;
           if (other.isDown) inquiry.onFailed(one, now);
+          else if (other.isRefusing) inquiry.onRefused(one, now);
           else inquiry.onAnswer(one, other.holding, now);
         }
       };
@@ -298,7 +303,8 @@ test('an inquiry ends only when nobody who is up holds a hint of before; and it 
             const { session, count } = other.holding;
             other.holding = { count, session: { ...session, low: session.low + 1 }, begun: 0, clean: 0 };
             if (!other.isDown && count > 0) inquiry.onTold(one.node);
-          } else {
+          } else if (one.type === 'refuses') other.isRefusing = one.isRefusing;
+          else {
             // Who comes back has started, and tells.
             if (other.isDown && !one.isDown && other.holding.count > 0) inquiry.onTold(one.node);
             other.isDown = one.isDown;
@@ -307,6 +313,7 @@ test('an inquiry ends only when nobody who is up holds a hint of before; and it 
         ask();
         check();
       }
+      for (const other of others.values()) other.isRefusing = false;
       for (let i = 0; i < 5; i++) {
         now += 1_000;
         for (const other of others.values()) if (!other.isDown) pass(other);

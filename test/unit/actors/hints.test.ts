@@ -382,6 +382,7 @@ const keysOf = (entries: readonly TaggedEntry[]) => entries.map(({ key }) => Buf
 /** A deliverer, and the owners that it delivers to. */
 class Delivering {
   readonly deliverer: HintDeliverer;
+  readonly arrears: Arrears;
   private readonly node: Node;
   private seen = 0;
   private last: LoneContext['sent'][number] | undefined;
@@ -390,7 +391,8 @@ class Delivering {
     this.node = node;
     const { hints, counters } = node;
     const preferenceLists = [primaries, primaries].map((list) => ({ primaries: list, fallbacks: [1] }));
-    const arrears = new Arrears({ hintsMayWait, refilling: new Set<number>(), mayBeOld: false });
+    this.arrears = new Arrears({ hintsMayWait, refilling: new Set<number>(), mayBeOld: false });
+    const { arrears } = this;
     const budget = new BackgroundBudget();
     this.deliverer = new HintDeliverer({ node: 1, preferenceLists, hints, arrears, counters, budget });
     this.deliverer.start(node.context);
@@ -576,6 +578,28 @@ test('a node that is away is asked again when it is due, and meanwhile the deliv
   }
   assert.equal(context.sent.length, 9);
   assert.equal(context.delays.at(-1), 1_000);
+});
+
+test('who has no room for the question, or was just restarted, is not away: it may hold hints', () => {
+  for (const failure of ['refused', 'stale'] as const) {
+    const node = new Node();
+    const owner = new Delivering(node, [0, 1], { hintsMayWait: true });
+    const { deliverer, arrears } = owner;
+    const { context } = node;
+    const asked = () => context.sent.at(-1)!.correlation;
+    deliverer.failed(asked(), failure, context);
+    assert(arrears.isOpen, failure);
+    owner.tick();
+    deliverer.failed(asked(), 'unreachable', context);
+    assert(!arrears.isOpen, 'who is gone is not waited for');
+    owner.tick();
+    deliverer.failed(asked(), failure, context);
+    assert(arrears.isOpen, 'but who is there again is');
+    owner.tick();
+    const nothing: HoldingAnswer = { type: 'holding', count: 0, session: { high: 1, low: 1 }, begun: 0, clean: 0 };
+    deliverer.answered(asked(), nothing, false, context);
+    assert(!arrears.isOpen);
+  }
 });
 
 test('a start with many hints reads no more of them than a batch', () => {
