@@ -146,6 +146,7 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
         break;
       }
       case 'no-storage':
+      case 'not-ready':
         this.deleteSoon(owner, delivery.onFailed(false, context.now()), context);
         break;
       default:

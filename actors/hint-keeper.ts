@@ -237,7 +237,7 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
   private isRefused(key: Uint8Array, incoming: Incoming<VnodeAnswer>, context: ActorContext): boolean {
     if (this.guard.refuses(incoming, context)) return true;
     if (this.hints.isFenced(partitionOf(key)) && !this.arrears.awaitsWord) return false;
-    context.reply(incoming, { type: 'no-storage', full: false });
+    context.reply(incoming, { type: 'not-ready' });
     return true;
   }
 

@@ -147,7 +147,7 @@ export class ReplicaReaping {
   private discard(incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
     if (!this.options.fence.isSetAside || this.discarding !== undefined) {
       // It has adopted a fence since this was asked, or is at it.
-      context.reply(incoming, { type: 'no-storage', full: false });
+      context.reply(incoming, { type: 'not-ready' });
       return;
     }
     this.discarding = incoming;

@@ -190,11 +190,9 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     if (!this.fence.isSetAside) return false;
     switch (message.type) {
       case 'mint':
-        context.reply(incoming, { type: 'not-minted', why: 'corrupt' });
-        return true;
       case 'write':
       case 'hand-off':
-        context.reply(incoming, { type: 'no-storage', full: false });
+        context.reply(incoming, { type: 'not-ready' });
         return true;
       case 'read':
         context.reply(incoming, { type: 'corrupt' });

@@ -182,8 +182,10 @@ export class PutOperation implements Operation {
         break;
       case 'no-storage':
         this.noteStorageFailure(answer.full);
-        if (this.isToMint(place)) quorum.onNotMinted();
-        else quorum.onFailed(place, false);
+        this.notStored(place);
+        break;
+      case 'not-ready':
+        this.notStored(place);
         break;
       default:
         throw new TypeError(`a put was answered with '${answer.type}'`);
@@ -424,6 +426,12 @@ export class PutOperation implements Operation {
       if (hasSlot(hintHolders, place)) hints.push({ owner: order[quorum.slotOf(place)]!, holder: order[place]! });
     }
     return hints;
+  }
+
+  /** For certain. */
+  private notStored(place: number): void {
+    if (this.isToMint(place)) this.quorum.onNotMinted();
+    else this.quorum.onFailed(place, false);
   }
 
   private noteStorageFailure(full: boolean): void {

@@ -73,6 +73,11 @@ export type VnodeAnswer =
   | { readonly type: 'not-minted'; readonly why: NotMinted }
   /** To a mint or a write: nothing was stored, for certain, because commits fail here; `full`: for lack of room. */
   | { readonly type: 'no-storage'; readonly full: boolean }
+  /**
+   * To a mint, a write, a hand-off or a discard: nothing was stored, for certain, because it is not known here what would
+   * have to be refused, until other nodes have told. Its disk is well.
+   */
+  | { readonly type: 'not-ready' }
   /** To a write: its tag is below the receiver's floor. Nothing was stored: read the object again, and send that. */
   | { readonly type: 'stale-fence' }
   /**
@@ -230,6 +235,7 @@ const TOOK = 12;
 const REAP_ANSWER = 13;
 const DISCARDED = 14;
 const ADOPTED = 15;
+const NOT_READY = 16;
 const notMinted = word<NotMinted>('reason why nothing was minted', [
   'late',
   'voided',
@@ -281,6 +287,9 @@ const answer: MessageCodec<VnodeAnswer> = {
       case 'no-storage':
         out.u8(NO_STORAGE);
         out.u8(message.full ? 1 : 0);
+        return;
+      case 'not-ready':
+        out.u8(NOT_READY);
         return;
       case 'object':
         out.u8(OBJECT);
@@ -342,6 +351,8 @@ const answer: MessageCodec<VnodeAnswer> = {
         return { type: 'not-minted', why: notMinted.read(from) };
       case NO_STORAGE:
         return { type: 'no-storage', full: from.u8() === 1 };
+      case NOT_READY:
+        return { type: 'not-ready' };
       case OBJECT:
         return { type: 'object', record: from.bytes(), tag: from.f64(), behind: from.u8() === 1 };
       case DIGEST:

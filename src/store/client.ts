@@ -339,8 +339,9 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
       if (isLost) {
         if (why === 'unavailable') pending.losses++;
         pending.indefinite = true;
-        pending.renewAttempt(this.nextAttempt(), true);
       }
+      // Who was asked for this attempt and refused takes it for a copy, and says that it cannot tell what came of it.
+      if (pending.kind === PUT) pending.renewAttempt(this.nextAttempt(), pending.indefinite);
       this.send(ticket, pending, now);
       return;
     }

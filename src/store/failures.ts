@@ -53,7 +53,8 @@ export function errorOf(
     case 'unavailable':
       if (definite) {
         return new QuorumUnavailableError(
-          `${quorum}: ${got} of the ${wanted} ${WHO[quorum]} asked for can be reached${end}; start the nodes that are down, or ask for fewer`,
+          `${quorum}: ${got} of the ${wanted} ${WHO[quorum]} asked for can be reached${end}; start the nodes that are down, or ask ` +
+            'for fewer. Nodes that have just lost their data take writes again once others have told them what was reaped',
           { quorum, got, wanted },
         );
       }
@@ -77,8 +78,7 @@ export function errorOf(
       return new CorruptError('no replica has a readable record of this key: restore it from a backup');
     case 'storage':
       return new StorageFailedError(
-        `too few replicas could store the write: ${got} of ${wanted}${end}; look at the disks of the nodes, or try again if ` +
-          'nodes have just lost their data: they store again once others have told them what was reaped',
+        `too few replicas could store the write: ${got} of ${wanted}${end}; look at the disks of the nodes`,
         { definite },
       );
     case 'object-too-large':

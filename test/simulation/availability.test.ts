@@ -157,3 +157,33 @@ test('a put with only stand-ins to take it succeeds, is read from them, and reac
   settleHints(cluster);
   assert.deepEqual(values(cluster, 'cart'), ['milk']);
 });
+
+// Goal: who does not know yet what it must refuse is as good as out of reach. No disk fails, and nothing is stored.
+test('with all primaries down, stand-ins that lost their hints take no put: unavailable, definitely, unless a primary returns', () => {
+  const [partitions, exchangeIntervalMs, tombstoneGraceMs] = [16, 1_000, 60_000];
+  const cluster = new SimulatedCluster({ seed: 11, spawn, partitions, exchangeIntervalMs, tombstoneGraceMs });
+  const primaries = cluster.primariesOf('cart');
+  const others = cluster.names.filter((name) => !primaries.includes(name));
+  for (const name of others) cluster.stopNode(name);
+  assert(cluster.simulator.runUntil(() => !others.some((name) => cluster.isUp(name)), 5_000));
+  for (const name of others) cluster.loseHints(name);
+  for (const name of primaries) cluster.crashNode(name);
+  for (const name of others) cluster.startNode(name);
+  cluster.runFor(1_000);
+  for (const w of [1, 2]) {
+    const { end } = cluster.settle(cluster.put('cart', `refused with w = ${w}`, { w, timeoutMs: 500 }));
+    assert(end?.type === 'failed', JSON.stringify(end));
+    const { why, definite, wanted, got } = end.failure;
+    assert.deepEqual({ why, definite, wanted }, { why: 'unavailable', definite: true, wanted: w });
+    assert(got < wanted);
+  }
+  // One that waits is there when they have been told.
+  const patient = cluster.put('cart', 'milk', { timeoutMs: 5_000 });
+  cluster.runFor(300);
+  assert.equal(patient.end, undefined);
+  for (const name of primaries) cluster.startNode(name);
+  assert.equal(cluster.settle(patient).end?.type, 'acknowledged');
+  settleHints(cluster);
+  assert.deepEqual(values(cluster, 'cart'), ['milk']);
+  assert.deepEqual(cluster.history.contradictions, []);
+});

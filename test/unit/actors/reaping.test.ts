@@ -190,7 +190,7 @@ test('a vnode that is below the floor is set aside, durably, until it was emptie
   for (let start = 0; start < 2; start++) {
     assert.equal(replica.ask({ type: 'read', key: KEY, digestOnly: false }).type, 'corrupt');
     const write = { type: 'write', key: KEY, record: RECORD, durable: false, tag: 9 } as const;
-    assert.equal(replica.ask(write).type, 'no-storage');
+    assert.equal(replica.ask(write).type, 'not-ready');
     assert.equal(replica.reap(vote), 'behind');
     replica.restart();
   }

@@ -106,6 +106,7 @@ const vnodeAnswer: fc.Arbitrary<VnodeAnswer> = fc.oneof(
     why: fc.constantFrom('late' as const, 'voided' as const, 'corrupt' as const, 'precondition-failed' as const),
   }),
   fc.record({ type: fc.constant('no-storage' as const), full: fc.boolean() }),
+  fc.record({ type: fc.constant('not-ready' as const) }),
   fc.record({ type: fc.constant('object' as const), record: bytes, tag: milliseconds, behind: fc.boolean() }),
   fc.record({ type: fc.constant('digest' as const), high: u32, low: u32, behind: fc.boolean() }),
   fc.record({ type: fc.constant('nothing' as const), behind: fc.boolean() }),
