@@ -6,6 +6,7 @@
 import { parseArgs } from 'node:util';
 import { failDisks } from './disk-faults.js';
 import { giveUpOnNode, killNodes } from './dying-nodes.js';
+import { failOver } from './failover.js';
 import { killWriters } from './killed-process.js';
 import { killWithHints } from './killed-with-hints.js';
 import { addUnderFaults } from './set-under-faults.js';
@@ -57,9 +58,19 @@ const all: Story[] = [
     run: (progress) => strandNodes({ processes: strandings, deaths: 3, seed }, progress),
   },
   {
-    name: `elements are added to sets for ${seconds} s while nodes crash, stand still and are split apart`,
-    run: (progress) => addUnderFaults({ seconds, seed }, progress),
+    name: 'a node is crashed and started again under a light load: nothing fails, and nothing is missed silently',
+    run: (progress) => failOver({ seed }, progress),
   },
+  // A flush at each commit is slower, and finds the same: it has the smaller part of the time.
+  ...(
+    [
+      ['none', seconds - Math.floor(seconds / 3)],
+      ['full', Math.floor(seconds / 3)],
+    ] as const
+  ).map(([sync, lasts]) => ({
+    name: `elements are added to sets for ${lasts} s while nodes crash, stand still and are split apart, sync '${sync}'`,
+    run: (progress: Progress) => addUnderFaults({ seconds: lasts, sync, seed }, progress),
+  })),
   {
     name: 'a node that dies again and again is given up, until it is started by hand',
     run: (progress) => giveUpOnNode({ seed }, progress),

@@ -22,6 +22,7 @@ export interface SetOptions {
   readonly seed: number;
   /** How long clients add and faults strike. */
   readonly seconds: number;
+  readonly sync: 'full' | 'none';
 }
 
 type Elements = readonly number[];
@@ -36,10 +37,10 @@ const NODES = 5;
 const R = 2;
 const W = 2;
 
-export async function addUnderFaults({ seed, seconds }: SetOptions, progress: Progress): Promise<string> {
+export async function addUnderFaults({ seed, seconds, sync }: SetOptions, progress: Progress): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), 'quoral-set-'));
   const random = new SeededRandom(seed);
-  const store = await open({ path: join(directory, 'data'), nodes: NODES, n: 3, r: R, w: W, sync: 'none' });
+  const store = await open({ path: join(directory, 'data'), nodes: NODES, n: 3, r: R, w: W, sync });
   try {
     const until = performance.now() + seconds * 1_000;
     const over = (): boolean => performance.now() >= until;
