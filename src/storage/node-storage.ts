@@ -30,6 +30,8 @@ import { storageError } from './storage-errors.js';
 const OBJECTS_FILE = 'objects.mdb';
 const SYSTEM_FILE = 'system.mdb';
 const HINTS_FILE = 'hints.mdb';
+/** Of a node that has lost its objects. */
+const EMPTY = 'starts empty, under a new identity: ';
 
 export interface NodeStorage {
   readonly objects: Storage;
@@ -105,31 +107,31 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
   let isMarkReadable = true;
   let losses = 0;
 
-  /** Out of the way with a damaged file, if that loses nothing. @returns where it is kept, and what is wrong with it */
-  function putAside(path: string, damage: string): string {
+  /**
+   * Out of the way with a damaged file, if that loses nothing. @param loss - what that means, up to the name of the file
+   * @throws {StorageFailedError} No other node has what was in it.
+   */
+  function putAside(path: string, damage: string, loss: string): void {
     if (!mayStartEmpty) {
       throw new StorageFailedError(
         `${path} is damaged (${damage}), and no other node has its data: restore it from a backup`,
         { definite: true },
       );
     }
-    return `${setAside(path)} (${damage})`;
+    warnings.push(`${loss} is damaged, and kept as ${setAside(path)} (${damage})`);
   }
 
   /** Opens a file that is always synced, an empty one if it is damaged or, against expectation, missing: `loss` says what was in it. */
   function openSynced(path: string, isExpected: boolean, loss: string): Storage {
     const opening = { path, sync: 'full', inTransaction, onLost } as const;
-    const putDamagedAside = (damage: string): void => {
-      warnings.push(`${loss} is damaged, and kept as ${putAside(path, damage)}`);
-    };
     if (isExpected && !existsSync(path)) warnings.push(`${loss} ${path} is missing`);
     const damage = damageOfHead(path);
-    if (damage !== undefined) putDamagedAside(damage);
+    if (damage !== undefined) putAside(path, damage, loss);
     try {
       return openLmdbStorage(opening);
     } catch (error) {
       if (!(error instanceof DamagedFileError)) throw error;
-      putDamagedAside(error.message);
+      putAside(path, error.message, loss);
       return openLmdbStorage(opening);
     }
   }
@@ -150,9 +152,8 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
   }
 
   function startEmpty(damage: string): void {
-    const kept = putAside(objectsPath, damage);
+    putAside(objectsPath, damage, `${EMPTY}its objects file`);
     losses++;
-    warnings.push(`starts empty, under a new identity: its objects file is damaged, and kept as ${kept}`);
   }
 
   let objects: Storage | undefined;
@@ -166,7 +167,7 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
     if (objectsAreNew) {
       if (!isNew) {
         losses++;
-        warnings.push(`starts empty, under a new identity: its objects file ${objectsPath} is missing`);
+        warnings.push(`${EMPTY}its objects file ${objectsPath} is missing`);
       }
     } else {
       const damage = await damageOf(objectsPath, isTrusted(last, boot) ? undefined : options.check);

@@ -58,12 +58,11 @@ function unkeptByJson(value: unknown): string | undefined {
     }
     return undefined;
   }
-  if (!isPlain(value)) {
-    if (ArrayBuffer.isView(value)) return ` is an instance of ${nameOf(value)}`;
-    if (value instanceof Date && Number.isNaN(value.getTime())) return ' is an invalid date';
-    if (typeof (value as { toJSON?: unknown }).toJSON === 'function') return undefined;
-    if (!isObject(value)) return ` is an instance of ${nameOf(value)}`;
-  } else if (typeof (value as { toJSON?: unknown }).toJSON === 'function') return undefined;
+  const plain = isPlain(value);
+  if (!plain && ArrayBuffer.isView(value)) return ` is an instance of ${nameOf(value)}`;
+  if (!plain && value instanceof Date && Number.isNaN(value.getTime())) return ' is an invalid date';
+  if (saysItself(value)) return undefined;
+  if (!plain && !isObject(value)) return ` is an instance of ${nameOf(value)}`;
   for (const name in value) {
     const member = (value as Record<string, unknown>)[name];
     if (member === undefined || !Object.hasOwn(value, name)) continue;
@@ -107,7 +106,7 @@ function unkeptByMsgpack(value: unknown): string | undefined {
       }
       return undefined;
     }
-    if (isExtension(value) || typeof (value as { toJSON?: unknown }).toJSON === 'function') return undefined;
+    if (isExtension(value) || saysItself(value)) return undefined;
     if (!isObject(value)) return ` is an instance of ${nameOf(value)}`;
   }
   for (const name in value) {
@@ -137,6 +136,11 @@ const HALF = ' has half of a surrogate pair';
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
+}
+
+/** True for what has a `toJSON`, which the encoders call. */
+function saysItself(value: object): boolean {
+  return typeof (value as { toJSON?: unknown }).toJSON === 'function';
 }
 
 /** False for what has no properties to show what it is: a Map, a promise, a boxed number. */
