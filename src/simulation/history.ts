@@ -94,6 +94,8 @@ export type AcknowledgedPut = PutOperation & { readonly end: PutEnd & { type: 'a
 export interface Destruction {
   readonly time: number;
   readonly nodes: readonly number[];
+  /** Whether the loss of a put is excused by it. */
+  readonly excuses: (put: AcknowledgedPut) => boolean;
 }
 
 export class History {
@@ -273,6 +275,12 @@ export class History {
 
   *acknowledged(): Generator<AcknowledgedPut> {
     for (const put of this.puts) if (put.end?.type === 'acknowledged') yield put as AcknowledgedPut;
+  }
+
+  /** True if since the put began, whatever acknowledged it has had its data destroyed: the acknowledgements were still on their way. */
+  wasOvertaken(put: AcknowledgedPut): boolean {
+    const since = this.destructions.filter(({ time, excuses }) => time >= put.startedAt && excuses(put));
+    return put.end.acks.every(({ node }) => since.some(({ nodes }) => nodes.includes(node)));
   }
 
   /** True if between the two moments data of one of the nodes was destroyed. */

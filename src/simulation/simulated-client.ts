@@ -22,7 +22,7 @@ import { Client } from '../store/client.js';
 import type { GetOutcome, PutOutcome } from '../store/client-outcomes.js';
 import { ticketOf } from '../store/pending-request.js';
 import { PutReceipt, type ReceiptParts } from '../store/receipt.js';
-import type { GetOperation, History, PutOperation, ReadSibling, Token } from './history.js';
+import type { AcknowledgedPut, GetOperation, History, PutEnd, PutOperation, ReadSibling, Token } from './history.js';
 import { TappedContext } from './tapped-host.js';
 
 export interface PutSettings {
@@ -57,6 +57,8 @@ export interface SimulatedClientOptions {
   readonly maxInFlight: number;
   /** What a receipt's token is made of; the store's own unless a test plants a mistake. */
   readonly receiptToken?: (parts: ReceiptParts, history: History) => string;
+  /** Hears of each put that was acknowledged. */
+  readonly acknowledged: (put: AcknowledgedPut) => void;
   /** What the client's context is replaced by; for planted mistakes. */
   readonly tap?: (context: ActorContext) => ActorContext;
   /** What is hosted in the client's stead, with that context; for planted mistakes, too. */
@@ -170,7 +172,9 @@ export class SimulatedClient {
       put.told++;
       this.unsettled.delete(put);
       put.endedAt = simulator.time;
-      put.end = this.putEnd(put, located, given, outcome);
+      const end = this.putEnd(put, located, given, outcome);
+      put.end = end;
+      if (end.type === 'acknowledged') this.options.acknowledged(put as AcknowledgedPut);
       ended();
     };
     simulator.outside(this.thread, () => {
@@ -270,7 +274,7 @@ export class SimulatedClient {
     return { text, events: new Set([...a.events, ...b.events]) };
   }
 
-  private putEnd(put: PutOperation, located: Uint8Array, given: SeenContext, outcome: PutOutcome): PutOperation['end'] {
+  private putEnd(put: PutOperation, located: Uint8Array, given: SeenContext, outcome: PutOutcome): PutEnd {
     if (!outcome.ok) return { type: 'failed', failure: outcome.failure };
     const { dot, timestamp, acks, attempts } = outcome;
     this.options.history.noteDot(dot, attempts[attempts.length - 1]!, `the receipt of put ${put.id}`);

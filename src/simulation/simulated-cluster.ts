@@ -299,7 +299,7 @@ export class SimulatedCluster {
   rotSystem(name: string): boolean {
     const node = this.nodeOf(name);
     // With its fence a replica may go, which is then emptied and refilled: of a last holder that is excused.
-    this.history.destructions.push({ time: this.time, nodes: [node] });
+    this.history.destructions.push({ time: this.time, nodes: [node], excuses: () => true });
     const rotten = this.storageOf(node, 'system').rot();
     if (rotten !== undefined) this.say(`${Buffer.from(rotten).toString('latin1')} rots on ${name}`);
     return rotten !== undefined;
@@ -538,6 +538,9 @@ export class SimulatedCluster {
       w: this.w,
       timeoutMs: this.options.timeoutMs ?? 500,
       maxInFlight: this.options.maxInFlight ?? 1_000,
+      acknowledged: (put) => {
+        if (this.history.wasOvertaken(put) && !this.isHeld(put)) this.history.destroyed.add(put.id);
+      },
       ...(this.options.planted?.receiptToken === undefined ? {} : { receiptToken: this.options.planted.receiptToken }),
       ...(this.options.planted?.client === undefined ? {} : { tap: this.options.planted.client }),
       ...(this.options.planted?.clientActor === undefined ? {} : { tapActor: this.options.planted.clientActor }),
@@ -581,7 +584,7 @@ export class SimulatedCluster {
   private destroy(nodes: readonly number[], excuses: (put: AcknowledgedPut) => boolean, action: () => void): void {
     const held = [...this.history.acknowledged()].filter((put) => excuses(put) && this.isHeld(put));
     action();
-    this.history.destructions.push({ time: this.time, nodes });
+    this.history.destructions.push({ time: this.time, nodes, excuses });
     for (const put of held) if (!this.isHeld(put)) this.history.destroyed.add(put.id);
   }
 
