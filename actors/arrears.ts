@@ -10,8 +10,12 @@ export class Arrears {
   /** After a loss of the node's objects, the partitions that have not been made whole from the others yet. */
   private readonly refilling: ReadonlySet<number>;
 
-  /** After a start, until somebody has said that the node's state is the one that he knows of, and not an older copy. */
+  /**
+   * After a start, until most of the other nodes have said that they know of no later life of this one. Of most, because
+   * a single one may not have been told of that life; and among any two majorities is one node that is in both.
+   */
   private mayBeOld: boolean;
+  /** Until one of them has said how things stand, or none could be reached. */
   private waitsForWord: boolean;
 
   constructor(how: { hintsMayWait: boolean; refilling: ReadonlySet<number>; mayBeOld: boolean }) {
@@ -26,9 +30,9 @@ export class Arrears {
     return this.waitsForWord;
   }
 
-  /** True if the replicas serve though nobody has said that they are no older copy. */
+  /** True while too few have said that this is no older copy: names of writers from earlier lives are not to be used. */
   get isUnheard(): boolean {
-    return this.mayBeOld && !this.waitsForWord;
+    return this.mayBeOld;
   }
 
   /** Nobody could be reached in time: the replicas serve, and say that they may lack something. */
@@ -36,9 +40,13 @@ export class Arrears {
     this.waitsForWord = false;
   }
 
-  /** Another node has said how things stand, and what is old was set aside upon that. */
+  /** Another node has said how things stand, and what is older than the last reaping was set aside upon that. */
   heardWord(): void {
     this.waitsForWord = false;
+  }
+
+  /** Most of the others know of this life now, and of none after it. */
+  heardMost(): void {
     this.mayBeOld = false;
   }
 

@@ -10,6 +10,8 @@
  * take or mint may be of no worth: its vnodes let their mail wait (`arrears.ts`), for half a second at most where nobody
  * can be reached. Any member's word tells of every partition, since each has counted its hints in each round. And who
  * knows of a later life of this node (`lives.ts`) tells that, too: then it takes other names even if nothing was reaped.
+ * But he may not have been told of it: names are kept for sure only once most of the others have answered. Whoever minted
+ * by them in the later life had told as many of that, and one of these is among them.
  *
  * A node that has lost its hints has lost with them below which tag it refuses others: it takes that from the primaries.
  */
@@ -55,6 +57,7 @@ export class FenceInquiry {
   private readonly partitionsOfOthers: number;
   /** Every other primary of any partition. */
   private readonly others: readonly number[];
+  /** Who has not been told of the present life of this node yet, or has not answered. */
   private readonly unheard = new Set<number>();
   private isDisowned = false;
   private readonly recoveries = new Map<number, Recovery>();
@@ -94,7 +97,10 @@ export class FenceInquiry {
       this.disown();
       // It is asked again, and told of a life that comes after the one that it knows.
       this.options.identity.outlive(laterLife);
-    } else if (this.unheard.delete(node) && this.unheard.size === 0) this.options.identity.settle();
+    } else if (this.unheard.delete(node)) {
+      if (this.unheard.size === 0) this.options.identity.settle();
+      if (2 * this.unheard.size < this.others.length) this.options.arrears.heardMost();
+    }
     this.compare(told);
     this.compare(refuseBelow.map((floor, partition) => ({ partition, floor })));
     // Who does not know what was refused cannot say that this node is not old.

@@ -222,11 +222,13 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
     const awaited = this.options.record.takeAwaited();
     if (awaited !== undefined) this.schedule.hurry(context.now(), awaited);
     this.inquiry.tick(this.speaker);
-    if (context.now() >= this.waitsUntilMs) this.options.arrears.heardNobody();
+    const { arrears } = this.options;
+    const isWaitedFor = context.now() < this.waitsUntilMs;
+    if (!isWaitedFor) arrears.heardNobody();
     this.conduct(context);
     // Whoever waits asks again and again.
     this.haste = awaited === undefined ? Math.max(0, this.haste - 1) : TICKS_OF_HASTE;
-    const isSoon = this.haste > 0 || this.options.arrears.awaitsWord;
+    const isSoon = this.haste > 0 || (arrears.isUnheard && isWaitedFor);
     context.after(isSoon ? SOON_MS : TICK_MS, TICK);
   }
 

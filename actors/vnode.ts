@@ -119,7 +119,8 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
   }
 
   receive(message: VnodeRequest, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
-    if ((this.fence.isSetAside || this.arrears.awaitsWord) && this.isHeldBack(message, incoming, context)) return;
+    const mayWait = this.fence.isSetAside || this.arrears.awaitsWord || (message.type === 'mint' && this.isUnsure);
+    if (mayWait && this.isHeldBack(message, incoming, context)) return;
     switch (message.type) {
       case 'mint':
         this.mint(message.put, message.durable, incoming, context);
@@ -181,7 +182,8 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
    */
   private isHeldBack(message: VnodeRequest, incoming: Incoming<VnodeAnswer>, context: ActorContext): boolean {
     const isForClients = message.type !== 'reap' && message.type !== 'discard' && message.type !== 'adopt';
-    const isWaitedFor = !this.fence.isKnown && context.now() < this.waitsUntilMs;
+    const isUnknown = !this.fence.isKnown || (message.type === 'mint' && this.isUnsure);
+    const isWaitedFor = isUnknown && context.now() < this.waitsUntilMs;
     if (isForClients && (isWaitedFor || this.arrears.awaitsWord)) {
       if (this.waiting.length === 0) context.after(LOOK_MS, GO_ON);
       this.waiting.push({ message, incoming });
@@ -205,13 +207,17 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
     }
   }
 
+  /** True while the writer's name is from an earlier life, and may have been used in one that is not known here. */
+  private get isUnsure(): boolean {
+    return !this.isFreshName && this.arrears.isUnheard;
+  }
+
   /**
    * Takes another name if the node was told since that a later life of it has had this one; and before it mints while
-   * nobody has said that there was none.
+   * too few have said that there was none.
    */
   private followIdentity(context: ActorContext, mints: boolean): void {
-    const isUnsure = mints && !this.isFreshName && this.arrears.isUnheard;
-    if (this.disowned === this.identity.disowned && !isUnsure) return;
+    if (this.disowned === this.identity.disowned && !(mints && this.isUnsure)) return;
     this.disowned = this.identity.disowned;
     this.isFreshName = true;
     this.minter.renew(this.writer, context);

@@ -21,6 +21,7 @@ import {
   sum,
 } from '../support/reaping-cluster.js';
 import { test } from '../support/test.js';
+import { tapOf } from './planted/plant.js';
 import {
   both,
   COUNTS_STALE,
@@ -249,10 +250,12 @@ interface Restored {
   readonly lives?: number;
   /** Until when it reaches no other node: until it is to mint, or until it has. */
   readonly isAlone?: 'before' | 'while it mints';
+  /** Its life after the copy is told to a single other node, which is down when the copy has been restored. */
+  readonly isToldOnce?: boolean;
 }
 
 /** A node is restored from a copy of a stop in order, whose writer's name is kept; nothing was reaped since. */
-function restoredWriter(seed: number, { bug, lives = 0, isAlone }: Restored = {}): string[] {
+function restoredWriter(seed: number, { bug, lives = 0, isAlone, isToldOnce }: Restored = {}): string[] {
   const planted = bug === undefined ? {} : { planted: { name: 'does not remember lives', nodes: () => bug } };
   const cluster = clusterOf({ seed, ...planted });
   const [first] = cluster.primariesOf(KEY);
@@ -261,12 +264,19 @@ function restoredWriter(seed: number, { bug, lives = 0, isAlone }: Restored = {}
   cluster.stopNode(first!);
   cluster.runFor(700);
   const copy = cluster.copyNode(first!);
+  const [witness, ...rest] = others;
+  if (isToldOnce) cluster.split([first!, witness!], rest);
   cluster.startNode(first!);
   cluster.runFor(200);
-  assert.equal(cluster.settle(cluster.put(KEY, 'bread', { w: 3 })).end?.type, 'acknowledged');
+  const bread = cluster.put(KEY, 'bread', { w: isToldOnce ? 1 : 3, timeoutMs: 2_000 });
+  assert.equal(cluster.settle(bread).end?.type, 'acknowledged');
   cluster.stopNode(first!);
   cluster.runFor(700);
   cluster.restoreNode(first!, copy);
+  if (isToldOnce) {
+    cluster.heal();
+    cluster.stopNode(witness!);
+  }
   if (isAlone !== undefined) cluster.split([first!], others);
   cluster.startNode(first!);
   cluster.runFor(20);
@@ -281,6 +291,7 @@ function restoredWriter(seed: number, { bug, lives = 0, isAlone }: Restored = {}
   assert.equal(cluster.settle(put).end?.type, 'acknowledged');
   cluster.runFor(1_000);
   cluster.heal();
+  if (isToldOnce) cluster.startNode(witness!);
   assert(
     bug !== undefined ||
       runUntil(cluster, () => cluster.names.every((name) => [0, 3].includes(cluster.replica(name).values(KEY).length))),
@@ -306,6 +317,23 @@ test('nor does one that was stopped in order before it minted anything, or befor
 test('nor does one that serves since it cannot reach anybody', () => {
   for (let seed = 1; seed <= 3; seed++) {
     assert.deepEqual(restoredWriter(seed, { isAlone: 'while it mints' }), [], `seed ${seed}`);
+  }
+});
+
+// Seed 223 of the swarm, with restored copies, splits and crashes.
+test('nor does one of whose later life only somebody was told who is down', () => {
+  for (let seed = 1; seed <= 3; seed++) {
+    assert.deepEqual(restoredWriter(seed, { isToldOnce: true }), [], `seed ${seed}`);
+  }
+});
+
+test('noticed: a restored writer that takes one word for the word of most', () => {
+  const own = Object.getOwnPropertyDescriptor(Arrears.prototype, 'isUnheard')!;
+  Object.defineProperty(Arrears.prototype, 'isUnheard', { configurable: true, get: () => false });
+  try {
+    assert.notDeepEqual(restoredWriter(1, { isToldOnce: true, bug: tapOf(coordinatorConversation.name, {}) }), []);
+  } finally {
+    Object.defineProperty(Arrears.prototype, 'isUnheard', own);
   }
 });
 

@@ -11,11 +11,12 @@ import { GO_ON_REAPING } from '../../../actors/replica-reaping.js';
 import { Vnode } from '../../../actors/vnode.js';
 import { WriteGate } from '../../../src/admission/write-gate.js';
 import type { ReapCandidate } from '../../../src/anti-entropy/reaping.js';
-import { utf8 } from '../../../src/base/bytes.js';
+import { EMPTY, utf8 } from '../../../src/base/bytes.js';
 import { attemptsOf, coversDot, withAttempts, withDot } from '../../../src/clocks/causal-context.js';
 import { encodeLocatedKey } from '../../../src/codec/key.js';
 import { decodeRecord, digestHigh, digestLow, encodeRecord } from '../../../src/codec/record.js';
 import type { Lineage } from '../../../src/codec/system-entries.js';
+import type { ObjectPut } from '../../../src/messages/object-request.js';
 import type { VnodeAnswer, VnodeRequest } from '../../../src/messages/vnode-messages.js';
 import { newNodeCounters } from '../../../src/metrics/node-counters.js';
 import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
@@ -240,7 +241,49 @@ test('a vnode that may be an older copy lets its mail wait for the first word, a
     else replica.arrears!.heardNobody();
     vnode.timer('go on', context);
     assert.equal(context.replies.length, length + 1);
-    assert.equal((context.replies.at(-1) as { behind: boolean }).behind, !isHeard);
+    assert.equal((context.replies.at(-1) as { behind: boolean }).behind, true, 'a single word is no certainty');
+    replica.arrears!.heardMost();
+    assert.equal((replica.ask(read) as { behind: boolean }).behind, false);
+  }
+});
+
+test('a writer keeps its name from an earlier life once most others know of no later one, and else mints under another', () => {
+  for (const isCertain of [true, false]) {
+    const replica = new Replica();
+    const { context } = replica;
+    const mint = (counter: number) => {
+      const put: ObjectPut = {
+        key: KEY,
+        causalContext: EMPTY,
+        attempt: { high: 1, low: 2, counter },
+        earlier: [],
+        expiresAtMs: context.wallClock() + 60_000,
+        minting: 'siblings',
+        tombstone: false,
+        ttlMs: 0,
+        body: utf8('v'),
+        condition: 'none',
+        ifMatch: EMPTY,
+        maxSiblings: 0,
+      };
+      replica.vnode.receive({ type: 'mint', put, durable: false }, {}, context);
+    };
+    const writers = () => context.notices.map((one) => (one as VnodeAnswer & { type: 'minted' }).dot.low);
+    mint(1);
+    replica.vnode.stop(context);
+    replica.commit();
+    replica.mayBeOld = true;
+    replica.restart();
+    replica.arrears!.heardWord();
+    mint(2);
+    assert.equal(writers().length, 1, 'it waits');
+    if (isCertain) replica.arrears!.heardMost();
+    else context.nowMs += 500;
+    replica.vnode.timer('go on', context);
+    const [before, now] = writers();
+    assert.equal(before === now, isCertain);
+    mint(3);
+    assert.equal(writers()[2], now);
   }
 });
 
@@ -346,7 +389,11 @@ test('one word of any member tells whether a replica is old: none has come to a 
   current.heard(3, 0, 0);
   assert(current.arrears.awaitsWord, 'who has lost his hints does not know');
   current.heard(3, 0, 0, { refuseBelow: [0] });
-  assert(!current.arrears.awaitsWord && !current.arrears.behind(0));
+  assert(!current.arrears.awaitsWord && current.arrears.isUnheard);
+  current.heard(1, 0, 0);
+  assert(current.arrears.isUnheard, 'one of two is not most of them');
+  current.heard(2, 0, 0);
+  assert(!current.arrears.isUnheard && !current.arrears.behind(0));
   assert.deepEqual(current.taken(), []);
 
   const old = inquiryOf(true);
