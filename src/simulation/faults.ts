@@ -57,6 +57,8 @@ function drawKinds(random: Random): readonly FaultKind[] {
 
 /** By then a node that is stopped has mostly answered what it had in hand. */
 const STOPPED_MS = 300;
+/** So often a node that is restored now and then is copied instead. */
+const COPY_SHARE = 0.3;
 /** How soon another fault is drawn if one found nothing to strike. */
 const RETRY_MS = 10;
 
@@ -69,8 +71,9 @@ export class FaultScript {
   private readonly until: number;
   /** The node whose own records rot. */
   private rotting: string | undefined;
-  /** The node that is restored, and to what. */
-  private copied: { readonly name: string; readonly copy: NodeCopy } | undefined;
+  /** The node that is restored, and to what: copies of it, oldest first. */
+  private restored: string | undefined;
+  private readonly copies: NodeCopy[] = [];
 
   constructor(cluster: SimulatedCluster, options: FaultOptions) {
     this.cluster = cluster;
@@ -247,19 +250,21 @@ export class FaultScript {
   }
 
   /**
-   * A copy is made of a node that has stopped, or its copy from before is put back: all its storages, as a backup would
-   * have them. Only one node, for what several have forgotten nobody can tell; and only where rounds are made, which find out.
+   * A copy is made of a node that has stopped, or one from before is put back: all its storages, as a backup would have
+   * them. Only of one node, for what several have forgotten nobody can tell; and only where rounds are made, which find out.
    */
   private restore(name: string): boolean {
-    const { cluster, copied } = this;
+    const { cluster, copies } = this;
+    const { random } = this.options;
     if (cluster.tombstoneGraceMs === undefined || cluster.sync === 'none') return false;
-    const struck = copied?.name ?? name;
+    this.restored ??= name;
+    const struck = this.restored;
     if (!cluster.isUp(struck)) return false;
     cluster.stopNode(struck);
     this.after(STOPPED_MS, () => {
       if (cluster.isUp(struck)) return;
-      if (copied === undefined) this.copied = { name: struck, copy: cluster.copyNode(struck) };
-      else cluster.restoreNode(struck, copied.copy);
+      if (copies.length === 0 || unit(random) < COPY_SHARE) copies.push(cluster.copyNode(struck));
+      else cluster.restoreNode(struck, pick(random, copies));
       cluster.startNode(struck);
     });
     return true;
