@@ -2,7 +2,7 @@
  * How much background work a node does beside its clients' requests: slices of time, so many in each interval, shared by
  * all of it. Pure: it is told how long requests took, and is asked for slices.
  *
- *     p99 of requests ≤ 1.5 × that of quiet times ──▶ one step more slices, up to MAX_SLICES
+ *     p99 of requests ≤ 1.25 × that of quiet times ──▶ one step more slices, up to MAX_SLICES
  *                     > ─────────────────────────────▶ half as many, down to MIN_SLICES
  *     hardly any requests ───────────────────────────▶ as many as there are
  *
@@ -25,8 +25,11 @@ const MAX_SLICES = 64;
 const URGENT_SLICES = 3;
 const FIRST_SLICES = 16;
 const STEP = 4;
-/** So much slower requests may be than in quiet times; and below so many milliseconds nothing is slow. */
-const TOLERANCE = 1.5;
+/**
+ * So much slower requests may be than in quiet times, less than they may become (1.5 ×): clients feel an interval before it is
+ * told. And below so many milliseconds nothing is slow.
+ */
+const TOLERANCE = 1.25;
 const NEVER_SLOW_MS = 3;
 /** Fewer requests than these in an interval say nothing of latency, and leave room. */
 const FEW_REQUESTS = 20;
@@ -120,7 +123,8 @@ export class BackgroundBudget {
       return;
     }
     // It is slow without background work, too: less and less is that to blame for it.
-    if (this.taken <= MIN_SLICES) this.normalMs += LEARNING_AT_LEAST * (p99 - this.normalMs);
+    if (this.taken + this.urgent.hints + this.urgent.refill <= MIN_SLICES)
+      this.normalMs += LEARNING_AT_LEAST * (p99 - this.normalMs);
     const isSlow = p99 > TOLERANCE * Math.max(this.normalMs, NEVER_SLOW_MS);
     this.slices = isSlow ? Math.max(MIN_SLICES, this.slices >>> 1) : Math.min(MAX_SLICES, this.slices + STEP);
   }

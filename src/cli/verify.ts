@@ -53,14 +53,34 @@ async function verify(terminal: Terminal, directory: string, flags: Flags): Prom
     },
   });
   await print(terminal.stdout, flags.json ? `${JSON.stringify(plain(report))}\n` : told(report));
-  const damaged = report.nodes.filter(({ damage }) => damage !== undefined);
+  const damaged = report.nodes.filter(({ damage }) => damage !== undefined).length;
   const trees = report.nodes.reduce((sum, { treesAmiss }) => sum + treesAmiss, 0);
-  const { unreadable, contradictions } = report;
-  const healed = damaged.length + unreadable + trees > 0;
-  if (!healed && contradictions === 0) return;
-  const amiss = `${damaged.length} nodes with damaged files, ${unreadable} unreadable records, ${trees} wrong trees`;
-  const advice = healed ? ': start the store, and the other replicas heal what is damaged' : '';
-  throw new CommandError(`${amiss}, ${contradictions} contradictions${advice}`);
+  const { unreadable, contradictions, partitionsLost } = report;
+  const amiss = [
+    counted(damaged, 'node with damaged files', 'nodes with damaged files'),
+    counted(unreadable, 'unreadable record', 'unreadable records'),
+    counted(trees, 'wrong tree', 'wrong trees'),
+    counted(contradictions, 'contradiction', 'contradictions'),
+  ].filter((one) => one !== undefined);
+  if (amiss.length === 0) return;
+  throw new CommandError(`${amiss.join(', ')}${adviceOn(damaged, unreadable + trees, partitionsLost)}`);
+}
+
+/** What to do about it. */
+function adviceOn(damaged: number, healed: number, partitionsLost: number): string {
+  if (partitionsLost > 0) {
+    const lost = counted(partitionsLost, 'partition has', 'partitions have');
+    return `. ${lost} no replica left that can be read: restore what is damaged from a backup, and do not start the store before`;
+  }
+  if (damaged > 0) {
+    return '. Move damaged files out of the way, then start the store: nodes whose files are missing begin anew, and are refilled from the other replicas';
+  }
+  return healed > 0 ? '. Start the store: the other replicas heal what cannot be read' : '';
+}
+
+function counted(count: number, one: string, more: string): string | undefined {
+  if (count === 0) return undefined;
+  return `${count} ${count === 1 ? one : more}`;
 }
 
 function told(report: VerifyReport): string {

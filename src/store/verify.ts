@@ -43,6 +43,8 @@ export interface Contradiction {
 
 export interface VerifyReport extends ReplicaReport {
   readonly nodes: readonly VerifiedNode[];
+  /** Partitions of which no node has an objects file that can be read: what was in them is nowhere. */
+  readonly partitionsLost: number;
   readonly contradictions: number;
   /** The first of them, at most so many as were asked for. */
   readonly contradicting: readonly Contradiction[];
@@ -104,10 +106,12 @@ export async function verifyStore(path: string, options: VerifyOptions): Promise
       return new SavedTrees(objects, states[node]?.endedInOrder === true ? stops[node] : undefined);
     });
     const storages = nodes.map(({ objects }) => objects);
+    let partitionsLost = 0;
     const walk = new ReplicaWalk(maxFindings, (node) => names[node]!);
     for (const [partition, { primaries }] of lists.entries()) {
       options.progress?.('replicas', partition / ring.partitions);
       const there = primaries.filter((node) => storages[node] !== undefined);
+      if (there.length === 0) partitionsLost++;
       const markers = primaries.flatMap((node) => states[node]?.markers.get(partition) ?? []);
       const outdone = walk.partition(partition, there, storages, trees, markers);
       for (const node of primaries) {
@@ -126,7 +130,7 @@ export async function verifyStore(path: string, options: VerifyOptions): Promise
       treesAmiss: trees[node]!.amiss,
       ...hints[node]!,
     }));
-    return { nodes: verified, contradictions, contradicting, ...walk.report() };
+    return { nodes: verified, partitionsLost, contradictions, contradicting, ...walk.report() };
   } finally {
     for (const { objects, system, hints } of nodes) for (const one of [objects, system, hints]) one?.close();
     opened.close();

@@ -31,6 +31,8 @@ import type { Storage, StorageEntry } from '../../storage/storage.js';
 /** Told of what is wrong with what a node keeps. */
 export type Complain = (node: number, what: string) => void;
 
+/** Of an entry whose checksum does not hold. */
+const HELD_FOR_LOST = 'cannot be read: the node will hold it for lost';
 /** Entries that are read at a time. */
 const PAGE = 64;
 
@@ -90,26 +92,27 @@ export class SystemState {
       if (this.lists[partition]?.primaries.includes(this.node) !== true) {
         return `a ${what} of partition ${partition}, of which it has no replica`;
       }
-      return this.ofPartition(prefix, partition, value)
-        ? undefined
-        : `the ${what} of partition ${partition} cannot be right`;
+      const wrong = this.ofPartition(prefix, partition, value);
+      return wrong === undefined ? undefined : `the ${what} of partition ${partition} ${wrong}`;
     }
     return `an entry that nobody knows: ${textOf(key) ?? Buffer.from(key).toString('hex')}`;
   }
 
-  /** @returns false if the entry says nothing, or what cannot be */
-  private ofPartition(prefix: string, partition: number, value: Uint8Array): boolean {
-    if (prefix === REFILL_PREFIX) return true;
+  /** @returns what is wrong with the entry */
+  private ofPartition(prefix: string, partition: number, value: Uint8Array): string | undefined {
+    if (prefix === REFILL_PREFIX) return undefined;
     if (prefix === FENCE_PREFIX) {
       const fence = decodeFence(value);
       if (fence !== undefined) this.fences.set(partition, fence);
+      if (fence === undefined) return HELD_FOR_LOST;
       // A floor rises to where the tag is.
-      return fence !== undefined && fence.floor <= fence.tag;
+      return fence.floor <= fence.tag ? undefined : 'cannot be right';
     }
     const marker = decodeMarker(value);
-    if (marker === undefined || !(Number.isSafeInteger(marker.counter) && marker.counter >= 0)) return false;
+    if (marker === undefined) return HELD_FOR_LOST;
+    if (!(Number.isSafeInteger(marker.counter) && marker.counter >= 0)) return 'cannot be right';
     if (this.stop !== undefined && equalBytes(marker.stop, this.stop)) this.markers.set(partition, marker);
-    return true;
+    return undefined;
   }
 }
 

@@ -74,6 +74,12 @@ test('what is slow is learnt from times without background work', () => {
   const fastDisk = new Node();
   fastDisk.intervals(40, 4, 1_000, 0);
   assert.equal(fastDisk.intervals(20, 50), 1, 'on this one they are slow');
+  const refilling = new Node();
+  refilling.intervals(40, 4, 1_000, 0);
+  refilling.urgently(50, 0, ['refill']);
+  const { usualMs } = refilling.budget;
+  for (let i = 0; i < 300; i++) refilling.urgently(50, 0, ['refill']);
+  assert.equal(refilling.budget.usualMs, usualMs, 'what urgent work makes of it is not how it is without');
 });
 
 test('with hardly a request there is room for all of it', () => {
