@@ -61,7 +61,7 @@ export function addExport(program: Command, terminal: Terminal): void {
   addJson(addTarget(command))
     .addHelpText(
       'after',
-      '\nExample:\n  $ quoral export carts.ndjson --bucket carts\n  $ quoral import carts.ndjson --bucket carts --format export --data ./other\n  $ quoral export - --bucket carts --data ./data | gzip > carts.ndjson.gz\n  $ quoral export people.csv --bucket people --format csv --fields email,name',
+      '\nIt begins at the first key each time, and replaces the file only once all is written: what was stopped leaves the\nold one as it was.\n\nExample:\n  $ quoral export carts.ndjson --bucket carts\n  $ quoral import carts.ndjson --bucket carts --format export --data ./other\n  $ quoral export - --bucket carts --data ./data | gzip > carts.ndjson.gz\n  $ quoral export people.csv --bucket people --format csv --fields email,name',
     )
     .action((file: string, flags: Flags) => exportFile(terminal, file, flags));
 }

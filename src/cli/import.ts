@@ -59,7 +59,7 @@ export function addImport(program: Command, terminal: Terminal): void {
   addJson(addStoreOptions(addTarget(command)))
     .addHelpText(
       'after',
-      '\nExample:\n  $ quoral import cities.ndjson --bucket cities --key cityId --data ./data\n  $ quoral import words.txt --bucket words --format lines --on-error skip\n  $ quoral import people.csv --bucket people --format csv --key email\n  $ quoral import carts.ndjson --bucket carts --format export',
+      '\nRun again after it was stopped, it goes on where it was with --data, whose directory keeps how far it came. With --url\nnothing is kept, since the service may be another store by then: it begins at the first line, reads each key, and\nstores only what is not there yet.\n\nExample:\n  $ quoral import cities.ndjson --bucket cities --key cityId --data ./data\n  $ quoral import words.txt --bucket words --format lines --on-error skip\n  $ quoral import people.csv --bucket people --format csv --key email\n  $ quoral import carts.ndjson --bucket carts --format export',
     )
     .action((file: string, flags: Flags) => importFile(terminal, file, flags));
 }

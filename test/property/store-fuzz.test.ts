@@ -8,6 +8,8 @@ import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { SeededRandom } from '../../src/base/random.js';
 import { open } from '../../src/index.js';
+import { FuzzBooks, type Handle } from '../support/fuzz-books.js';
+import { VALUE_KINDS } from '../support/fuzz-values.js';
 import { FUZZ_LIMITS, FuzzedBucket } from '../support/store-fuzz.js';
 import { fuzzStores } from '../support/store-fuzz-run.js';
 import { type ModelPut, type Seen, StoreModel } from '../support/store-model.js';
@@ -16,6 +18,28 @@ import { test } from '../support/test.js';
 test('random calls with random options agree with the naive model', async () => {
   const seed = Number(process.env.QUORAL_SEED ?? randomInt(2 ** 31));
   await fuzzStores({ calls: 4_000 * Number(process.env.QUORAL_RUNS ?? 1), seed, inMemory: 6, onDisk: 2 });
+});
+
+// Goal: the model knows no stand-ins. What one has acknowledged, a primary that was slow does not have yet.
+test('a key counts as being everywhere only once all of its primaries have it', () => {
+  const receipt = (...roles: ('primary' | 'fallback')[]) => ({
+    causalContext: 'token',
+    acks: roles.map((role, i) => ({ node: `${i}`, role, durable: false })),
+    hints: [],
+  });
+  const books = new FuzzBooks(VALUE_KINDS[0]!, new SeededRandom(1));
+  const handle: Handle = { bucket: undefined as never, lastWriteWins: false, merges: false, maxSiblings: 100 };
+  const write = () => books.write(handle, 'k', { value: 'v1', seen: new Set(), options: {} });
+  assert.equal(books.mayCountAbsences(['k']), true, 'nobody has it');
+  for (const acks of [
+    ['primary', 'primary'],
+    ['primary', 'primary', 'fallback'],
+  ] as const) {
+    books.conclude({ key: 'k', expect: write }, receipt(...acks));
+    assert.equal(books.mayCountAbsences(['k']), false, `${acks}`);
+  }
+  books.conclude({ key: 'k', expect: write }, receipt('primary', 'primary', 'primary'));
+  assert.equal(books.mayCountAbsences(['k']), true);
 });
 
 // ---- The comparison must see differences: each model below is wrong in one way.

@@ -1,7 +1,7 @@
 /** Draws what is asked of a fuzzed bucket: options, keys, values, and writes together with what they must come to. */
 import { below, pick, type Random } from '../../src/base/random.js';
 import type { GetOptions, PutOptions, Quorum, ScanOptions } from '../../src/index.js';
-import type { FuzzBooks, Handle, PlannedWrite } from './fuzz-books.js';
+import { type FuzzBooks, type Handle, N, type PlannedWrite } from './fuzz-books.js';
 import { bytesOf, KEY_NAMES, PREFIXES, spelt } from './fuzz-keys.js';
 import type { Seen } from './store-model.js';
 
@@ -32,8 +32,6 @@ export interface PlannedScan {
   readonly pages: readonly (readonly string[])[];
 }
 
-/** Of each key. */
-export const N = 3;
 /** By the least that they must be of three. */
 const QUORUMS = [
   [],

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { below, type Random } from '../../src/base/random.js';
 import type { BucketProperties, BucketPropertyChanges, Store } from '../../src/index.js';
 import type { Handle } from './fuzz-books.js';
-import { type FuzzPlans, N } from './fuzz-plans.js';
+import { N } from './fuzz-books.js';
+import type { FuzzPlans } from './fuzz-plans.js';
 
 /** What holds where neither the bucket nor its type says anything. */
 const DEFAULTS: Omit<BucketProperties, 'n' | 'r' | 'pr' | 'pw' | 'dw' | 'basicQuorum'> = {

@@ -16,9 +16,9 @@ import {
   type ValuedEntry,
 } from '../../src/index.js';
 import { ABORTABLE, FuzzedAborts, isAmong } from './fuzz-aborts.js';
-import { CONFLICT, FuzzBooks, type Handle, outcomeOf, readUntil } from './fuzz-books.js';
+import { CONFLICT, FuzzBooks, type Handle, N, outcomeOf, readUntil } from './fuzz-books.js';
 import { KEY_NAMES, keyOf, nameOf, spelt } from './fuzz-keys.js';
-import { FuzzPlans, N, type PlannedDelete, type PlannedPut } from './fuzz-plans.js';
+import { FuzzPlans, type PlannedDelete, type PlannedPut } from './fuzz-plans.js';
 import { FuzzedProperties } from './fuzz-properties.js';
 import { VALUE_KINDS, type ValueKind } from './fuzz-values.js';
 import { wrongCalls } from './fuzz-wrong-calls.js';
