@@ -146,6 +146,11 @@ async function measure(wanted: number | undefined, phases: readonly Phase[]): Pr
       console.log(`${name}: ${own.toFixed(2)} cores in use by this process, ${others.toFixed(2)} by others`);
     }
     for (const text of told) console.log(text);
+    const { count: times, p50Ms, p99Ms, maxMs } = (await store.stats()).secondAttempts;
+    console.log(
+      `${count(times)} requests were sent to a second node because the first was silent: after ${ms(p50Ms)} ms (median), ` +
+        `${ms(p99Ms)} (p99), ${ms(maxMs)} at most; those with them that met the overload by which capacity was measured`,
+    );
     const quietAt = performance.now();
     await store.admin.waitForExchange({ timeoutMs: HEALED_MS });
     console.log(`all replicas were found equal within ${ms(performance.now() - quietAt)} ms of the end of the load`);
