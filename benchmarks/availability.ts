@@ -22,6 +22,7 @@ import { count, machine, markdown, ms } from './report.js';
 import { BareThread, type Lateness } from './workloads/bare-thread.js';
 import { capacityOf } from './workloads/capacity.js';
 import { type CoresReading, coresBetween, readCores } from './workloads/cores.js';
+import { LoneReads } from './workloads/lone-reads.js';
 import { type Ended, openLoop } from './workloads/open-loop.js';
 import { PartitionLoad } from './workloads/partition-load.js';
 import { figureOf, type PartitionGap, type Span } from './workloads/span-figure.js';
@@ -53,21 +54,35 @@ const PAUSES_FOR_MS = 10_000;
 const BEFORE: Phase = { name: 'before', durationMs: 5_000 };
 
 export function failover(perSecond?: number): Promise<void> {
+  let missed: LoneReads;
+  const crash = async (store: Store): Promise<undefined> => {
+    await store.admin.crash(VICTIM);
+    missed = new LoneReads(store, 'bench-missed');
+    await missed.prepare();
+  };
   return measure(perSecond, [
     BEFORE,
-    { name: `${VICTIM} crashed`, durationMs: 5_000, act: (store) => silently(store.admin.crash(VICTIM)) },
-    { name: `${VICTIM} started again`, durationMs: 5_000, act: returned },
+    { name: `${VICTIM} crashed`, durationMs: 5_000, act: crash },
+    { name: `${VICTIM} started again`, durationMs: 5_000, act: (store) => returned(store, missed) },
   ]);
 }
 
-/** Starts the node, and tells when it has what the others kept for it. */
-async function returned(store: Store): Promise<string> {
+/** Starts the node, and tells when it has what the others kept for it, and what was read through it until then. */
+async function returned(store: Store, missed: LoneReads): Promise<string> {
   const hints = store.nodes().reduce((sum, node) => sum + node.hints, 0);
   await store.admin.start(VICTIM);
   const startedAt = performance.now();
-  await store.admin.waitForHints({ timeoutMs: HEALED_MS });
+  const reads = missed.run();
+  try {
+    await store.admin.waitForHints({ timeoutMs: HEALED_MS });
+  } finally {
+    missed.end();
+  }
   const tookMs = performance.now() - startedAt;
-  return `${count(hints)} hints were delivered within ${ms(tookMs)} ms of the return of ${VICTIM}, while the load went on`;
+  return (
+    `${count(hints)} hints were delivered within ${ms(tookMs)} ms of the return of ${VICTIM}, while the load went on\n` +
+    (await reads)
+  );
 }
 
 export function pause(perSecond?: number): Promise<void> {
@@ -131,6 +146,11 @@ async function measure(wanted: number | undefined, phases: readonly Phase[]): Pr
       console.log(`${name}: ${own.toFixed(2)} cores in use by this process, ${others.toFixed(2)} by others`);
     }
     for (const text of told) console.log(text);
+    const { count: times, p50Ms, p99Ms, maxMs } = (await store.stats()).secondAttempts;
+    console.log(
+      `${count(times)} requests were sent to a second node because the first was silent: after ${ms(p50Ms)} ms (median), ` +
+        `${ms(p99Ms)} (p99), ${ms(maxMs)} at most; those with them that met the overload by which capacity was measured`,
+    );
     const quietAt = performance.now();
     await store.admin.waitForExchange({ timeoutMs: HEALED_MS });
     console.log(`all replicas were found equal within ${ms(performance.now() - quietAt)} ms of the end of the load`);

@@ -161,7 +161,13 @@ export abstract class ApplicationStore implements Store {
 
   async stats(): Promise<StoreStats> {
     const figures = await this.nodeStats();
-    return { gets: this.gets.summary(), puts: this.puts.summary(), inFlight: this.client.inFlight, ...figures };
+    return {
+      gets: this.gets.summary(),
+      puts: this.puts.summary(),
+      secondAttempts: this.client.secondAttempts.summary(),
+      inFlight: this.client.inFlight,
+      ...figures,
+    };
   }
 
   close(): Promise<void> {

@@ -24,6 +24,7 @@ import { FailureDetector } from '../membership/failure-detector.js';
 import { coordinatorRef } from '../messages/addresses.js';
 import type { CoordinatorAnswer, CoordinatorRequest, OperationFailure } from '../messages/coordinator-messages.js';
 import { CLOCK_ALLOWANCE_MS, type ObjectPut } from '../messages/object-request.js';
+import { Histogram } from '../metrics/histogram.js';
 import { type Hedging, Peers } from '../quorum/peers.js';
 import { NO_SLOTS } from '../quorum/slots.js';
 import { SweepClock } from '../quorum/sweep-clock.js';
@@ -87,6 +88,8 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
   private onIdle: (() => void) | null = null;
   private readonly drain = new DrainEstimate();
   private readonly sweeps = new SweepClock(SLACK_MS);
+  /** How long requests had been silent when they were first sent elsewhere for that, in milliseconds. */
+  readonly secondAttempts = new Histogram();
 
   constructor(options: ClientOptions, context: ActorContext) {
     const { preferenceLists, nodes } = options;
@@ -267,6 +270,8 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     const next = this.choice.nextForHedge(pending, now);
     if (next === -1 || !this.peers.mayHedge(kind, node, correlation, now)) return;
     pending.hedges++;
+    // One that was sent before for another reason has no time of its own.
+    if (pending.sentAt >= 0) this.secondAttempts.record(now - pending.sentAt);
     if (pending.kind === PUT) {
       pending.indefinite = true;
       pending.renewAttempt(this.nextAttempt(), true);

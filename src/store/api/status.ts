@@ -95,6 +95,8 @@ export interface StoreStats {
   readonly gets: LatencySummary;
   /** Puts and deletes, as this thread's callers have seen them. */
   readonly puts: LatencySummary;
+  /** Of this thread's operations whose node was silent for too long: how long it had been when another one was asked, too. */
+  readonly secondAttempts: LatencySummary;
   /** Operations of this thread that are under way. */
   readonly inFlight: number;
   /**

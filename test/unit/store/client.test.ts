@@ -111,6 +111,8 @@ test('a silent coordinator: a get is asked elsewhere within 60 ms, and the first
     client.get(get, { settle: (outcome) => void outcomes.push(outcome) });
     pass(client, context, 60);
     assert.equal(context.requests.length, 2);
+    const { count, maxMs } = client.secondAttempts.summary();
+    assert(count === 1 && maxMs > 0 && maxMs <= 60, `${count} second attempts, after ${maxMs} ms`);
     const record = Uint8Array.of(first);
     // One of them has failed: the other may do better.
     if (first === 1) client.failed(context.requests[0]!, 'died');
@@ -147,6 +149,7 @@ test('a conditional put waits for its coordinator, however silent', () => {
   client.put(putOf('if-none-match'), { settle: () => undefined });
   pass(client, context, 500);
   assert.equal(context.requests.length, 1);
+  assert.equal(client.secondAttempts.summary().count, 0);
 });
 
 test('the store’s own requests and the application’s take no room from each other, and are bounded alike', () => {
