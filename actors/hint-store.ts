@@ -80,6 +80,8 @@ export class HintStore {
   private drawn: Session;
   /** Of a store that was lost: the partitions of which it has learnt since below which tag it refuses hints. */
   private learnt: Set<number> | undefined;
+  /** True if something of that was learnt since the last commit, which may fail. */
+  private hasJustLearnt = false;
 
   constructor(options: HintStoreOptions) {
     this.storage = options.storage;
@@ -338,6 +340,7 @@ export class HintStore {
    */
   learnFences(told: readonly PartitionFence[], partitions: number): void {
     if (this.learnt === undefined) return;
+    this.hasJustLearnt = true;
     for (const { partition, tag, floor } of told) {
       if (this.refuseBelow(partition) < tag) {
         this.putTag(SURELY_BELOW, partition, Math.max(this.surelyBelow(partition), floor));
@@ -369,7 +372,10 @@ export class HintStore {
       this.gate.commitEnded(failure.cause instanceof StorageFullError ? 'full' : 'failed');
       this.drawn = this.drawSession();
       this.known = false;
+      // Without the tags, hints would be taken that their owners refuse for ever.
+      if (this.hasJustLearnt) this.learnt = new Set();
     }
+    this.hasJustLearnt = false;
   }
 
   /** Writes what tells whether hints can be stored. */

@@ -16,6 +16,7 @@ export interface Benchmarks {
   quick(): Promise<void>;
   mix(): Promise<void>;
   profile(load: ProfileLoad): Promise<void>;
+  turns(): Promise<void>;
   failover(perSecond: number | undefined): Promise<void>;
   pause(perSecond: number | undefined): Promise<void>;
   antiEntropy(parts: readonly AntiEntropyPart[], keys: number, perSecond: number): Promise<void>;
@@ -61,6 +62,12 @@ export function createProgram(benchmarks: Benchmarks): Command {
     .action((operation: ProfileLoad['operation'], { sync }: Pick<ProfileLoad, 'sync'>) =>
       benchmarks.profile({ operation, sync }),
     );
+  program
+    .command('turns')
+    .description(
+      'half a minute: how long the turns of nodes are under a mixed load, and how much of them is the commit',
+    )
+    .action(() => benchmarks.turns());
   const crash = program.command('failover').description('30 s: a node crashes and comes back, under constant load');
   addRate(crash).action(({ rate }: Partial<Rate>) => benchmarks.failover(rate));
   const pause = program.command('pause').description('40 s: nodes stand still, under constant load');

@@ -9,6 +9,7 @@ import { mix } from './mix.js';
 import { profile } from './profile/profile.js';
 import { quick } from './quick.js';
 import { SCENARIOS } from './scenarios.js';
+import { turns } from './turns.js';
 
 const program = createProgram({
   full: (scenarios, outcomes) => full({ scenarios, outcomes }),
@@ -17,6 +18,7 @@ const program = createProgram({
   quick,
   mix,
   profile,
+  turns,
   failover,
   pause,
   antiEntropy,

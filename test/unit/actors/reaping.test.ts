@@ -12,6 +12,7 @@ import { Vnode } from '../../../actors/vnode.js';
 import { WriteGate } from '../../../src/admission/write-gate.js';
 import type { ReapCandidate } from '../../../src/anti-entropy/reaping.js';
 import { EMPTY, utf8 } from '../../../src/base/bytes.js';
+import { StorageFailedError } from '../../../src/base/errors.js';
 import { attemptsOf, coversDot, withAttempts, withDot } from '../../../src/clocks/causal-context.js';
 import { encodeLocatedKey } from '../../../src/codec/key.js';
 import { decodeRecord, digestHigh, digestLow, encodeRecord } from '../../../src/codec/record.js';
@@ -368,6 +369,22 @@ test('a hint store that was lost has learnt all once it knows of each partition 
     [0, 1, 2].map((partition) => hints.refuseBelow(partition)),
     [0, 1, 2],
   );
+});
+
+test('what a hint store has learnt counts once it is stored: if that fails it takes no hints, and asks anew', () => {
+  const { inquiry, speaker, heard, taken, hints } = inquiryOf(false);
+  heard(1, 5, 4);
+  heard(2, 5, 4);
+  assert(hints.isFenced(0));
+  hints.commitEnded({ cause: new StorageFailedError('a test') });
+  assert(!hints.isFenced(0), 'below which tag it refuses hints may not be stored');
+  taken();
+  inquiry.tick(speaker);
+  assert.deepEqual(taken().slice(-2), ['fences of 1', 'fences of 2']);
+  heard(1, 5, 4);
+  hints.commitEnded(undefined);
+  hints.commitEnded({ cause: new StorageFailedError('of what came later') });
+  assert(hints.isFenced(0));
 });
 
 test('a replica below the floor of a peer is set aside, with a warning, and begins anew once all have told', () => {

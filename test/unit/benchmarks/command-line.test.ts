@@ -21,6 +21,7 @@ async function run(...args: string[]): Promise<unknown> {
     quick: call('quick'),
     mix: call('mix'),
     profile: call('profile'),
+    turns: call('turns'),
     failover: call('failover'),
     pause: call('pause'),
     antiEntropy: call('anti-entropy'),
@@ -54,7 +55,7 @@ test('a benchmark is run by its name, the full one without, with what is said or
     SCENARIOS.filter(({ keys, valueBytes }) => keys === 1_000_000 && valueBytes === 1_024),
     undefined,
   ]);
-  for (const name of ['rehearsal', 'quick', 'mix']) assert.deepEqual(await run(name), [name]);
+  for (const name of ['rehearsal', 'quick', 'mix', 'turns']) assert.deepEqual(await run(name), [name]);
   assert.deepEqual(await run('profile'), ['profile', { operation: 'put', sync: 'none' }]);
   assert.deepEqual(await run('profile', 'get', '--sync', 'full'), ['profile', { operation: 'get', sync: 'full' }]);
   assert.deepEqual(await run('report', 'package.json'), ['report', 'package.json']);
