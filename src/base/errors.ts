@@ -165,7 +165,7 @@ export class OptionsMismatchError extends QuoralError {
   }
 }
 
-/** The disk is full. */
+/** The disk is full. Of a put, definite if no replica had stored it; of an opening, always. */
 export class StorageFullError extends QuoralError {
   readonly code = 'STORAGE_FULL';
   constructor(message: string, details: ErrorDetails = INDEFINITE) {
@@ -173,7 +173,7 @@ export class StorageFullError extends QuoralError {
   }
 }
 
-/** The disk is read-only or failing. */
+/** The disk is read-only or failing. Of a put, definite if no replica had stored it; of an opening, always. */
 export class StorageFailedError extends QuoralError {
   readonly code = 'STORAGE_FAILED';
   constructor(message: string, details: ErrorDetails = INDEFINITE) {

@@ -52,7 +52,7 @@ export type Resolution<V> =
 export interface BucketDefaults extends ReadQuorums, WriteQuorums {
   /** The bucket type. Default 'default'. Others need to be created: `Store.setBucketType`. */
   readonly type?: string;
-  /** How long a put's value lives, in milliseconds. Default: for ever. */
+  /** How long a put's value lives, in milliseconds: 1 to 2^45. Default: for ever. */
   readonly ttlMs?: number | undefined;
   /**
    * A put that would leave more siblings is refused with TOO_MANY_SIBLINGS: 1 to 100. Default 100. Of a bucket with a key of
@@ -80,7 +80,8 @@ export interface Bucket<V> {
   readonly type: string;
   /**
    * Reads `key` from R replicas and merges what they hold. Never rejects because nothing is there.
-   * @throws {QuorumNotMetError} Fewer than R answered in time.
+   * @throws {QuorumUnavailableError} @throws {QuorumNotMetError} Fewer than R can be reached, or answered in time.
+   * @throws {TimeoutError} Nobody answered in time. @throws {CorruptError} No replica has a readable record.
    * @throws {StaleReadError} No replica that can be reached has all that `session` saw.
    */
   get(key: Key, options?: GetOptions): Promise<ReadResult<V>>;
@@ -88,11 +89,14 @@ export interface Bucket<V> {
    * Stores `value` under `key`; resolves once W replicas have stored it.
    * Pass the `causalContext` of the read this write answers: it replaces the siblings that read saw.
    * @throws {QuorumNotMetError} Fewer than W answered in time. Indefinite: the value may be stored, and a retry may leave it twice.
-   * @throws {PreconditionFailedError} `ifNoneMatch` or `ifMatch` does not hold. Definite.
+   * @throws {TimeoutError} Nobody answered in time. Indefinite, too.
+   * @throws {QuorumUnavailableError} Fewer than W can be reached. Definite: nothing was stored.
+   * @throws {StorageFullError} @throws {StorageFailedError} Too few disks took it. Definite if none did: see `error.definite`.
+   * @throws {PreconditionFailedError} `ifNoneMatch` or `ifMatch` does not hold. Definite, unless an earlier try was not.
    * Source: Dynamo §4.1 (context), §4.5 (W).
    */
   put(key: Key, value: V, options?: PutOptions): Promise<Receipt>;
-  /** Puts a tombstone: the key reads as not found, with a context. */
+  /** Puts a tombstone: the key reads as not found, with a context. Fails as a put does, and as the get before it, if it reads first. */
   delete(key: Key, options?: DeleteOptions): Promise<Receipt>;
   /**
    * Reads `key`, puts what `fn` makes of its value, with the read's context. No compare-and-swap: of two updates at the

@@ -19,19 +19,23 @@ export interface CallOptions {
 
 /** How many replicas a read asks. What is left out is as the handle, the bucket, its type or `open` has it. */
 export interface ReadQuorums {
-  /** Replicas that must have answered: 1 … n. Default 2. */
+  /** Replicas that must have answered: 1 … n. Default 2, or n if that is less. */
   readonly r?: Quorum;
   /** How many of them must be the key's own primaries: 0 … n. Default 0. */
   readonly pr?: Quorum;
-  /** True: a replica that has nothing counts towards R. False: R replicas must have something, or none of them all. Default true. */
+  /**
+   * True: a replica that has nothing counts towards R. False: only those that have something do. Once so many have nothing
+   * that R cannot be reached, the read ends: as not found if none of those heard so far had anything, else as
+   * QUORUM_NOT_MET. So with `r: 'all'` one replica that lacks the key can hide it. As in Riak. Default true.
+   */
   readonly notfoundOk?: boolean;
-  /** Without `notfoundOk`: a majority that has nothing is enough for not found. As in Riak. Default false. */
+  /** With `notfoundOk: false`: a majority that has nothing or fails ends the read so, too. As in Riak. Default false. */
   readonly basicQuorum?: boolean;
 }
 
 /** How many replicas a write waits for. What is left out is as the handle, the bucket, its type or `open` has it. */
 export interface WriteQuorums {
-  /** Replicas that must have stored the write: 1 … n. Default 2. */
+  /** Replicas that must have stored the write: 1 … n. Default 2, or n if that is less. */
   readonly w?: Quorum;
   /** How many of them must be the key's own primaries: 0 … n. Default 0. */
   readonly pw?: Quorum;
@@ -45,7 +49,7 @@ export interface ContentOptions {
   readonly metadata?: Readonly<Record<string, string>>;
   /** The media type of the value. Default: the codec's. */
   readonly contentType?: string;
-  /** How long the value lives from the moment of writing, in milliseconds; then it is as if deleted. */
+  /** How long the value lives from the moment of writing, in milliseconds: 1 to 2^45; then it is as if deleted. Default: for ever. */
   readonly ttlMs?: number | undefined;
 }
 
@@ -114,7 +118,7 @@ export interface PutManyOptions extends CallOptions, WriteQuorums, ContentOption
 export interface DeleteOptions extends CallOptions, WriteQuorums {
   /** Without one, the delete reads first and uses that context. */
   readonly causalContext?: string | undefined;
-  /** Replicas that must have answered the read of a delete without a context: 1 … n. Default 2. */
+  /** Replicas that must have answered the read of a delete without a context: 1 … n. Default 2, or n if that is less. */
   readonly r?: Quorum;
 }
 
@@ -138,7 +142,7 @@ export interface ScanOptions extends CallOptions {
   readonly after?: string;
   /** Goes on without the partitions that cannot be read, and names them in the scan's `unreachable`. Default false. */
   readonly partial?: boolean;
-  /** Replicas of each partition that must have answered: 1 … n. Default 2. */
+  /** Replicas of each partition that must have answered: 1 … n. Default 2, or n if that is less. */
   readonly r?: Quorum;
 }
 
@@ -146,6 +150,6 @@ export interface ScanOptions extends CallOptions {
 export interface ListBucketsOptions extends CallOptions {
   /** The bucket type whose buckets are wanted. Default 'default'. */
   readonly type?: string;
-  /** Replicas of each partition that must have answered: 1 … n. Default 2. */
+  /** Replicas of each partition that must have answered: 1 … n. Default 2, or n if that is less. */
   readonly r?: Quorum;
 }

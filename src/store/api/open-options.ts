@@ -9,7 +9,7 @@ export interface NodeOptions {
   readonly path?: string;
   /** What fails together with it: a disk, a host, a rack. Replicas go to distinct zones where they can. Default: its name. */
   readonly zone?: string;
-  /** Its share of the ring, relative to the others. Default 1. */
+  /** Its share of the ring, relative to the others: above 0. Default 1. */
   readonly weight?: number;
 }
 
@@ -36,11 +36,11 @@ export type DurabilityOptions =
 export interface StoreOptions {
   /** How many nodes ('a', 'b', …), or each by itself. Fixed at creation. Default 5, at most 32. */
   readonly nodes?: number | readonly NodeOptions[];
-  /** Replicas of each key, at most the number of nodes. Fixed at creation. Default 3. */
+  /** Replicas of each key: 1 to the number of nodes. Fixed at creation. Default 3, or the number of nodes if that is less. */
   readonly n?: number;
-  /** Replicas that a read waits for. Default 2. */
+  /** Replicas that a read waits for: 1 … n. Default 2, or n if that is less. */
   readonly r?: Quorum;
-  /** Replicas that a write waits for. Default 2. */
+  /** Replicas that a write waits for: 1 … n. Default 2, or n if that is less. */
   readonly w?: Quorum;
   /** Primaries among the replicas that a read waits for: 0 … n. Default 0. */
   readonly pr?: Quorum;
@@ -52,7 +52,7 @@ export interface StoreOptions {
   readonly timeoutMs?: number;
   /** The largest value, in bytes: 1 to 64 MiB. Default 8 MiB. Of a bucket with values of 1 MiB and more a warning tells. */
   readonly maxValueBytes?: number;
-  /** Calls in flight of one handle before OVERLOADED. Default 10,000. */
+  /** Gets, puts and pages of one thread that are under way before OVERLOADED: 1 to 65,536. Default 10,000. */
   readonly maxInFlight?: number;
   /**
    * What each node keeps at most for others that are out of reach, in bytes of keys and records: 0 to 64 TiB. A node that
