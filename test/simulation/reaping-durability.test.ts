@@ -10,7 +10,16 @@ import type { ReaperAnswer } from '../../src/messages/reap-messages.js';
 import { type VnodeAnswer, type VnodeRequest, vnodeConversation } from '../../src/messages/vnode-messages.js';
 import type { ActorContext, Incoming, Release } from '../../src/runtime/actor.js';
 import { type Tap, TappedActor, TappedContext } from '../../src/simulation/tapped-host.js';
-import { clusterOf, copies, deleteKey, isGone, KEY, runUntil, staysDeleted } from '../support/reaping-cluster.js';
+import {
+  clusterOf,
+  copies,
+  deleteKey,
+  isGone,
+  KEY,
+  putInFlight,
+  runUntil,
+  staysDeleted,
+} from '../support/reaping-cluster.js';
 import { test } from '../support/test.js';
 import { tapOf } from './planted/plant.js';
 import { both, InFlight } from './planted/reaping.js';
@@ -101,11 +110,7 @@ function floorIsNotStored(seed: number): boolean {
   committing = () => {
     if (++commits === 1) cluster.failNextCommit(name, 'lost', 'system');
   };
-  flight.holds = (node, message) => node === third && message.type === 'write';
-  assert.equal(cluster.settle(cluster.put(KEY, 'milk')).end?.type, 'acknowledged');
-  assert.equal(flight.held, 1);
-  flight.holds = undefined;
-  assert(runUntil(cluster, () => cluster.hints === 0));
+  putInFlight(cluster, flight);
   deleteKey(cluster, KEY);
   for (let ms = 0; ms < 60_000 && commits === 0; ms++) cluster.runFor(1);
   assert.equal(commits, 1);

@@ -16,6 +16,7 @@ import {
   GRACE_MS,
   isGone,
   KEY,
+  putInFlight,
   runUntil,
   staysDeleted,
   sum,
@@ -77,12 +78,7 @@ function messageInFlight(seed: number, flight: InFlight, bug?: Tap): boolean {
   const holding = flight.tap(coordinatorConversation.name);
   const nodes = () => (bug === undefined ? holding : both(holding, bug));
   const cluster = clusterOf({ seed, planted: { name: 'a message in flight', nodes } });
-  const third = cluster.nodeOf(cluster.primariesOf(KEY)[2]!);
-  flight.holds = (node, message) => node === third && message.type === 'write';
-  assert.equal(cluster.settle(cluster.put(KEY, 'milk')).end?.type, 'acknowledged');
-  assert.equal(flight.held, 1);
-  flight.holds = undefined;
-  assert(runUntil(cluster, () => cluster.hints === 0));
+  putInFlight(cluster, flight);
   deleteKey(cluster, KEY);
   assert(runUntil(cluster, () => isGone(cluster, [KEY])));
   flight.released = true;
@@ -483,12 +479,7 @@ function inFlightOverReduction(seed: number, bugs: { tap?: Tap; objects?: Reduce
   const { objects } = bugs;
   const planted = { name: 'a message in flight', nodes, ...(objects === undefined ? {} : { objects: objects.tap }) };
   const cluster = clusterOf({ seed, planted, maxContextEntries: objects === undefined ? MAX_ENTRIES : 1_000 });
-  const third = cluster.nodeOf(cluster.primariesOf(KEY)[2]!);
-  flight.holds = (node, message) => node === third && message.type === 'write';
-  assert.equal(cluster.settle(cluster.put(KEY, 'milk')).end?.type, 'acknowledged');
-  assert.equal(flight.held, 1);
-  flight.holds = undefined;
-  assert(runUntil(cluster, () => cluster.hints === 0));
+  putInFlight(cluster, flight);
   growContext(cluster, 6);
   if (objects !== undefined) objects.begun = true;
   else assert(runUntil(cluster, () => isReduced(cluster)));

@@ -4,6 +4,7 @@ import { spawn } from '../../actors/simulated-node.js';
 import type { NodeCounters } from '../../src/metrics/node-counters.js';
 import type { SimulatedClusterOptions } from '../../src/simulation/cluster-options.js';
 import { SimulatedCluster } from '../../src/simulation/simulated-cluster.js';
+import type { InFlight } from '../simulation/planted/reaping.js';
 
 export const GRACE_MS = 1_000;
 
@@ -44,6 +45,19 @@ export const isGone = (cluster: SimulatedCluster, keys: readonly string[]) =>
 export const KEY = 'cart';
 /** By then everything has had its time to come back. */
 export const AFTERMATH_MS = 5_000;
+
+/**
+ * Has `KEY` written; the write to its third primary is under way for as long as `flight` holds it, and a hint takes its
+ * place.
+ */
+export function putInFlight(cluster: SimulatedCluster, flight: InFlight): void {
+  const third = cluster.nodeOf(cluster.primariesOf(KEY)[2]!);
+  flight.holds = (node, message) => node === third && message.type === 'write';
+  assert.equal(cluster.settle(cluster.put(KEY, 'milk')).end?.type, 'acknowledged');
+  assert.equal(flight.held, 1);
+  flight.holds = undefined;
+  assert(runUntil(cluster, () => cluster.hints === 0));
+}
 
 /** True if no replica shows anything of the key. */
 export function staysDeleted(cluster: SimulatedCluster): boolean {
