@@ -341,6 +341,8 @@ export class GetQuorum {
     const exists = ((this.full & ~this.empty) | this.agreeing | this.waiting) !== NO_SLOTS;
     // Nobody has anything, and nobody failed: that is what is told, not a failure.
     if (!exists && !this.notfoundOk && this.failedPlaces === NO_SLOTS) {
+      // A stand-in's nothing by itself says nothing: while a primary may answer, it is waited for.
+      if ((this.absent & this.primaries) === NO_SLOTS && this.outstanding !== NO_SLOTS) return 'pending';
       return this.succeed();
     }
     if (this.corrupt !== NO_SLOTS || (exists && this.absent !== NO_SLOTS)) return this.hearOut();

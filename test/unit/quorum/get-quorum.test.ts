@@ -593,3 +593,15 @@ test('PR: stand-ins do not count for it, and suspected primaries are asked for i
   t.equal(quorum.placeToAsk, 2);
   t.equal(quorum.onFailed(2), 'failed');
 });
+
+test('without notfoundOk a stand-in’s nothing does not end a read while primaries may answer', async (t) => {
+  for (const basicQuorum of [false, true]) {
+    const quorum = new GetQuorum(everyone(3, 5), { r: 3, pr: 3, notfoundOk: false, basicQuorum });
+    t.equal(quorum.onSilent(0), 'fetch');
+    t.equal(quorum.onNothing(3), 'pending');
+    quorum.onObject(0, 1, 1);
+    quorum.onDigest(1, 1, 1);
+    t.equal(quorum.onDigest(2, 1, 1), 'succeeded');
+    t.ok(quorum.agreesWithReference(2));
+  }
+});
