@@ -65,10 +65,13 @@ for (const [who, bounds] of [
       assert(stored.length > 100, `${stored.length} stored`);
       for (const put of refused) {
         assert(put.end?.type === 'failed');
-        // A try that was sent elsewhere because of silence may be stored all the same.
-        assert.equal(put.end.failure.definite, put.events.length <= 1, JSON.stringify(put));
+        // One that was sent elsewhere because of silence may be stored all the same. One that each coordinator refused is not,
+        // however many attempts that made: whether it says so truly is judged in the end.
+        if (put.events.length === 1) assert(put.end.failure.definite, JSON.stringify(put));
         if (put.end.failure.definite) assert(took(put) < 100, `seed ${seed}: refused after ${took(put)} ms`);
       }
+      const definite = refused.filter(({ end }) => end?.type === 'failed' && end.failure.definite);
+      assert(definite.length >= 0.99 * refused.length, `${definite.length} of ${refused.length} refused for certain`);
       // What was under way ends, and from then on there is room again.
       cluster.runFor(200);
       const after = openLoop(cluster, { forMs: 300, everyMs: 5, atOnce: 1 }, keys);
