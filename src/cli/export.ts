@@ -1,11 +1,12 @@
 /** `quoral export`: writes a bucket to a file that `quoral import` reads. */
+import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { csvLine } from './csv.js';
 import { CountReport } from './export/count-report.js';
+import { ExportFile, type ExportSink, standardOutput } from './export/export-file.js';
 import { EXPORT_FORMATS, type ExportFormat, lineWriter } from './export/line-writer.js';
-import { WholeFile } from './export/whole-file.js';
 import { addJson, fieldNames, separator } from './options.js';
-import { addTarget, type KeyValues, type TargetFlags, withBucket } from './target.js';
+import { addTarget, DEFAULT_URL, type KeyValues, type TargetFlags, withBucket } from './target.js';
 import { CommandError, print, type Terminal, UsageError } from './terminal.js';
 import { oneLine } from './value.js';
 
@@ -15,6 +16,7 @@ interface Flags extends TargetFlags {
   readonly separator?: string;
   readonly fields?: readonly string[];
   readonly onError: 'stop' | 'skip';
+  readonly resume?: boolean;
   readonly json?: boolean;
 }
 
@@ -27,9 +29,6 @@ interface Counts {
 
 /** Keys without a form that are named, with why; all are counted. */
 const MAX_UNFIT_NAMED = 1_000;
-
-/** What is written to: a file, or standard output. */
-type Sink = Pick<WholeFile, 'write' | 'finish' | 'abandon'>;
 
 export function addExport(program: Command, terminal: Terminal): void {
   const command = program
@@ -57,11 +56,12 @@ export function addExport(program: Command, terminal: Terminal): void {
       new Option('--on-error <action>', 'ndjson, csv: what to do at a key that has no such form')
         .choices(['stop', 'skip'])
         .default('stop'),
-    );
+    )
+    .option('--resume', 'go on behind the last key of an export of the same to the same file that was stopped');
   addJson(addTarget(command))
     .addHelpText(
       'after',
-      '\nIt begins at the first key each time, and replaces the file only once all is written: what was stopped leaves the\nold one as it was.\n\nExample:\n  $ quoral export carts.ndjson --bucket carts\n  $ quoral import carts.ndjson --bucket carts --format export --data ./other\n  $ quoral export - --bucket carts --data ./data | gzip > carts.ndjson.gz\n  $ quoral export people.csv --bucket people --format csv --fields email,name',
+      '\nThe file is replaced only once all is written: what was stopped leaves the old one as it was, and beside it FILE.part,\nfrom which --resume goes on: with the keys behind, so that what was changed before them since is not met again.\n\nExample:\n  $ quoral export carts.ndjson --bucket carts\n  $ quoral import carts.ndjson --bucket carts --format export --data ./other\n  $ quoral export - --bucket carts --data ./data | gzip > carts.ndjson.gz\n  $ quoral export people.csv --bucket people --format csv --fields email,name\n  $ quoral export carts.ndjson --bucket carts --resume',
     )
     .action((file: string, flags: Flags) => exportFile(terminal, file, flags));
 }
@@ -72,6 +72,7 @@ async function exportFile(terminal: Terminal, file: string, flags: Flags): Promi
     if (flags.fields !== undefined) throw new UsageError('--fields is for --format csv');
   }
   if (file === '-' && flags.json) throw new UsageError('--json prints a summary: give a file');
+  if (file === '-' && flags.resume) throw new UsageError('--resume needs a file: standard output keeps nothing');
   const started = terminal.now();
   const counts = await withBucket(terminal, flags.bucket, flags, (values) => write(terminal, file, values, flags));
   const { exported: keys, unfit } = counts;
@@ -87,21 +88,23 @@ async function exportFile(terminal: Terminal, file: string, flags: Flags): Promi
 }
 
 async function write(terminal: Terminal, file: string, values: KeyValues, flags: Flags): Promise<Counts> {
-  const { fields, separator: between } = flags;
-  const lineOf = lineWriter(flags.format, { separator: between, fields });
+  const { fields, separator: between = ',' } = flags;
+  const sink = file === '-' ? standardOutput(terminal) : await openFile(terminal, file, flags);
+  const { from } = sink;
+  const lines = lineWriter(flags.format, { separator: between, fields: from?.header ?? fields });
   const report = new CountReport(terminal.stderr, 'exporting', () => terminal.now());
   let interrupted = false;
   const unsubscribe = terminal.onStopSignal(() => {
     interrupted = true;
   });
-  const sink = file === '-' ? standardOutput(terminal) : await create(file);
-  const counts = { exported: 0, unfit: 0 };
-  let finished = false;
+  const counts = { exported: from?.exported ?? 0, unfit: from?.unfit ?? 0 };
+  let cursor = from?.cursor;
+  const reached = () => (cursor === undefined ? undefined : { ...counts, cursor, header: lines.header });
   try {
-    if (fields !== undefined) await sink.write(csvLine(fields, between ?? ','));
-    for await (const entry of values.scan({ values: true })) {
-      if (interrupted) throw new CommandError('interrupted: nothing was exported');
-      const line = lineOf(entry);
+    if (fields !== undefined && from === undefined) await sink.write(csvLine(fields, between));
+    for await (const entry of values.scan({ values: true, ...(cursor === undefined ? {} : { after: cursor }) })) {
+      if (interrupted) throw new CommandError(`interrupted after ${counts.exported + counts.unfit} keys`);
+      const line = lines.lineOf(entry);
       if (typeof line === 'string') {
         await sink.write(line);
         counts.exported++;
@@ -112,26 +115,27 @@ async function write(terminal: Terminal, file: string, values: KeyValues, flags:
         }
         if (++counts.unfit <= MAX_UNFIT_NAMED) report.beside(`${refusal}\n`);
       }
+      cursor = entry.cursor;
       report.update(counts.exported + counts.unfit);
+      await sink.passed(reached);
     }
     await sink.finish();
-    finished = true;
+  } catch (error) {
+    report.stop();
+    // Should this fail as well, then mostly of the same cause, and what was remembered before still holds.
+    const isKept = await sink.stop(reached()).catch(() => false);
+    if (isKept) terminal.stderr.write(`what was written is kept: run again with --resume to go on\n`);
+    throw error;
   } finally {
     unsubscribe();
     report.stop();
-    if (!finished) await sink.abandon();
   }
   return counts;
 }
 
-async function create(file: string): Promise<Sink> {
-  try {
-    return await WholeFile.create(file);
-  } catch (error) {
-    throw new CommandError(`Cannot write ${file}: ${(error as Error).message}`);
-  }
-}
-
-function standardOutput({ stdout }: Terminal): Sink {
-  return { write: (text) => print(stdout, text), finish: async () => {}, abandon: async () => {} };
+function openFile(terminal: Terminal, file: string, flags: Flags): Promise<ExportSink> {
+  const { data, url = DEFAULT_URL, bucket, type, format, separator: between = ',', fields } = flags;
+  const from = data === undefined ? url : resolve(data);
+  const identity = { from, bucket, type, format, separator: between, fields };
+  return ExportFile.open(terminal, file, identity, flags.resume === true);
 }

@@ -13,8 +13,12 @@ export interface Unfit {
   readonly why: string;
 }
 
-/** The text of the next entry, with its line end; for the first one, of what goes before it, too. */
-export type LineWriter = (entry: ValuedEntry<Uint8Array>) => string | Unfit;
+export interface LineWriter {
+  /** The text of the next entry, with its line end; for the first one, of what goes before it, too. */
+  lineOf(entry: ValuedEntry<Uint8Array>): string | Unfit;
+  /** Of CSV: the names of the header, once they are known. */
+  readonly header: readonly string[] | undefined;
+}
 
 /** How `csv` is written. */
 export interface CsvForm {
@@ -33,39 +37,48 @@ export interface CsvForm {
  *   Numbers and truths as they stand, null as nothing: in CSV all are texts.
  */
 export function lineWriter(format: ExportFormat, csv: CsvForm = {}): LineWriter {
-  if (format === 'export') {
-    return ({ key, siblings }) => `${JSON.stringify({ ...jsonKey(key), siblings: siblings.map(jsonSibling) })}\n`;
-  }
-  if (format === 'ndjson') {
-    return (entry) => {
-      const text = jsonOf(entry);
-      return typeof text === 'string' ? `${onOneLine(text)}\n` : text;
-    };
-  }
-  return csvWriter(csv);
+  return format === 'csv'
+    ? new CsvWriter(csv)
+    : { lineOf: format === 'export' ? exportLine : jsonLine, header: undefined };
 }
 
-function csvWriter({ separator = ',', fields }: CsvForm): LineWriter {
-  let header = fields;
-  return (entry) => {
+function exportLine({ key, siblings }: ValuedEntry<Uint8Array>): string {
+  return `${JSON.stringify({ ...jsonKey(key), siblings: siblings.map(jsonSibling) })}\n`;
+}
+
+function jsonLine(entry: ValuedEntry<Uint8Array>): string | Unfit {
+  const text = jsonOf(entry);
+  return typeof text === 'string' ? `${onOneLine(text)}\n` : text;
+}
+
+class CsvWriter implements LineWriter {
+  header: readonly string[] | undefined;
+  private readonly separator: string;
+
+  constructor({ separator = ',', fields }: CsvForm) {
+    this.header = fields;
+    this.separator = separator;
+  }
+
+  lineOf(entry: ValuedEntry<Uint8Array>): string | Unfit {
     const text = jsonOf(entry);
     if (typeof text !== 'string') return text;
     const values = fieldsOf(text);
     if (typeof values === 'string') return { why: values };
     const names = [...values.keys()];
-    const first = header === undefined;
+    const { header, separator } = this;
     const wanted = header ?? names;
     if (names.length !== wanted.length || !wanted.every((name) => values.has(name))) {
       return { why: `its fields are ${names.join(', ')}, the header's ${wanted.join(', ')}` };
     }
     if (names.length === 0) return { why: 'it has no fields' };
-    header = wanted;
+    this.header = wanted;
     const line = csvLine(
       wanted.map((name) => values.get(name)!),
       separator,
     );
-    return first ? csvLine(wanted, separator) + line : line;
-  };
+    return header === undefined ? csvLine(wanted, separator) + line : line;
+  }
 }
 
 /** The text of the one value, which is a JSON object. */

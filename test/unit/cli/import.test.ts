@@ -1,6 +1,6 @@
-/** `quoral import` and `export`: what they store, skip, refuse, and how an import goes on after an interruption. */
+/** `quoral import` and `export`: what they store, write, skip, refuse, and how they go on after an interruption. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { test } from 'tap';
 import { OverloadedError, QuorumNotMetError } from '../../../src/base/errors.js';
@@ -408,12 +408,36 @@ test('NDJSON and CSV are exported as they were imported; what has no such form i
   };
   for (const [json, format, words] of [
     ['{"id":"d","na;me":1,"note":null}', 'csv', /\nd,1,\n$/],
-    ['{"id":"d"}', 'csv', /^1 quoral: d cannot be exported as csv: its fields are id, the header's id, na;me, note;/],
-    ['{"id":"d","na;me":"","note":[1]}', 'csv', /^1 quoral: d cannot .*: its field "note" is a list or an object;/],
-    ['[1]', 'ndjson', /^1 quoral: d cannot be exported as ndjson: its value is no JSON object;/],
-    ['milk', 'ndjson', /^1 quoral: d cannot .*: its value is not JSON; pass --on-error skip, or leave --format out/],
-    ['{"id":"d","id":"e","note":""}', 'csv', /^1 quoral: d cannot .*: it has two fields "id"/],
-    ['{"id":"\\ud800","na;me":1,"note":1}', 'csv', /^1 quoral: d cannot .*: its field "id" has no form in UTF-8/],
+    [
+      '{"id":"d"}',
+      'csv',
+      /^1 what was written is kept.*\nquoral: d cannot be exported as csv: its fields are id, the header's id, na;me, note;/,
+    ],
+    [
+      '{"id":"d","na;me":"","note":[1]}',
+      'csv',
+      /^1 what was written is kept.*\nquoral: d cannot .*: its field "note" is a list or an object;/,
+    ],
+    [
+      '[1]',
+      'ndjson',
+      /^1 what was written is kept.*\nquoral: d cannot be exported as ndjson: its value is no JSON object;/,
+    ],
+    [
+      'milk',
+      'ndjson',
+      /^1 what was written is kept.*\nquoral: d cannot .*: its value is not JSON; pass --on-error skip, or leave --format out/,
+    ],
+    [
+      '{"id":"d","id":"e","note":""}',
+      'csv',
+      /^1 what was written is kept.*\nquoral: d cannot .*: it has two fields "id"/,
+    ],
+    [
+      '{"id":"\\ud800","na;me":1,"note":1}',
+      'csv',
+      /^1 what was written is kept.*\nquoral: d cannot .*: its field "id" has no form in UTF-8/,
+    ],
     // Numbers as they stand, however large or exact.
     ['{"id":90071992547409931234,"na;me":1.10,"note":-1e400}', 'csv', /\n90071992547409931234,1.10,-1e400\n$/],
     ['{"id":"d", "n":9007199254740993.0}', 'ndjson', /\n\{"id":"d", "n":9007199254740993\.0\}\n$/],
@@ -424,7 +448,10 @@ test('NDJSON and CSV are exported as they were imported; what has no such form i
   }
   store().closed = false;
   await bucket.put('d', Buffer.from('{}'));
-  t.match(await exported('ndjson'), /^1 quoral: d cannot be exported as ndjson: it has 2 siblings;/);
+  t.match(
+    await exported('ndjson'),
+    /^1 what was written is kept.*\nquoral: d cannot be exported as ndjson: it has 2 siblings;/,
+  );
   t.equal(await exported('ndjson', '--on-error', 'skip'), ndjson);
   const skipping = ['export', '-', '--format', 'ndjson', '--on-error', 'skip', ...where];
   t.match(await terminal.run(...skipping), {
@@ -514,42 +541,116 @@ test('JSON text stays what it was, on one line', (t) => {
   t.end();
 });
 
-test('an export that fails or is interrupted leaves the old file, and nothing else', async (t) => {
+// Goal: an export has every key once, however often it was stopped; until then the old file stands.
+test('an export that was stopped leaves the old file, and is gone on with', async (t) => {
   const terminal = new FakeTerminal();
   const directory = t.testdir();
   const [data, file] = [`${directory}/store`, `${directory}/out`];
   const store = await terminal.openStore({ path: data });
-  for (let i = 0; i < 100; i++) await store.bucket('b').put(`k${i}`, Uint8Array.of(1));
-  writeFileSync(file, 'old');
+  for (let i = 0; i < 100; i++) await store.bucket('b').put(`k${i}`, Buffer.from(i === 61 ? 'x' : `{"id":${i}}`));
   const exporting = (...args: string[]) => terminal.run('export', file, '--bucket', 'b', '--data', data, ...args);
   const failure = new QuorumNotMetError('1 of 2', { definite: true, quorum: 'r', got: 1, wanted: 2 });
-  store.failures.push({ operation: 'scan', error: failure, after: store.given + 50 });
-  t.match(await exporting(), { code: 1, err: 'quoral: 1 of 2 (QUORUM_NOT_MET)\n' });
-  let open = () => {};
-  store.entryGate = new Promise((resolve) => {
-    open = resolve;
-  });
-  const scans = store.calls.scan;
-  const interrupted = exporting();
-  while (store.calls.scan === scans) await new Promise((resolve) => setImmediate(resolve));
-  terminal.signal();
-  open();
-  t.match(await interrupted, { code: 1, err: /^quoral: interrupted/ });
-  t.equal(terminal.listens, false);
-  t.equal(readFileSync(file, 'utf8'), 'old');
-  t.strictSame(readdirSync(directory).sort(), ['out', 'store']);
-  t.match(await terminal.run('export', `${directory}/no/where`, '--bucket', 'b', '--data', data), {
-    code: 1,
-    err: /^quoral: Cannot write [^\n]*ENOENT[^\n]*\n$/,
-  });
-  t.match(await terminal.run('export', '-', '--bucket', 'b', '--data', data, '--json'), { code: 2 });
+  const failAfter = (entries: number) =>
+    store.failures.push({ operation: 'scan', error: failure, after: store.given + entries + 1 });
+  const beside = () => readdirSync(directory).filter((name) => name !== 'store');
+  for (const form of [
+    ['--format', 'export'],
+    ['--format', 'csv', '--on-error', 'skip'],
+  ]) {
+    const anew = await exporting(...form, '--json');
+    t.equal(anew.code, 0, anew.err);
+    const whole = readFileSync(file, 'utf8');
+    t.strictSame(beside(), ['out']);
+    writeFileSync(file, 'old');
+
+    // Nothing was dealt with: nothing is kept.
+    failAfter(0);
+    t.match(await exporting(...form), { code: 1, err: 'quoral: 1 of 2 (QUORUM_NOT_MET)\n' });
+    t.strictSame(beside(), ['out']);
+
+    failAfter(40);
+    t.match(await exporting(...form), { code: 1, err: /^what was written is kept: .*--resume.*\nquoral: 1 of 2/ });
+    let open = () => {};
+    store.entryGate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const scans = store.calls.scan;
+    const interrupted = exporting(...form, '--resume');
+    while (store.calls.scan === scans) await new Promise((resolve) => setImmediate(resolve));
+    terminal.signal();
+    open();
+    t.match(await interrupted, { code: 1, err: /^going on after 40 keys\n.*\nquoral: interrupted after 40 keys/ });
+    t.equal(terminal.listens, false);
+    t.equal(readFileSync(file, 'utf8'), 'old');
+    t.strictSame(beside().sort(), ['out', 'out.part', 'out.part.json']);
+
+    // What a process wrote that was killed before it remembered that is written again.
+    terminal.tickMs = 600;
+    failAfter(30);
+    t.equal((await exporting(...form, '--resume')).code, 1);
+    terminal.tickMs = 1;
+    const mark = JSON.parse(readFileSync(`${file}.part.json`, 'utf8'));
+    t.equal(mark.position.exported + mark.position.unfit, 70);
+    appendFileSync(`${file}.part`, '{"key":"k9');
+
+    // Somebody else's, or that of another export.
+    t.match(await exporting('--resume', '--format', 'ndjson'), { code: 2, err: /is of another export/ });
+    writeFileSync(`${file}.part.json`, JSON.stringify({ ...mark, pid: process.ppid }));
+    for (const args of [['--resume'], []]) {
+      t.match(await exporting(...form, ...args), { code: 2, err: /process \d+ is writing .*\/out already/ });
+    }
+    writeFileSync(`${file}.part.json`, JSON.stringify({ ...mark, pid: null }));
+
+    const given = store.given;
+    const resumed = await exporting(...form, '--resume', '--json');
+    t.equal(resumed.code, 0, resumed.err);
+    t.equal(store.given, given + 30);
+    t.equal(readFileSync(file, 'utf8'), whole);
+    const { keys, unfit } = JSON.parse(anew.out);
+    t.match(JSON.parse(resumed.out), { file, keys, unfit });
+    t.strictSame(beside(), ['out']);
+  }
+
+  // Nothing to go on from, also where only half of it is left; and without being asked it begins anew.
+  for (const [left, args] of [
+    [[], ['--resume']],
+    [['.part'], ['--resume']],
+    [['.part.json'], ['--resume']],
+    [['.part', '.part.json'], []],
+  ] as const) {
+    failAfter(10);
+    t.equal((await exporting()).code, 1);
+    for (const end of ['.part', '.part.json'] as const) {
+      if (!(left as readonly string[]).includes(end)) rmSync(`${file}${end}`);
+    }
+    const outcome = await exporting(...args);
+    t.match(outcome, {
+      code: 0,
+      out: /^100 keys exported in /,
+      err: args.length === 0 ? /^$/ : /^there is nothing to go on/,
+    });
+    t.equal(readFileSync(file, 'utf8').split('\n').length, 101);
+    t.strictSame(beside(), ['out']);
+  }
+});
+
+test('an export shows how far it is, and refuses what it cannot do', async (t) => {
+  const terminal = new FakeTerminal();
+  const directory = t.testdir();
+  const data = `${directory}/store`;
+  const store = await terminal.openStore({ path: data });
+  for (let i = 0; i < 100; i++) await store.bucket('b').put(`k${i}`, Uint8Array.of(1));
+  const exporting = (file: string, ...args: string[]) =>
+    terminal.run('export', file, '--bucket', 'b', '--data', data, ...args);
+  t.match(await exporting(`${directory}/no/where`), { code: 1, err: /^quoral: Cannot write [^\n]*ENOENT[^\n]*\n$/ });
+  t.match(await exporting('-', '--json'), { code: 2 });
+  t.match(await exporting('-', '--resume'), { code: 2, err: /--resume needs a file/ });
 
   terminal.isTTY = true;
   terminal.tickMs = 60;
-  const shown = await exporting();
+  const shown = await exporting(`${directory}/out`);
   t.match(shown.out, /^100 keys exported in /);
   t.match(shown.err, /Kexporting: \d+ keys, \d+ keys\/s/);
-  t.equal(readFileSync(file, 'utf8').split('\n').length, 101);
 });
 
 // Goal: however a file is cut into chunks, its lines, their numbers and their places are the same.
