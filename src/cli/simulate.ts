@@ -3,25 +3,30 @@
  * one scenario is told as a story; many seeds are counted.
  */
 import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { SpawnNode } from '../simulation/cluster-options.js';
 import { readScenario, runScenario } from '../simulation/scenario.js';
 import { STEPS } from '../simulation/scenario-steps.js';
 import { tell } from '../simulation/story.js';
-import { type RunReport, runSeed, type SeedReport } from '../simulation/swarm.js';
+import { type RunReport, runSeed } from '../simulation/swarm.js';
 import { addJson, integer } from './options.js';
+import { runSeeds } from './simulate/seed-runs.js';
+import type { SeedCount } from './simulate/seed-worker.js';
 import { CommandError, print, type Terminal, UsageError } from './terminal.js';
 
 interface Flags {
   readonly seed?: number;
   readonly seeds?: number;
   readonly hours?: number;
+  readonly threads?: number;
   readonly json?: boolean;
 }
 
 const HOUR_MS = 3_600_000;
 const PROGRESS_MS = 5_000;
 const MAX_SEED = 2 ** 31;
+const MAX_THREADS = 256;
 const ACTORS = new URL('../../actors/simulated-node.js', import.meta.url);
 
 export function addSimulate(program: Command, terminal: Terminal): void {
@@ -34,8 +39,13 @@ export function addSimulate(program: Command, terminal: Terminal): void {
       'the seed that all is drawn from; with --seeds or --hours the first one',
       integer(0, MAX_SEED),
     )
-    .option('--seeds <count>', 'so many seeds, one after the other', integer(1, MAX_SEED))
-    .option('--hours <h>', 'as many seeds as are done in so many hours', hours);
+    .option('--seeds <count>', 'so many seeds', integer(1, MAX_SEED))
+    .option('--hours <h>', 'as many seeds as are done in so many hours', hours)
+    .option(
+      '--threads <n>',
+      'with --seeds or --hours: how many seeds are run at a time (default: one a core)',
+      integer(1, MAX_THREADS),
+    );
   addJson(command)
     .addHelpText(
       'after',
@@ -59,13 +69,15 @@ Examples:
 }
 
 async function simulate(terminal: Terminal, file: string | undefined, flags: Flags): Promise<void> {
+  const isSwarm = file === undefined && (flags.seeds ?? flags.hours) !== undefined;
+  if (flags.threads !== undefined && !isSwarm) throw new UsageError('--threads is for --seeds and --hours');
   const { spawn } = (await import(ACTORS.href)) as { spawn: SpawnNode };
   if (file !== undefined) {
     if ((flags.seed ?? flags.seeds ?? flags.hours) !== undefined) {
       throw new UsageError('a scenario names its own seed: leave out --seed, --seeds and --hours');
     }
     await tellScenario(terminal, file, spawn, flags);
-  } else if (flags.seeds !== undefined || flags.hours !== undefined) await countSeeds(terminal, spawn, flags);
+  } else if (isSwarm) await countSeeds(terminal, flags);
   else if (flags.seed !== undefined) await tellSeed(terminal, flags.seed, spawn, flags);
   else throw new UsageError('say what to simulate: --seed 7, --seeds 300, or a scenario file');
 }
@@ -102,28 +114,29 @@ async function tellRun(
   if (report.violations.length > 0) throw new CommandError(`${report.violations.length} promises were broken`);
 }
 
-/** Seed after seed. The last line of the output is `N passed, N failed`. */
-async function countSeeds(terminal: Terminal, spawn: SpawnNode, flags: Flags): Promise<void> {
+/** Counts what many seeds come to. The last line of the output is `N passed, N failed`. */
+async function countSeeds(terminal: Terminal, flags: Flags): Promise<void> {
   const first = flags.seed ?? 1;
   const count = flags.seeds ?? MAX_SEED;
   const until = flags.hours === undefined ? Number.POSITIVE_INFINITY : terminal.now() + flags.hours * HOUR_MS;
+  function* seeds(): Generator<number> {
+    for (let seed = first; seed < first + count && terminal.now() < until; seed++) yield seed;
+  }
   const sum = new Sum();
   let progressDue = terminal.now() + PROGRESS_MS;
-  for (let seed = first; seed < first + count && terminal.now() < until; seed++) {
-    const report = runSeed({ seed, spawn });
-    sum.add(report);
-    if (report.violations.length > 0 && !flags.json) await print(terminal.stdout, failureOf(report));
+  const threads = flags.threads ?? availableParallelism();
+  for await (const run of runSeeds({ seeds: seeds(), threads: Math.min(threads, count), actors: ACTORS })) {
+    sum.add(run);
+    if (run.violations.length > 0 && !flags.json) await print(terminal.stdout, failureOf(run));
     if (terminal.now() < progressDue) continue;
     progressDue = terminal.now() + PROGRESS_MS;
     await print(terminal.stderr, `${sum.seeds} seeds${count === MAX_SEED ? '' : ` of ${count}`}, ${sum}\n`);
-    // Signals and closed pipes are heard between two seeds.
-    await terminal.sleep(0);
   }
   await print(terminal.stdout, flags.json ? `${JSON.stringify(sum.plain())}\n` : sum.closing());
   if (sum.failed.length > 0) throw new CommandError(`${sum.failed.length} of ${sum.seeds} seeds broke a promise`);
 }
 
-function failureOf({ seed, violations }: SeedReport): string {
+function failureOf({ seed, violations }: SeedCount): string {
   const more = violations.length > 1 ? `\n  and ${violations.length - 1} more` : '';
   return `seed ${seed} failed: ${violations[0]}${more}\n  again: quoral simulate --seed ${seed}\n`;
 }
@@ -136,7 +149,7 @@ class Sum {
   private acknowledged = 0;
   private readonly struck = new Map<string, number>();
 
-  add(report: SeedReport): void {
+  add(report: SeedCount): void {
     this.seeds++;
     this.events += report.events;
     this.acknowledged += report.acknowledged;

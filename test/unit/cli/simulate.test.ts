@@ -131,6 +131,12 @@ test('one seed is told, many are counted', async (t) => {
   const counted = await terminal.run('simulate', '--seed', '7', '--seeds', '2');
   t.match(counted, { code: 0, out: /\n2 passed, 0 failed\n$/ });
   t.match(JSON.parse((await terminal.run('simulate', '--seeds', '1', '--json')).out), { seeds: 1, failed: [] });
+  const countedBy = async (threads: string) => {
+    return (await terminal.run('simulate', '--seeds', '3', '--json', '--threads', threads)).out;
+  };
+  const one = await countedBy('1');
+  t.match(JSON.parse(one), { seeds: 3 });
+  t.equal(await countedBy('3'), one, 'however many threads run them');
 });
 
 test('what cannot be meant is refused', async (t) => {
@@ -138,5 +144,9 @@ test('what cannot be meant is refused', async (t) => {
   t.match(await terminal.run('simulate'), { code: 2, err: /say what to simulate/ });
   t.match(await terminal.run('simulate', 'x.json', '--seed', '0'), { code: 2, err: /names its own seed/ });
   t.match(await terminal.run('simulate', '--seed', '-1'), { code: 2, err: /whole number/ });
+  t.match(await terminal.run('simulate', '--seed', '7', '--threads', '2'), {
+    code: 2,
+    err: /--threads is for --seeds/,
+  });
   t.match(await terminal.run('simulate', '--hours', '0'), { code: 2, err: /number above 0/ });
 });
