@@ -53,7 +53,7 @@ export function killNodes({ deaths, by, sync, seed }: DeathOptions, progress: Pr
       await test.converge(store);
       return warnings;
     });
-    test.checkConverged();
+    await test.checkConverged({ sync });
     const told = warnings.filter((text) => /^node "." died and is restarted/.test(text));
     if (by === 'crash') assert.deepEqual(warnings, [], 'a crash by request is no surprise');
     else assert(told.length > 0, 'nobody was told of the deaths');
