@@ -118,13 +118,13 @@ export class BackgroundBudget {
       return;
     }
     const p99 = this.percentile(0.99);
-    if (this.taken + this.urgent.hints + this.urgent.refill === 0) {
+    const taken = this.taken + this.urgent.hints + this.urgent.refill;
+    if (taken === 0) {
       this.normalMs += (1 - (1 - LEARNING) ** intervals) * (p99 - this.normalMs);
       return;
     }
     // It is slow without background work, too: less and less is that to blame for it.
-    if (this.taken + this.urgent.hints + this.urgent.refill <= MIN_SLICES)
-      this.normalMs += LEARNING_AT_LEAST * (p99 - this.normalMs);
+    if (taken <= MIN_SLICES) this.normalMs += LEARNING_AT_LEAST * (p99 - this.normalMs);
     const isSlow = p99 > TOLERANCE * Math.max(this.normalMs, NEVER_SLOW_MS);
     this.slices = isSlow ? Math.max(MIN_SLICES, this.slices >>> 1) : Math.min(MAX_SLICES, this.slices + STEP);
   }

@@ -121,10 +121,9 @@ async function write(terminal: Terminal, file: string, values: KeyValues, flags:
     }
     await sink.finish();
   } catch (error) {
-    report.stop();
     // Should this fail as well, then mostly of the same cause, and what was remembered before still holds.
     const isKept = await sink.stop(reached()).catch(() => false);
-    if (isKept) terminal.stderr.write(`what was written is kept: run again with --resume to go on\n`);
+    if (isKept) report.beside('what was written is kept: run again with --resume to go on\n');
     throw error;
   } finally {
     unsubscribe();

@@ -2,7 +2,8 @@
  * How far an export has come, in a file beside its own (`<path>.part.json`): what `--resume` goes on from. It never runs
  * ahead of what is in the part, and durably so.
  */
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
+import { readProgress, writeProgress } from '../progress-file.js';
 
 /** What makes two exports the same one: where from, and in which form. */
 export interface ExportIdentity {
@@ -81,32 +82,12 @@ export class ExportMark {
   }
 
   private async read(): Promise<Content | undefined> {
-    let text: string;
-    try {
-      text = await readFile(this.path, 'utf8');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
-    }
-    try {
-      const content = JSON.parse(text) as Content;
-      return content.version === VERSION ? content : undefined;
-    } catch {
-      // Damaged: beginning anew is right, only slower.
-      return undefined;
-    }
+    const content = (await readProgress(this.path)) as Content | null | undefined;
+    return content?.version === VERSION ? content : undefined;
   }
 
   private async write(content: Pick<Content, 'pid' | 'position'>): Promise<void> {
-    const temporary = `${this.path}.new`;
-    const file = await open(temporary, 'w');
-    try {
-      await file.writeFile(`${JSON.stringify({ version: VERSION, identity: this.identity, ...content })}\n`);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, this.path);
+    await writeProgress(this.path, { version: VERSION, identity: this.identity, ...content });
   }
 }
 

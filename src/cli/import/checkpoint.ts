@@ -3,8 +3,9 @@
  * ended it. It may lag behind the truth, never run ahead: equal values are skipped, so doing lines twice is harmless.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { readProgress, writeProgress } from '../progress-file.js';
 
 /** What makes two imports the same one. */
 export interface ImportIdentity {
@@ -44,34 +45,15 @@ export class Checkpoint {
 
   /** Where to go on; undefined if there is nothing to go on from, or the file has changed since. */
   async load(): Promise<Position | undefined> {
-    let text: string;
-    try {
-      text = await readFile(this.path, 'utf8');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
-    }
-    try {
-      const { identity, offset, line } = JSON.parse(text);
-      const sound = identity === this.identity && Number.isSafeInteger(offset) && Number.isSafeInteger(line);
-      return sound ? { offset, line } : undefined;
-    } catch {
-      // Damaged: starting over is right, only slower.
-      return undefined;
-    }
+    const found = (await readProgress(this.path)) as Partial<Position & { identity: string }> | null | undefined;
+    if (found?.identity !== this.identity) return undefined;
+    const { offset, line } = found;
+    return Number.isSafeInteger(offset) && Number.isSafeInteger(line) ? { offset: offset!, line: line! } : undefined;
   }
 
   async save({ offset, line }: Position): Promise<void> {
     await mkdir(this.directory, { recursive: true });
-    const temporary = `${this.path}.new`;
-    const file = await open(temporary, 'w');
-    try {
-      await file.writeFile(`${JSON.stringify({ identity: this.identity, offset, line })}\n`);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, this.path);
+    await writeProgress(this.path, { identity: this.identity, offset, line });
   }
 
   async remove(): Promise<void> {

@@ -24,6 +24,12 @@ export async function* runSeeds({ seeds, threads, actors }: SeedRuns): AsyncGene
     // Options of this process (loaders, a debugger's port) are not meant for the pool.
     execArgv: [],
   });
+  // A thread that is ended while it loads its modules may take the process with it: see `runtime/threads/hashing-pool.ts`.
+  const loaded = Promise.all(
+    pool.threads.map(async (thread) => {
+      await new Promise<unknown>((resolve) => thread.once('message', resolve).once('exit', resolve));
+    }),
+  );
   const underWay: Promise<SeedCount>[] = [];
   try {
     for (const seed of seeds) {
@@ -35,6 +41,7 @@ export async function* runSeeds({ seeds, threads, actors }: SeedRuns): AsyncGene
     }
     for (const run of underWay) yield await run;
   } finally {
+    await loaded;
     await pool.destroy();
   }
 }
