@@ -154,6 +154,11 @@ export class Doorbell {
     return this.beats;
   }
 
+  /** Blocks the thread for a part of a millisecond in which nobody rings: see linger.ts. */
+  rest(ms: number): void {
+    this.standStill(ms);
+  }
+
   /** Blocks the thread for `ms`, or until `endStillness`. */
   standStill(ms: number): void {
     // eslint-disable-next-line no-restricted-syntax -- To block the thread, of which nothing else shall run, is the point.

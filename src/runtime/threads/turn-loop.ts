@@ -4,6 +4,7 @@
  */
 
 import type { Doorbell } from './doorbell.js';
+import { Linger } from './linger.js';
 
 /** What takes the turns. */
 export interface TurnTaker {
@@ -20,6 +21,7 @@ export class TurnLoop {
   private readonly taker: TurnTaker;
   private readonly bell: Doorbell;
   private readonly polls: number;
+  private readonly linger = new Linger();
   /** How often to look now: halved when looking was in vain, doubled when it paid; from 1 up to `polls`. */
   private budget: number;
   private pollsLeft = 0;
@@ -46,7 +48,7 @@ export class TurnLoop {
     this.run();
   };
 
-  /** @param polls - looks before parking while answers are awaited */
+  /** @param polls - looks before parking while answers are awaited; with 0, the thread may rest before it parks (linger.ts) */
   constructor(taker: TurnTaker, bell: Doorbell, polls: number) {
     this.taker = taker;
     this.bell = bell;
@@ -68,17 +70,31 @@ export class TurnLoop {
     this.bell.unpark();
     this.bell.beat();
     this.polling = false;
+    const startMs = performance.now();
     this.taker.turn();
     if (this.closed) return;
+    const endMs = performance.now();
+    this.linger.turnEnded(endMs - startMs, endMs);
     if (this.taker.hasMail) {
       this.schedule();
     } else if (this.taker.awaitsAnswers && this.budget > 0) {
       this.pollsLeft = this.budget;
       this.poll();
+    } else if (this.polls === 0 && this.rests(endMs)) {
+      this.schedule();
     } else {
       this.park();
     }
     this.armTimer();
+  }
+
+  /** Rests, if that is called for. @returns true if mail has come meanwhile */
+  private rests(nowMs: number): boolean {
+    const restMs = Math.min(this.linger.nextRest(), this.taker.nextDueMs - nowMs);
+    if (restMs <= 0) return false;
+    this.bell.rest(restMs);
+    this.linger.rested(restMs, performance.now() - nowMs);
+    return this.taker.hasMail;
   }
 
   /** After work outside of turns, which may have sent requests and set timers. */
