@@ -9,11 +9,13 @@ import { assert } from '../src/base/assert.js';
 import type { HasherResult, HasherTask } from '../src/messages/hasher-task.js';
 import type { NodeControl, NodeStart } from '../src/messages/node-control.js';
 import { HotKeys } from '../src/metrics/hot-keys.js';
-import { newNodeCounters } from '../src/metrics/node-counters.js';
+import { type NodeCounters, newNodeCounters } from '../src/metrics/node-counters.js';
 import { latencyData, newOperationLatencies } from '../src/metrics/operation-latencies.js';
 import { HashingClient } from '../src/runtime/threads/hashing-pool.js';
+import { Miniature } from '../src/runtime/threads/miniature.js';
 import { runWorkerThread, type WorkerContext } from '../src/runtime/threads/worker-thread.js';
 import { checkInChild } from '../src/storage/check-in-child.js';
+import { openMemoryStorage } from '../src/storage/memory-storage.js';
 import { type NodeStorage, objectsFile, openMemoryNodeStorage, openNodeStorage } from '../src/storage/node-storage.js';
 import { SharedOpening } from '../src/storage/shared-opening.js';
 import { ExchangeRecord } from './exchange-record.js';
@@ -24,10 +26,18 @@ import { countUnreadable } from './own-records.js';
 import { poolHashing } from './pool-hashing.js';
 import { ReapRecord } from './reap-record.js';
 import { spawnNode } from './registry.js';
+import { rehearse } from './rehearsal.js';
 import { type Hashing, ReplicaTrees } from './replica-trees.js';
 
 /** How soon something is given out again at which the pool failed, in milliseconds. */
 const HASHED_AGAIN_MS = 1_000;
+/**
+ * A node's failure is rehearsed so long after the start of its thread, in milliseconds, and so much later for each node
+ * before it: one after the other. Not while it catches up, nor one that has had less to do: its code is yet to be compiled.
+ */
+const REHEARSED_AFTER_MS = 8_000;
+const REHEARSED_APART_MS = 500;
+const REHEARSED_OPERATIONS = 5_000;
 const CHECKER = new URL('./objects-checker.js', import.meta.url);
 
 await runWorkerThread<NodeStart>(async (start) => {
@@ -91,6 +101,7 @@ await runWorkerThread<NodeStart>(async (start) => {
     onUnreadable,
     report,
   });
+  const endRehearsal = rehearseOnceBusy(start, counters);
   const control: NodeControl = {
     counters: () => ({ ...counters }),
     latencies: () => latencyData(latencies),
@@ -116,12 +127,38 @@ await runWorkerThread<NodeStart>(async (start) => {
     control,
     canFlush: storage.persistent,
     stopped: () => {
+      endRehearsal();
       // The readers of the pool may finish; no other begins.
       new SharedOpening(new Int32Array(data.opening)).closing();
       storage.stop();
     },
   };
 });
+
+/** Has the failure of a node rehearsed, once this one has been in use for a while. @returns what breaks that off */
+function rehearseOnceBusy({ host, thread, report }: WorkerContext<NodeStart>, counters: NodeCounters): () => void {
+  const stage = new Miniature({
+    crashed: (_slot, _incarnation, error) => report('rehearsal', error),
+    trouble: (_what, error) => report('rehearsal', error),
+  });
+  const look = (): void => {
+    if (counters.puts + counters.gets < REHEARSED_OPERATIONS) return;
+    clearInterval(looking);
+    const { random } = host;
+    void rehearse({ stage, random, openStorage: openMemoryStorage, report }).then(() => stage.close());
+  };
+  let looking = globalThis.setTimeout(
+    () => {
+      looking = setInterval(look, REHEARSED_APART_MS).unref();
+    },
+    REHEARSED_AFTER_MS + thread * REHEARSED_APART_MS,
+  );
+  looking.unref();
+  return () => {
+    clearTimeout(looking);
+    stage.close();
+  };
+}
 
 /** Records in memory can be read by nobody else; those on disk are read by the threads of the hashing pool. */
 function hashingFor({ data, service, report }: WorkerContext<NodeStart>, { objects }: NodeStorage): Hashing {
