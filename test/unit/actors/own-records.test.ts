@@ -84,7 +84,7 @@ test('a hint store that cannot read below which tag it refuses takes no hint, te
     const before = open(!learns);
     // A tag that was learnt may be above the last round that came to its end.
     if (learns) before.learnFences([{ partition: 1, tag: 9, floor: 4, isKnown: true }], 1);
-    else before.setRefuseBelow(1, 9);
+    else before.counted(1, 9);
     storage.commit();
     assert.deepEqual(before.refusedBelow(2), [0, learns ? 4 : 9]);
 
