@@ -13,7 +13,8 @@
  * But he may not have been told of it: names are kept for sure only once most of the others have answered. Whoever minted
  * by them in the later life had told as many of that, and one of these is among them.
  *
- * A node that has lost its hints has lost with them below which tag it refuses others: it takes that from the primaries.
+ * A node that has lost its hints, or whose file of hints has gone back to an older state, has lost with that below which tag
+ * it refuses others: it takes that from the primaries.
  */
 import type { PartitionFence } from '../src/anti-entropy/reaping.js';
 import type { ReaperAnswer } from '../src/messages/reap-messages.js';
@@ -75,8 +76,9 @@ export class FenceInquiry {
 
   /** Asks whoever has not told what is to be known, and goes on with what is set aside. */
   tick(speaker: InquirySpeaker): void {
-    const { fences, hints } = this.options;
-    const toAsk = new Set(hints.isLearning ? this.others : this.unheard);
+    const { fences, hints, arrears } = this.options;
+    // Who has lost power with this node has to learn himself before he can give a word.
+    const toAsk = new Set(hints.isLearning || arrears.awaitsWord ? this.others : this.unheard);
     for (const partition of this.own) {
       if (!fences.of(partition).isSetAside) continue;
       let recovery = this.recoveries.get(partition);

@@ -44,7 +44,7 @@ const WATCH_MS = 100;
 const IDLE_TICK_MS = 1_000;
 const TICK = 'tick';
 /**
- * Hints that their owners have taken are deleted together: each commit of hints is flushed. At the latest after so many
+ * Hints that their owners have taken are deleted together, for fewer commits of hints. At the latest after so many
  * milliseconds, or when they are so many, or so large, or at the end of a pass.
  */
 const DELETE_AFTER_MS = 20;
@@ -281,7 +281,7 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     }
   }
 
-  /** Only now, upon the owner's durable answer. */
+  /** Only now, upon the owner's answer, which is as durable as it can be. */
   private deleteSoon(owner: number, hints: readonly HeldHint[], context: ActorContext): void {
     if (hints.length === 0) return;
     if (this.taken.length === 0) this.takenSinceMs = context.now();

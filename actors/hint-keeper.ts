@@ -2,9 +2,11 @@
  * The hint keeper: stands in for primaries that are out of reach. It mints and merges as their vnodes would, keeps the
  * result for them in the node's hint store, and serves reads from it.
  *
- * Hints that nobody waits for are gathered for some milliseconds and written together: each commit of hints is flushed,
- * which holds up whatever else the node's thread has to do. The puts that they are for are acknowledged meanwhile: so they
- * count as held, and are written at once for whoever reads one.
+ * Hints that nobody waits for are gathered for some milliseconds and written together: each commit of hints is one more
+ * that holds up whatever else the node's thread has to do, by a flush where the store's mode syncs. The puts that they are
+ * for are acknowledged meanwhile: so they count as held, and are written at once for whoever reads one.
+ *
+ * A file that may have gone back to an older state (`hint-store.ts`) is no source until it is known what was reaped since.
  *
  * Lives once per node. Hears `HintRequest`; asks nobody.
  * Source: Dynamo (SOSP 2007), §4.6 (hinted handoff).
@@ -24,7 +26,7 @@ import type { HintStore } from './hint-store.js';
 import { drawWriterId, Minter, type MinterOptions, type Writer } from './minter.js';
 import { WriteGuard } from './write-guard.js';
 
-/** How long after a hint was written those are gathered that may wait, in milliseconds: there are so many flushes at most. */
+/** How long after a hint was written those are gathered that may wait, in milliseconds: there are so many commits at most. */
 const GATHER_MS = 10;
 const WRITE_GATHERED = 'write gathered';
 
@@ -176,8 +178,8 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
   }
 
   private read(key: Uint8Array, digestOnly: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
-    if (this.arrears.awaitsWord) {
-      // The file may be an older copy: what was delivered, and deleted since, would show again.
+    if (this.arrears.awaitsWord || !this.hints.isFenced(partitionOf(key))) {
+      // The file may have gone back: what was delivered, and deleted since, would show again.
       context.reply(incoming, { type: 'corrupt' });
       return;
     }
@@ -224,7 +226,7 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
     if (this.hints.put(owner, key, hint, context.wallClock())) {
       this.counters.hintsKept++;
       this.wroteAtMs = context.now();
-      // They are committed, and flushed, together with this one.
+      // They are committed together with this one.
       if (this.gathered.length > 0) this.writeGathered(context);
       return true;
     }
@@ -243,11 +245,8 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
 
   private replyWrote(durable: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
     const { commitIsDurable } = this.hints.storage;
-    // Hints are fully synced: to be stored is to be durable, without a flush of anything else.
-    context.reply(
-      incoming,
-      { type: 'wrote', durable: commitIsDurable },
-      durable && !commitIsDurable ? 'durable' : 'stored',
-    );
+    // Where each commit is synced, to be stored is to be durable, without a flush of anything else.
+    const release = durable && !commitIsDurable ? 'durable' : 'stored';
+    context.reply(incoming, { type: 'wrote', durable: durable || commitIsDurable }, release);
   }
 }

@@ -4,6 +4,10 @@
  *
  * Beside the hints stand a ledger for each owner (how many, how large, since when), written with the commits that
  * change it, so that a start need not read all hints; and for each partition the tag below which hints are refused.
+ *
+ * The file may have gone back to an older state: with a copy that was restored, or with the power where it is not synced.
+ * Hints that were delivered are there again then, and what was reaped since is not known. Until a primary has told, no hint
+ * of its partition is taken or shown; after that, those that are older than what was reaped are set aside wherever one is met.
  */
 import { WriteGate } from '../src/admission/write-gate.js';
 import type { PartitionFence } from '../src/anti-entropy/reaping.js';
@@ -18,12 +22,14 @@ import {
   hintKey,
   KNOWS_FENCES,
   LEDGER,
+  MAX_OWNERS,
   numberOf,
   ownerOf,
   ownerRange,
   ownKey,
   ownRange,
   PROBE,
+  partitionOfHint,
   REFUSE_BELOW,
   SURELY_BELOW,
   setAsideKey,
@@ -37,7 +43,7 @@ import type { OnUnreadable } from './own-records.js';
 import { PROBE_VALUE } from './write-guard.js';
 
 export interface HintStoreOptions {
-  /** Fully synced, or in memory. */
+  /** Synced as the node's objects are; or in memory. */
   readonly storage: Storage;
   /** Keys and records of all hints together; more are refused. */
   readonly maxBytes: number;
@@ -60,6 +66,11 @@ const READ_AT_ONCE = 32;
 const RECOUNT_BYTES = 2 ** 20;
 const FENCE_LETTERS = [REFUSE_BELOW, SURELY_BELOW];
 
+/** Written into a file of hints that may have gone back to an older state, for the next store that is made of it. */
+export function distrustHints(storage: Storage): void {
+  storage.remove(ownKey(KNOWS_FENCES, 0));
+}
+
 export class HintStore {
   readonly storage: Storage;
   /** Shut while commits of hints fail. */
@@ -77,11 +88,15 @@ export class HintStore {
   private count = 0;
   /** False after a failed commit: what was written with it may be there or not. */
   private known = false;
+  /** True until the ledgers of a file that may have gone back were written anew. */
+  private mustRecount: boolean;
   private drawn: Session;
   /** Of a store that was lost: the partitions of which it has learnt since below which tag it refuses hints. */
   private learnt: Set<number> | undefined;
   /** True if something of that was learnt since the last commit, which may fail. */
   private hasJustLearnt = false;
+  /** By partition, as far as it was looked up: hints whose tag is lower are older than what was reaped. */
+  private readonly staleBelow = new Map<number, number>();
 
   constructor(options: HintStoreOptions) {
     this.storage = options.storage;
@@ -91,8 +106,9 @@ export class HintStore {
     this.gauge = options.gauge ?? new Int32Array(1);
     this.onUnreadable = options.onUnreadable;
     this.drawn = this.drawSession();
-    this.load();
     const known = this.storage.get(ownKey(KNOWS_FENCES, 0)) !== undefined;
+    this.mustRecount = !known;
+    this.load();
     if (!known && options.isNew) this.storage.put(ownKey(KNOWS_FENCES, 0), KNOWN);
     this.learnt = known || options.isNew ? undefined : new Set();
     this.readFences();
@@ -157,6 +173,8 @@ export class HintStore {
    */
   get(owner: number, located: Uint8Array): Kept {
     const key = hintKey(owner, located);
+    // First of all: what the storage lends is valid only until its next call.
+    this.staleTag(partitionOfHint(key));
     const bytes = this.storage.get(key);
     return bytes === undefined ? undefined : this.read(key, bytes);
   }
@@ -216,10 +234,11 @@ export class HintStore {
     return page;
   }
 
-  /** The hint of an entry; undefined if it cannot be read, and was set aside. */
+  /** The hint of an entry; undefined if it cannot be read, or is older than what was reaped, and was set aside. */
   read(key: Uint8Array, bytes: Uint8Array): Kept {
+    let hint: Hint;
     try {
-      return decodeHint(bytes);
+      hint = decodeHint(bytes);
     } catch (error) {
       if (error instanceof UnknownRecordVersionError) return 'newer';
       if (!(error instanceof CorruptRecordError)) throw error;
@@ -227,6 +246,10 @@ export class HintStore {
       this.setAside(key, bytes);
       return undefined;
     }
+    if (hint.tag >= this.staleTag(partitionOfHint(key))) return hint;
+    this.counters.hintsUndeliverable++;
+    this.setAside(key, bytes);
+    return undefined;
   }
 
   /** True if there is a hint of the partition with a tag up to `g`; of a newer format counts as one, whatever its tag. */
@@ -255,13 +278,22 @@ export class HintStore {
     if (bytes !== undefined) this.setAside(key, bytes);
   }
 
+  /**
+   * Hints of this partition whose tag is lower are older than what was reaped, and refused by their owners. There are none
+   * unless the file went back: each census has waited until they were gone, and none has come since.
+   */
+  private staleTag(partition: number): number {
+    let tag = this.staleBelow.get(partition);
+    if (tag === undefined) {
+      tag = this.surelyBelow(partition);
+      this.staleBelow.set(partition, tag);
+    }
+    return tag;
+  }
+
   /** Hints of this partition whose tag is lower are refused. */
   refuseBelow(partition: number): number {
     return this.tagUnder(REFUSE_BELOW, partition) ?? 0;
-  }
-
-  setRefuseBelow(partition: number, tag: number): void {
-    this.putTag(REFUSE_BELOW, partition, tag);
   }
 
   /**
@@ -279,19 +311,14 @@ export class HintStore {
 
   /** What the file says of the tags below which hints are refused may be too low: it was taken back to an older state, or has rotted. */
   mustLearnFences(): void {
-    this.storage.remove(ownKey(KNOWS_FENCES, 0));
+    distrustHints(this.storage);
     this.learnt = new Set();
   }
 
   /** The partition's hints were counted here in a round: none that is older than `tag` is left, or comes. */
   counted(partition: number, tag: number): void {
     const refused = this.refuseBelow(partition);
-    if (refused > tag) {
-      this.putTag(SURELY_BELOW, partition, Math.max(this.surelyBelow(partition), tag));
-      return;
-    }
-    this.storage.remove(ownKey(SURELY_BELOW, partition));
-    this.setRefuseBelow(partition, tag);
+    this.putFences(partition, Math.max(refused, tag), Math.max(this.surelyBelow(partition), tag));
   }
 
   /**
@@ -317,6 +344,7 @@ export class HintStore {
       this.onUnreadable(`below which tag it refuses hints of partition ${partition}`, 'the primaries are asked');
       // Without the one the other would tell too much: both are learnt.
       for (const letter of FENCE_LETTERS) this.storage.remove(ownKey(letter, partition));
+      this.staleBelow.delete(partition);
       this.mustLearnFences();
     }
     return tag;
@@ -330,8 +358,12 @@ export class HintStore {
     }
   }
 
-  private putTag(what: string, partition: number, tag: number): void {
-    this.storage.put(ownKey(what, partition), encodeHintFence(tag));
+  /** @param surely - at most `refuse` */
+  private putFences(partition: number, refuse: number, surely: number): void {
+    this.storage.put(ownKey(REFUSE_BELOW, partition), encodeHintFence(refuse));
+    if (surely === refuse) this.storage.remove(ownKey(SURELY_BELOW, partition));
+    else this.storage.put(ownKey(SURELY_BELOW, partition), encodeHintFence(surely));
+    this.staleBelow.delete(partition);
   }
 
   /**
@@ -341,10 +373,13 @@ export class HintStore {
   learnFences(told: readonly PartitionFence[], partitions: number): void {
     if (this.learnt === undefined) return;
     this.hasJustLearnt = true;
-    for (const { partition, tag, floor } of told) {
-      if (this.refuseBelow(partition) < tag) {
-        this.putTag(SURELY_BELOW, partition, Math.max(this.surelyBelow(partition), floor));
-        this.setRefuseBelow(partition, tag);
+    for (const { partition, tag, floor, isKnown } of told) {
+      // Of one that has lost its own fence nothing is to be learnt.
+      if (!isKnown) continue;
+      const refused = this.refuseBelow(partition);
+      const surely = this.surelyBelow(partition);
+      if (refused < tag || surely < floor) {
+        this.putFences(partition, Math.max(refused, tag), Math.max(surely, floor));
       }
       this.learnt.add(partition);
     }
@@ -367,11 +402,14 @@ export class HintStore {
 
   /** A commit has ended; @param failure - what it threw. */
   commitEnded(failure: { readonly cause: unknown } | undefined): void {
-    if (failure === undefined) this.gate.commitEnded(undefined);
-    else {
+    if (failure === undefined) {
+      this.gate.commitEnded(undefined);
+      this.mustRecount = false;
+    } else {
       this.gate.commitEnded(failure.cause instanceof StorageFullError ? 'full' : 'failed');
       this.drawn = this.drawSession();
       this.known = false;
+      this.staleBelow.clear();
       // Without the tags, hints would be taken that their owners refuse for ever.
       if (this.hasJustLearnt) this.learnt = new Set();
     }
@@ -414,12 +452,17 @@ export class HintStore {
   /** Reads the ledgers, if it is not certain what they say. */
   private load(): void {
     if (this.known) return;
+    if (this.mustRecount) this.recount();
     const ledgers = new Map<number, Ledger>();
     this.bytes = 0;
     this.count = 0;
     for (const { key, value } of this.storage.range({ ...ownRange(LEDGER), limit: Number.POSITIVE_INFINITY })) {
       const owner = numberOf(key);
-      const ledger = decodeLedger(value) ?? this.recounted(owner);
+      let ledger = decodeLedger(value);
+      if (ledger === undefined) {
+        this.onUnreadable(`how much it keeps for node ${owner}`, 'it is counted anew');
+        ledger = { ...this.countOf(owner), sinceMs: 0 };
+      }
       if (ledger.count === 0) continue;
       ledgers.set(owner, ledger);
       this.bytes += ledger.bytes;
@@ -430,20 +473,37 @@ export class HintStore {
     Atomics.store(this.gauge, 0, this.count);
   }
 
-  /** What an unreadable ledger should say, but for its age. */
-  private recounted(owner: number): Ledger {
-    this.onUnreadable(`how much it keeps for node ${owner}`, 'it is counted anew');
-    const ledger = { count: 0, bytes: 0, sinceMs: 0 };
+  /** Writes every ledger anew: those that are there may be of another state of the file than its hints. */
+  private recount(): void {
+    const { storage } = this;
+    const since = new Map<number, number>();
+    for (const { key, value } of storage.range({ ...ownRange(LEDGER), limit: Number.POSITIVE_INFINITY })) {
+      since.set(numberOf(key), decodeLedger(value)?.sinceMs ?? 0);
+      storage.remove(key);
+    }
+    const { gte: lt } = ownerRange(MAX_OWNERS);
+    for (let owner = 0; owner < MAX_OWNERS; owner++) {
+      const [first] = storage.range({ gte: ownerRange(owner).gte, lt, limit: 1 });
+      if (first === undefined) return;
+      owner = ownerOf(first.key);
+      const sinceMs = since.get(owner) ?? 0;
+      storage.put(ownKey(LEDGER, owner), encodeLedger({ ...this.countOf(owner), sinceMs }));
+    }
+  }
+
+  private countOf(owner: number): { count: number; bytes: number } {
+    let count = 0;
+    let bytes = 0;
     let after: Uint8Array | undefined;
     for (let page = this.page(owner, after, READ_AT_ONCE, RECOUNT_BYTES); page.length > 0; ) {
       for (const { key, value } of page) {
-        ledger.count++;
-        ledger.bytes += key.length + value.length;
+        count++;
+        bytes += key.length + value.length;
         after = key;
       }
       page = this.page(owner, after, READ_AT_ONCE, RECOUNT_BYTES);
     }
-    return ledger;
+    return { count, bytes };
   }
 
   private drawSession(): Session {

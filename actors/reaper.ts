@@ -228,7 +228,7 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
     this.conduct(context);
     // Whoever waits asks again and again.
     this.haste = awaited === undefined ? Math.max(0, this.haste - 1) : TICKS_OF_HASTE;
-    const isSoon = this.haste > 0 || (arrears.isUnheard && isWaitedFor);
+    const isSoon = this.haste > 0 || ((arrears.isUnheard || arrears.awaitsWord) && isWaitedFor);
     context.after(isSoon ? SOON_MS : TICK_MS, TICK);
   }
 

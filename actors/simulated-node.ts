@@ -6,7 +6,7 @@ import { newOperationLatencies } from '../src/metrics/operation-latencies.js';
 import type { ActorHost } from '../src/runtime/actor.js';
 import type { Storage } from '../src/storage/storage.js';
 import { ExchangeRecord } from './exchange-record.js';
-import { HintStore } from './hint-store.js';
+import { distrustHints, HintStore } from './hint-store.js';
 import { localHashing } from './local-hashing.js';
 import { NodeIdentity } from './node-identity.js';
 import { countUnreadable } from './own-records.js';
@@ -22,6 +22,8 @@ export interface SimulatedEnvironment
   readonly random: Random;
   /** How often the node has lost its objects. */
   readonly losses: number;
+  /** True if its hints were not synced, and its power went since it was last started. */
+  readonly mayHintsBeOld: boolean;
   /** Undefined: replicas are not compared. */
   readonly exchangeIntervalMs: number | undefined;
   readonly maxTreeAgeMs: number;
@@ -52,6 +54,11 @@ export function spawn(host: ActorHost, parts: SimulatedEnvironment): void {
   } = parts;
   // Where nothing is reaped there is nothing that a lost hint store would have to learn.
   const isNew = parts.isNew || graceMs === undefined;
+  if (parts.mayHintsBeOld) {
+    // As at the opening of the files: before anything else is done.
+    distrustHints(parts.hints);
+    parts.hints.commit();
+  }
   const hints = new HintStore({ storage: parts.hints, maxBytes, random, counters, isNew, onUnreadable });
   const { maxContextEntries = MAX_CONTEXT_ENTRIES } = parts;
   const limits = graceMs === undefined ? undefined : { graceMs, attemptMs: parts.attemptMs, maxContextEntries };

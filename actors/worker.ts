@@ -19,7 +19,7 @@ import { openMemoryStorage } from '../src/storage/memory-storage.js';
 import { type NodeStorage, objectsFile, openMemoryNodeStorage, openNodeStorage } from '../src/storage/node-storage.js';
 import { SharedOpening } from '../src/storage/shared-opening.js';
 import { ExchangeRecord } from './exchange-record.js';
-import { HintStore } from './hint-store.js';
+import { distrustHints, HintStore } from './hint-store.js';
 import { localHashing } from './local-hashing.js';
 import { NodeIdentity } from './node-identity.js';
 import { countUnreadable } from './own-records.js';
@@ -186,7 +186,8 @@ async function openStorage(path: string, start: WorkerContext<NodeStart>): Promi
     isNew: start.data.isNew,
     // Every key has as many replicas as its partition has primaries.
     mayStartEmpty: preferenceLists.every(({ primaries }) => primaries.length > 1),
-    check: (file) => checkInChild(CHECKER, file),
+    check: (file, what) => checkInChild(CHECKER, file, what),
+    distrustHints,
     inTransaction: start.inTransaction,
     // What was stored is known once all is read anew: the thread ends as of an error that nobody catches, and is restarted.
     onLost: (error) => {

@@ -28,6 +28,8 @@ export interface NodeParts {
   readonly maxObjectBytes: number;
   /** How often the node has lost its objects. */
   readonly losses: number;
+  /** True if its hints were not synced, and its power went since it was last started. */
+  readonly mayHintsBeOld: boolean;
   readonly exchangeIntervalMs: number | undefined;
   readonly maxTreeAgeMs: number;
   readonly tombstoneGraceMs: number | undefined;

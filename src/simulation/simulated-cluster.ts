@@ -83,6 +83,8 @@ export class SimulatedCluster {
   private readonly controls: NodeHurry[] = [];
   /** Nodes that were started before. */
   private readonly started = new Set<number>();
+  /** Nodes that have lost their power since they were last started: their hints may have gone back to an older state. */
+  private readonly powerless = new Set<number>();
 
   constructor(options: SimulatedClusterOptions) {
     const { seed, nodes = 5, n = 3, partitions = 16, clients = 3 } = options;
@@ -277,6 +279,7 @@ export class SimulatedCluster {
     for (const node of nodes) this.keptDown.add(node);
     // What somebody has acknowledged as durable is never excused: it must survive on its disk, or wherever it was handed to.
     this.destroy(nodes, isVolatile, () => this.simulator.powerFail(nodes));
+    if (this.sync === 'none') for (const node of nodes) this.powerless.add(node);
   }
 
   /** A record on a node's disk rots. False if there is none. */
@@ -465,9 +468,9 @@ export class SimulatedCluster {
     return STORAGES.map((of) => this.storageOf(this.nodeOf(name), of));
   }
 
-  /** All but the objects are always fully synced. */
+  /** What a node keeps for itself is always fully synced. */
   private storageOf(node: number, of: StorageName): SimulatedDisk {
-    return this.simulator.disk(node, of, { sync: of === 'objects' ? this.sync : 'full' });
+    return this.simulator.disk(node, of, { sync: of === 'system' ? 'full' : this.sync });
   }
 
   // ── Nodes and clients ──────────────────────────────────────────────────────────────────────────────────────────
@@ -506,6 +509,7 @@ export class SimulatedCluster {
         maxSiblings: 100,
         maxObjectBytes: 2 ** 20,
         losses: this.losses[node] ?? 0,
+        mayHintsBeOld: this.powerless.has(node),
         exchangeIntervalMs: this.exchangeIntervalMs,
         maxTreeAgeMs: this.options.maxTreeAgeMs ?? DEFAULT_TREE_AGE_MS,
         tombstoneGraceMs: this.options.tombstoneGraceMs,
@@ -516,6 +520,7 @@ export class SimulatedCluster {
           this.controls[node] = control;
         },
       });
+      this.powerless.delete(node);
     } catch (error) {
       if (!(error instanceof StorageFailedError || error instanceof StorageFullError)) throw error;
       // The disk failed while the node opened it: as a worker that dies at its start, it is tried again.

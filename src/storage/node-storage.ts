@@ -1,18 +1,22 @@
 /**
- * The storages of one node: its objects; a small system storage, its identity and fences; and the hints that it keeps for
- * others. The latter two are always fully synced, whatever the objects' mode (semantics §4).
+ * The storages of one node: its objects; the hints that it keeps for others; and a small system storage, its identity and
+ * fences. The latter is always fully synced; objects and hints are as the store's mode says.
  *
- * How an objects file is opened:
+ * How an objects or hints file is opened:
  *
  *     cannot be LMDB's ─────────────────────────────────────────┐
  *     not synced, and the system went down with it open          │
  *        └─ a child process walks it ── damaged ─────────────────┤
- *     LMDB says that it is damaged ──────────────────────────────┴▶ set aside; starts empty, if others have its data
- *     else: opened; after a run that did not end in order, no marker of its writerIds is there
+ *                                    └─ whole: may be old        │
+ *     LMDB says that it is damaged ──────────────────────────────┴▶ set aside; another one, empty, if others have the data
  *
- * A system or hints file that is damaged is set aside, too, if others have the node's data: the node goes on as one that
- * has lost it. Without its identity it draws new writerIds, and learns from the others whether what it has is older than
- * what was reaped; hints are copies of what other replicas took, and lost as those on a lost disk are.
+ * Objects that may be old: after a run that did not end in order, no marker of the node's writerIds is there. Hints that may
+ * be old: deletions of hints that were delivered may be undone, and tags below which hints are refused lowered; that is
+ * written into the file before anything else (`distrustHints`), as of a copy that was restored.
+ *
+ * A system file that is damaged is set aside, too, if others have the node's data. Without its identity the node draws new
+ * writerIds, and learns from the others whether what it has is older than what was reaped. Hints are copies of what other
+ * replicas took, and lost as those on a lost disk are.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,6 +36,9 @@ const SYSTEM_FILE = 'system.mdb';
 const HINTS_FILE = 'hints.mdb';
 /** Of a node that has lost its objects. */
 const EMPTY = 'starts empty, under a new identity: ';
+/** Of one that has lost its system file, or its hints. */
+const NO_IDENTITY = 'has lost its identity and its fences, and takes new ones: its system file';
+const NO_HINTS = 'has lost what it kept for other nodes: its hints file';
 
 export interface NodeStorage {
   readonly objects: Storage;
@@ -54,7 +61,7 @@ export interface NodeStorage {
 }
 
 export interface NodeStorageOptions {
-  /** Of the objects: see `LmdbOptions`. */
+  /** Of objects and hints: see `LmdbOptions`. */
   readonly sync: 'full' | 'none';
   /** What the system was booted as: another text after every start of it. */
   readonly boot: string;
@@ -63,10 +70,16 @@ export interface NodeStorageOptions {
   /** True if other nodes have what this one loses when it starts empty. Else a damaged file is an error. */
   readonly mayStartEmpty: boolean;
   /**
-   * Looks through an objects file that may be damaged, in a process of its own; see `checkInChild`.
+   * Looks through a file that may be damaged, in a process of its own: one of objects ('all'), or of hints, each of which
+   * is checked when it is read ('order'); see `checkInChild`.
    * @returns what is wrong with it, or undefined. @throws {StorageFailedError} Nobody knows.
    */
-  readonly check: (path: string) => Promise<string | undefined>;
+  readonly check: (path: string, what: 'all' | 'order') => Promise<string | undefined>;
+  /**
+   * Writes into a hints file that is whole what has its reader take it for one that went back to an older state. What it
+   * writes is committed before the node's run counts as begun: a start that is cut off does it again.
+   */
+  readonly distrustHints: (hints: Storage) => void;
   /** See `LmdbOptions`: of any of them, which all are to be closed and opened anew then. */
   readonly onLost?: (error: StorageFailedError) => void;
   /** Index 0 is 1 while one of them is inside a transaction: see `LmdbOptions`. */
@@ -92,7 +105,7 @@ export function hintsFile(directory: string): string {
 
 /**
  * Opens the storages of the node whose data is in `directory`; creates what is missing. Takes as long as a walk through
- * the objects file if that is not to be trusted.
+ * the files of objects and hints if they are not to be trusted.
  *
  * @throws {StorageFullError} There is no room to create them.
  * @throws {StorageFailedError} A file cannot be opened; or is damaged, and must not be set aside.
@@ -121,17 +134,14 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
     warnings.push(`${loss} is damaged, and kept as ${setAside(path)} (${damage})`);
   }
 
-  /** Opens a file that is always synced, an empty one if it is damaged or, against expectation, missing: `loss` says what was in it. */
-  function openSynced(path: string, isExpected: boolean, loss: string): Storage {
-    const opening = { path, sync: 'full', inTransaction, onLost } as const;
-    if (isExpected && !existsSync(path)) warnings.push(`${loss} ${path} is missing`);
-    const damage = damageOfHead(path);
-    if (damage !== undefined) putAside(path, damage, loss);
+  /** Opens the file; another one if LMDB says that it is damaged, after `lose`, which puts it aside. */
+  function openOr(path: string, mode: 'full' | 'none', lose: (damage: string) => void): Storage {
+    const opening = { path, sync: mode, inTransaction, onLost } as const;
     try {
       return openLmdbStorage(opening);
     } catch (error) {
       if (!(error instanceof DamagedFileError)) throw error;
-      putAside(path, error.message, loss);
+      lose(error.message);
       return openLmdbStorage(opening);
     }
   }
@@ -145,8 +155,10 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
       if (options.stranded) await replaceByCopy(path);
       else removeUnfinishedCopy(path);
     }
-    const loss = 'has lost its identity and its fences, and takes new ones: its system file';
-    system = openSynced(systemPath, !objectsAreNew, loss);
+    if (systemIsNew && !objectsAreNew) warnings.push(`${NO_IDENTITY} ${systemPath} is missing`);
+    const damage = damageOfHead(systemPath);
+    if (damage !== undefined) putAside(systemPath, damage, NO_IDENTITY);
+    system = openOr(systemPath, 'full', (found) => putAside(systemPath, found, NO_IDENTITY));
   } catch (error) {
     throw storageError(error, 'opened', directory);
   }
@@ -156,6 +168,7 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
     losses++;
   }
 
+  const loseHints = (damage: string): void => putAside(hintsPath, damage, NO_HINTS);
   let objects: Storage | undefined;
   let hints: Storage | undefined;
   try {
@@ -163,34 +176,43 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
     isMarkReadable = last !== undefined || system.get(RUN_KEY) === undefined;
     losses = last?.losses ?? 0;
     const isNew = objectsAreNew && (last?.isNew ?? options.isNew ?? true);
-    hints = openSynced(hintsPath, !isNew, 'has lost what it kept for other nodes: its hints file');
+    const check = isTrusted(last, boot) ? undefined : options.check;
+    if (hintsAreNew) {
+      if (!isNew) warnings.push(`${NO_HINTS} ${hintsPath} is missing`);
+    } else {
+      const damage = await damageOf(hintsPath, 'order', check);
+      if (damage !== undefined) loseHints(damage);
+      else if (check !== undefined) {
+        hints = openOr(hintsPath, sync, loseHints);
+        options.distrustHints(hints);
+        hints.commit();
+      }
+    }
     if (objectsAreNew) {
       if (!isNew) {
         losses++;
         warnings.push(`${EMPTY}its objects file ${objectsPath} is missing`);
       }
     } else {
-      const damage = await damageOf(objectsPath, isTrusted(last, boot) ? undefined : options.check);
+      const damage = await damageOf(objectsPath, 'all', check);
       if (damage !== undefined) startEmpty(damage);
     }
-    // From here on the file may be written to: should the system go down, it must not be taken for what it was. And of
-    // one that was lost this tells, before there is another in its place.
+    // From here on the files may be written to: should the system go down, they must not be taken for what they were. And
+    // of objects that were lost this tells, before there is another file in their place.
     const running: RunMark = {
       boot,
-      sync: unsynced(last, objectsAreNew) ? 'none' : sync,
+      sync: unsynced(last, objectsAreNew && hintsAreNew) ? 'none' : sync,
       isNew,
       losses,
       clean: false,
     };
     writeRunMark(system, running);
-    try {
-      objects = openLmdbStorage({ path: objectsPath, sync, inTransaction, onLost });
-    } catch (error) {
-      if (!(error instanceof DamagedFileError)) throw error;
-      startEmpty(error.message);
-      writeRunMark(system, { ...running, losses });
-      objects = openLmdbStorage({ path: objectsPath, sync, inTransaction, onLost });
-    }
+    const mark = system;
+    objects = openOr(objectsPath, sync, (damage) => {
+      startEmpty(damage);
+      writeRunMark(mark, { ...running, losses });
+    });
+    hints ??= openOr(hintsPath, sync, loseHints);
     if (objectsAreNew || systemIsNew || hintsAreNew || warnings.length > 0) syncDirectory(directory);
     if (isNew) writeRunMark(system, { ...running, isNew: false });
   } catch (error) {
@@ -210,6 +232,7 @@ export async function openNodeStorage(directory: string, options: NodeStorageOpt
     stop() {
       try {
         objects.flush();
+        hints.flush();
         // Last of all, and only now: everything that the mark speaks for is on disk.
         writeRunMark(system, { boot, sync, isNew: false, losses, clean: true });
       } finally {
@@ -247,8 +270,12 @@ function together(
 }
 
 /** What is wrong with the file, or undefined. With `check`, it is looked through as a whole. */
-async function damageOf(path: string, check: NodeStorageOptions['check'] | undefined): Promise<string | undefined> {
-  return damageOfHead(path) ?? (await check?.(path));
+async function damageOf(
+  path: string,
+  what: 'all' | 'order',
+  check: NodeStorageOptions['check'] | undefined,
+): Promise<string | undefined> {
+  return damageOfHead(path) ?? (await check?.(path, what));
 }
 
 /** What its first pages and its length say; undefined if nothing is wrong with them, or there is no file. */
@@ -262,7 +289,7 @@ function damageOfHead(path: string): string | undefined {
   }
 }
 
-/** True if the file may hold pages that no commit has synced, and none will, now that this run syncs its own. */
+/** True if the files may hold pages that no commit has synced, and none will, now that this run syncs its own. */
 function unsynced(last: RunMark | undefined, isNew: boolean): boolean {
   return !isNew && last?.clean !== true && last?.sync !== 'full';
 }

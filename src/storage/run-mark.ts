@@ -1,9 +1,9 @@
 /**
- * How a node's last run ended, and what its objects file may have suffered since: kept in its system storage, which is
- * always fully synced.
+ * How a node's last run ended, and what its files of objects and hints may have suffered since: kept in its system storage,
+ * which is always fully synced.
  *
  *     1 format version · 1 flags · 4 how often its objects were lost · boot, as UTF-8; under a checksum
- *     flags: 1 ended in order · 2 its objects file was not synced at every commit · 4 has not had an objects file yet
+ *     flags: 1 ended in order · 2 these files were not synced at every commit · 4 has not had an objects file yet
  *
  * A file that is not synced survives the end of its process, because the system has its pages, but not the end of the
  * system: after that its pages are on disk as chance had it.
@@ -16,7 +16,7 @@ import type { Storage } from './storage.js';
 export interface RunMark {
   /** What the system was booted as; another name means that its memory is gone. */
   readonly boot: string;
-  /** Of the objects file. */
+  /** Of objects and hints. */
   readonly sync: 'full' | 'none';
   /** Its objects file was still to be created: that it is missing is no loss. */
   readonly isNew: boolean;
@@ -63,7 +63,7 @@ export function writeRunMark(system: Storage, mark: RunMark): void {
   if (!system.commitIsDurable) system.flush();
 }
 
-/** True if the objects file that the run left must be what its last commit made it, under the system booted as `boot`. */
+/** True if the files that the run left must be what their last commits made them, under the system booted as `boot`. */
 export function isTrusted(mark: RunMark | undefined, boot: string): boolean {
   return mark !== undefined && (mark.clean || mark.sync === 'full' || mark.boot === boot);
 }

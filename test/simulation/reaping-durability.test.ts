@@ -143,3 +143,72 @@ test('noticed: a tombstone that is removed before the floor is durable', () => {
     Fence.prototype.mayRemove = mayRemove;
   }
 });
+
+interface OldHints {
+  /** False: the holder starts as if its file were what it was. */
+  readonly isDistrusted: boolean;
+  /** True if the primaries are down when the holder starts: nobody tells it what was reaped. */
+  readonly isAlone?: boolean;
+}
+
+/**
+ * A hint was delivered, and what it holds deleted and reaped since; then its holder's power goes, and its file is back
+ * where the hint was kept. Of the primaries one is down, so that the hint cannot be delivered again.
+ * @returns what the holder then says to a read, and what the owner has of a later write for which the holder stands in
+ */
+function hintsGoBack(seed: number, { isDistrusted, isAlone = false }: OldHints) {
+  const cluster = clusterOf({ seed, sync: 'none' });
+  const [first, second, third] = cluster.primariesOf(KEY);
+  cluster.stopNode(third!);
+  cluster.runFor(700);
+  assert.equal(cluster.settle(cluster.put(KEY, 'milk', { w: 3 })).end?.type, 'acknowledged');
+  cluster.runFor(100);
+  const holder = cluster.names.find((name) => cluster.hintsOn(name).length > 0)!;
+  const disk = cluster.simulator.disk(cluster.nodeOf(holder), 'hints');
+  const before = disk.peekAll();
+  cluster.startNode(third!);
+  assert(runUntil(cluster, () => cluster.hints === 0));
+  deleteKey(cluster, KEY);
+  assert(runUntil(cluster, () => isGone(cluster, [KEY])));
+
+  cluster.stopNode(third!);
+  cluster.runFor(700);
+  if (isDistrusted) cluster.powerFail([holder]);
+  else cluster.crashNode(holder);
+  cluster.runFor(50);
+  disk.restore(before);
+  assert.equal(cluster.hintsOn(holder).length, 1);
+  const primaries = [first!, second!];
+  if (isAlone) for (const name of primaries) cluster.crashNode(name);
+  cluster.startNode(holder);
+  cluster.runFor(1_000);
+  if (!isAlone) for (const name of primaries) cluster.crashNode(name);
+  cluster.runFor(50);
+  const get = cluster.settle(cluster.get(KEY, { r: 1 }));
+  const shown = get.end?.type === 'got' && get.end.siblings.length > 0;
+  for (const name of primaries) cluster.startNode(name);
+  cluster.runFor(2_000);
+  assert.equal(cluster.settle(cluster.put(KEY, 'bread', { w: 3 })).end?.type, 'acknowledged');
+  cluster.runFor(100);
+  // The hint alone is to bring it.
+  for (const name of primaries) cluster.stopNode(name);
+  cluster.runFor(700);
+  cluster.startNode(third!);
+  cluster.runFor(2_000);
+  assert.deepEqual(cluster.failures, []);
+  return { shown, owner: cluster.replica(third!).values(KEY) };
+}
+
+test('hints that are back with the power are not shown, and what is kept after them reaches its owner', () => {
+  for (const seed of SEEDS) {
+    for (const isAlone of [false, true]) {
+      const { shown, owner } = hintsGoBack(seed, { isDistrusted: true, isAlone });
+      assert(!shown, `seed ${seed}: what was deleted is shown`);
+      assert.deepEqual(owner, ['bread'], `seed ${seed}`);
+    }
+  }
+});
+
+test('noticed: a file of hints that is trusted after a power failure', () => {
+  assert(SEEDS.some((seed) => hintsGoBack(seed, { isDistrusted: false, isAlone: true }).shown));
+});

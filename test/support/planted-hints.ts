@@ -7,7 +7,7 @@ import type { Storage } from '../../src/storage/storage.js';
 import { assertReadable } from './own-records.js';
 import { anObject } from './records.js';
 
-/** Keeps an object for `owner` under each of these located keys; commits and closes. */
+/** Keeps an object for `owner` under each of these located keys; durably, and closes. */
 export function plantHints(storage: Storage, owner: number, located: readonly Uint8Array[]): void {
   const random = new SeededRandom(1);
   const counters = newNodeCounters();
@@ -25,5 +25,6 @@ export function plantHints(storage: Storage, owner: number, located: readonly Ui
     if (!hints.put(owner, key, hint, 0)) throw new Error('the hint store is full');
   });
   storage.commit();
+  if (!storage.commitIsDurable) storage.flush();
   storage.close();
 }

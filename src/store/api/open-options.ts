@@ -18,7 +18,10 @@ export type DurabilityOptions =
   | {
       /** The data directory; created if missing. Omitted: memory only. */
       readonly path?: string;
-      /** 'full': every commit is flushed, and survives power loss. 'none': fast; survives a crash of the process, not of the power. Default 'full'. */
+      /**
+       * 'full': every commit is flushed, and survives power loss. 'none': fast; objects, and hints for nodes that are out
+       * of reach, survive a crash of the process, not of the power. Default 'full'.
+       */
       readonly sync?: 'full' | 'none';
       /** Replicas that must have flushed a write to disk: 0 … n. Default 0. Above 0 it needs a `path` and `sync: 'full'`. */
       readonly dw?: 0;

@@ -190,7 +190,7 @@ test('a stand-in keeps the rules of minting: attempts, deadlines, conditions, li
 test('what is kept for a key merges; it is read over all owners, and never counts as behind', () => {
   const node = new Node();
   assert.deepEqual(node.read('k'), { type: 'nothing', behind: false });
-  assert.deepEqual(node.keep('k', record(0), { tag: 5 }), { type: 'wrote', durable: false });
+  assert.deepEqual(node.keep('k', record(0), { tag: 5 }), { type: 'wrote', durable: true });
   node.keep('k', record(1), { tag: 3 });
   node.keep('k', record(2), { owner: OWNER + 1, tag: 4 });
   const merged = mergeRecords(mergeRecords(record(0), record(1)), record(2));
@@ -204,7 +204,7 @@ test('what is kept for a key merges; it is read over all owners, and never count
 
 test('a hint below the tag that is asked for is refused as behind the fence', () => {
   const node = new Node();
-  node.hints.setRefuseBelow(0, 7);
+  node.hints.counted(0, 7);
   node.restart();
   assert.deepEqual(node.keep('k', record(0), { tag: 6 }), { type: 'stale-fence' });
   assert.equal(node.keep('k', record(0), { tag: 7 }).type, 'wrote');
@@ -264,7 +264,7 @@ test('a hint that rots is set aside: the others are delivered, and it is not los
 test('hints that may wait are gathered, and written together with the next that may not, or soon', () => {
   const node = new Node();
   const { context } = node;
-  const keepLater = (key: string) => {
+  const keepLater = (key: string, tag = 0) => {
     const before = context.replies.length;
     node.ask({
       type: 'keep',
@@ -273,7 +273,7 @@ test('hints that may wait are gathered, and written together with the next that 
       record: record(0),
       durable: false,
       mayWait: true,
-      tag: 0,
+      tag,
     });
     return context.replies.length - before;
   };
@@ -288,15 +288,14 @@ test('hints that may wait are gathered, and written together with the next that 
   assert.equal(context.replies.filter((reply) => (reply as VnodeAnswer).type === 'wrote').length, 4);
 
   assert.equal(keepLater('e'), 0);
-  node.hints.setRefuseBelow(0, 1);
+  node.hints.counted(0, 1);
   context.nowMs += 10;
   node.keeper.timer('write gathered', context);
   assert.equal(node.hints.size, 4);
   assert.deepEqual(context.replies.at(-1), { type: 'stale-fence' }, 'as if it came only now');
 
-  node.hints.setRefuseBelow(0, 0);
-  keepLater('f');
-  keepLater('g');
+  keepLater('f', 1);
+  keepLater('g', 1);
   node.keeper.stop(context);
   assert.equal(node.hints.size, 6, 'a node that stops owes nobody an answer');
   assert.equal(context.replies.filter((reply) => (reply as VnodeAnswer).type === 'wrote').length, 6);

@@ -4,11 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import { NodeFences } from '../../../actors/fence.js';
-import { HintStore } from '../../../actors/hint-store.js';
+import { distrustHints, HintStore } from '../../../actors/hint-store.js';
 import { laterLife } from '../../../actors/lives.js';
 import { NodeIdentity } from '../../../actors/node-identity.js';
 import { countUnreadable } from '../../../actors/own-records.js';
+import { utf8 } from '../../../src/base/bytes.js';
 import { SeededRandom } from '../../../src/base/random.js';
+import { encodeLocatedKey } from '../../../src/codec/key.js';
+import { encodeRecord } from '../../../src/codec/record.js';
 import {
   entryKey,
   FENCE_PREFIX,
@@ -17,10 +20,12 @@ import {
   LOSSES_KEY,
   MARKER_PREFIX,
 } from '../../../src/codec/system-entries.js';
-import { KNOWS_FENCES, ownKey, REFUSE_BELOW, SURELY_BELOW } from '../../../src/hinted-handoff/hint-key.js';
+import { KNOWS_FENCES, LEDGER, ownKey, REFUSE_BELOW, SURELY_BELOW } from '../../../src/hinted-handoff/hint-key.js';
+import { encodeLedger, type Ledger } from '../../../src/hinted-handoff/hint-ledger.js';
 import { newNodeCounters } from '../../../src/metrics/node-counters.js';
 import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
 import type { Storage } from '../../../src/storage/storage.js';
+import { anObject } from '../../support/records.js';
 import { test } from '../../support/test.js';
 
 /** Counts and notes what a node would tell its operator. */
@@ -84,7 +89,7 @@ test('a hint store that cannot read below which tag it refuses takes no hint, te
     const before = open(!learns);
     // A tag that was learnt may be above the last round that came to its end.
     if (learns) before.learnFences([{ partition: 1, tag: 9, floor: 4, isKnown: true }], 1);
-    else before.setRefuseBelow(1, 9);
+    else before.counted(1, 9);
     storage.commit();
     assert.deepEqual(before.refusedBelow(2), [0, learns ? 4 : 9]);
 
@@ -105,4 +110,53 @@ test('a hint store that cannot read below which tag it refuses takes no hint, te
     assert.deepEqual([hints.refuseBelow(1), hints.refusedBelow(2)], [6, [0, 5]]);
     assert.notEqual(storage.get(ownKey(KNOWS_FENCES, 0)), undefined);
   }
+});
+
+test('a file of hints that may have gone back is counted anew, and is no source before a primary has told its fence', () => {
+  const { counters, told, onUnreadable } = listener();
+  const storage = openMemoryStorage();
+  const random = new SeededRandom(1);
+  const open = (isNew: boolean) => new HintStore({ storage, maxBytes: 1e6, random, counters, isNew, onUnreadable });
+  const before = open(true);
+  const located = (n: number) => encodeLocatedKey(0, { type: utf8('default'), bucket: utf8('b'), key: utf8(`k${n}`) });
+  const id = { high: 1, low: 1 };
+  const hint = (tag: number) => ({ tag, session: id, writer: id, counter: 0, record: encodeRecord(anObject(tag)) });
+  for (const owner of [1, 3]) {
+    for (let n = 0; n < 40; n++) assert(before.put(owner, located(n), hint(n % 10), 77));
+  }
+  const ledgers: [number, Ledger][] = structuredClone([...before.owners]);
+  storage.commit();
+  before.commitEnded(undefined);
+
+  // Pages of several states: one ledger is missing, one is of another state, and one is of an owner that has no hint.
+  storage.remove(ownKey(LEDGER, 1));
+  storage.put(ownKey(LEDGER, 3), encodeLedger({ count: 7, bytes: 70, sinceMs: 77 }));
+  storage.put(ownKey(LEDGER, 2), encodeLedger({ count: 5, bytes: 50, sinceMs: 5 }));
+  distrustHints(storage);
+  storage.commit();
+  const hints = open(false);
+  ledgers[0]![1].sinceMs = 0;
+  assert.deepEqual([...hints.owners], ledgers, 'but for since when');
+  storage.commit();
+  assert.deepEqual([...open(false).owners], ledgers);
+
+  assert(!hints.isFenced(0));
+  hints.learnFences([{ partition: 0, tag: 0, floor: 0, isKnown: false }], 1);
+  assert(!hints.isFenced(0), 'who has lost his own fence tells nothing');
+  hints.learnFences([{ partition: 0, tag: 9, floor: 8, isKnown: true }], 1);
+  assert(hints.isFenced(0));
+  assert.deepEqual([hints.refuseBelow(0), hints.refusedBelow(1)], [9, [8]]);
+  const tagOf = (n: number) => {
+    const kept = hints.get(1, located(n));
+    return kept === 'newer' ? kept : kept?.tag;
+  };
+  assert.deepEqual(
+    [tagOf(7), tagOf(8), tagOf(9)],
+    [undefined, 8, 9],
+    'what is older than what was reaped is as good as none',
+  );
+  assert.deepEqual([counters.hintsSetAside, counters.hintsUndeliverable, hints.size], [1, 1, 79]);
+  for (const { key, value } of hints.page(3, undefined, 40, 1e6)) hints.read(key, value);
+  assert.equal(hints.owners.get(3)!.count, 8);
+  assert.deepEqual(told, []);
 });

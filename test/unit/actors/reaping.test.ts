@@ -342,7 +342,7 @@ test('a fence that was lost is adopted from one peer if nothing was reaped, and 
   const reaped = inquiryOf(false);
   reaped.inquiry.tick(reaped.speaker);
   reaped.taken();
-  reaped.heard(1, 5, 4);
+  reaped.heard(1, 5, 4, { refuseBelow: [0] });
   assert.deepEqual(reaped.taken(), []);
   assert.equal(reaped.hints.refuseBelow(0), 5, 'a hint store begins anew above all that may have been reaped');
   reaped.inquiry.tick(reaped.speaker);
@@ -390,6 +390,9 @@ test('what a hint store has learnt counts once it is stored: if that fails it ta
 test('a replica below the floor of a peer is set aside, with a warning, and begins anew once all have told', () => {
   const { inquiry, speaker, heard, taken } = inquiryOf(true);
   heard(1, 0, 0);
+  inquiry.tick(speaker);
+  assert.deepEqual(taken(), ['fences of 1', 'fences of 2'], 'who does not know what he refuses has given no word');
+  heard(1, 0, 0, { refuseBelow: [0] });
   inquiry.tick(speaker);
   assert.deepEqual(taken(), ['fences of 2']);
   heard(2, 3, 2);

@@ -5,6 +5,7 @@ import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFile
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { distrustHints } from '../../../actors/hint-store.js';
 import { InvariantError } from '../../../src/base/assert.js';
 import { utf8 } from '../../../src/base/bytes.js';
 import { StorageFailedError } from '../../../src/base/errors.js';
@@ -38,13 +39,13 @@ async function inDirectory(story: (path: string) => Promise<void>): Promise<void
   }
 }
 
-/** What was asked to be checked. */
+/** What was asked to be checked: the objects ('all'), the hints ('order'). */
 class Checker {
-  count = 0;
-  damage: string | undefined;
-  readonly check = async (): Promise<string | undefined> => {
-    this.count++;
-    return this.damage;
+  readonly counts = { all: 0, order: 0 };
+  damage: { all?: string; order?: string } = {};
+  readonly check = async (_path: string, what: 'all' | 'order'): Promise<string | undefined> => {
+    this.counts[what]++;
+    return this.damage[what];
   };
 }
 
@@ -61,10 +62,17 @@ function read(storage: Storage, key: string): string | undefined {
 test('a node has its objects and its system storage side by side', () =>
   inDirectory(async (path) => {
     const checker = new Checker();
-    const options: NodeStorageOptions = { sync: 'none', boot: '1', mayStartEmpty: true, check: checker.check };
+    const options: NodeStorageOptions = {
+      sync: 'none',
+      boot: '1',
+      mayStartEmpty: true,
+      check: checker.check,
+      distrustHints,
+    };
     const first = await openNodeStorage(path, options);
     assert.deepEqual(first.warnings, []);
     assert.equal(first.objects.commitIsDurable, false);
+    assert.equal(first.hints.commitIsDurable, false);
     assert.equal(first.system.commitIsDurable, true);
     write(first.objects, 'k', 'object');
     write(first.system, 'k', 'system');
@@ -75,6 +83,7 @@ test('a node has its objects and its system storage side by side', () =>
     const second = await openNodeStorage(path, { ...options, sync: 'full' });
     assert.deepEqual(second.warnings, []);
     assert.equal(second.objects.commitIsDurable, true);
+    assert.equal(second.hints.commitIsDurable, true);
     assert.equal(read(second.objects, 'k'), 'object');
     assert.equal(read(second.system, 'k'), 'system');
     second.close();
@@ -84,7 +93,7 @@ test('a node has its objects and its system storage side by side', () =>
     assert.deepEqual([first.losses, second.losses, third.losses], [0, 0, 1]);
     assert.match(third.warnings.join(), /objects file .*objects\.mdb is missing/);
     third.stop();
-    assert.equal(checker.count, 0);
+    assert.deepEqual(checker.counts, { all: 0, order: 0 });
 
     // Its other files: one that is damaged, and one that is missing.
     for (const [file, loss] of [
@@ -124,13 +133,23 @@ test('a node has its objects and its system storage side by side', () =>
 test('only what an unclean end under another boot left unsynced is looked through', () =>
   inDirectory(async (path) => {
     const checker = new Checker();
-    /** Opens, ends, and tells whether the file was looked through first. */
+    /** Opens, ends, and tells whether the files of objects and hints were looked through first, and the hints distrusted. */
     async function run(sync: 'full' | 'none', boot: string, end: (storage: NodeStorage) => void): Promise<boolean> {
-      const before = checker.count;
-      const storage = await openNodeStorage(path, { sync, boot, mayStartEmpty: true, check: checker.check });
+      const before = checker.counts.all;
+      let distrusted = 0;
+      const storage = await openNodeStorage(path, {
+        sync,
+        boot,
+        mayStartEmpty: true,
+        check: checker.check,
+        distrustHints: () => void distrusted++,
+      });
+      const wasChecked = checker.counts.all > before;
+      assert.equal(checker.counts.order, checker.counts.all);
+      assert.equal(distrusted, wasChecked ? 1 : 0);
       write(storage.objects, 'k', `${sync} ${boot}`);
       end(storage);
-      return checker.count > before;
+      return wasChecked;
     }
     const stop = (storage: NodeStorage): void => storage.stop();
     const die = (storage: NodeStorage): void => storage.close();
@@ -146,18 +165,69 @@ test('only what an unclean end under another boot left unsynced is looked throug
     assert.equal(await run('none', '9', stop), true);
     rmSync(join(path, 'system.mdb'));
     assert.equal(await run('none', '9', stop), true, 'nobody knows how it was left');
+    assert.equal(await run('none', '9', die), false);
+    rmSync(join(path, 'objects.mdb'));
+    assert.equal(await run('full', '9', die), false, 'the objects are new');
+    assert.equal(await run('full', '10', stop), true, 'the hints are as they were');
+  }));
+
+// Goal: a start that is cut off by a process's end leaves nothing behind by which the file would be believed.
+test('hints that may be old are distrusted before the run counts as begun; damaged ones are set aside', () =>
+  inDirectory(async (path) => {
+    const checker = new Checker();
+    const options = { sync: 'none', boot: '1', mayStartEmpty: true, check: checker.check } as const;
+    const distrusted: string[] = [];
+    const open = (boot: string, mayStartEmpty = true) => {
+      const distrust = (hints: Storage) => {
+        distrusted.push(boot);
+        write(hints, 'trusted', 'no');
+      };
+      return openNodeStorage(path, { ...options, boot, mayStartEmpty, distrustHints: distrust });
+    };
+    const first = await open('1');
+    write(first.hints, 'trusted', 'yes');
+    write(first.hints, 'k', 'a hint');
+    first.close();
+
+    // Cut off after it, and before the mark: here by an objects file that nobody can look through.
+    const unknown = new StorageFailedError('nobody knows', { definite: true });
+    const check = async (_path: string, what: 'all' | 'order') => {
+      if (what === 'all') throw unknown;
+      return undefined;
+    };
+    await assert.rejects(openNodeStorage(path, { ...options, boot: '2', check, distrustHints }), /nobody knows/);
+    const second = await open('2');
+    assert.deepEqual([read(second.hints, 'k'), read(second.hints, 'trusted')], ['a hint', 'no']);
+    assert.deepEqual([distrusted, second.warnings], [['2'], []]);
+    second.close();
+    const third = await open('2');
+    assert.deepEqual([read(third.hints, 'trusted'), distrusted], ['no', ['2']], 'once for all');
+    third.close();
+
+    checker.damage = { order: 'a page is torn' };
+    await fails(() => open('3', false), { code: 'STORAGE_FAILED', definite: true, message: /hints\.mdb is damaged/ });
+    const fourth = await open('3');
+    assert.match(fourth.warnings.join(), /lost what it kept for other nodes.*hints\.mdb\.damaged-.*a page is torn/);
+    assert.deepEqual([read(fourth.hints, 'k'), fourth.losses, fourth.filesSetAside()], [undefined, 0, 1]);
+    assert.deepEqual(distrusted, ['2'], 'of one that is empty there is nothing to be believed');
+    write(fourth.hints, 'k', 'another');
+    fourth.stop();
+    checker.damage = {};
+    const fifth = await open('4');
+    assert.deepEqual([read(fifth.hints, 'k'), distrusted], ['another', ['2']], 'it ended in order');
+    fifth.stop();
   }));
 
 test('a damaged file is set aside, kept and named, where others have its data; else it is refused and left alone', () =>
   inDirectory(async (path) => {
     const checker = new Checker();
-    const options = { sync: 'none', boot: '1', check: checker.check } as const;
+    const options = { sync: 'none', boot: '1', check: checker.check, distrustHints } as const;
     const file = join(path, 'objects.mdb');
     const first = await openNodeStorage(path, { ...options, mayStartEmpty: true });
     write(first.objects, 'k', 'v');
     first.close();
 
-    checker.damage = 'a page is torn';
+    checker.damage = { all: 'a page is torn' };
     for (let i = 0; i < 2; i++) {
       await fails(() => openNodeStorage(path, { ...options, boot: '2', mayStartEmpty: false }), {
         code: 'STORAGE_FAILED',
@@ -242,7 +312,7 @@ test('the child finds what is damaged, and its own death by it is an answer', ()
 test('stranded files are replaced by copies', () =>
   inDirectory(async (path) => {
     const { check } = new Checker();
-    const options: NodeStorageOptions = { sync: 'none', boot: '1', mayStartEmpty: true, check };
+    const options: NodeStorageOptions = { sync: 'none', boot: '1', mayStartEmpty: true, check, distrustHints };
     const first = await openNodeStorage(path, options);
     write(first.objects, 'k', 'committed');
     write(first.system, 'k', 'system');
@@ -284,7 +354,13 @@ test('stranded files are replaced by copies', () =>
 test('a start that was cut off before there was an objects file has lost none; what was lost stays known', () =>
   inDirectory(async (path) => {
     const checker = new Checker();
-    const options: NodeStorageOptions = { sync: 'full', boot: '1', mayStartEmpty: true, check: checker.check };
+    const options: NodeStorageOptions = {
+      sync: 'full',
+      boot: '1',
+      mayStartEmpty: true,
+      check: checker.check,
+      distrustHints,
+    };
     const open = () => openNodeStorage(path, options);
     const first = await open();
     writeRunMark(first.system, { boot: '1', sync: 'full', isNew: true, losses: 0, clean: false });

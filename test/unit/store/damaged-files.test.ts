@@ -3,11 +3,14 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { utf8 } from '../../../src/base/bytes.js';
+import { encodeLocatedKey } from '../../../src/codec/key.js';
 import { entryKey, FENCE_PREFIX, MARKER_PREFIX } from '../../../src/codec/system-entries.js';
 import type { Bucket, OpenOptions, Store } from '../../../src/index.js';
 import { openLmdbStorage } from '../../../src/storage/lmdb-storage.js';
 import { RUN_KEY } from '../../../src/storage/run-mark.js';
 import { openWith } from '../../../src/store/open.js';
+import { plantHints } from '../../support/planted-hints.js';
 import { fails } from '../../support/rejection.js';
 import { readReplicas } from '../../support/replica-files.js';
 import { test } from '../../support/test.js';
@@ -106,6 +109,33 @@ test('after a power failure a whole file is kept under new writerIds, a damaged 
       for (const name of ['a', 'b', 'c']) assert.equal(nodes[name]!.newIdentities, 0, `a new writer on ${name}`);
     });
     assert.equal(warnings.length, 1);
+  }));
+
+// Goal: where nothing is synced, hints are looked through as the objects are; those that are whole find their owners.
+test('after a power failure hints in a whole file are delivered; a damaged one is set aside, and takes nothing with it', () =>
+  inDirectory(async (path, warnings) => {
+    await using({ path, ...SMALL }, '1', putAll, { dies: true });
+    const located = Array.from({ length: 400 }, (_, i) =>
+      encodeLocatedKey(i % SMALL.partitions, { type: utf8('default'), bucket: utf8('b'), key: utf8(`hint ${i}`) }),
+    );
+    for (const holder of ['a', 'c']) {
+      plantHints(openLmdbStorage({ path: join(path, holder, 'hints.mdb'), sync: 'none' }), 1, located);
+    }
+    const file = join(path, 'c', 'hints.mdb');
+    const bytes = readFileSync(file);
+    // Out of the order of its keys.
+    for (let at = bytes.indexOf('hint 200'); at !== -1; at = bytes.indexOf('hint 200', at)) bytes[at + 5] = 0x7a;
+    writeFileSync(file, bytes);
+
+    await using({ path, ...SMALL }, '2', async (store) => {
+      assert.equal(warnings.length, 1);
+      assert.match(warnings[0]!, /^node "c" has lost what it kept.*hints\.mdb\.damaged-.*out of order/);
+      await store.admin.waitForHints({ timeoutMs: 60_000 });
+      const { nodes } = await store.stats();
+      assert.equal(nodes.a!.hintsDelivered, located.length);
+      assert.deepEqual([nodes.c!.hintsDelivered, nodes.c!.filesSetAside], [0, 1]);
+      for (const key of KEYS) assert.equal((await text(store).get(key, { r: 'all' })).value, key);
+    });
   }));
 
 test('a file that is no file of LMDB any more is set aside at once, while the others go on', () =>
