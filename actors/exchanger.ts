@@ -154,7 +154,7 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, PeerAnsw
     this.replica.work(context);
     this.healer.work(context);
     const buildable = trees.buildable(now);
-    if (buildable !== undefined && budget.take(now)) buildable.build(context);
+    if (buildable !== undefined && budget.take(now)) buildable.build(budget.hashingShare, context);
     if (trees.builds.size > 0 || this.replica.isHolding || this.healer.isWaiting) {
       this.resumeAt(now + SOON_MS, context);
     }

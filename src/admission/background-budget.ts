@@ -42,6 +42,9 @@ const MOST_QUIET = 1_000;
 /** What is held for normal before any quiet interval, in milliseconds. */
 const FIRST_NORMAL_MS = 10;
 
+/** How much of a core hashing may take beside clients, which wait for that core. */
+const HASHING_SHARE = 1 / 16;
+
 /** Latencies are counted in buckets, each a quarter of a doubling wide, from 1/64 ms up. */
 const BUCKETS_PER_DOUBLING = 4;
 const LOWEST_DOUBLING = -6;
@@ -61,6 +64,8 @@ export class BackgroundBudget {
   private taken = 0;
   private readonly urgent: Record<UrgentWork, number> = { hints: 0, refill: 0 };
   private normalMs = FIRST_NORMAL_MS;
+  /** How much of a core a slice may take of which another thread makes a long piece of work: 1 while no client asks. */
+  hashingShare = 1;
 
   /** A client's request was answered after so many milliseconds. */
   requestTook(ms: number): void {
@@ -102,6 +107,7 @@ export class BackgroundBudget {
   private advance(nowMs: number): void {
     if (nowMs < this.intervalEndsMs) return;
     // Where nobody asked for a time, what was counted is of all of it, and known so much better.
+    this.hashingShare = this.requests > 0 ? HASHING_SHARE : 1;
     this.decide(1 + Math.min(MOST_QUIET, Math.floor((nowMs - this.intervalEndsMs) / INTERVAL_MS)));
     this.counts.fill(0);
     this.requests = 0;

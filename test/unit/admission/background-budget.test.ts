@@ -82,6 +82,16 @@ test('what is slow is learnt from times without background work', () => {
   assert.equal(refilling.budget.usualMs, usualMs, 'what urgent work makes of it is not how it is without');
 });
 
+test('hashing has a core for itself until somebody asks for something', () => {
+  const node = new Node();
+  assert.equal(node.budget.hashingShare, 1);
+  node.interval(2, 1);
+  node.interval(2, 0);
+  assert(node.budget.hashingShare < 0.1, 'even if that is one client');
+  node.interval(2, 0);
+  assert.equal(node.budget.hashingShare, 1);
+});
+
 test('with hardly a request there is room for all of it', () => {
   const node = new Node();
   node.intervals(20, 200);
