@@ -92,6 +92,16 @@ test('hashing has a core for itself until somebody asks for something', () => {
   assert.equal(node.budget.hashingShare, 1);
 });
 
+test('slices are spread over the interval while anybody is served', () => {
+  const node = new Node();
+  assert.equal(node.budget.distanceMs(false), 0);
+  node.intervals(50, 2);
+  assert.equal(node.budget.distanceMs(false), 100 / 64);
+  assert.equal(node.budget.distanceMs(true), 100 / 67, 'those of its own are among them');
+  node.intervals(20, 200);
+  assert.equal(node.budget.distanceMs(false), 100);
+});
+
 test('with hardly a request there is room for all of it', () => {
   const node = new Node();
   node.intervals(20, 200);
