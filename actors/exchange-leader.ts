@@ -45,6 +45,8 @@ export class ExchangeLeader {
   /** The record's `calls` when the exchange began. */
   private leadSince = 0;
   private progressMs = 0;
+  /** When it takes its next slice: they are spread over the interval. */
+  private readyMs = 0;
   /** Until then the exchange waits for what is being written. */
   private settledMs = 0;
   /** Pairs of which one replica was lost. */
@@ -120,7 +122,7 @@ export class ExchangeLeader {
         return;
       }
       if (lead.needsSlice && !this.takesSlice(lead.pair, now)) {
-        this.resumeAt(budget.nextMs);
+        this.resumeAt(Math.max(this.readyMs, now + 1));
         return;
       }
       const step = lead.step();
@@ -131,8 +133,15 @@ export class ExchangeLeader {
   }
 
   private takesSlice(pair: Pair, nowMs: number): boolean {
+    if (nowMs < this.readyMs) return false;
     const { budget } = this.options;
-    return this.refills.has(nameOf(pair)) ? budget.takeUrgent(nowMs, 'refill') : budget.take(nowMs);
+    const isRefill = this.refills.has(nameOf(pair));
+    if (!(isRefill ? budget.takeUrgent(nowMs, 'refill') : budget.take(nowMs))) {
+      this.readyMs = budget.nextMs;
+      return false;
+    }
+    this.readyMs = nowMs + budget.distanceMs(isRefill);
+    return true;
   }
 
   private hearerOf(lead: ExchangeLead, what: LeadAsked): Hearer {

@@ -20,6 +20,7 @@ import { ExchangeLeader, type ExchangeLeaderOptions } from './exchange-leader.js
 import { ExchangePeers, NOBODY, type PeerAnswer } from './exchange-peers.js';
 import { ExchangeReplica, type ExchangeReplicaOptions } from './exchange-replica.js';
 import { RotHealer } from './rot-healer.js';
+import { Wakeup } from './wakeup.js';
 
 export type ExchangerOptions = ExchangeLeaderOptions & ExchangeReplicaOptions;
 
@@ -41,8 +42,8 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, PeerAnsw
   private readonly healer: RotHealer;
   private readonly tickMs: number;
   private ticksUntilLook = 0;
-  /** When a timer will resume what is under way; undefined: none is set. */
-  private resumeMs: number | undefined;
+  /** Resumes what is under way. */
+  private readonly resume = new Wakeup(RESUME);
 
   constructor(options: ExchangerOptions, context: ActorContext) {
     this.options = options;
@@ -53,7 +54,7 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, PeerAnsw
     );
     this.peers = new ExchangePeers(node, nodes + 1);
     this.replica = new ExchangeReplica(options);
-    this.leader = new ExchangeLeader(options, this.peers, (ms) => this.resumeAt(ms, context), context);
+    this.leader = new ExchangeLeader(options, this.peers, (ms) => this.resume.at(ms, context), context);
     this.healer = new RotHealer({ ...options, rotten: trees.rotten }, this.peers);
     this.tickMs = Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, intervalMs / 64));
   }
@@ -84,7 +85,7 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, PeerAnsw
       this.tick(context);
       return;
     }
-    this.resumeMs = undefined;
+    this.resume.came();
     this.work(context);
     this.leader.conduct(context);
   }
@@ -154,16 +155,10 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, PeerAnsw
     this.replica.work(context);
     this.healer.work(context);
     const buildable = trees.buildable(now);
-    if (buildable !== undefined && budget.take(now)) buildable.build(context);
+    if (buildable !== undefined && budget.take(now)) buildable.build(budget.hashingShare, context);
     if (trees.builds.size > 0 || this.replica.isHolding || this.healer.isWaiting) {
-      this.resumeAt(now + SOON_MS, context);
+      this.resume.at(now + SOON_MS, context);
     }
-  }
-
-  private resumeAt(ms: number, context: ActorContext): void {
-    if (this.resumeMs !== undefined && this.resumeMs <= ms) return;
-    this.resumeMs = ms;
-    context.after(Math.max(1, ms - context.now()), RESUME);
   }
 }
 

@@ -31,6 +31,7 @@ import type { NodeIdentity } from './node-identity.js';
 import type { OnUnreadable } from './own-records.js';
 import { ReapLead, type ReapSpeaker } from './reap-lead.js';
 import type { ReapRecord } from './reap-record.js';
+import { Wakeup } from './wakeup.js';
 
 export interface ReaperOptions {
   /** This node's index in the ring. */
@@ -102,7 +103,7 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
   /** When the lead came a step further. */
   private progressMs = 0;
   private censuses: Census[] = [];
-  private resumeMs: number | undefined;
+  private readonly resume = new Wakeup(RESUME);
   /** So many ticks to come are soon. */
   private haste = 0;
   /** Until then the first word of another node is waited for. */
@@ -210,7 +211,7 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
   timer(message: unknown, context: ActorContext): void {
     if (message === TICK) this.tick(context);
     else {
-      this.resumeMs = undefined;
+      this.resume.came();
       const { censuses } = this;
       this.censuses = [];
       for (const census of censuses) this.count(census, context);
@@ -252,7 +253,7 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
     }
     if (hints.hasHintUpTo(partition, g)) {
       this.censuses.push(census);
-      this.resumeAt(now + SOON_MS, context);
+      this.resume.at(now + SOON_MS, context);
       return;
     }
     hints.counted(partition, g + 1);
@@ -270,11 +271,11 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
       if (lead.isExchanging) this.lookAtExchange(lead, now);
       if (now - this.progressMs > (lead.isExchanging ? EXCHANGE_MS : SILENCE_MS)) this.abandon(lead);
       if (lead.isAwaiting) {
-        this.resumeAt(now + (lead.isExchanging ? SOON_MS : SILENCE_MS + 1), context);
+        this.resume.at(now + (lead.isExchanging ? SOON_MS : SILENCE_MS + 1), context);
         return;
       }
       if (!budget.take(now)) {
-        this.resumeAt(budget.nextMs, context);
+        this.resume.at(budget.nextMs, context);
         return;
       }
       const step = lead.step(context.wallClock());
@@ -283,7 +284,7 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
       else if (step === 'done') this.end(lead, now);
       else if (step === 'more') {
         // Clients have this thread between two slices.
-        this.resumeAt(now + BETWEEN_SLICES_MS, context);
+        this.resume.at(now + BETWEEN_SLICES_MS, context);
         return;
       }
     }
@@ -348,12 +349,6 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
         context.request(vnodeRef(node, lead.partition), message, ticket);
       } else context.request(reaperRef(node), { type: 'reap', partition: lead.partition, ask }, ticket);
     }
-  }
-
-  private resumeAt(ms: number, context: ActorContext): void {
-    if (this.resumeMs !== undefined && this.resumeMs <= ms) return;
-    this.resumeMs = ms;
-    context.after(Math.max(1, ms - context.now()), RESUME);
   }
 
   private take(ticket: number): Asked | undefined {

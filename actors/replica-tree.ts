@@ -111,15 +111,15 @@ export class ReplicaTree {
     return tree === undefined || isStale ? 0 : this.slicedMs + this.slicedBytes / REBUILD_BYTES_PER_MS;
   }
 
-  /** Goes on with its build by a slice. */
-  build(context: ActorContext): void {
+  /** Goes on with its build by a slice. @param share - of a core that it may take, where that is not the node's own thread */
+  build(share: number, context: ActorContext): void {
     const { keeper, trees } = this;
     if (!keeper.isBuilding) {
       keeper.beginBuild(context.random.uint32(), trees.keysEach);
       this.begunAtMs = Math.max(0, Math.floor(context.wallClock()));
       this.begunForCall = trees.calls;
     }
-    const slice = keeper.nextSlice();
+    const slice = keeper.nextSlice(trees.hashing.readsCommitted ? share : 1);
     if (slice === undefined) return;
     this.isSlicing = true;
     this.slicedMs = context.now();

@@ -14,7 +14,7 @@ import type { NodeCounters } from '../../src/metrics/node-counters.js';
 import type { OperationLatencies } from '../../src/metrics/operation-latencies.js';
 import { type Hedging, Peers } from '../../src/quorum/peers.js';
 import type { Reach } from '../../src/quorum/reach.js';
-import { firstSlots, hasSlot, NO_SLOTS, withSlot } from '../../src/quorum/slots.js';
+import { firstSlots, hasSlot, NO_SLOTS, type PlaceSet, withSlot } from '../../src/quorum/slots.js';
 import type { PreferenceList } from '../../src/ring/preference-list.js';
 import type { ActorContext, ActorRef, Failure, Incoming } from '../../src/runtime/actor.js';
 import type { HintStore } from '../hint-store.js';
@@ -70,6 +70,8 @@ const HEDGING: readonly Hedging[] = [
 const PATIENCE_MS = 500;
 /** When objects of so many bytes wait so, the oldest are not waited for any longer; nor beyond a part of all operations. */
 const MAX_PATIENT_BYTES = 32 * 2 ** 20;
+/** How long a replica that lacked something is read after the others, in milliseconds. */
+const LACKING_MS = 1_000;
 /** When a request that was refused for want of room is sent again, in milliseconds. */
 const RETRY_MS = 5;
 /**
@@ -132,6 +134,9 @@ export class Desk {
   private preferred: number;
   /** By partition, as of the present health; made when asked for. */
   private reaches: (Reach | undefined)[] = [];
+  /** By partition: the places of replicas that lack what others have, and know it; until when that is remembered. */
+  private readonly lacking: PlaceSet[];
+  private lackingUntilMs = Number.POSITIVE_INFINITY;
   private repairs = 0;
   /** Of the slice that was taken for them. */
   private repairsLeft = 0;
@@ -144,6 +149,7 @@ export class Desk {
     this.hints = hints;
     this.operations = new InFlight(maxOperations);
     this.orders = preferenceLists.map(({ primaries, fallbacks }) => [...ownFirst(primaries, node), ...fallbacks]);
+    this.lacking = preferenceLists.map(() => NO_SLOTS);
     this.n = preferenceLists[0]!.primaries.length;
     this.nodes = this.orders[0]!.length;
     this.maxPatient = Math.floor(maxOperations / 2);
@@ -168,10 +174,30 @@ export class Desk {
   look(context: ActorContext): void {
     const { peers } = this;
     peers.look(context, context.now());
+    if (context.now() >= this.lackingUntilMs) this.forgetLacking();
     if (peers.up === this.up && peers.suspect === this.suspect && peers.preferred === this.preferred) return;
     this.up = peers.up;
     this.suspect = peers.suspect;
     this.preferred = peers.preferred;
+    this.reaches = [];
+  }
+
+  /**
+   * The replica at this place is behind, and had nothing where others have an object: it was lost, and is being refilled. It
+   * would have most reads ask twice, and repair it, which the refill does anyway: for a while the other primaries are read
+   * first.
+   */
+  lacks(partition: number, place: number, context: ActorContext): void {
+    if (hasSlot(this.lacking[partition]!, place)) return;
+    this.lacking[partition] = withSlot(this.lacking[partition]!, place);
+    this.reaches[partition] = undefined;
+    this.lackingUntilMs = Math.min(this.lackingUntilMs, context.now() + LACKING_MS);
+  }
+
+  /** Whoever still lacks much is soon found out again. */
+  private forgetLacking(): void {
+    this.lackingUntilMs = Number.POSITIVE_INFINITY;
+    this.lacking.fill(NO_SLOTS);
     this.reaches = [];
   }
 
@@ -343,7 +369,7 @@ export class Desk {
     const order = this.orders[partition]!;
     let up = NO_SLOTS;
     let suspect = NO_SLOTS;
-    let slow = NO_SLOTS;
+    let slow = this.lacking[partition]!;
     for (let place = 0; place < order.length; place++) {
       const node = order[place]!;
       if (node === this.node) up = withSlot(up, place);

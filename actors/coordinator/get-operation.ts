@@ -175,6 +175,7 @@ export class GetOperation extends ReadOperation {
       const corrupt = hasSlot(quorum.corrupt, place);
       if (record === undefined && !corrupt) continue;
       if (!corrupt && record !== null && record !== undefined && sameDigest(record, merged)) continue;
+      if (record === null && quorum.isBehind(place)) this.desk.lacks(this.partition, place, context);
       message ??= { type: 'write', key: this.key, record: merged, durable: false, tag: this.tag };
       this.desk.repair(order[place]!, this.partition, message, context);
     }

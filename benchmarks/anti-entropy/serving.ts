@@ -1,13 +1,14 @@
 /**
  * What clients and event loops feel of anti-entropy, under a constant rate of puts and gets, and how fast a lost replica
- * comes back. Each span of background work is set beside a quiet one right before it or behind it: what else runs on the
- * machine, and how warm everything is, differs more from minute to minute than what is to be measured. Ratios are those of
- * such pairs: their median, the lowest and the highest.
+ * comes back. After a warm-up in which comparing and building have run, too, each span of background work is set beside a
+ * quiet one right before it or behind it: what else runs on the machine differs more from minute to minute than what is to be
+ * measured. Ratios are those of such pairs: their median, the lowest and the highest.
  *
  * - **Clients**: p99 of puts and gets of a span. Target: within 1.5 × of quiet times, whatever goes on.
  * - **Event loops**: how late a timer of 5 ms comes in each node's thread, of each node by itself (`watched-worker.ts`).
  *   Target: while trees are built p99 within 1.2 ×.
- * - **Exchanges**: every pair of replicas is compared again as soon as all have been. **Rebuilding**: every tree is.
+ * - **Nothing**: quiet times beside quiet times, which says what the other ratios are worth. **Exchanges**: every pair of
+ *   replicas is compared again as soon as all have been. **Rebuilding**: every tree is built again.
  * - **Refill**: a node is stopped, its directory deleted, and the node started again: until no replica is left to refill.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -24,7 +25,8 @@ import { WATCHED_WORKER, WatchedLoops } from './watched-loops.js';
 const NODES = 5;
 const VICTIM = 'b';
 const VALUE_BYTES = 100;
-const WARM_UP_MS = 5_000;
+/** Code that is not compiled yet costs most: after 2 s p99 was ten times what it is after 12. */
+const WARM_UP_MS = 12_000;
 const SPAN_MS = 3_000;
 const ROUNDS = 6;
 const REFILLS = 3;
@@ -34,7 +36,8 @@ const LOOK_MS = 100;
 /** So that nothing is compared but what is called for. */
 const NEVER_MS = 604_800_000;
 
-const WORKS = ['exchanges', 'rebuilding', 'refill'] as const;
+const BESIDE = ['nothing', 'exchanges', 'rebuilding'] as const;
+const WORKS = [...BESIDE, 'refill'] as const;
 type Work = (typeof WORKS)[number];
 
 /** Background work, and the quiet time beside it. */
@@ -57,20 +60,21 @@ export async function serving(keys: number, perSecond: number): Promise<void> {
     await store.admin.waitForExchange();
     for (const { name } of store.nodes()) await store.admin.rebuildTrees(name);
     await openLoop({ perSecond, durationMs: WARM_UP_MS, begin: load.begin });
-    const pairs: Record<Work, Pair[]> = { exchanges: [], rebuilding: [], refill: [] };
+    for (const work of BESIDE) await busily(under, work);
+    const pairs: Record<Work, Pair[]> = { nothing: [], exchanges: [], rebuilding: [], refill: [] };
     for (let round = 0; round < ROUNDS; round++) {
       console.error(`  round ${round + 1} of ${ROUNDS}`);
-      for (const work of ['exchanges', 'rebuilding'] as const) pairs[work].push(await pairOf(under, work, round));
+      for (const work of BESIDE) pairs[work].push(await pairOf(under, work, round));
     }
     const quietly = await refill(store, directory, keys, undefined);
-    const busily: string[] = [];
+    const underLoad: string[] = [];
     for (let round = 0; round < REFILLS; round++) {
       console.error(`  refill ${round + 1} of ${REFILLS}`);
       const quiet = await spanOf(under, pause(SPAN_MS));
       const refilled = await refill(store, directory, keys, async (until) => {
         pairs.refill.push({ quiet, busy: await spanOf(under, until) });
       });
-      busily.push(refilled);
+      underLoad.push(refilled);
     }
     const spans = `${ROUNDS} pairs of spans of ${SPAN_MS / 1_000} s, ${REFILLS} refills`;
     console.log(`
@@ -81,7 +85,7 @@ ${clientTable(pairs)}
 ${loopTable(pairs, store)}
 
 refill of a lost node, without any load: ${quietly}
-${busily.map((one) => `refill of a lost node, under that load:  ${one}`).join('\n')}`);
+${underLoad.map((one) => `refill of a lost node, under that load:  ${one}`).join('\n')}`);
   } finally {
     loops.close();
     await store.close();
@@ -91,15 +95,16 @@ ${busily.map((one) => `refill of a lost node, under that load:  ${one}`).join('\
 
 /** A quiet span and one with background work, now the one and now the other before. */
 async function pairOf(under: SpanOptions, work: Work, round: number): Promise<Pair> {
-  const busily = async (): Promise<Span> => {
-    const background = new Background(under.store, work);
-    const span = await spanOf(under, pause(SPAN_MS));
-    await background.stop();
-    return span;
-  };
-  if (round % 2 === 0) return { quiet: await spanOf(under, pause(SPAN_MS)), busy: await busily() };
-  const busy = await busily();
+  if (round % 2 === 0) return { quiet: await spanOf(under, pause(SPAN_MS)), busy: await busily(under, work) };
+  const busy = await busily(under, work);
   return { quiet: await spanOf(under, pause(SPAN_MS)), busy };
+}
+
+async function busily(under: SpanOptions, work: Work): Promise<Span> {
+  const background = new Background(under.store, work);
+  const span = await spanOf(under, pause(SPAN_MS));
+  await background.stop();
+  return span;
 }
 
 /** What goes on beside the load, over and over. */
@@ -118,7 +123,8 @@ class Background {
 
   private async run(store: Store, work: Work): Promise<void> {
     while (!this.stopped) {
-      if (work === 'exchanges') await store.admin.waitForExchange();
+      if (work === 'nothing') await pause(LOOK_MS);
+      else if (work === 'exchanges') await store.admin.waitForExchange();
       else await Promise.all(store.nodes().map(({ name }) => store.admin.rebuildTrees(name)));
     }
   }

@@ -42,6 +42,9 @@ const MOST_QUIET = 1_000;
 /** What is held for normal before any quiet interval, in milliseconds. */
 const FIRST_NORMAL_MS = 10;
 
+/** How much of a core hashing may take beside clients, which wait for that core. */
+const HASHING_SHARE = 1 / 16;
+
 /** Latencies are counted in buckets, each a quarter of a doubling wide, from 1/64 ms up. */
 const BUCKETS_PER_DOUBLING = 4;
 const LOWEST_DOUBLING = -6;
@@ -60,8 +63,9 @@ export class BackgroundBudget {
   private slices = FIRST_SLICES;
   private taken = 0;
   private readonly urgent: Record<UrgentWork, number> = { hints: 0, refill: 0 };
+  /** True if a client asked for anything in the interval before. */
+  private isServing = false;
   private normalMs = FIRST_NORMAL_MS;
-
   /** A client's request was answered after so many milliseconds. */
   requestTook(ms: number): void {
     this.counts[bucketOf(ms)]!++;
@@ -89,6 +93,20 @@ export class BackgroundBudget {
     return this.intervalEndsMs;
   }
 
+  /**
+   * How far apart the slices of an interval lie if they are spread evenly over it, in milliseconds; 0 while no client asks for
+   * anything. All at once they would make requests wait that come with them.
+   * @param isUrgent - for work that has slices of its own
+   */
+  distanceMs(isUrgent: boolean): number {
+    return this.isServing ? INTERVAL_MS / (this.slices + (isUrgent ? URGENT_SLICES : 0)) : 0;
+  }
+
+  /** How much of a core a slice may take that is hashed by another thread: above 0, 1 while no client asks for anything. */
+  get hashingShare(): number {
+    return this.isServing ? HASHING_SHARE : 1;
+  }
+
   /** How many slices there are in an interval now. */
   get perInterval(): number {
     return this.slices;
@@ -102,6 +120,7 @@ export class BackgroundBudget {
   private advance(nowMs: number): void {
     if (nowMs < this.intervalEndsMs) return;
     // Where nobody asked for a time, what was counted is of all of it, and known so much better.
+    this.isServing = this.requests > 0;
     this.decide(1 + Math.min(MOST_QUIET, Math.floor((nowMs - this.intervalEndsMs) / INTERVAL_MS)));
     this.counts.fill(0);
     this.requests = 0;

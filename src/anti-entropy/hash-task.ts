@@ -38,6 +38,8 @@ export interface SliceTask {
   /** The slice ends with the record that makes it so many records, or so many bytes. */
   readonly limit: number;
   readonly limitBytes: number;
+  /** How much of a core it may take where it has a thread of its own: above 0, 1 is all of it. */
+  readonly share: number;
   /** The snapshot must have at least this: else the answer is 'early'. */
   readonly mark: BuildMark;
 }
@@ -126,11 +128,14 @@ export function buffersOf(result: HashResult | { readonly type: 'gone' }): Array
   }
 }
 
-/** Runs a task. Synchronous: it takes as long as it takes, and must not be run on a node's event loop. */
-export function runHashTask(task: HashTask, snapshot: () => Snapshot): HashResult {
+/**
+ * Runs a task. Synchronous: it takes as long as it takes, and must not be run on a node's event loop.
+ * @param rest - called by a slice before each record: who gives it only a share of a core lets it rest there
+ */
+export function runHashTask(task: HashTask, snapshot: () => Snapshot, rest?: () => void): HashResult {
   switch (task.type) {
     case 'slice':
-      return hashSlice(task, snapshot());
+      return hashSlice(task, snapshot(), rest);
     case 'keys':
       return listKeys(task, snapshot());
     case 'fold':
@@ -165,7 +170,7 @@ export function foldPage({ memory, bytes, changes, trees }: FoldTask): FoldResul
   return { type: 'folded', trees: Uint32Array.from(folded), words };
 }
 
-function hashSlice(task: SliceTask, snapshot: Snapshot): Slice | { readonly type: 'early' } {
+function hashSlice(task: SliceTask, snapshot: Snapshot, rest?: () => void): Slice | { readonly type: 'early' } {
   const { mark } = task;
   const value = snapshot.get(buildMarkKey(task.partition));
   const found = value === undefined ? undefined : decodeBuildMark(value);
@@ -181,6 +186,7 @@ function hashSlice(task: SliceTask, snapshot: Snapshot): Slice | { readonly type
       next = new Uint8Array(key);
       break;
     }
+    rest?.();
     const record = snapshot.get(key)!;
     records++;
     bytes += record.length;

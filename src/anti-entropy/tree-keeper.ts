@@ -173,8 +173,9 @@ export class TreeKeeper {
 
   /**
    * The next slice of the build; undefined if none is to be asked for now. The vnode writes `mark` in the same turn.
+   * @param share - of a core that it may take: it is so much smaller, and takes as long
    */
-  nextSlice(): NumberedTask<SliceTask> | undefined {
+  nextSlice(share = 1): NumberedTask<SliceTask> | undefined {
     const { build, options } = this;
     if (build === undefined || build.slice !== 0) return undefined;
     build.slice = ++this.tasks;
@@ -183,8 +184,9 @@ export class TreeKeeper {
       partition: options.partition,
       depth: build.folding.tree.depth,
       from: build.from,
-      limit: options.sliceRecords,
-      limitBytes: options.sliceBytes,
+      limit: Math.ceil(options.sliceRecords * share),
+      limitBytes: Math.ceil(options.sliceBytes * share),
+      share,
       mark: { build: build.id, noted: this.noted },
     };
     return { number: build.slice, task };

@@ -254,6 +254,11 @@ export class GetQuorum {
     return hasSlot(this.agreeing, place);
   }
 
+  /** True if `place` has said that it may lack what stand-ins keep for it, or what it has lost. */
+  isBehind(place: number): boolean {
+    return hasSlot(this.behind, place);
+  }
+
   /** True if an answer of `place` is to come. */
   isAwaited(place: number): boolean {
     return !this.replied && hasSlot(this.outstanding, place);

@@ -13,7 +13,7 @@ export interface Reach {
   readonly places: number;
   readonly up: PlaceSet;
   readonly suspect: PlaceSet;
-  /** Those of `up` that are read only after the other primaries: they stand still, or have only just come back. */
+  /** Those that are read only after the other primaries: they stand still, have only just come back, or are being refilled. */
   readonly slow: PlaceSet;
 }
 

@@ -179,6 +179,27 @@ test('the first request after a time of idleness goes by how the nodes are then,
   assert.deepEqual(nodes.asked(), [0, 1]);
 });
 
+// Goal: a replica that was lost does not have each read of its partition ask twice until it is refilled.
+test('a replica that is behind, and lacked what others have, is read after them for a second', () => {
+  const nodes = new Coordinating();
+  const behind = { type: 'nothing', behind: true } as const;
+  const { reply, repairs } = nodes.getOf({ 0: behind, 1: object(NEWER) });
+  assert.equal((reply as { type: string }).type, 'got');
+  assert.deepEqual(
+    repairs.map(({ place }) => threadOf(place)),
+    [0],
+  );
+  assert.deepEqual(nodes.asked(), [1, 2]);
+  nodes.down.add(2);
+  nodes.idle(5);
+  assert.deepEqual(nodes.asked(), [0, 1], 'it is asked all the same where too few others are up');
+  nodes.down.clear();
+  nodes.idle(1_000);
+  assert.deepEqual(nodes.asked(), [0, 1]);
+  nodes.getOf({ 0: { type: 'nothing', behind: false }, 1: object(NEWER) });
+  assert.deepEqual(nodes.asked(), [0, 1], 'one that lost nothing is merely repaired');
+});
+
 // Goal: hints are handed over, and whatever else can wait is done, at the pace that clients do not feel.
 test('background work gets fewer slices while requests take longer than they did', () => {
   const nodes = new Coordinating();

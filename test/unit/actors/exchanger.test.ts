@@ -88,6 +88,31 @@ test('what it leads and builds takes slices: none left, nothing is asked', () =>
   );
 });
 
+// Goal: somebody who waits for all replicas to be compared does not have clients wait for all of that at once.
+test('questions are spread over the interval while clients are served, and follow each other where nobody is', () => {
+  for (const isServing of [true, false]) {
+    const { budget, context, exchanger, wake } = world();
+    for (let intervals = 0; intervals < 2; intervals++) {
+      assert(budget.take(context.nowMs));
+      if (isServing) for (let i = 0; i < 100; i++) budget.requestTook(1);
+      context.nowMs += 100;
+    }
+    wake(0, 'tick');
+    /** Both sides answer, with another root each. */
+    const answer = (): void => {
+      for (const { correlation } of context.sent.splice(0)) {
+        exchanger.answered(correlation, { type: 'root', depth: 1, keys: 1, high: correlation, low: 1 }, false, context);
+      }
+    };
+    assert.equal(context.sent.length, 2);
+    answer();
+    assert.equal(context.sent.length, isServing ? 0 : 2);
+    if (!isServing) continue;
+    wake(Math.ceil(budget.distanceMs(false)));
+    assert.equal(context.sent.length, 2);
+  }
+});
+
 // Goal: whoever waits for all replicas to be compared waits for that, and neither for the next look at the others nor tick.
 test('while somebody waits, the others are looked at with every tick, and what was not ready is tried again soon', () => {
   const { context, record, exchanger, wake } = world(600_000);

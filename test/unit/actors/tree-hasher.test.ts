@@ -99,12 +99,13 @@ async function build(
   run: (task: TestTask) => Promise<HasherResult>,
   asTask: (task: HasherTask) => TestTask,
   meanwhile: () => void = () => {},
+  share = 1,
 ): Promise<number> {
   const { keeper, storage, log } = node;
   keeper.beginBuild(77, storage.stats().entries);
   let failures = 0;
   for (;;) {
-    const slice = keeper.nextSlice();
+    const slice = keeper.nextSlice(share);
     if (slice !== undefined) node.writeMark();
     storage.commit();
     const next = slice ?? log.nextFold(!keeper.isBuilding);
@@ -166,6 +167,7 @@ test('writes during a build, and threads that die in it, cost the tree nothing',
         else node.put(below(random, 21_000));
       }
     },
+    1 / 2,
   );
   assert.ok(failures > 1, 'some died');
   for (let task = node.log.nextFold(true); task !== undefined; task = node.log.nextFold(true)) {

@@ -82,6 +82,26 @@ test('what is slow is learnt from times without background work', () => {
   assert.equal(refilling.budget.usualMs, usualMs, 'what urgent work makes of it is not how it is without');
 });
 
+test('hashing has a core for itself until somebody asks for something', () => {
+  const node = new Node();
+  assert.equal(node.budget.hashingShare, 1);
+  node.interval(2, 1);
+  node.interval(2, 0);
+  assert(node.budget.hashingShare < 0.1, 'even if that is one client');
+  node.interval(2, 0);
+  assert.equal(node.budget.hashingShare, 1);
+});
+
+test('slices are spread over the interval while anybody is served', () => {
+  const node = new Node();
+  assert.equal(node.budget.distanceMs(false), 0);
+  node.intervals(50, 2);
+  assert.equal(node.budget.distanceMs(false), 100 / 64);
+  assert.equal(node.budget.distanceMs(true), 100 / 67, 'those of its own are among them');
+  node.intervals(20, 200);
+  assert.equal(node.budget.distanceMs(false), 100);
+});
+
 test('with hardly a request there is room for all of it', () => {
   const node = new Node();
   node.intervals(20, 200);
