@@ -2,7 +2,6 @@
  * What a node answers to those who lead exchanges of its replicas: from a tree at once, from records when hashing has
  * brought them; and what it learns from them.
  */
-
 import { type ExchangeAnswer, type ExchangeAsk, leavesOf } from '../src/anti-entropy/exchange-asks.js';
 import { assert } from '../src/base/assert.js';
 import type { ExchangeReply, ExchangeRequest, Root } from '../src/messages/exchange-messages.js';

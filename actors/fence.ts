@@ -11,7 +11,7 @@
 import { Fence, type FenceState } from '../src/anti-entropy/fence.js';
 import { decodeFence, encodeFence, entryKey, FENCE_PREFIX } from '../src/codec/system-entries.js';
 import type { Storage } from '../src/storage/storage.js';
-import type { OnUnreadable } from './own-records.js';
+import { type OnUnreadable, readOwn } from './own-records.js';
 
 const OPEN: FenceState = { tag: 0, floor: 0 };
 
@@ -99,11 +99,9 @@ export class NodeFences {
   }
 
   private read(partition: number): VnodeFence {
-    const bytes = this.system.get(entryKey(FENCE_PREFIX, partition));
-    const entry = bytes === undefined ? undefined : decodeFence(bytes);
-    if (bytes !== undefined && entry === undefined) {
+    const entry = readOwn(this.system, entryKey(FENCE_PREFIX, partition), decodeFence, () => {
       this.onUnreadable(`the fence of partition ${partition}`, 'it is learnt from the other replicas');
-    }
+    });
     if (entry === undefined) {
       const fence = new VnodeFence(this, partition, OPEN, { isKnown: this.isNew, isSetAside: !this.isNew });
       if (this.isNew) fence.write(OPEN);

@@ -22,7 +22,7 @@ import {
   type Lineage,
 } from '../src/codec/system-entries.js';
 import type { Storage } from '../src/storage/storage.js';
-import type { OnUnreadable } from './own-records.js';
+import { type OnUnreadable, readOwn } from './own-records.js';
 
 /** Of so many lives at most somebody was not told: one that is down for long. */
 export const MAX_LIVES = 64;
@@ -80,12 +80,9 @@ function draw(random: Random): LifeName {
 }
 
 function read(system: Storage, key: Uint8Array, onUnreadable: OnUnreadable): Lineage | undefined {
-  const bytes = system.get(key);
-  const lineage = bytes === undefined ? undefined : decodeLineage(bytes);
-  if (bytes !== undefined && lineage === undefined) {
+  return readOwn(system, key, decodeLineage, () => {
     onUnreadable(`"${textOf(key)}"`, 'lives of the node are counted anew');
-  }
-  return lineage;
+  });
 }
 
 function write(system: Storage, key: Uint8Array, lineage: Lineage): void {

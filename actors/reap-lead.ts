@@ -6,7 +6,6 @@
  *     scan ──enough candidates, or the end──▶ round ──reaped──▶ scan on ──▶ … ──the end──▶ done
  *                                               └──abandoned──▶ done: it is tried again later
  */
-
 import { FIRST_SLICE, nextSliceLimit } from '../src/admission/slice-limit.js';
 import {
   candidateOf,

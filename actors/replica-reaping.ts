@@ -8,8 +8,8 @@
  * And how a replica begins anew that was taken back to an older state, and may hold what has been reaped since: set
  * aside, it is emptied in slices, flushed, adopts the fence of its peers under a new name, and is refilled by exchanges.
  */
-
 import { FIRST_SLICE, nextSliceLimit } from '../src/admission/slice-limit.js';
+import type { WriteGate } from '../src/admission/write-gate.js';
 import { heldOf } from '../src/anti-entropy/fence.js';
 import type { ReapAsk, ReapCandidate } from '../src/anti-entropy/reaping.js';
 import { partitionOf, partitionRange } from '../src/codec/key.js';
@@ -30,10 +30,16 @@ export interface ReplicaReapingOptions {
   readonly identity: NodeIdentity;
   readonly counters: NodeCounters;
   readonly tree: ReplicaTree | undefined;
+  /** Of the objects: shut while their commits fail. */
+  readonly gate: WriteGate;
   /** As late as an answer can be released: what it tells of is as durable then as it will be. */
   readonly lasting: Release;
   /** The vnode takes another name. */
   renew(context: ActorContext): void;
+  /** The vnode hears of a failed commit of its own. */
+  commitFailed(context: ActorContext): void;
+  /** Has it found out when the objects can be written again. */
+  probe(context: ActorContext): void;
 }
 
 export type ReapingRequest = VnodeRequest & { readonly type: 'reap' | 'discard' | 'adopt' };
@@ -53,6 +59,8 @@ export class ReplicaReaping {
   private removals: Removal[] = [];
   private discarding: Incoming<VnodeAnswer> | undefined;
   private discardLimit = FIRST_SLICE;
+  /** True if a slice was removed in a turn of whose commit nothing was heard. */
+  private isUnheard = false;
 
   constructor(options: ReplicaReapingOptions) {
     this.options = options;
@@ -157,7 +165,16 @@ export class ReplicaReaping {
   }
 
   private discardSome(incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
-    const { objects, partition, tree, counters, lasting } = this.options;
+    const { objects, partition, tree, counters, lasting, gate } = this.options;
+    if (!gate.open) {
+      // A turn that removes a slice holds no reply, by which its vnode would be told.
+      if (this.isUnheard) this.options.commitFailed(context);
+      this.isUnheard = false;
+      this.options.probe(context);
+      context.after(gate.nextProbeMs, GO_ON_REAPING);
+      return;
+    }
+    this.isUnheard = false;
     const found = objects.range({ ...partitionRange(partition), limit: this.discardLimit });
     if (found.length === 0) {
       this.discarding = undefined;
@@ -172,6 +189,7 @@ export class ReplicaReaping {
       tree?.note(key, value, undefined);
       objects.remove(key);
     }
+    this.isUnheard = true;
     context.after(1, GO_ON_REAPING);
   }
 

@@ -115,6 +115,8 @@ export class Vnode implements Actor<VnodeRequest, VnodeAnswer> {
       tree: this.tree,
       lasting: this.lasting,
       renew: (own) => this.minter.renew(this.writer, own),
+      commitFailed: (own) => this.commitFailed(undefined, own),
+      probe: (own) => this.guard.probe(own),
     });
   }
 

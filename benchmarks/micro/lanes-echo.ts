@@ -1,5 +1,4 @@
 /** The conversation of the lanes benchmark: a number and a byte string, there and back. */
-
 import type { Conversation, MessageCodec } from '../../src/runtime/actor.js';
 
 export interface Telling {

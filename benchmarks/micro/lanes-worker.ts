@@ -1,5 +1,4 @@
 /** The other side of the lanes benchmark: an echo by actors, by postMessage, or by comlink. */
-
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import * as comlink from 'comlink';
 

@@ -6,7 +6,6 @@
  *
  * µs CPU is user + system time of the whole process per request and reply: steadier than wall time on shared cores.
  */
-
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import * as comlink from 'comlink';

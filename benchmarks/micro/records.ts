@@ -3,7 +3,6 @@
  * Run: `npm run build && node dist/benchmarks/micro/records.js`, with `--cpu-prof` to see where it goes.
  * Each figure is the best of several rounds, because a shared machine only ever makes a round slower.
  */
-
 import { hash64 } from '../../src/base/hash.js';
 import { EMPTY_CONTEXT } from '../../src/clocks/causal-context.js';
 import type { EventId } from '../../src/clocks/event-id.js';

@@ -90,7 +90,7 @@ export class TreeKeeper {
 
   /** The tree that serves; undefined if there is none yet. It lacks what `isFresh` tells of. */
   get tree(): MerkleTree | undefined {
-    return this.current?.isDropped === false ? this.current.tree : undefined;
+    return this.serving?.tree;
   }
 
   /** True if the tree should be built anew: it is not what it should be, too small for its keys, or not there. */
@@ -120,9 +120,9 @@ export class TreeKeeper {
    */
   note(located: Uint8Array, before: Uint8Array | undefined, after: Uint8Array | undefined): boolean {
     if (this.log.noteWrite(this.options.partition, located, before, after)) return false;
-    const { build, current } = this;
+    const { build, serving } = this;
     assert(build !== undefined, 'a keeper notes what is written while a tree is being built');
-    if (current?.isDropped === false) this.log.note(current.number, located, before, after);
+    if (serving !== undefined) this.log.note(serving.number, located, before, after);
     this.noteInBuild(build, located, before, after);
     return true;
   }
@@ -207,8 +207,8 @@ export class TreeKeeper {
 
   /** True if the tree that serves has all changes up to that number of the log. */
   isFresh(number: number): boolean {
-    const { current } = this;
-    return current !== undefined && !current.isDropped && this.log.has(Math.max(number, current.lateUpTo));
+    const { serving } = this;
+    return serving !== undefined && this.log.has(Math.max(number, serving.lateUpTo));
   }
 
   /** The tree as it is after all that was noted, at a clean stop; undefined if there is none that can be believed. */
@@ -218,6 +218,11 @@ export class TreeKeeper {
     return this.tree;
   }
 
+  /** The tree that serves, as long as the log keeps what is noted for it. */
+  private get serving(): FoldingTree | undefined {
+    return this.current?.isDropped === false ? this.current : undefined;
+  }
+
   private serve(folding: FoldingTree): void {
     this.current = folding;
     folding.serve();
@@ -225,7 +230,7 @@ export class TreeKeeper {
 
   /** Which tree writes are noted for: most of the time the log knows it by itself. */
   private route(): void {
-    const number = this.current?.isDropped === false ? this.current.number : 0;
+    const number = this.serving?.number ?? 0;
     this.log.route(this.options.partition, this.build === undefined ? number : KEEPER_NOTES);
   }
 

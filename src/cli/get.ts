@@ -1,5 +1,4 @@
 /** `quoral get`: prints the value of a key. */
-
 import Table from 'cli-table3';
 import type { Command } from 'commander';
 import type { Quorum } from '../store/api/call-options.js';

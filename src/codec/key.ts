@@ -6,7 +6,6 @@
  *
  * The hash that places a key on the ring is taken over all that follows the partition.
  */
-
 import { isWellFormed, utf8 } from '../base/bytes.js';
 import { InvalidArgumentError, KeyTooLongError } from '../base/errors.js';
 import { hash64, hashLow } from '../base/hash.js';

@@ -6,7 +6,6 @@
  *     varint n · n × [ 8 writer · varint counter · 8 client · varint sequence · 6 ms · 2 logical · 1 flags ·
  *                      varint expiresAtMs, if flagged · varint length, body, unless a tombstone ]
  */
-
 import { EMPTY } from '../base/bytes.js';
 import { hash64, hashLow } from '../base/hash.js';
 import { type CausalContext, coversDot } from '../clocks/causal-context.js';

@@ -5,7 +5,6 @@
  *
  *     1 version · 8 hash of type, bucket and key · context and timestamp (context.ts) · 8 xxHash64 of all before
  */
-
 import { InvalidArgumentError } from '../base/errors.js';
 import { hash64, hashLow } from '../base/hash.js';
 import type { CausalContext } from '../clocks/causal-context.js';

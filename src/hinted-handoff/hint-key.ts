@@ -5,7 +5,6 @@
  *     0xfffe · key of the hint                  a hint that became unreadable, set aside
  *     0xffff · what the hint store keeps for itself
  */
-
 import { viewOf } from '../codec/byte-reader.js';
 import type { KeyRange } from '../codec/key.js';
 import { PARTITION_BYTES } from '../codec/key.js';

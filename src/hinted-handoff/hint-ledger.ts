@@ -1,10 +1,10 @@
 /**
  * What a node keeps for one owner, in three numbers, so that its hints need not be counted at each start.
  *
- *     6 count · 6 bytes · 6 since when · 4 low half of their xxHash64
+ *     6 count · 6 bytes · 6 since when · under a checksum
  */
-import { hash64, hashLow } from '../base/hash.js';
-import { ByteReader, uint32At, viewOf } from '../codec/byte-reader.js';
+import { sealed, unsealed } from '../base/sealed.js';
+import { ByteReader } from '../codec/byte-reader.js';
 import { ByteWriter } from '../codec/byte-writer.js';
 
 export interface Ledger {
@@ -19,20 +19,17 @@ export interface Ledger {
 const LEDGER_BYTES = 18;
 
 export function encodeLedger({ count, bytes, sinceMs }: Ledger): Uint8Array {
-  const writer = new ByteWriter(LEDGER_BYTES + 4);
+  const writer = new ByteWriter(LEDGER_BYTES);
   writer.u48(count);
   writer.u48(bytes);
   writer.u48(Math.floor(sinceMs));
-  hash64(viewOf(writer.bytes, 0, LEDGER_BYTES));
-  writer.u32(hashLow);
-  return writer.bytes;
+  return sealed(writer.bytes);
 }
 
 /** Undefined if it is unreadable. */
-export function decodeLedger(value: Uint8Array): Ledger | undefined {
-  if (value.length !== LEDGER_BYTES + 4) return undefined;
-  hash64(viewOf(value, 0, LEDGER_BYTES));
-  if (uint32At(value, LEDGER_BYTES) !== hashLow) return undefined;
+export function decodeLedger(stored: Uint8Array): Ledger | undefined {
+  const value = unsealed(stored);
+  if (value?.length !== LEDGER_BYTES) return undefined;
   const reader = new ByteReader(value, 0);
   return { count: reader.u48(), bytes: reader.u48(), sinceMs: reader.u48() };
 }

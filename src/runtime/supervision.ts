@@ -7,7 +7,6 @@
  * An escalating actor fails its thread; an escalating thread is left down, loudly. Both hosts and the thread group use it.
  * Source: the restart intensity of Erlang/OTP supervisors, with exponential back-off.
  */
-
 import { assert } from '../base/assert.js';
 import { DEFAULT_SUPERVISION, type SupervisionPolicy } from './actor.js';
 

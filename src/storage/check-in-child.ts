@@ -8,6 +8,7 @@
  */
 import { fork } from 'node:child_process';
 import { StorageFailedError } from '../base/errors.js';
+import { withoutLoaders } from '../base/loaders.js';
 
 /** What the child tells its parent: what is wrong with the file, or null. */
 export interface CheckVerdict {
@@ -39,7 +40,11 @@ export function checkInChild(
     };
     let verdict: CheckVerdict | undefined;
     // Options of this process (loaders, a debugger's port) are not meant for it.
-    const child = fork(entry, [path, what], { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    const child = fork(entry, [path, what], {
+      ...withoutLoaders(process),
+      execArgv: [],
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
     child.on('message', (message) => {
       verdict = message as CheckVerdict;
     });

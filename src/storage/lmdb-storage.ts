@@ -27,7 +27,6 @@
  * - `getBinaryFast` returns one and the same buffer, with a `length` of its own pasted over the real one: its
  *   `byteLength`, `subarray` and every copy from it are those of the whole buffer. `get` makes a true view of it.
  */
-
 import { accessSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';

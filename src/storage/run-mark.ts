@@ -8,7 +8,6 @@
  * A file that is not synced survives the end of its process, because the system has its pages, but not the end of the
  * system: after that its pages are on disk as chance had it.
  */
-
 import { textOf, utf8 } from '../base/bytes.js';
 import { sealed, unsealed } from '../base/sealed.js';
 import type { Storage } from './storage.js';

@@ -2,7 +2,6 @@
  * A handle on a bucket: checks what its calls are given, and encodes it once; `KeyCalls` carries them out. What each call
  * promises stands in `api/bucket.ts`.
  */
-
 import { EMPTY, utf8 } from '../base/bytes.js';
 import { InvalidArgumentError } from '../base/errors.js';
 import type { SeenContext } from '../codec/context.js';

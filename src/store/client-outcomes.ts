@@ -1,5 +1,4 @@
 /** What the client is asked for, and what comes of it. */
-
 import { assert } from '../base/assert.js';
 import type { QuorumName } from '../base/errors.js';
 import type { Attempt } from '../clocks/event-id.js';

@@ -2,7 +2,6 @@
  * Waiting for the hints that exist now to be delivered, as seen from outside the nodes' threads. Asks each node what it
  * keeps, notes how far its delivery must come, and asks again until it has come so far.
  */
-
 import type { Session } from '../hinted-handoff/hint-record.js';
 import type { HintStatus } from '../messages/node-control.js';
 

@@ -1,5 +1,4 @@
 /** The codecs that a bucket can be opened with by name. */
-
 import { Packr } from 'msgpackr';
 import { textOf, utf8 } from '../base/bytes.js';
 import { InvalidArgumentError } from '../base/errors.js';

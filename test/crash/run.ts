@@ -85,6 +85,12 @@ const progress: Progress = (text) => {
   else process.stderr.write(`  ${text}\n`);
 };
 
+// Who has read enough and leaves (`| head`) ends it, without a word: it has not come to its end.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') console.error(error);
+  process.exit(1);
+});
+
 let passed = 0;
 let failed = 0;
 console.log(`crash tests, seed ${seed}`);

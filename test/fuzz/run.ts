@@ -6,6 +6,12 @@ import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { fuzzStores } from '../support/store-fuzz-run.js';
 
+// Who has read enough and leaves (`| head`) ends it, without a word: it has not come to its end.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') console.error(error);
+  process.exit(1);
+});
+
 const { values } = parseArgs({ options: { calls: { type: 'string' }, seed: { type: 'string' } } });
 const seed = Number(values.seed ?? randomInt(2 ** 31));
 const calls = Number(values.calls ?? 100_000);

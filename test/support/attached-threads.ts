@@ -1,5 +1,6 @@
 /** Threads that attach to a store, as a test has them: started with a ticket, asked by calls, ended in every way. */
 import { MessageChannel, Worker } from 'node:worker_threads';
+import { withoutLoaders } from '../../src/base/loaders.js';
 import type { ShareTicket } from '../../src/index.js';
 import { ControlLine, type Remote, RemoteError } from '../../src/runtime/threads/control-plane.js';
 import type { AttachedControl, AttachedData } from './attached-thread.js';
@@ -21,7 +22,11 @@ export class AttachedThread {
   constructor(ticket: ShareTicket) {
     const { port1, port2 } = new MessageChannel();
     const workerData: AttachedData = { ticket, control: port2 };
-    this.worker = new Worker(ENTRY, { workerData, transferList: [ticket, port2], execArgv: [] });
+    this.worker = new Worker(ENTRY, {
+      workerData,
+      transferList: [ticket, port2],
+      ...withoutLoaders(process),
+    });
     const line = new ControlLine<AttachedControl>(port1);
     running.add(this);
     this.ask = line.remote;

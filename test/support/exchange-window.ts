@@ -1,5 +1,4 @@
 /** Times of the day at which a story has no exchanges, but for those that it waits for. */
-
 import type { ExchangeWindowOptions } from '../../src/store/api/open-options.js';
 
 /** An hour that begins eleven to twelve hours from now. */

@@ -1,5 +1,4 @@
 /** Which nodes keep a key. */
-
 import { utf8 } from '../../src/base/bytes.js';
 import { bucketPrefix, locateKey, partitionOf } from '../../src/codec/key.js';
 import type { Store } from '../../src/index.js';

@@ -1,5 +1,4 @@
 /** Bytes to a socket and back: what an HTTP client library would not let a test send. */
-
 import { once } from 'node:events';
 import { connect } from 'node:net';
 

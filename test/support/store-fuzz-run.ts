@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { withoutLoaders } from '../../src/base/loaders.js';
 import { SeededRandom } from '../../src/base/random.js';
 import { attach, open, type ShareTicket, type Store } from '../../src/index.js';
 import { VALUE_KINDS } from './fuzz-values.js';
@@ -135,7 +136,11 @@ async function fuzzBucket(
 /** Resolves once the thread has ended. @throws what it threw */
 function fuzzInThread(data: FuzzThreadData): Promise<void> {
   const { memory, disk } = data;
-  const worker = new Worker(THREAD, { workerData: data, transferList: [memory, disk], execArgv: [] });
+  const worker = new Worker(THREAD, {
+    workerData: data,
+    transferList: [memory, disk],
+    ...withoutLoaders(process),
+  });
   return new Promise((resolve, reject) => {
     worker.once('error', (error) => {
       Atomics.store(data.state, FAILED, 1);

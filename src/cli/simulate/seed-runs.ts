@@ -1,5 +1,6 @@
 /** Runs seeds of the swarm on several threads at once: each is a world of its own. */
 import { Piscina } from 'piscina';
+import { withoutLoaders } from '../../base/loaders.js';
 import type { SeedCount, SeedTask } from './seed-worker.js';
 
 const WORKER = new URL('./seed-worker.js', import.meta.url);
@@ -22,6 +23,7 @@ export async function* runSeeds({ seeds, threads, actors }: SeedRuns): AsyncGene
     minThreads: threads,
     maxThreads: threads,
     // Options of this process (loaders, a debugger's port) are not meant for the pool.
+    ...withoutLoaders(process),
     execArgv: [],
   });
   // A thread that is ended while it loads its modules may take the process with it: see `runtime/threads/hashing-pool.ts`.

@@ -2,7 +2,6 @@
  * What happened in a simulation: a running hash of everything, by which two runs of one seed are compared, and the
  * last few thousand happenings, to be read by people. Text is made only when asked for.
  */
-
 import { FAILURES } from './mail.js';
 
 /** What can be noted: %a, %b, %c are its three numbers, %f the third as a failure, %k as a kind of frame, %t its text. */

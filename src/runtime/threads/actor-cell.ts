@@ -1,7 +1,6 @@
 /**
  * The place of one actor on its thread: what outlives its incarnations, what it has in hand, and the context it is given.
  */
-
 import { assert } from '../../base/assert.js';
 import type { Random } from '../../base/random.js';
 import type {

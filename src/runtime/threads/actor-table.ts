@@ -2,7 +2,6 @@
  * The actors of one thread: their cells, what waits for them on the thread itself, their timers, and every call into
  * them. What an actor throws is its own: it ends that incarnation, and its supervision decides what follows.
  */
-
 import { assert } from '../../base/assert.js';
 import type { ActorFactory, Conversation, Failure, Incoming, SupervisionPolicy, TimerId } from '../actor.js';
 import { ActorCell, type AnyActor, CellContext, type CellHost } from './actor-cell.js';

@@ -10,7 +10,6 @@
  * its body holds up no other. Nobody blocks: a request that finds the outbox full is refused; an answer is always kept,
  * but while answers overfill the outbox, this thread refuses new requests, so that what it keeps stays bounded.
  */
-
 import type { MessagePort } from 'node:worker_threads';
 import type { MessageCodec } from '../actor.js';
 import { FrameEncoder } from './frame.js';

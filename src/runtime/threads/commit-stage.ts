@@ -4,7 +4,6 @@
  *     commit ─┬─▶ release 'stored' ─▶ publish ─▶ flush ─┬─▶ release 'durable'
  *             └─▶ fails: all of them fail               └─▶ fails: these fail
  */
-
 import { assert } from '../../base/assert.js';
 import type { CommitEnded, Committer, Failure, Release } from '../actor.js';
 import { commitFailureOf } from '../commit-failure.js';

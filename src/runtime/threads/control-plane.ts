@@ -4,7 +4,6 @@
  * Two things that comlink lacks are added here: a call to a thread that dies is rejected instead of staying pending for
  * ever, and an error keeps its class's name, its `code` and its `definite` (they travel as data).
  */
-
 import type { MessagePort } from 'node:worker_threads';
 import * as comlink from 'comlink';
 

@@ -1,5 +1,4 @@
 /** Chance from the system's entropy, drawn in blocks. */
-
 import { randomFillSync } from 'node:crypto';
 
 import type { Random } from '../../base/random.js';

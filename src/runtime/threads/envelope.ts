@@ -2,7 +2,6 @@
  * What waits in a thread's own queue, and what an actor has in hand: a request, an answer, a failure, a timer.
  * One class for all keeps the queue's code monomorphic; the request that an actor has answered becomes the answer itself.
  */
-
 import type { Failure, Incoming, Release } from '../actor.js';
 import type { ActorCell } from './actor-cell.js';
 import type { Link } from './link.js';

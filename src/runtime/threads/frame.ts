@@ -2,7 +2,6 @@
  * Frames: how the fields of a message lie in memory. Numbers are little-endian and not aligned; byte strings and texts
  * carry their length in 4 bytes before them. The encoder writes straight into a lane, the decoder reads plain memory.
  */
-
 import { FrameError, type FrameReader, type FrameWriter } from '../actor.js';
 
 /** Writes fields into a stretch of `memory`, which may be shared. Throws `FrameError` beyond its end. */

@@ -17,6 +17,7 @@
  */
 import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { withoutLoaders } from '../../base/loaders.js';
 import { type ErrorData, errorData, RemoteError } from './control-plane.js';
 
 export interface HashingPoolOptions<Result> {
@@ -74,6 +75,7 @@ export class HashingPool<Task, Result> {
       maxThreads: options.threads,
       idleTimeout: options.idleMs ?? 10_000,
       // Options of this process (loaders, a debugger's port) are not meant for the pool.
+      ...withoutLoaders(process),
       execArgv: [],
     });
     this.pool.on('error', (error: Error) => options.onError?.(error));

@@ -2,7 +2,6 @@
  * The encoded answers that a turn holds back until its commit: they lie one behind another in memory that the next turn
  * uses again.
  */
-
 import type { Envelope } from './envelope.js';
 import { FrameEncoder } from './frame.js';
 

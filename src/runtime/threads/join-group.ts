@@ -1,5 +1,4 @@
 /** The other end of `ThreadGroup.attach`: how another of the application's threads joins a group of threads. */
-
 import type { MessagePort } from 'node:worker_threads';
 
 import { followLinkOrder, type LinkOrder } from './group-order.js';

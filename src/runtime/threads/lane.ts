@@ -15,7 +15,6 @@
  *
  * Source: Lamport's bounded buffer (1977), with a private copy of the other side's position as in FastForward (2008).
  */
-
 import { assert } from '../../base/assert.js';
 import { FrameEncoder } from './frame.js';
 

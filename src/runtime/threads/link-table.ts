@@ -1,7 +1,6 @@
 /**
  * All links of one thread: takes frames and bodies from other threads to the actors here, and theirs to other threads.
  */
-
 import { type ActorRef, type Failure, FrameError, threadOf } from '../actor.js';
 import type { ActorCell } from './actor-cell.js';
 import type { ActorTable } from './actor-table.js';

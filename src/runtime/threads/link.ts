@@ -7,7 +7,6 @@
  * reply's or failure's. The answers' are freed before the request is closed here. So a header always finds room, and a
  * body that finds none goes beside the lane. A request is refused only for what the peer owes, or has left to pull.
  */
-
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { assert } from '../../base/assert.js';
 import type { ActorRef, Failure, MessageCodec } from '../actor.js';

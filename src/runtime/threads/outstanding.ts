@@ -2,7 +2,6 @@
  * The requests of one thread that another has not answered yet, by the number that their answers bring back.
  * A number is an index and a generation: an answer that comes twice, or too late, finds another generation and is dropped.
  */
-
 import { assert } from '../../base/assert.js';
 import type { Conversation } from '../actor.js';
 import type { ActorCell } from './actor-cell.js';

@@ -10,7 +10,6 @@
  * Every incarnation of a worker gets lanes of its own. A worker is never terminated but as the last resort of a
  * watchdog, and then only outside of a commit: inside one, LMDB's writer lock would be held for ever.
  */
-
 import { writeSync } from 'node:fs';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 

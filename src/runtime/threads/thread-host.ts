@@ -8,7 +8,6 @@
  * Its parts: actor-table.ts calls the actors, link-table.ts reaches the other threads, turn-loop.ts says when a turn is
  * due. What stays on the thread is passed as it is; only what leaves it is encoded.
  */
-
 import { assert } from '../../base/assert.js';
 import type { Random } from '../../base/random.js';
 import {

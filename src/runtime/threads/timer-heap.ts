@@ -2,7 +2,6 @@
  * A host's timers: a binary heap by due time whose entries know their place, so that cancelling takes one out at once.
  * Most timers are deadlines that are cancelled long before they are due: left in, they would pile up.
  */
-
 import { assert } from '../../base/assert.js';
 import type { TimerId } from '../actor.js';
 

@@ -8,6 +8,7 @@
  * would wait for the thread, ends by SIGKILL.
  */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { withoutLoaders } from '../../base/loaders.js';
 import { ControlLine, type ErrorData, errorData, type Remote } from './control-plane.js';
 import { type Deferred, deferred, inTime } from './deferred.js';
 import { condemn, endStillness, hasPulse, transactionWord } from './doorbell.js';
@@ -101,8 +102,7 @@ export class WorkerRun {
         ...(start.service === undefined ? [] : [start.service]),
       ],
       name: `thread ${start.thread}`,
-      ...(hasLoaders(process.execArgv) ? { execArgv: [] } : {}),
-      ...(hasLoaders((process.env.NODE_OPTIONS ?? '').split(' ')) ? { env: { ...process.env, NODE_OPTIONS: '' } } : {}),
+      ...withoutLoaders(process),
       ...(heapMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heapMb } }),
     });
     this.worker.on('message', (report: ThreadReport) => {
@@ -221,15 +221,4 @@ export class WorkerRun {
     await Promise.race([report, this.exited]);
     if (--this.awaited === 0 && !this.ending) this.worker.unref();
   }
-}
-
-/**
- * True if these options, of the command line or of NODE_OPTIONS, load modules before anything else. Workers would inherit
- * them, although the entry is compiled JavaScript, and load them anew at every start (under tap, a start took seconds
- * instead of 0.1). They get no options at all then: a list that is given is checked, and options of the process,
- * `--max-old-space-size` say, are refused in it.
- */
-function hasLoaders(options: readonly string[]): boolean {
-  const loaders = new Set(['--import', '--require', '-r', '--loader', '--experimental-loader']);
-  return options.some((option) => loaders.has(option.split('=', 1)[0]!));
 }

@@ -2,7 +2,6 @@
  * The worker's side of a thread group: makes the host, lets the entry put actors into it, then follows the group's
  * orders between turns.
  */
-
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 
 import { assert } from '../../base/assert.js';

@@ -1,5 +1,4 @@
 /** Mistakes of fallbacks that mint, that answer reads, and that hold hints for a node which has left: told as stories. */
-
 import { ownerOf } from '../../../src/hinted-handoff/hint-key.js';
 import { coordinatorConversation } from '../../../src/messages/coordinator-messages.js';
 import { hintConversation } from '../../../src/messages/hint-messages.js';

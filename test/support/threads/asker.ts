@@ -1,5 +1,4 @@
 /** A client actor whose outcomes are promises: how tests ask actors of other threads. */
-
 import type { Actor, ActorContext, ActorRef, Failure } from '../../../src/runtime/actor.js';
 import { refAt } from '../../../src/runtime/actor.js';
 import type { Link } from '../../../src/runtime/threads/link.js';

@@ -1,5 +1,4 @@
 /** Entry of workers that spend nearly all their time within LMDB transactions: for the tests of how a process ends. */
-
 import { open } from 'lmdb';
 
 import type { Committer } from '../../../src/runtime/actor.js';

@@ -1,5 +1,4 @@
 /** Entry of the workers of the threads runtime's tests: one echo actor each. */
-
 import { runWorkerThread } from '../../../src/runtime/threads/worker-thread.js';
 import { ECHO, ECHO_SLOT, EchoActor } from './echo.js';
 

@@ -1,5 +1,4 @@
 /** A conversation and actors for the tests of the threads runtime: an echo that can also forward, hold, throw and die. */
-
 import type { Actor, ActorContext, Conversation, Failure, Incoming, Release } from '../../../src/runtime/actor.js';
 import { refAt } from '../../../src/runtime/actor.js';
 

@@ -2,7 +2,6 @@
  * A process that ends by `process.exit` while its workers commit. Arguments: the workers' entry, a directory, and for
  * how many milliseconds to let them work; and 'stuck', if the first of them is not to come out of its commit.
  */
-
 import { ThreadGroup } from '../../../src/runtime/threads/thread-group.js';
 import { Asker } from './asker.js';
 

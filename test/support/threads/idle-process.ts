@@ -5,7 +5,6 @@
  * What the start has left to do (compiling, collecting) takes its time still: it is idle as soon as one look finds it so,
  * and not if none of many does.
  */
-
 import { ThreadGroup } from '../../../src/runtime/threads/thread-group.js';
 import { Asker, tally } from './asker.js';
 

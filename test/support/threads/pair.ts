@@ -1,5 +1,4 @@
 /** Hosts of several threads, all in this one: everything but the threads themselves, in an order that a test controls. */
-
 import type { SupervisionPolicy } from '../../../src/runtime/actor.js';
 import type { HostEvents } from '../../../src/runtime/threads/host-events.js';
 import { createLinkEnds } from '../../../src/runtime/threads/link.js';

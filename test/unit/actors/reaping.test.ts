@@ -13,6 +13,7 @@ import { WriteGate } from '../../../src/admission/write-gate.js';
 import type { ReapCandidate } from '../../../src/anti-entropy/reaping.js';
 import { EMPTY, utf8 } from '../../../src/base/bytes.js';
 import { StorageFailedError } from '../../../src/base/errors.js';
+import type { Random } from '../../../src/base/random.js';
 import { attemptsOf, coversDot, withAttempts, withDot } from '../../../src/clocks/causal-context.js';
 import { encodeLocatedKey } from '../../../src/codec/key.js';
 import { decodeRecord, digestHigh, digestLow, encodeRecord } from '../../../src/codec/record.js';
@@ -33,12 +34,18 @@ const CANDIDATES: readonly ReapCandidate[] = [
   { key: KEY, high: digestHigh(RECORD), low: digestLow(RECORD), verb: 'remove' },
 ];
 
+/** A node that has partition 0, and starts. */
+function identityOf(system: Storage, objects: Storage, random: Random): NodeIdentity {
+  return NodeIdentity.open({ system, objects, random, losses: 0, partitions: [0], onUnreadable: assertReadable });
+}
+
 /** A vnode with one record, and what it is made of. */
 class Replica {
   readonly objects = openMemoryStorage();
   readonly system = openMemoryStorage();
   readonly context = new LoneContext();
   readonly counters = newNodeCounters();
+  readonly gate = new WriteGate();
   mayBeOld = false;
   fences: NodeFences;
   arrears: Arrears | undefined;
@@ -84,18 +91,11 @@ class Replica {
 
   private start(): Vnode {
     const { objects, system, context, counters, fences } = this;
-    const identity = NodeIdentity.open({
-      system,
-      objects,
-      random: context.random,
-      losses: 0,
-      partitions: [0],
-      onUnreadable: assertReadable,
-    });
+    const identity = identityOf(system, objects, context.random);
     const arrears = new Arrears({ hintsMayWait: false, refilling: identity.refilling, mayBeOld: this.mayBeOld });
     this.arrears = arrears;
     const limits = { maxSiblings: 100, maxObjectBytes: 2 ** 30, canBeDurable: true };
-    const parts = { partition: 0, objects, fences, identity, counters, arrears, gate: new WriteGate() };
+    const parts = { partition: 0, objects, fences, identity, counters, arrears, gate: this.gate };
     const warnings = new PutWarnings({ counters, report: () => {} });
     return new Vnode({ ...parts, trees: undefined, warnings, ...limits }, context);
   }
@@ -207,6 +207,34 @@ test('a vnode that is below the floor is set aside, durably, until it was emptie
   assert.deepEqual([tag, floor], [7, 5]);
 });
 
+test('a replica that is emptied hears that its disk fails, rests, and goes on when it is well again', () => {
+  const replica = new Replica();
+  const { context, gate, objects, counters, vnode } = replica;
+  replica.reap({ ...vote, g: 7, floor: 5 });
+  replica.commit();
+  const answers = context.replies.length;
+  vnode.receive({ type: 'discard' }, {}, context);
+  assert.equal(objects.get(KEY), undefined);
+  // The commit fails: what it was to remove is there.
+  objects.put(KEY, RECORD);
+  replica.commit();
+  gate.commitEnded('full');
+  for (let i = 0; i < 3; i++) {
+    vnode.timer(GO_ON_REAPING, context);
+    assert.deepEqual([objects.get(KEY), counters.failedCommits], [RECORD, 1], 'nothing is tried meanwhile but a probe');
+  }
+  assert(objects.pending, 'the probe');
+  replica.commit();
+  gate.commitEnded(undefined);
+  vnode.timer(GO_ON_REAPING, context);
+  assert.equal(objects.get(KEY), undefined);
+  assert.equal(context.replies.length, answers);
+  replica.commit();
+  gate.commitEnded(undefined);
+  vnode.timer(GO_ON_REAPING, context);
+  assert.deepEqual(context.replies.slice(answers), [{ type: 'discarded' }]);
+});
+
 test('a vnode whose fence was lost lets its mail wait until others have told theirs, and not for ever', () => {
   const replica = new Replica(false);
   const { context } = replica;
@@ -297,14 +325,7 @@ function inquiryOf(isNew: boolean, primaries: readonly (readonly number[])[] = [
   const hints = new HintStore({ ...parts, isNew, onUnreadable: assertReadable });
   const said: string[] = [];
   const objects = openMemoryStorage();
-  const identity = NodeIdentity.open({
-    system,
-    objects,
-    random: context.random,
-    losses: 0,
-    partitions: [0],
-    onUnreadable: assertReadable,
-  });
+  const identity = identityOf(system, objects, context.random);
   const arrears = new Arrears({ hintsMayWait: false, refilling: identity.refilling, mayBeOld: true });
   const inquiry = new FenceInquiry({
     node: 0,
@@ -485,15 +506,13 @@ test('a node that has had too many lives of which somebody was not told takes ot
   const { random } = new LoneContext();
   const system = openMemoryStorage();
   const objects = openMemoryStorage();
-  const open = () =>
-    NodeIdentity.open({ system, objects, random, losses: 0, partitions: [0], onUnreadable: assertReadable });
   for (let life = 1; life <= MAX_LIVES; life++) {
-    const identity = open();
+    const identity = identityOf(system, objects, random);
     assert.deepEqual([identity.lineage.number, identity.disowned], [life, 0]);
     assert.equal(identity.take(0) === undefined, life === 1);
     identity.leave(0, { writer: { high: 1, low: 2 }, counter: 3 });
   }
-  const identity = open();
+  const identity = identityOf(system, objects, random);
   assert.equal(identity.take(0), undefined);
   assert.deepEqual([identity.lineage.number, identity.lineage.names.length], [MAX_LIVES + 1, 1]);
   assert(identity.refilling.has(0));

@@ -1,5 +1,4 @@
 /** The parts below the host: lane, frames, timers, outstanding requests, supervision; each against a naive model. */
-
 import fc from 'fast-check';
 import { test } from 'tap';
 

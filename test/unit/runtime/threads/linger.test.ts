@@ -1,5 +1,4 @@
 /** When a thread rests before it parks, and for how long: tables of turns and of how late rests end. */
-
 import { test } from 'tap';
 
 import { Linger } from '../../../../src/runtime/threads/linger.js';

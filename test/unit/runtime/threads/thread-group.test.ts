@@ -1,5 +1,4 @@
 /** Thread groups: real threads that ask one another, die in every way and come back. */
-
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';

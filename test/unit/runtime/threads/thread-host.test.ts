@@ -1,5 +1,4 @@
 /** The host of one thread: turns, releases, refusals, incarnations, bodies. Several hosts share this thread here. */
-
 import { test } from 'tap';
 
 import type { Actor, ActorContext, ActorRef, Committer, Incoming } from '../../../../src/runtime/actor.js';
