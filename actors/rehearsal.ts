@@ -140,6 +140,7 @@ class RehearsedNode {
         random,
         report,
         isNew: this.isNew,
+        mayHintsBeOld: false,
         counters: this.counters,
         canBeDurable: false,
         losses: 0,
