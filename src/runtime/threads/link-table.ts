@@ -28,8 +28,11 @@ export class LinkTable {
   private batch = new Batch(BATCH_BYTES);
   /** By the peer's thread. */
   private readonly links: (Link | undefined)[] = [];
-  /** The same and those whose peers are gone, but whose last frames are not yet taken. */
-  private readers: Link[] = [];
+  /**
+   * The same and those whose peers are gone, but whose last frames are not yet taken. Changed in place: what is compiled
+   * takes a field that was never set again for a constant, and all that looks for mail would be thrown away when a node dies.
+   */
+  private readonly readers: Link[] = [];
   private readonly splits = new Splits();
   private nextReader = 0;
   private readonly dirty: Link[] = [];
@@ -86,7 +89,7 @@ export class LinkTable {
     const link = this.links[peer];
     if (link === undefined) return;
     this.links[peer] = undefined;
-    this.readers = this.readers.filter((each) => each !== link);
+    this.forget(link);
     this.desk.detach(link);
     const broken = (): void => {
       // It counts as one whose peer is gone: the next turn ends what is outstanding.
@@ -109,7 +112,7 @@ export class LinkTable {
   close(): void {
     this.splits.close();
     for (const link of this.readers) this.desk.detach(link);
-    this.readers = [];
+    this.readers.length = 0;
     this.links.length = 0;
   }
 
@@ -189,7 +192,7 @@ export class LinkTable {
     }
     for (const link of readers) {
       if (!link.open && link.reader.empty) {
-        this.readers = readers.filter((each) => each !== link);
+        this.forget(link);
         this.endLink(link);
         break;
       }
@@ -336,6 +339,11 @@ export class LinkTable {
       const taken = link.severed || link.peerLives || link.writer.taken(outstanding.position[index]!);
       this.endOutstanding(link, index, taken ? 'died' : 'unreachable');
     }
+  }
+
+  private forget(link: Link): void {
+    const at = this.readers.indexOf(link);
+    if (at >= 0) this.readers.splice(at, 1);
   }
 
   private touch(link: Link): void {
