@@ -11,7 +11,7 @@ import type { NodeControl, NodeStart } from '../src/messages/node-control.js';
 import { HotKeys } from '../src/metrics/hot-keys.js';
 import { type NodeCounters, newNodeCounters } from '../src/metrics/node-counters.js';
 import { latencyData, newOperationLatencies } from '../src/metrics/operation-latencies.js';
-import { HashingClient } from '../src/runtime/threads/hashing-pool.js';
+import { HashingClient } from '../src/runtime/threads/hashing-client.js';
 import { Miniature } from '../src/runtime/threads/miniature.js';
 import { runWorkerThread, type WorkerContext } from '../src/runtime/threads/worker-thread.js';
 import { checkInChild } from '../src/storage/check-in-child.js';

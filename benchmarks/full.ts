@@ -5,10 +5,9 @@
  *
  * It can be run in parts: each adds what it measured to a file, from which all tables are printed in the end.
  */
-import { fork } from 'node:child_process';
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { UsageError } from '../src/cli/terminal.js';
+import { measuredApart } from './apart.js';
 import { measureIdle } from './quick.js';
 import { machine } from './report.js';
 import type { Outcome } from './scenario.js';
@@ -112,17 +111,6 @@ function weightOf(scenario: Scenario, scale: number): number {
 }
 
 function measureApart(scenario: Scenario, scale: number): Promise<Outcome> {
-  const entry = fileURLToPath(new URL('./scenario.js', import.meta.url));
-  const child = fork(entry, [JSON.stringify({ scenario, scale })]);
-  return new Promise((resolve, reject) => {
-    let outcome: Outcome | undefined;
-    child.once('message', (message) => {
-      outcome = message as Outcome;
-    });
-    child.once('error', reject);
-    child.once('exit', (code) => {
-      if (outcome !== undefined && code === 0) resolve(outcome);
-      else reject(new Error(`the process that measured ${nameOf(scenario)} ended with ${code}`));
-    });
-  });
+  const entry = new URL('./scenario.js', import.meta.url);
+  return measuredApart(entry, { scenario, scale }, `the process that measured ${nameOf(scenario)}`);
 }

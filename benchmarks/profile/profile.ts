@@ -3,12 +3,11 @@
  * 10,000 keys of 100 B, 256 in flight, warm. CPU time of each thread is the system's; within the nodes' threads and the
  * application's it is divided as V8's samples of a millisecond are. Linux only. Half a minute.
  */
-import { fork } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { UsageError } from '../../src/cli/terminal.js';
+import { measuredApart } from '../apart.js';
 import { count, machine, markdown, percent } from '../report.js';
 import type { LoopFigure } from '../workloads/closed-loop.js';
 import { addSteps, type CpuProfile, type Steps, stepsOf } from './steps.js';
@@ -46,20 +45,8 @@ export async function profile(load: ProfileLoad): Promise<void> {
 }
 
 function runProfiled(load: ProfileLoad, directory: string): Promise<Profiled> {
-  const entry = fileURLToPath(new URL('./profiled.js', import.meta.url));
   const execArgv = ['--cpu-prof', `--cpu-prof-dir=${directory}`];
-  const child = fork(entry, [JSON.stringify(load)], { execArgv });
-  return new Promise((resolve, reject) => {
-    let profiled: Profiled | undefined;
-    child.once('message', (message) => {
-      profiled = message as Profiled;
-    });
-    child.once('error', reject);
-    child.once('exit', (code) => {
-      if (profiled !== undefined && code === 0) resolve(profiled);
-      else reject(new Error(`the profiled process ended with ${code}`));
-    });
-  });
+  return measuredApart(new URL('./profiled.js', import.meta.url), load, 'the profiled process', execArgv);
 }
 
 /** A profile for each thread that runs JavaScript: what it runs tells which it is. */

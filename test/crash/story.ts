@@ -11,6 +11,8 @@ export interface Skipped {
 
 export interface Story {
   readonly name: string;
+  /** It mostly waits, and nothing in it is held to a time: the one next to it may run at the same time, if it is another such. */
+  readonly leavesRoom?: boolean;
   /** @returns what was seen, on one line */
   run(progress: Progress): Promise<string | Skipped>;
 }

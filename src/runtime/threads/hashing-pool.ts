@@ -18,7 +18,8 @@
 import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { withoutLoaders } from '../../base/loaders.js';
-import { type ErrorData, errorData, RemoteError } from './control-plane.js';
+import { errorData } from './control-plane.js';
+import { type PortResult, type PortTask, poolClosed } from './hashing-client.js';
 
 export interface HashingPoolOptions<Result> {
   /** The module that the pool's threads run, and the name of the function in it that takes a task. */
@@ -42,15 +43,6 @@ interface Waiting<Task, Result> {
   resolve(result: Result): void;
   reject(error: Error): void;
 }
-
-/** What a node's end of a port sends and gets. */
-interface PortTask {
-  readonly number: number;
-  readonly task: unknown;
-}
-type PortResult =
-  | { readonly number: number; readonly result: unknown }
-  | { readonly number: number; readonly error: ErrorData };
 
 export class HashingPool<Task, Result> {
   private readonly pool: Piscina<Task, Result>;
@@ -142,49 +134,4 @@ function hasLoaded(thread: Worker): Promise<void> {
     thread.once('message', () => resolve());
     thread.once('exit', () => resolve());
   });
-}
-
-/** A node's end of a port to the pool. */
-export class HashingClient<Task, Result> {
-  private readonly port: MessagePort;
-  private readonly waiting = new Map<number, { resolve(result: Result): void; reject(error: Error): void }>();
-  private numbers = 0;
-  private closed = false;
-
-  constructor(port: MessagePort) {
-    this.port = port;
-    port.on('message', (message: PortResult) => {
-      const asked = this.waiting.get(message.number);
-      if (asked === undefined) return;
-      this.waiting.delete(message.number);
-      if (this.waiting.size === 0) port.unref();
-      if ('error' in message) asked.reject(new RemoteError(message.error));
-      else asked.resolve(message.result as Result);
-    });
-    port.on('close', () => {
-      this.closed = true;
-      for (const { reject } of this.waiting.values()) reject(poolClosed());
-      this.waiting.clear();
-    });
-    port.unref();
-  }
-
-  /** The task is copied: it stays the caller's, who may have to ask again. @throws As `HashingPool.run`; or the pool is closed. */
-  run(task: Task): Promise<Result> {
-    if (this.closed) return Promise.reject(poolClosed());
-    const number = ++this.numbers;
-    return new Promise((resolve, reject) => {
-      this.waiting.set(number, { resolve, reject });
-      this.port.ref();
-      this.port.postMessage({ number, task } satisfies PortTask);
-    });
-  }
-
-  close(): void {
-    this.port.close();
-  }
-}
-
-function poolClosed(): Error {
-  return new Error('The hashing pool is closed');
 }
