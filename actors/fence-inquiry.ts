@@ -78,7 +78,7 @@ export class FenceInquiry {
   tick(speaker: InquirySpeaker): void {
     const { fences, hints, arrears } = this.options;
     // Who has lost power with this node has to learn himself before he can give a word.
-    const toAsk = new Set(hints.isLearning || arrears.awaitsWord ? this.others : this.unheard);
+    const toAsk = new Set(hints.fences.isLearning || arrears.awaitsWord ? this.others : this.unheard);
     for (const partition of this.own) {
       if (!fences.of(partition).isSetAside) continue;
       let recovery = this.recoveries.get(partition);
@@ -113,7 +113,7 @@ export class FenceInquiry {
       recovery.heard.set(node, fence);
       if (!recovery.isAsking) this.recover(fence.partition, recovery, speaker);
     }
-    this.options.hints.learnFences(told, this.partitionsOfOthers);
+    this.options.hints.fences.learn(told, this.partitionsOfOthers);
   }
 
   /** A vnode that was asked to begin anew has answered; undefined: it will not. */
@@ -155,7 +155,7 @@ export class FenceInquiry {
     if (this.isDisowned) return;
     this.isDisowned = true;
     this.options.identity.disown();
-    this.options.hints.mustLearnFences();
+    this.options.hints.fences.mustLearn();
     this.forgetWords();
     const what = 'this node has been alive in a later state than this one (it was restored from a copy)';
     this.options.report('life', new Error(`${what}: its vnodes take other names, and what it lacks is refilled`));

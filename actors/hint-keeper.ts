@@ -6,7 +6,8 @@
  * that holds up whatever else the node's thread has to do, by a flush where the store's mode syncs. The puts that they are
  * for are acknowledged meanwhile: so they count as held, and are written at once for whoever reads one.
  *
- * A file that may have gone back to an older state (`hint-store.ts`) is no source until it is known what was reaped since.
+ * A file that may have gone back to an older state (`hint-fences.ts`) takes and shows nothing until it is known what was
+ * reaped since.
  *
  * Lives once per node. Hears `HintRequest`; asks nobody.
  * Source: Dynamo (SOSP 2007), §4.6 (hinted handoff).
@@ -110,6 +111,10 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
     incoming: Incoming<VnodeAnswer>,
     context: ActorContext,
   ): void {
+    if (this.mayBeOld(put.key)) {
+      context.reply(incoming, { type: 'not-ready' });
+      return;
+    }
     const isNew = this.minter.see(put);
     const kept = this.hints.get(owner, put.key);
     if (kept === 'newer') {
@@ -117,14 +122,14 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
       return;
     }
     const local = kept?.record;
-    const tag = kept === undefined ? this.hints.refuseBelow(partitionOf(put.key)) : kept.tag;
+    const tag = kept === undefined ? this.hints.fences.refuseBelow(partitionOf(put.key)) : kept.tag;
     const known = this.minter.recall(put, isNew, local, tag);
     if (known !== undefined) {
       if (known.type === 'repeated') context.reply(incoming, known, durable ? 'durable' : 'stored');
       else context.reply(incoming, known);
       return;
     }
-    if (this.isRefused(put.key, incoming, context)) return;
+    if (this.guard.refuses(incoming, context)) return;
     const writer = this.writerOf(kept, context);
     const minted = this.minter.mint(put, local, writer, tag, context);
     if (minted.type === 'not-minted') {
@@ -149,7 +154,11 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
     incoming: Incoming<VnodeAnswer>,
     context: ActorContext,
   ): void {
-    if (tag < this.hints.refuseBelow(partitionOf(key))) {
+    if (this.mayBeOld(key)) {
+      context.reply(incoming, { type: 'not-ready' });
+      return;
+    }
+    if (tag < this.hints.fences.refuseBelow(partitionOf(key))) {
       context.reply(incoming, { type: 'stale-fence' });
       return;
     }
@@ -163,7 +172,7 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
       this.replyWrote(durable, incoming, context);
       return;
     }
-    if (this.isRefused(key, incoming, context)) return;
+    if (this.guard.refuses(incoming, context)) return;
     checkRecord(record);
     this.minter.observeAll(record, context);
     const { id, counter } = this.writerOf(kept, context);
@@ -178,8 +187,8 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
   }
 
   private read(key: Uint8Array, digestOnly: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {
-    if (this.arrears.awaitsWord || !this.hints.isFenced(partitionOf(key))) {
-      // The file may have gone back: what was delivered, and deleted since, would show again.
+    if (this.mayBeOld(key)) {
+      // What was delivered, and deleted since, would show again.
       context.reply(incoming, { type: 'corrupt' });
       return;
     }
@@ -235,12 +244,9 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
     return false;
   }
 
-  /** True if no hint can be stored here now: the write has had its answer, and is certain not to be here. */
-  private isRefused(key: Uint8Array, incoming: Incoming<VnodeAnswer>, context: ActorContext): boolean {
-    if (this.guard.refuses(incoming, context)) return true;
-    if (this.hints.isFenced(partitionOf(key)) && !this.arrears.awaitsWord) return false;
-    context.reply(incoming, { type: 'not-ready' });
-    return true;
+  /** True while the key's hints, and what is known of what was reaped of its partition, may be of an older state of the file. */
+  private mayBeOld(key: Uint8Array): boolean {
+    return this.arrears.awaitsWord || !this.hints.fences.isKnown(partitionOf(key));
   }
 
   private replyWrote(durable: boolean, incoming: Incoming<VnodeAnswer>, context: ActorContext): void {

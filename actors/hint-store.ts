@@ -3,24 +3,19 @@
  * deliverer, which live on one thread: they are the storage's only writers, and see each other's writes within a turn.
  *
  * Beside the hints stand a ledger for each owner (how many, how large, since when), written with the commits that
- * change it, so that a start need not read all hints; and for each partition the tag below which hints are refused.
- *
- * The file may have gone back to an older state: with a copy that was restored, or with the power where it is not synced.
- * Hints that were delivered are there again then, and what was reaped since is not known. Until a primary has told, no hint
- * of its partition is taken or shown; after that, those that are older than what was reaped are set aside wherever one is met.
+ * change it, so that a start need not read all hints; and for each partition the tag below which hints are refused
+ * (`hint-fences.ts`). Hints that are older than what was reaped come of a file that went back to an older state: they are
+ * set aside wherever one is met.
  */
 import { WriteGate } from '../src/admission/write-gate.js';
-import type { PartitionFence } from '../src/anti-entropy/reaping.js';
 import { StorageFullError } from '../src/base/errors.js';
 import type { Random } from '../src/base/random.js';
 import { CorruptRecordError, UnknownRecordVersionError } from '../src/codec/errors.js';
 import { partitionRange } from '../src/codec/key.js';
 import { sameDigest } from '../src/codec/record.js';
 import type { Passes } from '../src/hinted-handoff/delivery.js';
-import { decodeHintFence, encodeHintFence } from '../src/hinted-handoff/hint-fence.js';
 import {
   hintKey,
-  KNOWS_FENCES,
   LEDGER,
   MAX_OWNERS,
   numberOf,
@@ -30,8 +25,6 @@ import {
   ownRange,
   PROBE,
   partitionOfHint,
-  REFUSE_BELOW,
-  SURELY_BELOW,
   setAsideKey,
 } from '../src/hinted-handoff/hint-key.js';
 import { decodeLedger, encodeLedger, type Ledger } from '../src/hinted-handoff/hint-ledger.js';
@@ -39,6 +32,7 @@ import { decodeHint, encodeHint, type Hint, hintedRecord, type Session } from '.
 import type { HintedOwner, HintStatus } from '../src/messages/node-control.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
 import type { RangeOptions, Storage, StorageEntry } from '../src/storage/storage.js';
+import { HintFences, isDistrusted } from './hint-fences.js';
 import type { OnUnreadable } from './own-records.js';
 import { PROBE_VALUE } from './write-guard.js';
 
@@ -59,20 +53,14 @@ export interface HintStoreOptions {
 /** What is in the place of a hint: nothing, a hint, or one of a newer format. */
 export type Kept = Hint | undefined | 'newer';
 
-const KNOWN = Uint8Array.of(1);
 /** Hints that a page takes from the storage: before it knows how large they are, and at a time. */
 const READ_AT_FIRST = 4;
 const READ_AT_ONCE = 32;
 const RECOUNT_BYTES = 2 ** 20;
-const FENCE_LETTERS = [REFUSE_BELOW, SURELY_BELOW];
-
-/** Written into a file of hints that may have gone back to an older state, for the next store that is made of it. */
-export function distrustHints(storage: Storage): void {
-  storage.remove(ownKey(KNOWS_FENCES, 0));
-}
 
 export class HintStore {
   readonly storage: Storage;
+  readonly fences: HintFences;
   /** Shut while commits of hints fail. */
   readonly gate = new WriteGate();
   private readonly maxBytes: number;
@@ -91,12 +79,6 @@ export class HintStore {
   /** True until the ledgers of a file that may have gone back were written anew. */
   private mustRecount: boolean;
   private drawn: Session;
-  /** Of a store that was lost: the partitions of which it has learnt since below which tag it refuses hints. */
-  private learnt: Set<number> | undefined;
-  /** True if something of that was learnt since the last commit, which may fail. */
-  private hasJustLearnt = false;
-  /** By partition, as far as it was looked up: hints whose tag is lower are older than what was reaped. */
-  private readonly staleBelow = new Map<number, number>();
 
   constructor(options: HintStoreOptions) {
     this.storage = options.storage;
@@ -106,12 +88,9 @@ export class HintStore {
     this.gauge = options.gauge ?? new Int32Array(1);
     this.onUnreadable = options.onUnreadable;
     this.drawn = this.drawSession();
-    const known = this.storage.get(ownKey(KNOWS_FENCES, 0)) !== undefined;
-    this.mustRecount = !known;
+    this.mustRecount = isDistrusted(this.storage);
     this.load();
-    if (!known && options.isNew) this.storage.put(ownKey(KNOWS_FENCES, 0), KNOWN);
-    this.learnt = known || options.isNew ? undefined : new Set();
-    this.readFences();
+    this.fences = new HintFences(options);
   }
 
   /** Names that were drawn in another session are not to be minted by. */
@@ -174,7 +153,7 @@ export class HintStore {
   get(owner: number, located: Uint8Array): Kept {
     const key = hintKey(owner, located);
     // First of all: what the storage lends is valid only until its next call.
-    this.staleTag(partitionOfHint(key));
+    this.fences.staleBelow(partitionOfHint(key));
     const bytes = this.storage.get(key);
     return bytes === undefined ? undefined : this.read(key, bytes);
   }
@@ -246,7 +225,7 @@ export class HintStore {
       this.setAside(key, bytes);
       return undefined;
     }
-    if (hint.tag >= this.staleTag(partitionOfHint(key))) return hint;
+    if (hint.tag >= this.fences.staleBelow(partitionOfHint(key))) return hint;
     this.counters.hintsUndeliverable++;
     this.setAside(key, bytes);
     return undefined;
@@ -278,116 +257,6 @@ export class HintStore {
     if (bytes !== undefined) this.setAside(key, bytes);
   }
 
-  /**
-   * Hints of this partition whose tag is lower are older than what was reaped, and refused by their owners. There are none
-   * unless the file went back: each census has waited until they were gone, and none has come since.
-   */
-  private staleTag(partition: number): number {
-    let tag = this.staleBelow.get(partition);
-    if (tag === undefined) {
-      tag = this.surelyBelow(partition);
-      this.staleBelow.set(partition, tag);
-    }
-    return tag;
-  }
-
-  /** Hints of this partition whose tag is lower are refused. */
-  refuseBelow(partition: number): number {
-    return this.tagUnder(REFUSE_BELOW, partition) ?? 0;
-  }
-
-  /**
-   * True if it is known below which tag hints of the partition are refused. A store that was lost, or is old, does not know, until a
-   * primary has told: a hint that it took before that might bear a tag that no replica takes any more.
-   */
-  isFenced(partition: number): boolean {
-    return this.learnt === undefined || this.learnt.has(partition);
-  }
-
-  /** True while primaries are to be asked below which tags hints are refused. */
-  get isLearning(): boolean {
-    return this.learnt !== undefined;
-  }
-
-  /** What the file says of the tags below which hints are refused may be too low: it was taken back to an older state, or has rotted. */
-  mustLearnFences(): void {
-    distrustHints(this.storage);
-    this.learnt = new Set();
-  }
-
-  /** The partition's hints were counted here in a round: none that is older than `tag` is left, or comes. */
-  counted(partition: number, tag: number): void {
-    const refused = this.refuseBelow(partition);
-    this.putFences(partition, Math.max(refused, tag), Math.max(this.surelyBelow(partition), tag));
-  }
-
-  /**
-   * By partition, below which tag a replica is surely an older copy, since a round has reached its end there; empty while
-   * that is not known of all. A tag that was learnt from a primary refuses hints, and tells nothing of replicas: its round
-   * may have been abandoned.
-   */
-  refusedBelow(partitions: number): number[] {
-    const below = Array.from({ length: partitions }, (_, partition) => this.surelyBelow(partition));
-    // What was found unreadable just now is among what must be learnt.
-    return this.learnt === undefined ? below : [];
-  }
-
-  private surelyBelow(partition: number): number {
-    return this.tagUnder(SURELY_BELOW, partition) ?? this.refuseBelow(partition);
-  }
-
-  private tagUnder(what: string, partition: number): number | undefined {
-    const key = ownKey(what, partition);
-    const bytes = this.storage.get(key);
-    const tag = bytes === undefined ? undefined : decodeHintFence(bytes);
-    if (bytes !== undefined && tag === undefined) {
-      this.onUnreadable(`below which tag it refuses hints of partition ${partition}`, 'the primaries are asked');
-      // Without the one the other would tell too much: both are learnt.
-      for (const letter of FENCE_LETTERS) this.storage.remove(ownKey(letter, partition));
-      this.staleBelow.delete(partition);
-      this.mustLearnFences();
-    }
-    return tag;
-  }
-
-  /** Those that have rotted are to be known before anything is asked. */
-  private readFences(): void {
-    for (const letter of FENCE_LETTERS) {
-      const kept = this.storage.range({ ...ownRange(letter), limit: Number.POSITIVE_INFINITY });
-      for (const { key } of kept) this.tagUnder(letter, numberOf(key));
-    }
-  }
-
-  /** @param surely - at most `refuse` */
-  private putFences(partition: number, refuse: number, surely: number): void {
-    this.storage.put(ownKey(REFUSE_BELOW, partition), encodeHintFence(refuse));
-    if (surely === refuse) this.storage.remove(ownKey(SURELY_BELOW, partition));
-    else this.storage.put(ownKey(SURELY_BELOW, partition), encodeHintFence(surely));
-    this.staleBelow.delete(partition);
-  }
-
-  /**
-   * Primaries of another node have told their fences.
-   * @param partitions - how many there are to be learnt: of one whose only primary is this node there are no hints here
-   */
-  learnFences(told: readonly PartitionFence[], partitions: number): void {
-    if (this.learnt === undefined) return;
-    this.hasJustLearnt = true;
-    for (const { partition, tag, floor, isKnown } of told) {
-      // Of one that has lost its own fence nothing is to be learnt.
-      if (!isKnown) continue;
-      const refused = this.refuseBelow(partition);
-      const surely = this.surelyBelow(partition);
-      if (refused < tag || surely < floor) {
-        this.putFences(partition, Math.max(refused, tag), Math.max(surely, floor));
-      }
-      this.learnt.add(partition);
-    }
-    if (this.learnt.size < partitions) return;
-    this.learnt = undefined;
-    this.storage.put(ownKey(KNOWS_FENCES, 0), KNOWN);
-  }
-
   /** For whoever waits for hints, or looks at them, from outside the thread. */
   status(): HintStatus {
     const owners: HintedOwner[] = [];
@@ -409,11 +278,8 @@ export class HintStore {
       this.gate.commitEnded(failure.cause instanceof StorageFullError ? 'full' : 'failed');
       this.drawn = this.drawSession();
       this.known = false;
-      this.staleBelow.clear();
-      // Without the tags, hints would be taken that their owners refuse for ever.
-      if (this.hasJustLearnt) this.learnt = new Set();
     }
-    this.hasJustLearnt = false;
+    this.fences.commitEnded(failure === undefined);
   }
 
   /** Writes what tells whether hints can be stored. */

@@ -161,7 +161,7 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
       const { system, hints, preferenceLists } = this.options;
       // Stored is durable there: the system storage is fully synced.
       const later = laterLife(system, message.from, message.lineage, this.options.onUnreadable);
-      const refuseBelow = hints.refusedBelow(preferenceLists.length);
+      const refuseBelow = hints.fences.refusedBelow(preferenceLists.length);
       context.reply(incoming, { type: 'fences', fences, refuseBelow, laterLife: later }, 'stored');
       return;
     }
@@ -256,7 +256,7 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
       this.resume.at(now + SOON_MS, context);
       return;
     }
-    hints.counted(partition, g + 1);
+    hints.fences.counted(partition, g + 1);
     context.reply(incoming, { type: 'clear' }, this.lasting);
   }
 

@@ -17,7 +17,7 @@ import type { Reach } from '../../src/quorum/reach.js';
 import { firstSlots, hasSlot, NO_SLOTS, type PlaceSet, withSlot } from '../../src/quorum/slots.js';
 import type { PreferenceList } from '../../src/ring/preference-list.js';
 import type { ActorContext, ActorRef, Failure, Incoming } from '../../src/runtime/actor.js';
-import type { HintStore } from '../hint-store.js';
+import type { HintFences } from '../hint-fences.js';
 
 /** One put, get or page under way. */
 export interface Operation {
@@ -102,7 +102,7 @@ export interface DeskOptions {
   /** Of the node: told how long clients wait; repairs take slices of it. */
   readonly budget: BackgroundBudget;
   /** What the node keeps for others. It knows what was counted before anything was forgotten. */
-  readonly hints: Pick<HintStore, 'refuseBelow'>;
+  readonly hints: { readonly fences: Pick<HintFences, 'refuseBelow'> };
 }
 
 export class Desk {
@@ -110,7 +110,7 @@ export class Desk {
   readonly counters: NodeCounters;
   readonly latencies: OperationLatencies;
   readonly budget: BackgroundBudget;
-  private readonly hints: Pick<HintStore, 'refuseBelow'>;
+  private readonly hints: { readonly fences: Pick<HintFences, 'refuseBelow'> };
   readonly operations: InFlight<Operation>;
   /** By partition: by place, its node. The primaries come first, before them all this node, if it is one. */
   readonly orders: readonly (readonly number[])[];
@@ -300,7 +300,7 @@ export class Desk {
    * before. A node that does not know it any more says no.
    */
   mayBeForgotten(partition: number): boolean {
-    return this.hints.refuseBelow(partition) > 0;
+    return this.hints.fences.refuseBelow(partition) > 0;
   }
 
   askVnode(

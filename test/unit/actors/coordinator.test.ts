@@ -73,7 +73,7 @@ class Coordinating {
     counters: this.counters,
     latencies: this.latencies,
     budget: this.budget,
-    hints: { refuseBelow: () => this.refuseBelow },
+    hints: { fences: { refuseBelow: () => this.refuseBelow } },
     hotKeys: new HotKeys(),
   });
 

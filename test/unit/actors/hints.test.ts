@@ -204,7 +204,7 @@ test('what is kept for a key merges; it is read over all owners, and never count
 
 test('a hint below the tag that is asked for is refused as behind the fence', () => {
   const node = new Node();
-  node.hints.counted(0, 7);
+  node.hints.fences.counted(0, 7);
   node.restart();
   assert.deepEqual(node.keep('k', record(0), { tag: 6 }), { type: 'stale-fence' });
   assert.equal(node.keep('k', record(0), { tag: 7 }).type, 'wrote');
@@ -288,7 +288,7 @@ test('hints that may wait are gathered, and written together with the next that 
   assert.equal(context.replies.filter((reply) => (reply as VnodeAnswer).type === 'wrote').length, 4);
 
   assert.equal(keepLater('e'), 0);
-  node.hints.counted(0, 1);
+  node.hints.fences.counted(0, 1);
   context.nowMs += 10;
   node.keeper.timer('write gathered', context);
   assert.equal(node.hints.size, 4);

@@ -4,7 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { NodeFences } from '../../../actors/fence.js';
-import { distrustHints, HintStore } from '../../../actors/hint-store.js';
+import { distrustHints } from '../../../actors/hint-fences.js';
+import { HintStore } from '../../../actors/hint-store.js';
 import { laterLife } from '../../../actors/lives.js';
 import { NodeIdentity } from '../../../actors/node-identity.js';
 import { countUnreadable } from '../../../actors/own-records.js';
@@ -88,26 +89,29 @@ test('a hint store that cannot read below which tag it refuses takes no hint, te
     const learns = kept.length > 1;
     const before = open(!learns);
     // A tag that was learnt may be above the last round that came to its end.
-    if (learns) before.learnFences([{ partition: 1, tag: 9, floor: 4, isKnown: true }], 1);
-    else before.counted(1, 9);
+    if (learns) before.fences.learn([{ partition: 1, tag: 9, floor: 4, isKnown: true }], 1);
+    else before.fences.counted(1, 9);
     storage.commit();
-    assert.deepEqual(before.refusedBelow(2), [0, learns ? 4 : 9]);
+    assert.deepEqual(before.fences.refusedBelow(2), [0, learns ? 4 : 9]);
 
     rot(storage, ownKey(letter, 1));
     const hints = open(false);
     assert.deepEqual([counters.corruptOwnRecords, told.length], [1, 1], `${letter} of ${kept}`);
-    assert(hints.isLearning);
-    assert(!hints.isFenced(0) && !hints.isFenced(1), 'a hint that it took now might be one that nobody takes');
-    assert.deepEqual(hints.refusedBelow(2), [], 'no replica is called an older copy');
+    assert(hints.fences.isLearning);
+    assert(
+      !hints.fences.isKnown(0) && !hints.fences.isKnown(1),
+      'a hint that it took now might be one that nobody takes',
+    );
+    assert.deepEqual(hints.fences.refusedBelow(2), [], 'no replica is called an older copy');
     storage.commit();
-    assert(open(false).isLearning, 'nor is it after another start');
+    assert(open(false).fences.isLearning, 'nor is it after another start');
     assert.equal(counters.corruptOwnRecords, 1);
 
-    hints.learnFences([{ partition: 1, tag: 6, floor: 5, isKnown: true }], 2);
-    assert(hints.isFenced(1) && !hints.isFenced(0));
-    hints.learnFences([{ partition: 0, tag: 0, floor: 0, isKnown: true }], 2);
-    assert(!hints.isLearning);
-    assert.deepEqual([hints.refuseBelow(1), hints.refusedBelow(2)], [6, [0, 5]]);
+    hints.fences.learn([{ partition: 1, tag: 6, floor: 5, isKnown: true }], 2);
+    assert(hints.fences.isKnown(1) && !hints.fences.isKnown(0));
+    hints.fences.learn([{ partition: 0, tag: 0, floor: 0, isKnown: true }], 2);
+    assert(!hints.fences.isLearning);
+    assert.deepEqual([hints.fences.refuseBelow(1), hints.fences.refusedBelow(2)], [6, [0, 5]]);
     assert.notEqual(storage.get(ownKey(KNOWS_FENCES, 0)), undefined);
   }
 });
@@ -140,12 +144,12 @@ test('a file of hints that may have gone back is counted anew, and is no source 
   storage.commit();
   assert.deepEqual([...open(false).owners], ledgers);
 
-  assert(!hints.isFenced(0));
-  hints.learnFences([{ partition: 0, tag: 0, floor: 0, isKnown: false }], 1);
-  assert(!hints.isFenced(0), 'who has lost his own fence tells nothing');
-  hints.learnFences([{ partition: 0, tag: 9, floor: 8, isKnown: true }], 1);
-  assert(hints.isFenced(0));
-  assert.deepEqual([hints.refuseBelow(0), hints.refusedBelow(1)], [9, [8]]);
+  assert(!hints.fences.isKnown(0));
+  hints.fences.learn([{ partition: 0, tag: 0, floor: 0, isKnown: false }], 1);
+  assert(!hints.fences.isKnown(0), 'who has lost his own fence tells nothing');
+  hints.fences.learn([{ partition: 0, tag: 9, floor: 8, isKnown: true }], 1);
+  assert(hints.fences.isKnown(0));
+  assert.deepEqual([hints.fences.refuseBelow(0), hints.fences.refusedBelow(1)], [9, [8]]);
   const tagOf = (n: number) => {
     const kept = hints.get(1, located(n));
     return kept === 'newer' ? kept : kept?.tag;

@@ -358,14 +358,14 @@ test('a fence that was lost is adopted from one peer if nothing was reaped, and 
   assert.deepEqual(taken(), [], 'who knows nothing himself says nothing');
   heard(2, 0, 0);
   assert.deepEqual(taken(), ['adopt 0 0']);
-  assert(hints.isFenced(0));
+  assert(hints.fences.isKnown(0));
 
   const reaped = inquiryOf(false);
   reaped.inquiry.tick(reaped.speaker);
   reaped.taken();
   reaped.heard(1, 5, 4, { refuseBelow: [0] });
   assert.deepEqual(reaped.taken(), []);
-  assert.equal(reaped.hints.refuseBelow(0), 5, 'a hint store begins anew above all that may have been reaped');
+  assert.equal(reaped.hints.fences.refuseBelow(0), 5, 'a hint store begins anew above all that may have been reaped');
   reaped.inquiry.tick(reaped.speaker);
   assert.deepEqual(reaped.taken(), ['fences of 2']);
   reaped.heard(2, 4, 4);
@@ -382,12 +382,12 @@ test('a hint store that was lost has learnt all once it knows of each partition 
   const silent = { askFences: () => undefined, askVnode: () => undefined };
   const answer = { type: 'fences', refuseBelow: [0, 0, 0], laterLife: 0 } as const;
   for (const node of [1, 2]) {
-    assert.deepEqual(hints.refusedBelow(3), [], 'it is no help to others yet');
+    assert.deepEqual(hints.fences.refusedBelow(3), [], 'it is no help to others yet');
     inquiry.heard(node, { ...answer, fences: [{ partition: node, tag: node, floor: 0, isKnown: true }] }, silent);
   }
-  assert.deepEqual(hints.refusedBelow(3), [0, 0, 0]);
+  assert.deepEqual(hints.fences.refusedBelow(3), [0, 0, 0]);
   assert.deepEqual(
-    [0, 1, 2].map((partition) => hints.refuseBelow(partition)),
+    [0, 1, 2].map((partition) => hints.fences.refuseBelow(partition)),
     [0, 1, 2],
   );
 });
@@ -396,16 +396,16 @@ test('what a hint store has learnt counts once it is stored: if that fails it ta
   const { inquiry, speaker, heard, taken, hints } = inquiryOf(false);
   heard(1, 5, 4);
   heard(2, 5, 4);
-  assert(hints.isFenced(0));
+  assert(hints.fences.isKnown(0));
   hints.commitEnded({ cause: new StorageFailedError('a test') });
-  assert(!hints.isFenced(0), 'below which tag it refuses hints may not be stored');
+  assert(!hints.fences.isKnown(0), 'below which tag it refuses hints may not be stored');
   taken();
   inquiry.tick(speaker);
   assert.deepEqual(taken().slice(-2), ['fences of 1', 'fences of 2']);
   heard(1, 5, 4);
   hints.commitEnded(undefined);
   hints.commitEnded({ cause: new StorageFailedError('of what came later') });
-  assert(hints.isFenced(0));
+  assert(hints.fences.isKnown(0));
 });
 
 test('a replica below the floor of a peer is set aside, with a warning, and begins anew once all have told', () => {
@@ -447,13 +447,13 @@ test('a node of which somebody knows a later life takes other names, learns its 
   const { inquiry, speaker, heard, taken, hints, identity, arrears } = inquiryOf(true);
   const { disowned } = identity;
   heard(1, 5, 0, { refuseBelow: [0] });
-  assert.equal(hints.refuseBelow(0), 0);
+  assert.equal(hints.fences.refuseBelow(0), 0);
   for (const later of [7, 8]) heard(2, 5, 0, { refuseBelow: [0], laterLife: later });
   assert.deepEqual([identity.lineage.number, identity.lineage.names.length], [9, 1], 'it is told of as a later one');
   assert.deepEqual(taken(), ['warned']);
   assert.equal(identity.disowned, disowned + 1);
   assert(arrears.behind(0) && !arrears.awaitsWord);
-  assert.equal(hints.refuseBelow(0), 5, 'as if it had lost its hints');
+  assert.equal(hints.fences.refuseBelow(0), 5, 'as if it had lost its hints');
   inquiry.tick(speaker);
   assert.deepEqual(taken().sort(), ['fences of 1', 'fences of 2'], 'what was heard before is asked for again');
 });
