@@ -34,7 +34,11 @@ const BUCKET = 'bench';
 const VALUE = new Uint8Array(100).fill(7);
 /** Of the capacity. */
 const LOAD_SHARE = 0.5;
-const SETTLE_MS = 2_000;
+/**
+ * At the load that is measured, before it is: a store in steady use. By then its threads have compiled what it needs, and
+ * have each rehearsed a node's failure (`actors/rehearsal.ts`), as they do once, some ten seconds after their start.
+ */
+const SETTLE_MS = 12_000;
 
 /** The pauses that come at random: how long each is, and after how long the next begins, at most. */
 const SHORT_PAUSE_MS = 200;
