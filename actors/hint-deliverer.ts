@@ -10,7 +10,7 @@
  */
 import type { BackgroundBudget } from '../src/admission/background-budget.js';
 import { InFlight } from '../src/base/in-flight.js';
-import { Delivery, type HeldHint, MAX_BATCH_BYTES } from '../src/hinted-handoff/delivery.js';
+import { batchesPerSecond, Delivery, type HeldHint, MAX_BATCH_BYTES } from '../src/hinted-handoff/delivery.js';
 import { locatedKeyOf, partitionOfHint } from '../src/hinted-handoff/hint-key.js';
 import { Inquiry } from '../src/hinted-handoff/inquiry.js';
 import { FailureDetector, type NodeHealth } from '../src/membership/failure-detector.js';
@@ -82,6 +82,8 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
   private taken: { readonly owner: number; readonly hint: HeldHint }[] = [];
   private takenBytes = 0;
   private takenSinceMs = Number.POSITIVE_INFINITY;
+  /** By owner with hints: how many there were, at most, since it had none. */
+  private readonly backlogs = new Map<number, number>();
   /** Which owner is first in the next tick. */
   private first = 0;
   /** By owner, as the last tick found it. */
@@ -193,6 +195,7 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     if (this.hints.gate.probeDue(context.now())) this.hints.writeProbe();
     const { owners } = this.hints;
     this.lookAtOwners(context);
+    for (const owner of this.backlogs.keys()) if (!owners.has(owner)) this.backlogs.delete(owner);
     // Another one is first each time: where slices are few, they go round.
     const all = [...owners.keys()];
     for (let i = 0; i < all.length; i++) this.deliver(all[(this.first + i) % all.length]!, context);
@@ -252,7 +255,8 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     const now = context.now();
     if (!hints.gate.open || !delivery.isReady(now)) return;
     if (this.isOutOfReach(owner)) return;
-    if (!this.budget.takeUrgent(now, 'hints')) {
+    const perSecond = this.batchesPerSecond();
+    if (!this.budget.takeUrgent(now, 'hints', perSecond)) {
       delivery.rest(this.budget.nextMs);
       return;
     }
@@ -275,10 +279,22 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     const entries = batch.entries.map(({ located, record, tag }) => ({ key: located, record, tag }));
     const recipients = this.recipientsFor(owner, batch.partition);
     delivery.sent(recipients.length, now);
+    delivery.rest(now + this.budget.paceMs('hints', perSecond));
     for (const recipient of recipients) {
       const ticket = this.asked.add({ type: 'batch', node: recipient, owner, delivery, entries });
       context.request(vnodeRef(recipient, batch.partition), { type: 'hand-off', entries }, ticket);
     }
+  }
+
+  /** As many as it takes to have all owners who can take their hints have them in time. */
+  private batchesPerSecond(): number {
+    let hints = 0;
+    for (const [owner, { count }] of this.hints.owners) {
+      const most = Math.max(this.backlogs.get(owner) ?? 0, count);
+      this.backlogs.set(owner, most);
+      if (!this.isOutOfReach(owner)) hints += most;
+    }
+    return batchesPerSecond(hints);
   }
 
   /** Only now, upon the owner's answer, which is as durable as it can be. */

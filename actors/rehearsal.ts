@@ -10,8 +10,8 @@
  * waited for 300 to 800 ms at half of the store's capacity, and for 20 to 30 when the same happened once more. So each
  * thread lives through it once before, by itself, with nothing at stake (benchmarks/README.md).
  *
- * The cluster's nodes are those of the simulator (simulated-node.ts), on hosts as the threads have them. It takes about a
- * quarter of a second of a core, in turns of a few milliseconds at most.
+ * The cluster's nodes are those of the simulator (simulated-node.ts), on hosts as the threads have them. It takes about
+ * half a second of a core, in turns of a few milliseconds at most, with rests between them.
  */
 import { assert } from '../src/base/assert.js';
 import { EMPTY, utf8 } from '../src/base/bytes.js';
@@ -38,8 +38,10 @@ export interface RehearsalStage {
 export interface RehearsalOptions {
   readonly stage: RehearsalStage;
   readonly random: Random;
-  /** A storage in memory. */
+  /** A storage in memory: of the kind that the thread's own node has, for whose code this is done. */
   readonly openStorage: () => Storage;
+  /** Between two rounds of requests, in milliseconds: what the thread is there for goes on. */
+  readonly restMs: number;
   /** Tells of whatever went wrong. */
   readonly report: (what: string, error: Error) => void;
 }
@@ -59,14 +61,17 @@ const NODES = 4;
 const VICTIM = 1;
 const CLIENT = NODES;
 const PARTITIONS = 4;
-/** In flight, so that turns have more than one message. */
+/** The requests of a round: turns have more than one message, and none takes long. */
 const AT_ONCE = 16;
-/** With all nodes up, then with one missing, then with all again: each code path was seen some dozen times then. */
-const OPERATIONS = 320;
+/** Rounds with all nodes up, and with all again: each code path was seen some dozen times then. */
+const ROUNDS = 20;
+/** Rounds with one missing: enough hints for those who keep and deliver them to be compiled. */
+const ROUNDS_WITHOUT = 80;
 /** How often it is looked whether all hints were delivered, and how long a look takes, in milliseconds. */
 const LOOKS = 1_500;
 const LOOK_MS = 20;
 const TIMEOUT_MS = 5_000;
+const HOUR_MS = 3_600_000;
 const MAX_OPERATIONS = 1_000;
 const MAX_BYTES = 2 ** 24;
 const MAX_SIBLINGS = 100;
@@ -88,23 +93,23 @@ const PREFERENCE_LISTS: readonly PreferenceList[] = PLACES.map((first) => {
 
 /** Runs it; resolves once it is over. Never rejects: an operation that fails is counted. */
 export async function rehearse(options: RehearsalOptions): Promise<Rehearsed> {
-  const { stage } = options;
+  const { stage, restMs } = options;
   const nodes = PLACES.map((node) => new RehearsedNode(node, options));
   for (const node of nodes) node.start();
-  const client = new RehearsingClient(stage);
-  await client.run(OPERATIONS);
+  const client = new RehearsingClient(stage, restMs);
+  await client.run(ROUNDS);
   // With requests under way: some are answered by nobody.
   client.halfway = () => {
     stage.crash(VICTIM);
     client.isUp = (node) => node !== VICTIM;
   };
-  await client.run(OPERATIONS);
+  await client.run(ROUNDS_WITHOUT);
   nodes[VICTIM]!.start();
   client.isUp = () => true;
   const sum = (of: (counters: NodeCounters) => number): number =>
     nodes.reduce((n, { counters }) => n + of(counters), 0);
   const kept = sum(({ hintsKept }) => hintsKept);
-  await client.run(OPERATIONS);
+  await client.run(ROUNDS);
   for (let look = 0; look < LOOKS && sum(({ hintsDelivered }) => hintsDelivered) < kept; look++)
     await client.rest(LOOK_MS);
   return {
@@ -149,9 +154,10 @@ class RehearsedNode {
         maxSiblings: MAX_SIBLINGS,
         maxObjectBytes: MAX_BYTES,
         attemptMs: MAX_ATTEMPT_MS,
-        exchangeIntervalMs: undefined,
+        // All is there that a node has, though it does not last long enough for them to do much.
+        exchangeIntervalMs: HOUR_MS,
         maxTreeAgeMs: Number.POSITIVE_INFINITY,
-        tombstoneGraceMs: undefined,
+        tombstoneGraceMs: HOUR_MS,
         control: () => undefined,
       });
     });
@@ -159,22 +165,22 @@ class RehearsedNode {
   }
 }
 
-/** Puts new keys, and gets each of them once. */
+/** Puts new keys, and gets each of them once, round after round. */
 class RehearsingClient implements Actor<never, never, CoordinatorAnswer> {
   isUp: (node: number) => boolean = () => true;
   ended = 0;
   failures = 0;
-  /** Called once, between two turns, when half of the operations of a run have been begun. */
+  /** Called once, between two turns, while the requests of the next round are under way. */
   halfway: (() => void) | undefined = undefined;
   private readonly stage: RehearsalStage;
+  private readonly restMs: number;
   private context: ActorContext | undefined = undefined;
   private begun = 0;
-  private half = 0;
-  private end = 0;
-  private onEnd: () => void = () => undefined;
+  private onRoundEnd: () => void = () => undefined;
 
-  constructor(stage: RehearsalStage) {
+  constructor(stage: RehearsalStage, restMs: number) {
     this.stage = stage;
+    this.restMs = restMs;
     stage.start(CLIENT, (host) => {
       host.spawn<never, never, CoordinatorAnswer>(CLIENT_SLOT, conversation, (context) => {
         this.context = context;
@@ -183,16 +189,11 @@ class RehearsingClient implements Actor<never, never, CoordinatorAnswer> {
     });
   }
 
-  /** Resolves once so many operations more have ended. */
-  run(operations: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.onEnd = resolve;
-      this.half = this.begun + operations / 2;
-      this.end = this.begun + operations;
-      this.stage.outside(CLIENT, () => {
-        for (let i = 0; i < AT_ONCE; i++) this.begin();
-      });
-    });
+  async run(rounds: number): Promise<void> {
+    for (let round = 0; round < rounds; round++) {
+      await this.round();
+      await this.rest(this.restMs);
+    }
   }
 
   rest(ms: number): Promise<void> {
@@ -211,28 +212,35 @@ class RehearsingClient implements Actor<never, never, CoordinatorAnswer> {
 
   answered(_correlation: number, answer: CoordinatorAnswer): void {
     if (answer.type === 'failed') this.failures++;
-    this.next();
+    this.end();
   }
 
   failed(): void {
     this.failures++;
-    this.next();
+    this.end();
   }
 
-  private next(): void {
+  private round(): Promise<void> {
+    return new Promise((resolve) => {
+      this.onRoundEnd = resolve;
+      this.stage.outside(CLIENT, () => {
+        for (let i = 0; i < AT_ONCE; i++) this.begin();
+      });
+      if (this.halfway === undefined) return;
+      void Promise.resolve().then(this.halfway);
+      this.halfway = undefined;
+    });
+  }
+
+  private end(): void {
     this.ended++;
-    if (this.begun < this.end) this.begin();
-    else if (this.ended === this.begun) this.onEnd();
+    if (this.ended === this.begun) this.onRoundEnd();
   }
 
   private begin(): void {
     const { context } = this;
     assert(context !== undefined, 'the client is started');
     const n = this.begun++;
-    if (n === this.half && this.halfway !== undefined) {
-      void Promise.resolve().then(this.halfway);
-      this.halfway = undefined;
-    }
     const { primaries } = PREFERENCE_LISTS[n % PARTITIONS]!;
     const coordinator = primaries.find((node) => this.isUp(node))!;
     context.request(coordinatorRef(coordinator), this.requestOf(n, context), n);

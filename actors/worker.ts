@@ -11,6 +11,7 @@ import type { NodeControl, NodeStart } from '../src/messages/node-control.js';
 import { HotKeys } from '../src/metrics/hot-keys.js';
 import { type NodeCounters, newNodeCounters } from '../src/metrics/node-counters.js';
 import { latencyData, newOperationLatencies } from '../src/metrics/operation-latencies.js';
+import { EntropyRandom } from '../src/runtime/threads/entropy.js';
 import { HashingClient } from '../src/runtime/threads/hashing-client.js';
 import { Miniature } from '../src/runtime/threads/miniature.js';
 import { runWorkerThread, type WorkerContext } from '../src/runtime/threads/worker-thread.js';
@@ -18,6 +19,8 @@ import { checkInChild } from '../src/storage/check-in-child.js';
 import { openMemoryStorage } from '../src/storage/memory-storage.js';
 import { type NodeStorage, objectsFile, openMemoryNodeStorage, openNodeStorage } from '../src/storage/node-storage.js';
 import { SharedOpening } from '../src/storage/shared-opening.js';
+import { openStageStorage } from '../src/storage/stage-storage.js';
+import type { Storage } from '../src/storage/storage.js';
 import { ExchangeRecord } from './exchange-record.js';
 import { distrustHints } from './hint-fences.js';
 import { HintStore } from './hint-store.js';
@@ -37,128 +40,179 @@ const HASHED_AGAIN_MS = 1_000;
  * before it: one after the other. Not while it catches up, nor one that has had less to do: its code is yet to be compiled.
  */
 const REHEARSED_AFTER_MS = 8_000;
-const REHEARSED_APART_MS = 500;
+const REHEARSED_APART_MS = 1_500;
 const REHEARSED_OPERATIONS = 5_000;
+const LOOK_MS = 500;
+/** Between two rounds of a rehearsal, in milliseconds: it takes a quarter of a core then. */
+const REST_MS = 5;
+/** So often a thread rehearses that stands by. */
+const REHEARSALS = 4;
 const CHECKER = new URL('./objects-checker.js', import.meta.url);
 
-await runWorkerThread<NodeStart>(async (start) => {
-  const { host, thread, data, report } = start;
-  const storage = data.path === null ? openMemoryNodeStorage(data) : await openStorage(data.path, start);
-  for (const warning of storage.warnings) report('storage', new Error(warning));
-  const { objects, system } = storage;
-  const { random } = host;
-  const counters = newNodeCounters();
-  const latencies = newOperationLatencies();
-  const hotKeys = new HotKeys();
-  const onUnreadable = countUnreadable(counters, report);
-  if (!storage.isMarkReadable)
-    onUnreadable('how its last run ended', 'its objects are looked through, as after a crash');
-  const { losses } = storage;
-  const partitions = refillable(thread, data);
-  const identity = NodeIdentity.open({ system, objects, random, losses, partitions, onUnreadable });
-  const { maxHintBytes: maxBytes, gauges } = data;
-  const hints = new HintStore({
-    storage: storage.hints,
-    maxBytes,
-    random,
-    counters,
-    isNew: data.isNew,
-    onUnreadable,
-    gauge: new Int32Array(gauges),
-  });
-  const record = new ExchangeRecord(random.uint32() + 1);
-  const hashing = hashingFor(start, storage);
-  const trees = new ReplicaTrees({ objects, counters, hashing, maxAgeMs: data.rebuildIntervalMs });
-  const reaped = new ReapRecord(random.uint32() + 1);
-  spawnNode(host, {
-    node: thread,
-    preferenceLists: data.preferenceLists,
-    objects,
-    system,
-    hints,
-    identity,
-    canBeDurable: objects.commitIsDurable,
-    isNew: data.isNew,
-    counters,
-    latencies,
-    hotKeys,
-    maxOperations: data.maxOperations,
-    maxSiblings: data.maxSiblings,
-    maxObjectBytes: data.maxObjectBytes,
-    exchange: {
-      intervalMs: data.exchangeIntervalMs,
-      window: data.exchangeWindow,
-      trees,
-      record,
-      reaping: {
-        limits: {
-          graceMs: data.tombstoneGraceMs,
-          attemptMs: data.attemptMs,
-          maxContextEntries: MAX_CONTEXT_ENTRIES,
+await runWorkerThread<NodeStart>(
+  async (start) => {
+    const { host, thread, data, report } = start;
+    const storage = data.path === null ? openMemoryNodeStorage(data) : await openStorage(data.path, start);
+    for (const warning of storage.warnings) report('storage', new Error(warning));
+    const { objects, system } = storage;
+    const { random } = host;
+    const counters = newNodeCounters();
+    const latencies = newOperationLatencies();
+    const hotKeys = new HotKeys();
+    const onUnreadable = countUnreadable(counters, report);
+    if (!storage.isMarkReadable)
+      onUnreadable('how its last run ended', 'its objects are looked through, as after a crash');
+    const { losses } = storage;
+    const partitions = refillable(thread, data);
+    const identity = NodeIdentity.open({ system, objects, random, losses, partitions, onUnreadable });
+    const { maxHintBytes: maxBytes, gauges } = data;
+    const hints = new HintStore({
+      storage: storage.hints,
+      maxBytes,
+      random,
+      counters,
+      isNew: data.isNew,
+      onUnreadable,
+      gauge: new Int32Array(gauges),
+    });
+    const record = new ExchangeRecord(random.uint32() + 1);
+    const hashing = hashingFor(start, storage);
+    const trees = new ReplicaTrees({ objects, counters, hashing, maxAgeMs: data.rebuildIntervalMs });
+    const reaped = new ReapRecord(random.uint32() + 1);
+    spawnNode(host, {
+      node: thread,
+      preferenceLists: data.preferenceLists,
+      objects,
+      system,
+      hints,
+      identity,
+      canBeDurable: objects.commitIsDurable,
+      isNew: data.isNew,
+      counters,
+      latencies,
+      hotKeys,
+      maxOperations: data.maxOperations,
+      maxSiblings: data.maxSiblings,
+      maxObjectBytes: data.maxObjectBytes,
+      exchange: {
+        intervalMs: data.exchangeIntervalMs,
+        window: data.exchangeWindow,
+        trees,
+        record,
+        reaping: {
+          limits: {
+            graceMs: data.tombstoneGraceMs,
+            attemptMs: data.attemptMs,
+            maxContextEntries: MAX_CONTEXT_ENTRIES,
+          },
+          record: reaped,
         },
-        record: reaped,
       },
-    },
-    onUnreadable,
-    report,
-  });
-  const endRehearsal = rehearseOnceBusy(start, counters);
-  const control: NodeControl = {
-    counters: () => ({ ...counters }),
-    latencies: () => latencyData(latencies),
-    storage: () => ({
-      ...objects.stats(),
-      filesSetAside: storage.filesSetAside(),
-      partitionsToRefill: identity.refilling.size,
-    }),
-    hints: () => hints.status(),
-    hotKeys: () => hotKeys.counted(performance.now()),
-    compare: (session, call) => record.compare(session, call),
-    rebuild: (session, call) => {
-      const mine = session === record.session ? call : trees.rebuildAll();
-      return { session: record.session, call: mine, left: trees.unbuiltSince(mine) };
-    },
-    reap: (session, call) => reaped.reap(session, call),
-    memory: () => {
-      const { heapUsed, external } = process.memoryUsage();
-      return { heapUsedBytes: heapUsed, externalBytes: external };
-    },
-  };
-  return {
-    control,
-    canFlush: storage.persistent,
-    stopped: () => {
-      endRehearsal();
-      // The readers of the pool may finish; no other begins.
-      new SharedOpening(new Int32Array(data.opening)).closing();
-      storage.stop();
-    },
-  };
-});
+      onUnreadable,
+      report,
+    });
+    const endRehearsal = rehearseOnceBusy(start, counters);
+    const control: NodeControl = {
+      counters: () => ({ ...counters }),
+      latencies: () => latencyData(latencies),
+      storage: () => ({
+        ...objects.stats(),
+        filesSetAside: storage.filesSetAside(),
+        partitionsToRefill: identity.refilling.size,
+      }),
+      hints: () => hints.status(),
+      hotKeys: () => hotKeys.counted(performance.now()),
+      compare: (session, call) => record.compare(session, call),
+      rebuild: (session, call) => {
+        const mine = session === record.session ? call : trees.rebuildAll();
+        return { session: record.session, call: mine, left: trees.unbuiltSince(mine) };
+      },
+      reap: (session, call) => reaped.reap(session, call),
+      memory: () => {
+        const { heapUsed, external } = process.memoryUsage();
+        return { heapUsedBytes: heapUsed, externalBytes: external };
+      },
+    };
+    return {
+      control,
+      canFlush: storage.persistent,
+      stopped: () => {
+        endRehearsal();
+        // The readers of the pool may finish; no other begins.
+        new SharedOpening(new Int32Array(data.opening)).closing();
+        storage.stop();
+      },
+    };
+  },
+  { prepare },
+);
 
 /** Has the failure of a node rehearsed, once this one has been in use for a while. @returns what breaks that off */
-function rehearseOnceBusy({ host, thread, report }: WorkerContext<NodeStart>, counters: NodeCounters): () => void {
+function rehearseOnceBusy(
+  { host, thread, data, report, inUse }: WorkerContext<NodeStart>,
+  counters: NodeCounters,
+): () => void {
+  const told = (error: unknown): void => report('rehearsal', error);
   const stage = new Miniature({
-    crashed: (_slot, _incarnation, error) => report('rehearsal', error),
-    trouble: (_what, error) => report('rehearsal', error),
-  });
-  const look = (): void => {
-    if (counters.puts + counters.gets < REHEARSED_OPERATIONS) return;
-    clearInterval(looking);
-    const { random } = host;
-    void rehearse({ stage, random, openStorage: openMemoryStorage, report }).then(() => stage.close());
-  };
-  let looking = globalThis.setTimeout(
-    () => {
-      looking = setInterval(look, REHEARSED_APART_MS).unref();
+    crashed: (_slot, _incarnation, error) => told(error),
+    trouble: (_what, error) => told(error),
+    // Nothing is at stake: an actor that fails again and again stays down, and this node goes on.
+    escalated: (_slot, error) => {
+      told(error);
+      stage.close();
     },
-    REHEARSED_AFTER_MS + thread * REHEARSED_APART_MS,
-  );
-  looking.unref();
+  });
+  const openStorage = storageAs(data.path);
+  let looking: NodeJS.Timeout;
+  const lookIn = (ms: number): void => {
+    looking = globalThis.setTimeout(look, ms).unref();
+  };
+  const begin = (): void => {
+    rehearse({ stage, random: host.random, openStorage, restMs: REST_MS, report: (_what, error) => told(error) })
+      .catch(told)
+      .finally(() => stage.close());
+  };
+  const look = (): void => {
+    if (counters.puts + counters.gets < REHEARSED_OPERATIONS) {
+      lookIn(LOOK_MS);
+      return;
+    }
+    inUse();
+    looking = globalThis.setTimeout(begin, thread * REHEARSED_APART_MS).unref();
+  };
+  lookIn(REHEARSED_AFTER_MS);
   return () => {
     clearTimeout(looking);
     stage.close();
   };
+}
+
+/**
+ * What a thread does that stands by: it is not known yet whose place it will take. It has to be as fast as if it had been there for
+ * long, so it rehearses until its code is compiled.
+ * @param directory - of one of the store's nodes; null if they are in memory
+ */
+async function prepare(directory: unknown): Promise<void> {
+  const random = new EntropyRandom();
+  for (let i = 0; i < REHEARSALS; i++) {
+    const stage = new Miniature({});
+    const fail = (_what: string, error: Error): void => {
+      throw error;
+    };
+    await rehearse({
+      stage,
+      random,
+      openStorage: storageAs(directory as string | null),
+      restMs: REST_MS,
+      report: fail,
+    });
+    stage.close();
+  }
+}
+
+/** Storages in memory, of the kind that a node has whose data is in `directory`. */
+function storageAs(directory: string | null): () => Storage {
+  return directory === null ? openMemoryStorage : () => openStageStorage(objectsFile(directory));
 }
 
 /** Records in memory can be read by nobody else; those on disk are read by the threads of the hashing pool. */

@@ -19,10 +19,12 @@ const INTERVAL_MS = 100;
 const MIN_SLICES = 1;
 const MAX_SLICES = 64;
 /**
- * Beside them, for each kind of urgent work alone: a holder of 3,000 hints is rid of them within 2 s at the worst, and
- * a replica that was lost goes on being refilled, whatever read repairs take.
+ * Beside them, for each kind of urgent work alone: a holder of 3,000 hints is rid of them within a second at the worst, and
+ * a replica that was lost goes on being refilled, whatever read repairs take. And so many at most, where it would take more to
+ * be done in time.
  */
-const URGENT_SLICES = 3;
+const LEAST_URGENT: Readonly<Record<UrgentWork, number>> = { hints: 10, refill: 3 };
+const MOST_URGENT: Readonly<Record<UrgentWork, number>> = { hints: 32, refill: 3 };
 const FIRST_SLICES = 16;
 const STEP = 4;
 /**
@@ -66,6 +68,7 @@ export class BackgroundBudget {
   /** True if a client asked for anything in the interval before. */
   private isServing = false;
   private normalMs = FIRST_NORMAL_MS;
+
   /** A client's request was answered after so many milliseconds. */
   requestTook(ms: number): void {
     this.counts[bucketOf(ms)]!++;
@@ -80,12 +83,25 @@ export class BackgroundBudget {
     return true;
   }
 
-  /** As `take`, for work that has slices of its own. */
-  takeUrgent(nowMs: number, work: UrgentWork): boolean {
+  /**
+   * As `take`, for work that has slices of its own.
+   * @param perSecond - how many it takes to be done in time, if that is known: while clients are served it gets no more then,
+   *   however many nobody else takes
+   */
+  takeUrgent(nowMs: number, work: UrgentWork, perSecond?: number): boolean {
     this.advance(nowMs);
-    if (this.urgent[work] >= URGENT_SLICES) return this.take(nowMs);
-    this.urgent[work]++;
-    return true;
+    const wanted = perSecond === undefined || !this.isServing ? undefined : (perSecond * INTERVAL_MS) / 1_000;
+    const own = ownSlices(work, wanted ?? 0);
+    if (this.urgent[work] < own) {
+      this.urgent[work]++;
+      return true;
+    }
+    return wanted !== undefined && wanted <= own ? false : this.take(nowMs);
+  }
+
+  /** How far apart the slices of urgent work's own lie, in milliseconds; 0 while no client asks for anything. */
+  paceMs(work: UrgentWork, perSecond: number): number {
+    return this.isServing ? INTERVAL_MS / ownSlices(work, (perSecond * INTERVAL_MS) / 1_000) : 0;
   }
 
   /** When there are slices again, if there are none now: monotonic milliseconds. */
@@ -96,10 +112,10 @@ export class BackgroundBudget {
   /**
    * How far apart the slices of an interval lie if they are spread evenly over it, in milliseconds; 0 while no client asks for
    * anything. All at once they would make requests wait that come with them.
-   * @param isUrgent - for work that has slices of its own
+   * @param isUrgent - for a refill, which has slices of its own
    */
   distanceMs(isUrgent: boolean): number {
-    return this.isServing ? INTERVAL_MS / (this.slices + (isUrgent ? URGENT_SLICES : 0)) : 0;
+    return this.isServing ? INTERVAL_MS / (this.slices + (isUrgent ? LEAST_URGENT.refill : 0)) : 0;
   }
 
   /** How much of a core a slice may take that is hashed by another thread: above 0, 1 while no client asks for anything. */
@@ -157,6 +173,11 @@ export class BackgroundBudget {
     }
     return Infinity;
   }
+}
+
+/** Of an interval in which so many are wanted. */
+function ownSlices(work: UrgentWork, wanted: number): number {
+  return Math.max(LEAST_URGENT[work], Math.min(MOST_URGENT[work], Math.ceil(wanted)));
 }
 
 function bucketOf(ms: number): number {

@@ -16,14 +16,25 @@
  */
 import { assert } from '../base/assert.js';
 
-export const MAX_BATCH_ENTRIES = 128;
+/** Few, so that neither side is busy with them for long: the owner has as many of each holder to merge in a turn. */
+export const MAX_BATCH_ENTRIES = 32;
 export const MAX_BATCH_BYTES = 256 * 1_024;
+/**
+ * Within how many seconds of its return an owner is to have its hints, if batches were full; they are not. As fast as can be, they
+ * took the cores from clients.
+ */
+const DELIVERED_WITHIN_S = 1;
 const FIRST_BACKOFF_MS = 20;
 /** The longest pause after a batch that was taken, in milliseconds. */
 const MAX_PAUSE_MS = 15;
 const MAX_BACKOFF_MS = 1_000;
 /** So often a hint that is alone in its batch may have the owner's vnode die. */
 const MAX_DEATHS = 3;
+
+/** How many batches a second deliver so many hints in time. */
+export function batchesPerSecond(hints: number): number {
+  return hints / (MAX_BATCH_ENTRIES * DELIVERED_WITHIN_S);
+}
 
 /** A hint as it was read. */
 export interface HeldHint {

@@ -29,7 +29,7 @@
  */
 import { accessSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { open, type RootDatabase } from 'lmdb';
+import { open } from 'lmdb';
 import { assert } from '../base/assert.js';
 import { compareBytes, EMPTY } from '../base/bytes.js';
 import { type StorageFailedError, StorageFullError } from '../base/errors.js';
@@ -64,12 +64,12 @@ export interface LmdbOptions {
  * @throws {StorageFailedError} The file cannot be opened, or is not an LMDB environment.
  */
 export function openLmdbStorage(options: LmdbOptions): Storage {
-  let db: RootDatabase<Uint8Array, Uint8Array>;
+  let db: Database;
   try {
     // lmdb would create a missing directory: of a disk that is not mounted, on the wrong disk.
     accessSync(dirname(options.path));
     checkLmdbFile(options.path);
-    db = open<Uint8Array, Uint8Array>({
+    const opened = open<Uint8Array, Uint8Array>({
       path: options.path,
       noSubdir: true,
       keyEncoding: 'binary',
@@ -78,9 +78,32 @@ export function openLmdbStorage(options: LmdbOptions): Storage {
       noSync: options.sync === 'none',
       mapSize: options.mapBytes ?? RESERVED_BYTES,
     });
+    // Its types leave out what its statistics are.
+    db = opened as typeof opened & Pick<Database, 'getStats'>;
   } catch (error) {
     throw storageError(error, 'opened', options.path);
   }
+  return new LmdbStorage(db, options);
+}
+
+/** What is used of lmdb's database. Inside a transaction `put` and `remove` act at once. */
+export interface Database {
+  /** Lent: valid until the next call. */
+  getBinaryFast(key: Uint8Array): Uint8Array | undefined;
+  getRange(range: {
+    readonly start?: Uint8Array;
+    readonly exclusiveStart?: boolean;
+    readonly end?: Uint8Array;
+  }): Iterable<StorageEntry>;
+  transactionSync(work: () => void): void;
+  put(key: Uint8Array, value: Uint8Array): unknown;
+  remove(key: Uint8Array): unknown;
+  getStats(): { readonly entryCount: number };
+  close(): unknown;
+}
+
+/** Storage upon another database than lmdb's own: of which everything is the same but the files. See stage-storage.ts. */
+export function storageUpon(db: Database, options: LmdbOptions): Storage {
   return new LmdbStorage(db, options);
 }
 
@@ -115,7 +138,7 @@ const WRITE_BYTES = 12 * 1_024;
 
 class LmdbStorage implements Storage {
   readonly commitIsDurable: boolean;
-  private readonly db: RootDatabase<Uint8Array, Uint8Array>;
+  private readonly db: Database;
   private readonly path: string;
   private readonly inTransaction: Int32Array;
   private readonly onLost: LmdbOptions['onLost'];
@@ -128,7 +151,7 @@ class LmdbStorage implements Storage {
   private commitsUntilLook = 0;
   private closed = false;
 
-  constructor(db: RootDatabase<Uint8Array, Uint8Array>, { path, sync, inTransaction, onLost }: LmdbOptions) {
+  constructor(db: Database, { path, sync, inTransaction, onLost }: LmdbOptions) {
     this.db = db;
     this.path = path;
     this.commitIsDurable = sync === 'full';
@@ -292,7 +315,7 @@ class LmdbStorage implements Storage {
   stats(): StorageStats {
     this.assertOpen();
     try {
-      const { entryCount } = this.db.getStats() as { entryCount: number };
+      const { entryCount } = this.db.getStats();
       return { entries: entryCount, bytes: statSync(this.path).size };
     } catch (error) {
       throw storageError(error, 'read', this.path);

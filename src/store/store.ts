@@ -128,6 +128,7 @@ export class EmbeddedStore extends ApplicationStore {
     const group = new ThreadGroup({
       service: pool === undefined ? undefined : () => pool.connect(),
       entry: WORKER_ENTRY,
+      standby: { data: parts.paths[0] ?? null },
       ...parts.workers,
       workers: parts.ring.members.length,
       applications: 1 + parts.options.maxShares,

@@ -30,6 +30,8 @@ export type ThreadReport =
   | { readonly type: 'start-failed'; readonly error: ErrorData }
   | { readonly type: 'paused' }
   | { readonly type: 'followed'; readonly order: number }
+  /** It has much to do. */
+  | { readonly type: 'in-use' }
   | ThreadNews;
 
 /** What the group's owner may have to know. */

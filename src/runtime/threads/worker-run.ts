@@ -7,12 +7,13 @@
  * that. It counts as dead then; whoever takes its place is told that its files are locked; and the process, whose end
  * would wait for the thread, ends by SIGKILL.
  */
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { withoutLoaders } from '../../base/loaders.js';
+import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
 import { ControlLine, type ErrorData, errorData, type Remote } from './control-plane.js';
 import { type Deferred, deferred, inTime } from './deferred.js';
 import { condemn, endStillness, hasPulse, transactionWord } from './doorbell.js';
 import type { GroupOrder, ThreadNews, ThreadReport } from './group-order.js';
+import { newWorker } from './new-worker.js';
+import type { Standby } from './standby.js';
 import { ThreadStartError, ThreadStuckError } from './thread-errors.js';
 import type { WorkerStart } from './worker-thread.js';
 
@@ -20,12 +21,16 @@ export interface WorkerRunOptions {
   readonly entry: URL;
   readonly heapMb: number | undefined;
   readonly start: Omit<WorkerStart, 'control'>;
+  /** Ready to become it; undefined: a worker is made. */
+  readonly standby: Standby | undefined;
 }
 
 /** Who hears of it. */
 export interface WorkerRunEvents {
   ready(): void;
   news(news: ThreadNews): void;
+  /** It has much to do. */
+  inUse(): void;
   /** Called before `ready` is rejected, or `exited` resolved. @param error - why, as far as is known */
   exited(run: WorkerRun, error: ErrorData): void;
   /** It died within a transaction, and will not exit by itself: called before `exited`, which then is not its exit. */
@@ -63,7 +68,7 @@ export class WorkerRun {
   private readonly following = new Map<number, Deferred<void>>();
   private nextFollow = 1;
 
-  constructor({ entry, heapMb, start }: WorkerRunOptions, events: WorkerRunEvents) {
+  constructor({ entry, heapMb, start, standby }: WorkerRunOptions, events: WorkerRunEvents) {
     this.thread = start.thread;
     this.doorbell = start.doorbell;
     const ready = deferred<void>();
@@ -94,17 +99,14 @@ export class WorkerRun {
       }, STRANDED_AFTER_MS).unref();
     };
     this.control = new ControlLine(port1, hungUp);
-    this.worker = new Worker(entry, {
-      workerData: { ...start, control: port2 } satisfies WorkerStart,
-      transferList: [
-        ...start.links.map(({ port }) => port),
-        port2,
-        ...(start.service === undefined ? [] : [start.service]),
-      ],
-      name: `thread ${start.thread}`,
-      ...withoutLoaders(process),
-      ...(heapMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heapMb } }),
-    });
+    const data: WorkerStart = { ...start, control: port2 };
+    const transfer = [
+      ...start.links.map(({ port }) => port),
+      port2,
+      ...(start.service === undefined ? [] : [start.service]),
+    ];
+    const name = `thread ${start.thread}`;
+    this.worker = standby?.take(data, transfer) ?? newWorker({ entry, name, heapMb, data, transfer });
     this.worker.on('message', (report: ThreadReport) => {
       switch (report.type) {
         case 'ready':
@@ -119,6 +121,9 @@ export class WorkerRun {
           return;
         case 'paused':
           this.paused.resolve();
+          return;
+        case 'in-use':
+          events.inUse();
           return;
         case 'followed':
           this.following.get(report.order)?.resolve();

@@ -10,6 +10,7 @@ import { transactionWord } from './doorbell.js';
 import { followLinkOrder, type GroupOrder, type ThreadReport } from './group-order.js';
 import { watchHeap } from './heap-watch.js';
 import type { LinkEnds } from './link.js';
+import { type StandbyStart, standBy } from './standby.js';
 import { ThreadHost, type ThreadHostOptions } from './thread-host.js';
 
 /** What the group gives a worker at its start. */
@@ -55,6 +56,13 @@ export interface WorkerContext<Data> {
   readonly stranded: boolean;
   /** Tells the group's owner something that someone must know: the event 'trouble'. */
   readonly report: (what: string, error: unknown) => void;
+  /** Tells the group that this thread has much to do: a worker stands by from now on, if the group is to have one. */
+  readonly inUse: () => void;
+}
+
+export interface WorkerThreadOptions extends Pick<ThreadHostOptions, 'turnFrames' | 'supervision'> {
+  /** What a worker that stands by does before it is known which thread it will be; see standby.ts. */
+  readonly prepare?: (data: unknown) => Promise<void>;
 }
 
 /** The share of the heap from which on a thread stops while it still can. */
@@ -71,11 +79,12 @@ const LOOK_MS = 5;
  */
 export async function runWorkerThread<Data>(
   setup: (context: WorkerContext<Data>) => ThreadSetup | Promise<ThreadSetup>,
-  options: Pick<ThreadHostOptions, 'turnFrames' | 'supervision'> = {},
+  options: WorkerThreadOptions = {},
 ): Promise<void> {
   const port = parentPort;
   assert(port !== null, 'a worker thread is started by a thread group');
-  const start = workerData as WorkerStart;
+  const given = workerData as WorkerStart | StandbyStart;
+  const start = 'standby' in given ? await standBy(given, options.prepare ?? (async () => {})) : given;
   const report = (message: ThreadReport): void => port.postMessage(message);
 
   const host = new ThreadHost({
@@ -101,6 +110,7 @@ export async function runWorkerThread<Data>(
     inTransaction: transactionWord(start.doorbell),
     stranded: start.stranded,
     report: (what, error) => report({ type: 'trouble', what, error: errorData(error) }),
+    inUse: () => report({ type: 'in-use' }),
   };
   let made: ThreadSetup;
   try {

@@ -21,6 +21,7 @@ test('a node fails with requests in hand; hints are kept, and delivered once it 
     stage,
     random: new EntropyRandom(),
     openStorage: openMemoryStorage,
+    restMs: 0,
     report: (what, error) => troubles.push([what, error]),
   });
   t.same(troubles, []);
@@ -36,6 +37,7 @@ test('it can be broken off at any time', async (t) => {
     stage,
     random: new EntropyRandom(),
     openStorage: openMemoryStorage,
+    restMs: 0,
     report: (what, error) => t.fail(what, { error }),
   });
   await new Promise((resolve) => setImmediate(resolve));

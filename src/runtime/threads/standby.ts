@@ -1,0 +1,101 @@
+/**
+ * A worker that stands by: it has loaded its entry, and compiled what it will run, before anybody knows which thread it
+ * will be. It takes the place of one that died within milliseconds. One that is made only then costs half a second to two
+ * of a core, at the very moment in which the others have the work of two threads to do (benchmarks/README.md).
+ *
+ *     made ──entry loaded, `prepare` done──▶ ready ──taken──▶ the worker of an incarnation: see worker-run.ts
+ *       └────────────── ended, or died: no standby ──────────┘ (before it was taken)
+ */
+import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
+import { type ErrorData, errorData } from './control-plane.js';
+import { newWorker } from './new-worker.js';
+import type { WorkerStart } from './worker-thread.js';
+
+/** What a worker is given that stands by: its start comes by this port. */
+export interface StandbyStart {
+  readonly standby: MessagePort;
+  /** For `prepare`. */
+  readonly data: unknown;
+}
+
+export interface StandbyOptions {
+  readonly entry: URL;
+  readonly heapMb: number | undefined;
+  /** For the entry's `prepare`. */
+  readonly data: unknown;
+  /** It has ended though nobody asked it to, before it was taken. */
+  readonly died: (error: ErrorData) => void;
+}
+
+const READY = 'ready';
+
+export class Standby {
+  private readonly worker: Worker;
+  private readonly port: MessagePort;
+  private ready = false;
+
+  constructor({ entry, heapMb, data: given, died }: StandbyOptions) {
+    const { port1, port2 } = new MessageChannel();
+    this.port = port1;
+    const data: StandbyStart = { standby: port2, data: given };
+    this.worker = newWorker({ entry, name: 'standby', heapMb, data, transfer: [port2] });
+    let error: ErrorData | undefined;
+    this.worker.on('error', (thrown) => {
+      error = errorData(thrown);
+    });
+    this.worker.on('exit', (code) => {
+      port1.close();
+      died(error ?? errorData(new Error(`the thread exited with code ${code}`)));
+    });
+    port1.once('message', () => {
+      this.ready = true;
+    });
+    // It keeps nothing alive.
+    port1.unref();
+    this.worker.unref();
+  }
+
+  /** True once it can take a place. */
+  get isReady(): boolean {
+    return this.ready;
+  }
+
+  /** Gives it its part; it is the caller's from now on. @param transfer - what of `start` it alone has then */
+  take(start: WorkerStart, transfer: readonly MessagePort[]): Worker {
+    this.worker.removeAllListeners('error').removeAllListeners('exit');
+    this.port.postMessage(start, [...transfer]);
+    this.port.close();
+    this.worker.ref();
+    return this.worker;
+  }
+
+  /** Ends it. */
+  end(): void {
+    this.worker.removeAllListeners('error').removeAllListeners('exit');
+    this.port.close();
+  }
+}
+
+/**
+ * The worker's side: makes itself ready, then waits for its part. Never settles if it gets none: the thread ends.
+ * @param prepare - what it does to be ready
+ */
+export async function standBy(
+  { standby: port, data }: StandbyStart,
+  prepare: (data: unknown) => Promise<void>,
+): Promise<WorkerStart> {
+  const part = new Promise<WorkerStart>((resolve) => {
+    port.once('message', (start: WorkerStart) => {
+      port.off('close', leave);
+      resolve(start);
+    });
+  });
+  port.on('close', leave);
+  await prepare(data);
+  port.postMessage(READY);
+  return part;
+}
+
+function leave(): void {
+  process.exit(0);
+}
