@@ -256,11 +256,12 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     if (!hints.gate.open || !delivery.isReady(now)) return;
     if (this.isOutOfReach(owner)) return;
     const perSecond = this.batchesPerSecond();
+    const backlog = this.budget.isServing ? (this.backlogs.get(owner) ?? 0) : Number.POSITIVE_INFINITY;
     if (!this.budget.takeUrgent(now, 'hints', perSecond)) {
       delivery.rest(this.budget.nextMs);
       return;
     }
-    const { after, limit } = delivery.next(hints.isGathering(owner));
+    const { after, limit } = delivery.next(hints.isGathering(owner), backlog, now);
     const page = hints.page(owner, after, limit, MAX_BATCH_BYTES);
     // The pass ends: what was taken in it is not to be met in the next.
     if (page.length === 0) this.deleteTaken();

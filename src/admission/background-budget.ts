@@ -66,7 +66,7 @@ export class BackgroundBudget {
   private taken = 0;
   private readonly urgent: Record<UrgentWork, number> = { hints: 0, refill: 0 };
   /** True if a client asked for anything in the interval before. */
-  private isServing = false;
+  private serving = false;
   private normalMs = FIRST_NORMAL_MS;
 
   /** A client's request was answered after so many milliseconds. */
@@ -90,7 +90,7 @@ export class BackgroundBudget {
    */
   takeUrgent(nowMs: number, work: UrgentWork, perSecond?: number): boolean {
     this.advance(nowMs);
-    const wanted = perSecond === undefined || !this.isServing ? undefined : (perSecond * INTERVAL_MS) / 1_000;
+    const wanted = perSecond === undefined || !this.serving ? undefined : (perSecond * INTERVAL_MS) / 1_000;
     const own = ownSlices(work, wanted ?? 0);
     if (this.urgent[work] < own) {
       this.urgent[work]++;
@@ -101,7 +101,7 @@ export class BackgroundBudget {
 
   /** How far apart the slices of urgent work's own lie, in milliseconds; 0 while no client asks for anything. */
   paceMs(work: UrgentWork, perSecond: number): number {
-    return this.isServing ? INTERVAL_MS / ownSlices(work, (perSecond * INTERVAL_MS) / 1_000) : 0;
+    return this.serving ? INTERVAL_MS / ownSlices(work, (perSecond * INTERVAL_MS) / 1_000) : 0;
   }
 
   /** When there are slices again, if there are none now: monotonic milliseconds. */
@@ -115,12 +115,17 @@ export class BackgroundBudget {
    * @param isUrgent - for a refill, which has slices of its own
    */
   distanceMs(isUrgent: boolean): number {
-    return this.isServing ? INTERVAL_MS / (this.slices + (isUrgent ? LEAST_URGENT.refill : 0)) : 0;
+    return this.serving ? INTERVAL_MS / (this.slices + (isUrgent ? LEAST_URGENT.refill : 0)) : 0;
   }
 
   /** How much of a core a slice may take that is hashed by another thread: above 0, 1 while no client asks for anything. */
   get hashingShare(): number {
-    return this.isServing ? HASHING_SHARE : 1;
+    return this.serving ? HASHING_SHARE : 1;
+  }
+
+  /** True if a client has asked for anything lately. */
+  get isServing(): boolean {
+    return this.serving;
   }
 
   /** How many slices there are in an interval now. */
@@ -136,7 +141,7 @@ export class BackgroundBudget {
   private advance(nowMs: number): void {
     if (nowMs < this.intervalEndsMs) return;
     // Where nobody asked for a time, what was counted is of all of it, and known so much better.
-    this.isServing = this.requests > 0;
+    this.serving = this.requests > 0;
     this.decide(1 + Math.min(MOST_QUIET, Math.floor((nowMs - this.intervalEndsMs) / INTERVAL_MS)));
     this.counts.fill(0);
     this.requests = 0;

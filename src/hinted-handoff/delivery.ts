@@ -16,8 +16,12 @@
  */
 import { assert } from '../base/assert.js';
 
-/** Few, so that neither side is busy with them for long: the owner has as many of each holder to merge in a turn. */
-export const MAX_BATCH_ENTRIES = 32;
+/**
+ * Few at a time, so that neither side is busy with them for long: the owner has as many of each holder to merge in a turn. More
+ * where batches come too seldom to be done in time.
+ */
+export const MIN_BATCH_ENTRIES = 32;
+export const MAX_BATCH_ENTRIES = 128;
 export const MAX_BATCH_BYTES = 256 * 1_024;
 /**
  * Within how many seconds of its return an owner is to have its hints, if batches were full; they are not. As fast as can be, they
@@ -31,9 +35,14 @@ const MAX_BACKOFF_MS = 1_000;
 /** So often a hint that is alone in its batch may have the owner's vnode die. */
 const MAX_DEATHS = 3;
 
-/** How many batches a second deliver so many hints in time. */
+/** How many of the smallest batches a second deliver so many hints in time. */
 export function batchesPerSecond(hints: number): number {
-  return hints / (MAX_BATCH_ENTRIES * DELIVERED_WITHIN_S);
+  return hints / (MIN_BATCH_ENTRIES * DELIVERED_WITHIN_S);
+}
+
+/** How many of so many hints are due in a batch that goes off so long after the one before. */
+function dueSince(backlog: number, ms: number): number {
+  return Math.max(MIN_BATCH_ENTRIES, Math.ceil((backlog * ms) / (1_000 * DELIVERED_WITHIN_S)));
 }
 
 /** A hint as it was read. */
@@ -74,7 +83,8 @@ export class Delivery {
   private failure: 'died' | 'other' | undefined;
   /** By place in the batch: refused by someone. */
   private readonly refused = new Set<number>();
-  /** Entries of the next batch at most. */
+  /** Entries of a batch at most, after deaths; and of the one that was asked for last. */
+  private most = MAX_BATCH_ENTRIES;
   private limit = MAX_BATCH_ENTRIES;
   private failures = 0;
   private deaths = 0;
@@ -110,16 +120,26 @@ export class Delivery {
   /**
    * What is to be read: hints after this key, at most so many. Begins a pass if none is under way.
    * @param gathering - there are hints that are yet to be written: a pass that begins now may miss them
+   * @param backlog - how many there were, at most; Infinity if they are to be delivered as fast as can be
    */
-  next(gathering: boolean): { readonly after: Uint8Array | undefined; readonly limit: number } {
+  next(
+    gathering: boolean,
+    backlog: number,
+    nowMs: number,
+  ): { readonly after: Uint8Array | undefined; readonly limit: number } {
     assert(this.batch === undefined, 'One batch is under way at a time');
     if (!this.inPass) {
       this.inPass = true;
       this.isClean = true;
       this.isWhole = !gathering;
       this.cursor = undefined;
+      this.sentAtMs = nowMs;
       this.passes.begun++;
     }
+    this.limit = Math.min(
+      this.most,
+      backlog === Number.POSITIVE_INFINITY ? MAX_BATCH_ENTRIES : dueSince(backlog, nowMs - this.sentAtMs),
+    );
     return { after: this.cursor, limit: this.limit };
   }
 
@@ -186,7 +206,7 @@ export class Delivery {
     this.failures = 0;
     this.deaths = 0;
     this.rest(nowMs + Math.min(MAX_PAUSE_MS, nowMs - this.sentAtMs));
-    this.limit = Math.min(MAX_BATCH_ENTRIES, this.limit * 2);
+    this.most = Math.min(MAX_BATCH_ENTRIES, this.most * 2);
     this.cursor = batch.entries[batch.entries.length - 1]!.key;
     if (this.refused.size === 0) return batch.entries;
     this.isClean = false;
@@ -197,7 +217,7 @@ export class Delivery {
     this.restsUntilMs = nowMs + Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.failures);
     this.failures = Math.min(this.failures + 1, 16);
     if (!died) return;
-    this.limit = Math.max(1, batch.entries.length >>> 1);
+    this.most = Math.max(1, batch.entries.length >>> 1);
     if (batch.entries.length > 1) return;
     this.deaths++;
     if (this.deaths < MAX_DEATHS) return;

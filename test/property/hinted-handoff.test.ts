@@ -121,6 +121,8 @@ class Holder {
   /** By the name of the key: the newest version that the owner has. */
   readonly taken = new Map<string, number>();
   now = 0;
+  /** As fast as can be, or in time. */
+  backlog = Number.POSITIVE_INFINITY;
   private versions = 0;
 
   keep(partition: number, n: number, bytes: number, later = false): void {
@@ -139,7 +141,7 @@ class Holder {
   /** One round: reads, sends, and hears `outcome`. @returns false if there was nothing to do */
   deliver(outcome: (Happening & { type: 'deliver' })['outcome']): boolean {
     if (!this.delivery.isReady(this.now)) return false;
-    const { after, limit } = this.delivery.next(this.gathered.length > 0);
+    const { after, limit } = this.delivery.next(this.gathered.length > 0, this.backlog, this.now);
     const all = [...this.kept.values()].map((one) => one.hint).sort((a, b) => compareBytes(a.key, b.key));
     const found = all.filter(({ key }) => after === undefined || compareBytes(key, after) > 0).slice(0, limit);
     const batch = this.delivery.read(found, found[found.length - 1]?.key, false, this.now);
@@ -223,7 +225,7 @@ test('after a batch its owner has as long for others as it took, but not more th
     const { delivery } = holder;
     holder.keep(1, 1, 100);
     const { hint } = [...holder.kept.values()][0]!;
-    delivery.next(false);
+    delivery.next(false, 1, 0);
     assert(delivery.read([hint], hint.key, false, 1_000) !== undefined);
     delivery.sent(1, 1_000);
     assert(!delivery.isReady(1_000 + tookMs));
