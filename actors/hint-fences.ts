@@ -23,14 +23,9 @@ import type { OnUnreadable } from './own-records.js';
 const KNOWN = Uint8Array.of(1);
 const LETTERS = [REFUSE_BELOW, SURELY_BELOW];
 
-/** Written into a file of hints that may have gone back to an older state, for the next store that is made of it. */
-export function distrustHints(storage: Storage): void {
+/** Written into a file whose fences may be too low: what was reaped meanwhile is to be learnt. */
+export function distrustFences(storage: Storage): void {
   storage.remove(ownKey(KNOWS_FENCES, 0));
-}
-
-/** True if the file is new, or was lost, or may have gone back, and nobody has told since what was reaped meanwhile. */
-export function isDistrusted(storage: Storage): boolean {
-  return storage.get(ownKey(KNOWS_FENCES, 0)) === undefined;
 }
 
 export class HintFences {
@@ -47,7 +42,7 @@ export class HintFences {
   constructor(options: { readonly storage: Storage; readonly isNew: boolean; readonly onUnreadable: OnUnreadable }) {
     this.storage = options.storage;
     this.onUnreadable = options.onUnreadable;
-    if (isDistrusted(this.storage)) {
+    if (this.storage.get(ownKey(KNOWS_FENCES, 0)) === undefined) {
       if (options.isNew) this.storage.put(ownKey(KNOWS_FENCES, 0), KNOWN);
       else this.learnt = new Set();
     }
@@ -91,7 +86,7 @@ export class HintFences {
 
   /** What the file says may be too low: it was taken back to an older state, or has rotted. */
   mustLearn(): void {
-    distrustHints(this.storage);
+    distrustFences(this.storage);
     this.learnt = new Set();
   }
 

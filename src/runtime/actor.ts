@@ -171,6 +171,9 @@ export interface Committer {
   commit(): void;
   /** Makes everything committed durable, or throws. */
   flush(): void;
+  /** Where disks are simulated: draws how many virtual milliseconds the commit that is due takes (default: none). */
+  commitMs?(): number;
+  flushMs?(): number;
 }
 
 /** Hears how a commit ended: `failure` has what it threw. */
