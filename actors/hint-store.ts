@@ -102,6 +102,7 @@ export class HintStore implements Committer {
 
   commit(): void {
     this.ledgers.save();
+    this.fences.save();
     this.storage.commit();
   }
 
