@@ -26,7 +26,7 @@ import { threadOf } from '../../../src/runtime/actor.js';
 import { SimulatedDisk } from '../../../src/runtime/simulator/simulated-disk.js';
 import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
 import type { Storage } from '../../../src/storage/storage.js';
-import { LoneContext } from '../../support/lone-actor.js';
+import { LoneContext, Timers } from '../../support/lone-actor.js';
 import { anObject } from '../../support/records.js';
 import { test } from '../../support/test.js';
 
@@ -37,14 +37,15 @@ const record = (n: number) => encodeRecord(anObject(n));
 
 class Node {
   readonly storage: Storage;
-  readonly context = new LoneContext();
+  readonly context: LoneContext;
   readonly counters = newNodeCounters();
   hints: HintStore;
   keeper: HintKeeper;
   private readonly maxBytes: number;
 
-  constructor(maxBytes = 2 ** 20, storage = openMemoryStorage()) {
+  constructor(maxBytes = 2 ** 20, storage = openMemoryStorage(), context = new LoneContext()) {
     this.storage = storage;
+    this.context = context;
     this.maxBytes = maxBytes;
     this.hints = this.openHints();
     this.keeper = this.newKeeper();
@@ -307,6 +308,30 @@ test('hints that may wait are gathered, and written together with the next that 
   node.keeper.stop(context);
   assert.equal(node.hints.size, 6, 'a node that stops owes nobody an answer');
   assert.equal(context.replies.filter((reply) => (reply as VnodeAnswer).type === 'wrote').length, 6);
+});
+
+// Goal: one commit of gathered hints in ten milliseconds, not one for each timer that was ever set.
+test('hints that were written with another one leave no timer behind, which would write the next too early', () => {
+  const timers = new Timers();
+  const node = new Node(2 ** 20, openMemoryStorage(), timers);
+  const keep = (key: string, mayWait: boolean) =>
+    node.ask({ type: 'keep', owner: OWNER, key: located(key), record: record(0), durable: false, mayWait, tag: 0 });
+  keep('first', true);
+  for (let i = 0; i < 20; i++) {
+    keep(`waits ${i}`, true);
+    timers.nowMs += 2;
+    keep(`may not ${i}`, false);
+    assert.equal(node.hints.size, 3 + 2 * i);
+    assert.equal(timers.due.size, 0);
+  }
+  const { nowMs } = timers;
+  keep('waits', true);
+  timers.nowMs += 3;
+  keep('waits, too', true);
+  assert.deepEqual([...timers.due.values()], [nowMs + 10]);
+  timers.next();
+  node.keeper.timer('write gathered', timers);
+  assert.deepEqual([node.hints.size, timers.due.size], [43, 0]);
 });
 
 // Goal: the puts that gathered hints are for may be acknowledged: whoever asks what is held must hear of them.
