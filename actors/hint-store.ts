@@ -27,7 +27,7 @@ import { decodeHint, encodeHint, type Hint, hintedRecord, type Session } from '.
 import type { HintedOwner, HintStatus } from '../src/messages/node-control.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
 import type { Committer } from '../src/runtime/actor.js';
-import type { RangeOptions, Storage, StorageEntry } from '../src/storage/storage.js';
+import type { Storage, StorageEntry } from '../src/storage/storage.js';
 import { distrustFences, HintFences } from './hint-fences.js';
 import { distrustLedgers, HintLedgers } from './hint-ledgers.js';
 import { readPage } from './hint-page.js';
@@ -51,9 +51,12 @@ export interface HintStoreOptions {
 /** What is in the place of a hint: nothing, a hint, or one of a newer format. */
 export type Kept = Hint | undefined | 'newer';
 
-/** Hints that a page takes from the storage: before it knows how large they are, and at a time. */
-const READ_AT_FIRST = 4;
-const READ_AT_ONCE = 32;
+/** Who is told of hints as they come, and come back. */
+export interface HintWatcher {
+  hintKept(partition: number, tag: number): void;
+  /** Hints that were deleted may be there again. */
+  commitFailed(): void;
+}
 
 /** Written into a file of hints that may have gone back to an older state, for the next store that is made of it. */
 export function distrustHints(storage: Storage): void {
@@ -75,6 +78,7 @@ export class HintStore implements Committer {
   /** By owner: hints that are yet to be written, together with others. */
   private readonly gathered = new Map<number, { count: number; readonly sinceMs: number }>();
   private drawn: Session;
+  private watcher: HintWatcher | undefined;
 
   constructor(options: HintStoreOptions) {
     this.storage = options.storage;
@@ -152,6 +156,11 @@ export class HintStore implements Committer {
     this.gathered.clear();
   }
 
+  /** There is one watcher: this one, from now on. */
+  watch(watcher: HintWatcher): void {
+    this.watcher = watcher;
+  }
+
   passesOf(owner: number): Passes {
     let passes = this.passesByOwner.get(owner);
     if (passes === undefined) {
@@ -187,6 +196,7 @@ export class HintStore implements Committer {
     if (more > 0 && hintBytes + more > this.maxBytes) return false;
     this.storage.put(key, value);
     this.ledgers.enter(owner, before === undefined ? 1 : 0, more, nowMs);
+    this.watcher?.hintKept(partitionOfHint(key), hint.tag);
     return true;
   }
 
@@ -210,6 +220,18 @@ export class HintStore implements Committer {
     return readPage(this.storage, { ...ownerRange(owner), after }, limit, limitBytes);
   }
 
+  /** As `page`, of hints of one partition. */
+  pageOf(
+    owner: number,
+    partition: number,
+    after: Uint8Array | undefined,
+    limit: number,
+    limitBytes: number,
+  ): StorageEntry[] {
+    const { gte, lt } = partitionRange(partition);
+    return readPage(this.storage, { gte: hintKey(owner, gte), after, lt: hintKey(owner, lt) }, limit, limitBytes);
+  }
+
   /** The hint of an entry; undefined if it cannot be read, or is older than what was reaped, and was set aside. */
   read(key: Uint8Array, bytes: Uint8Array): Kept {
     let hint: Hint;
@@ -226,22 +248,6 @@ export class HintStore implements Committer {
     this.counters.hintsUndeliverable++;
     this.setAside(key, bytes);
     return undefined;
-  }
-
-  /** True if there is a hint of the partition with a tag up to `g`; of a newer format counts as one, whatever its tag. */
-  hasHintUpTo(partition: number, g: number): boolean {
-    const { gte, lt } = partitionRange(partition);
-    for (const owner of this.owners.keys()) {
-      let from: RangeOptions = { gte: hintKey(owner, gte), lt: hintKey(owner, lt), limit: READ_AT_FIRST };
-      for (let found = this.storage.range(from); found.length > 0; found = this.storage.range(from)) {
-        for (const { key, value } of found) {
-          const hint = this.read(key, value);
-          if (hint === 'newer' || (hint !== undefined && hint.tag <= g)) return true;
-        }
-        from = { gt: found[found.length - 1]!.key, lt: hintKey(owner, lt), limit: READ_AT_ONCE };
-      }
-    }
-    return false;
   }
 
   /**
@@ -273,6 +279,7 @@ export class HintStore implements Committer {
     } else {
       this.gate.commitEnded(failure.cause instanceof StorageFullError ? 'full' : 'failed');
       this.drawn = this.drawSession();
+      this.watcher?.commitFailed();
     }
     this.ledgers.commitEnded(failure === undefined);
     this.fences.commitEnded(failure === undefined);
