@@ -12,7 +12,6 @@
  * Lives once per node. Hears `HintRequest`; asks nobody.
  * Source: Dynamo (SOSP 2007), §4.6 (hinted handoff).
  */
-
 import { equalBytes } from '../src/base/bytes.js';
 import { partitionOf } from '../src/codec/key.js';
 import { checkRecord, digestHigh, digestLow } from '../src/codec/record.js';

@@ -2,7 +2,6 @@
  * The entry of a node's worker thread: opens its storage, spawns its actors, and answers the control plane.
  * The only file of `actors/` that names threads and LMDB.
  */
-
 import { setTimeout } from 'node:timers/promises';
 import { MAX_CONTEXT_ENTRIES } from '../src/anti-entropy/reaping.js';
 import { assert } from '../src/base/assert.js';

@@ -18,7 +18,6 @@
  * - An actor that throws is restarted by its supervisor with a new incarnation: what was asked of the old one fails with
  *   'died', answers and timers of the old one are dropped, and a request sent to the old incarnation fails with 'stale'.
  */
-
 import type { Random } from '../base/random.js';
 
 /** Reads the fields of one message from its frame, in the order in which they were written. */
