@@ -135,10 +135,8 @@ export class HintLedgers {
 
   /** That commit has ended. */
   commitEnded(succeeded: boolean): void {
-    if (!succeeded) {
-      this.isKnown = false;
-      this.unsaved.clear();
-    } else if (this.savesRecounted) this.recounted = undefined;
+    if (!succeeded) this.isKnown = false;
+    else if (this.savesRecounted) this.recounted = undefined;
     this.savesRecounted = false;
   }
 

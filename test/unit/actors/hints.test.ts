@@ -14,7 +14,7 @@ import type { Dot } from '../../../src/clocks/event-id.js';
 import { encodeLocatedKey } from '../../../src/codec/key.js';
 import { decodeRecord, encodeRecord, sameDigest } from '../../../src/codec/record.js';
 import { mergeRecords } from '../../../src/codec/record-update.js';
-import { hintKey, ownKey } from '../../../src/hinted-handoff/hint-key.js';
+import { hintKey, MAX_OWNERS, ownerOf, ownerRange, ownKey } from '../../../src/hinted-handoff/hint-key.js';
 import { encodeLedger } from '../../../src/hinted-handoff/hint-ledger.js';
 import type { TaggedEntry } from '../../../src/messages/entries.js';
 import type { HoldingAnswer } from '../../../src/messages/hint-delivery-messages.js';
@@ -687,6 +687,64 @@ test('hints whose ledgers are not to be trusted are counted once, however often 
     const before = read;
     node.restart(false);
     assert(read < before + 100, 'and not at another start');
+  }
+});
+
+test('whatever fails, rots or is cut off: ledgers tell of the hints that are there, in memory and in the file', () => {
+  for (let seed = 1; seed <= 60; seed++) {
+    const random = new SeededRandom(seed);
+    const below = (bound: number) => random.uint32() % bound;
+    const disk = new SimulatedDisk(random);
+    let node = new Node(2 ** 30, disk.open());
+    const counted = () => {
+      const owners = new Map<number, { count: number; bytes: number }>();
+      for (const { key, value } of node.storage.range({ lt: ownerRange(MAX_OWNERS).gte, limit: 1_000 })) {
+        const { count, bytes } = owners.get(ownerOf(key)) ?? { count: 0, bytes: 0 };
+        owners.set(ownerOf(key), { count: count + 1, bytes: bytes + key.length + value.length });
+      }
+      return owners;
+    };
+    const isRight = (when: string) => {
+      const told = new Map([...node.hints.owners].map(([owner, { count, bytes }]) => [owner, { count, bytes }]));
+      const sorted = (ledgers: typeof told) => [...ledgers].sort(([a], [b]) => a - b);
+      assert.deepEqual(sorted(told), sorted(counted()), `seed ${seed}, ${when}`);
+    };
+    for (let turn = 0; turn < 60; turn++) {
+      for (let ops = below(4); ops > 0; ops--) {
+        const [key, owner] = [`k${below(6)}`, 2 + below(3)];
+        const kept = node.hints.get(owner, located(key));
+        if (kept === undefined || below(2) === 0) node.keep(key, record(below(4)), { owner });
+        else if (kept !== 'newer' && below(4) > 0) {
+          node.hints.removeIfUnchanged(owner, located(key), Uint8Array.from(kept.record));
+        } else node.hints.setAsideStale(owner, located(key));
+        if (below(8) === 0) node.hints.writeProbe();
+      }
+      if (below(3) === 0) isRight('in a turn');
+      if (below(4) === 0) disk.failNextCommit(below(2) === 0 ? 'lost' : 'stored');
+      try {
+        node.commit();
+      } catch {
+        // Other hints are refused until something was stored.
+        if (below(2) === 0) node.hints.gate.commitEnded(undefined);
+      }
+      if (below(3) === 0) isRight('after a turn');
+      if (below(6) > 0) continue;
+      disk.detach();
+      if (below(3) === 0) disk.rot(ownKey('o', 2));
+      const storage = disk.open();
+      if (below(3) === 0) {
+        distrustHints(storage);
+        storage.put(ownKey('o', 2), encodeLedger({ count: 7, bytes: 70, sinceMs: 7 }));
+        storage.remove(ownKey('o', 3));
+        try {
+          storage.commit();
+        } catch {
+          // As if the power had gone before that.
+        }
+      }
+      node = new Node(2 ** 30, storage);
+      isRight('after a start');
+    }
   }
 });
 
