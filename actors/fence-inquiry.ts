@@ -97,8 +97,9 @@ export class FenceInquiry {
   heard(node: number, { fences: told, refuseBelow, laterLife }: ToldFences, speaker: InquirySpeaker): void {
     if (laterLife > 0) {
       this.disown();
-      // It is asked again, and told of a life that comes after the one that it knows.
-      this.options.identity.outlive(laterLife);
+      // It is asked again, and told of a life that comes after the one that it knows. After that nobody says again that this
+      // node is an older copy: its file of hints must, should it end before it has learnt what was reaped.
+      if (this.options.hints.fences.isDoubtStored) this.options.identity.outlive(laterLife);
     } else if (this.unheard.delete(node)) {
       if (this.unheard.size === 0) this.options.identity.settle();
       if (2 * this.unheard.size < this.others.length) this.options.arrears.heardMost();

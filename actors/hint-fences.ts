@@ -23,14 +23,9 @@ import type { OnUnreadable } from './own-records.js';
 const KNOWN = Uint8Array.of(1);
 const LETTERS = [REFUSE_BELOW, SURELY_BELOW];
 
-/** Written into a file of hints that may have gone back to an older state, for the next store that is made of it. */
-export function distrustHints(storage: Storage): void {
+/** Written into a file whose fences may be too low: what was reaped meanwhile is to be learnt. */
+export function distrustFences(storage: Storage): void {
   storage.remove(ownKey(KNOWS_FENCES, 0));
-}
-
-/** True if the file is new, or was lost, or may have gone back, and nobody has told since what was reaped meanwhile. */
-export function isDistrusted(storage: Storage): boolean {
-  return storage.get(ownKey(KNOWS_FENCES, 0)) === undefined;
 }
 
 export class HintFences {
@@ -40,6 +35,7 @@ export class HintFences {
   private learnt: Set<number> | undefined;
   /** True if something of that was learnt since the last commit, which may fail. */
   private hasJustLearnt = false;
+  private doubtIsStored = true;
   /** By partition, as far as it was looked up. */
   private readonly stale = new Map<number, number>();
 
@@ -47,7 +43,7 @@ export class HintFences {
   constructor(options: { readonly storage: Storage; readonly isNew: boolean; readonly onUnreadable: OnUnreadable }) {
     this.storage = options.storage;
     this.onUnreadable = options.onUnreadable;
-    if (isDistrusted(this.storage)) {
+    if (this.storage.get(ownKey(KNOWS_FENCES, 0)) === undefined) {
       if (options.isNew) this.storage.put(ownKey(KNOWS_FENCES, 0), KNOWN);
       else this.learnt = new Set();
     }
@@ -91,8 +87,20 @@ export class HintFences {
 
   /** What the file says may be too low: it was taken back to an older state, or has rotted. */
   mustLearn(): void {
-    distrustHints(this.storage);
     this.learnt = new Set();
+    this.doubtIsStored = false;
+    distrustFences(this.storage);
+  }
+
+  /** False after `mustLearn`, until the file tells the next store that is made of it the same, or what was learnt since. */
+  get isDoubtStored(): boolean {
+    return this.doubtIsStored;
+  }
+
+  /** Called at the beginning of each commit of the storage. */
+  save(): void {
+    // The commit that was to tell may have failed.
+    if (!this.doubtIsStored && this.learnt !== undefined) distrustFences(this.storage);
   }
 
   /** The partition's hints were counted here in a round: none that is older than `tag` is left, or comes. */
@@ -129,9 +137,10 @@ export class HintFences {
     this.storage.put(ownKey(KNOWS_FENCES, 0), KNOWN);
   }
 
-  /** A commit of the storage has ended. */
+  /** That commit has ended. */
   commitEnded(succeeded: boolean): void {
-    if (!succeeded) {
+    if (succeeded) this.doubtIsStored = true;
+    else {
       this.stale.clear();
       // Without the tags, hints would be taken that their owners refuse for ever.
       if (this.hasJustLearnt) this.learnt = new Set();

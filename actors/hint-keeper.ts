@@ -12,7 +12,6 @@
  * Lives once per node. Hears `HintRequest`; asks nobody.
  * Source: Dynamo (SOSP 2007), §4.6 (hinted handoff).
  */
-
 import { equalBytes } from '../src/base/bytes.js';
 import { partitionOf } from '../src/codec/key.js';
 import { checkRecord, digestHigh, digestLow } from '../src/codec/record.js';
@@ -25,6 +24,7 @@ import type { Actor, ActorContext, Incoming, Release } from '../src/runtime/acto
 import type { Arrears } from './arrears.js';
 import type { HintStore } from './hint-store.js';
 import { drawWriterId, Minter, type MinterOptions, type Writer } from './minter.js';
+import { Wakeup } from './wakeup.js';
 import { WriteGuard } from './write-guard.js';
 
 /** How long after a hint was written those are gathered that may wait, in milliseconds: there are so many commits at most. */
@@ -46,6 +46,8 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
   private readonly minter: Minter;
   /** Hints that wait for each other, as many as the mailbox holds at most. */
   private gathered: { readonly message: Keep; readonly incoming: Incoming<VnodeAnswer> }[] = [];
+  /** When they are written at the latest. */
+  private readonly due = new Wakeup(WRITE_GATHERED);
   /** When a hint was last written, in monotonic milliseconds. */
   private wroteAtMs = Number.NEGATIVE_INFINITY;
 
@@ -81,8 +83,10 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
 
   /** Gathered hints are due, or the next probe may be. */
   timer(message: unknown, context: ActorContext): void {
-    if (message === WRITE_GATHERED) this.writeGathered(context);
-    else this.guard.probe(context);
+    if (message === WRITE_GATHERED) {
+      this.due.came();
+      this.writeGathered(context);
+    } else this.guard.probe(context);
   }
 
   stop(context: ActorContext): void {
@@ -91,9 +95,9 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
 
   /** True if this hint waits for others. */
   private waits(message: Keep, incoming: Incoming<VnodeAnswer>, context: ActorContext): boolean {
-    const leftMs = this.wroteAtMs + GATHER_MS - context.now();
-    if (!message.mayWait || leftMs <= 0) return false;
-    if (this.gathered.length === 0) context.after(leftMs, WRITE_GATHERED);
+    const untilMs = this.wroteAtMs + GATHER_MS;
+    if (!message.mayWait || untilMs <= context.now()) return false;
+    this.due.at(untilMs, context);
     this.gathered.push({ message, incoming });
     this.hints.gather(message.owner, context.wallClock());
     return true;
@@ -101,6 +105,7 @@ export class HintKeeper implements Actor<HintRequest, VnodeAnswer> {
 
   private writeGathered(context: ActorContext): void {
     const { gathered } = this;
+    this.due.cancel(context);
     this.gathered = [];
     this.hints.noneGathered();
     for (const { message, incoming } of gathered) this.keep(message, incoming, context);

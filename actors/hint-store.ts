@@ -2,9 +2,8 @@
  * The hints of one node: what it keeps for owners that were out of reach. One for the node's hint keeper and its hint
  * deliverer, which live on one thread: they are the storage's only writers, and see each other's writes within a turn.
  *
- * Beside the hints stand a ledger for each owner (how many, how large, since when), written with the commits that
- * change it, so that a start need not read all hints; and for each partition the tag below which hints are refused
- * (`hint-fences.ts`). Hints that are older than what was reaped come of a file that went back to an older state: they are
+ * Beside the hints stand a ledger for each owner (`hint-ledgers.ts`), and for each partition the tag below which hints are
+ * refused (`hint-fences.ts`). Hints that are older than what was reaped come of a file that went back to an older state: they are
  * set aside wherever one is met.
  */
 import { WriteGate } from '../src/admission/write-gate.js';
@@ -16,23 +15,22 @@ import { sameDigest } from '../src/codec/record.js';
 import type { Passes } from '../src/hinted-handoff/delivery.js';
 import {
   hintKey,
-  LEDGER,
-  MAX_OWNERS,
-  numberOf,
   ownerOf,
   ownerRange,
   ownKey,
-  ownRange,
   PROBE,
   partitionOfHint,
   setAsideKey,
 } from '../src/hinted-handoff/hint-key.js';
-import { decodeLedger, encodeLedger, type Ledger } from '../src/hinted-handoff/hint-ledger.js';
+import type { Ledger } from '../src/hinted-handoff/hint-ledger.js';
 import { decodeHint, encodeHint, type Hint, hintedRecord, type Session } from '../src/hinted-handoff/hint-record.js';
 import type { HintedOwner, HintStatus } from '../src/messages/node-control.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
-import type { RangeOptions, Storage, StorageEntry } from '../src/storage/storage.js';
-import { HintFences, isDistrusted } from './hint-fences.js';
+import type { Committer } from '../src/runtime/actor.js';
+import type { Storage, StorageEntry } from '../src/storage/storage.js';
+import { distrustFences, HintFences } from './hint-fences.js';
+import { distrustLedgers, HintLedgers } from './hint-ledgers.js';
+import { readPage } from './hint-page.js';
 import type { OnUnreadable } from './own-records.js';
 import { PROBE_VALUE } from './write-guard.js';
 
@@ -53,12 +51,21 @@ export interface HintStoreOptions {
 /** What is in the place of a hint: nothing, a hint, or one of a newer format. */
 export type Kept = Hint | undefined | 'newer';
 
-/** Hints that a page takes from the storage: before it knows how large they are, and at a time. */
-const READ_AT_FIRST = 4;
-const READ_AT_ONCE = 32;
-const RECOUNT_BYTES = 2 ** 20;
+/** Who is told of hints as they come, and come back. */
+export interface HintWatcher {
+  hintKept(partition: number, tag: number): void;
+  /** Hints that were deleted may be there again. */
+  commitFailed(): void;
+}
 
-export class HintStore {
+/** Written into a file of hints that may have gone back to an older state, for the next store that is made of it. */
+export function distrustHints(storage: Storage): void {
+  distrustFences(storage);
+  distrustLedgers(storage);
+}
+
+/** Its committer is the store, not the storage: what it keeps for itself is written once a commit. */
+export class HintStore implements Committer {
   readonly storage: Storage;
   readonly fences: HintFences;
   /** Shut while commits of hints fail. */
@@ -66,30 +73,20 @@ export class HintStore {
   private readonly maxBytes: number;
   private readonly random: Random;
   private readonly counters: NodeCounters;
-  private readonly gauge: Int32Array;
-  private readonly onUnreadable: OnUnreadable;
-  private ledgers = new Map<number, Ledger>();
+  private readonly ledgers: HintLedgers;
   private readonly passesByOwner = new Map<number, Passes>();
   /** By owner: hints that are yet to be written, together with others. */
   private readonly gathered = new Map<number, { count: number; readonly sinceMs: number }>();
-  private bytes = 0;
-  private count = 0;
-  /** False after a failed commit: what was written with it may be there or not. */
-  private known = false;
-  /** True until the ledgers of a file that may have gone back were written anew. */
-  private mustRecount: boolean;
   private drawn: Session;
+  private watcher: HintWatcher | undefined;
 
   constructor(options: HintStoreOptions) {
     this.storage = options.storage;
     this.maxBytes = options.maxBytes;
     this.random = options.random;
     this.counters = options.counters;
-    this.gauge = options.gauge ?? new Int32Array(1);
-    this.onUnreadable = options.onUnreadable;
     this.drawn = this.drawSession();
-    this.mustRecount = isDistrusted(this.storage);
-    this.load();
+    this.ledgers = new HintLedgers(options);
     this.fences = new HintFences(options);
   }
 
@@ -103,16 +100,38 @@ export class HintStore {
     return this.storage.pending;
   }
 
+  get commitIsDurable(): boolean {
+    return this.storage.commitIsDurable;
+  }
+
+  commit(): void {
+    this.ledgers.save();
+    this.fences.save();
+    this.storage.commit();
+  }
+
+  flush(): void {
+    this.storage.flush();
+  }
+
+  commitMs(): number {
+    const storage: Committer = this.storage;
+    return storage.commitMs?.() ?? 0;
+  }
+
+  flushMs(): number {
+    const storage: Committer = this.storage;
+    return storage.flushMs?.() ?? 0;
+  }
+
   /** How many hints there are. */
   get size(): number {
-    this.load();
-    return this.count;
+    return this.ledgers.hints;
   }
 
   /** By owner; only owners that have hints. Not to be kept. */
   get owners(): ReadonlyMap<number, Readonly<Ledger>> {
-    this.load();
-    return this.ledgers;
+    return this.ledgers.byOwner;
   }
 
   /** How many hints there are for `owner`, those with them that are yet to be written: the puts that they are for may be acknowledged. */
@@ -135,6 +154,11 @@ export class HintStore {
   /** It has none any more: they are being written, or were refused, or went with it. */
   noneGathered(): void {
     this.gathered.clear();
+  }
+
+  /** There is one watcher: this one, from now on. */
+  watch(watcher: HintWatcher): void {
+    this.watcher = watcher;
   }
 
   passesOf(owner: number): Passes {
@@ -165,25 +189,26 @@ export class HintStore {
   put(owner: number, located: Uint8Array, hint: Hint, nowMs: number): boolean {
     // First of all: its record may be lent by the storage.
     const value = encodeHint(hint);
-    this.load();
+    const { hintBytes } = this.ledgers;
     const key = hintKey(owner, located);
     const before = this.storage.get(key)?.length;
     const more = before === undefined ? key.length + value.length : value.length - before;
-    if (more > 0 && this.bytes + more > this.maxBytes) return false;
+    if (more > 0 && hintBytes + more > this.maxBytes) return false;
     this.storage.put(key, value);
-    this.enter(owner, before === undefined ? 1 : 0, more, nowMs);
+    this.ledgers.enter(owner, before === undefined ? 1 : 0, more, nowMs);
+    this.watcher?.hintKept(partitionOfHint(key), hint.tag);
     return true;
   }
 
   /** Deletes the hint if its object is the one of `record`. Its writerId is not used again. @returns true if it was */
   removeIfUnchanged(owner: number, located: Uint8Array, record: Uint8Array): boolean {
-    this.load();
+    this.ledgers.load();
     const key = hintKey(owner, located);
     const bytes = this.storage.get(key);
     if (bytes === undefined || !sameDigest(hintedRecord(bytes), record)) return false;
     const { length } = bytes;
     this.storage.remove(key);
-    this.enter(owner, -1, -key.length - length, 0);
+    this.ledgers.enter(owner, -1, -key.length - length, 0);
     return true;
   }
 
@@ -192,25 +217,19 @@ export class HintStore {
    * `limitBytes`. The caller's own.
    */
   page(owner: number, after: Uint8Array | undefined, limit: number, limitBytes: number): StorageEntry[] {
-    const { gte, lt } = ownerRange(owner);
-    const page: StorageEntry[] = [];
-    let bytes = 0;
-    let largest = 1;
-    let wanted = Math.min(READ_AT_FIRST, limit);
-    let from: RangeOptions = after === undefined ? { gte, lt, limit: wanted } : { gt: after, lt, limit: wanted };
-    while (wanted > 0) {
-      const found = this.storage.range(from);
-      for (const entry of found) {
-        page.push(entry);
-        bytes += entry.value.length;
-        largest = Math.max(largest, entry.value.length);
-      }
-      if (found.length < wanted) break;
-      // As many as find room if they are no larger than those before.
-      wanted = Math.min(READ_AT_ONCE, limit - page.length, Math.floor((limitBytes - bytes) / largest));
-      from = { gt: page[page.length - 1]!.key, lt, limit: wanted };
-    }
-    return page;
+    return readPage(this.storage, { ...ownerRange(owner), after }, limit, limitBytes);
+  }
+
+  /** As `page`, of hints of one partition. */
+  pageOf(
+    owner: number,
+    partition: number,
+    after: Uint8Array | undefined,
+    limit: number,
+    limitBytes: number,
+  ): StorageEntry[] {
+    const { gte, lt } = partitionRange(partition);
+    return readPage(this.storage, { gte: hintKey(owner, gte), after, lt: hintKey(owner, lt) }, limit, limitBytes);
   }
 
   /** The hint of an entry; undefined if it cannot be read, or is older than what was reaped, and was set aside. */
@@ -229,22 +248,6 @@ export class HintStore {
     this.counters.hintsUndeliverable++;
     this.setAside(key, bytes);
     return undefined;
-  }
-
-  /** True if there is a hint of the partition with a tag up to `g`; of a newer format counts as one, whatever its tag. */
-  hasHintUpTo(partition: number, g: number): boolean {
-    const { gte, lt } = partitionRange(partition);
-    for (const owner of this.owners.keys()) {
-      let from: RangeOptions = { gte: hintKey(owner, gte), lt: hintKey(owner, lt), limit: READ_AT_FIRST };
-      for (let found = this.storage.range(from); found.length > 0; found = this.storage.range(from)) {
-        for (const { key, value } of found) {
-          const hint = this.read(key, value);
-          if (hint === 'newer' || (hint !== undefined && hint.tag <= g)) return true;
-        }
-        from = { gt: found[found.length - 1]!.key, lt: hintKey(owner, lt), limit: READ_AT_ONCE };
-      }
-    }
-    return false;
   }
 
   /**
@@ -273,12 +276,12 @@ export class HintStore {
   commitEnded(failure: { readonly cause: unknown } | undefined): void {
     if (failure === undefined) {
       this.gate.commitEnded(undefined);
-      this.mustRecount = false;
     } else {
       this.gate.commitEnded(failure.cause instanceof StorageFullError ? 'full' : 'failed');
       this.drawn = this.drawSession();
-      this.known = false;
+      this.watcher?.commitFailed();
     }
+    this.ledgers.commitEnded(failure === undefined);
     this.fences.commitEnded(failure === undefined);
   }
 
@@ -291,85 +294,11 @@ export class HintStore {
   private setAside(key: Uint8Array, bytes: Uint8Array): void {
     // First of all: it may be lent by the storage.
     const copy = Uint8Array.from(bytes);
-    this.load();
+    this.ledgers.load();
     this.storage.put(setAsideKey(key), copy);
     this.storage.remove(key);
     this.counters.hintsSetAside++;
-    this.enter(ownerOf(key), -1, -key.length - copy.length, 0);
-  }
-
-  private enter(owner: number, count: number, bytes: number, nowMs: number): void {
-    let ledger = this.ledgers.get(owner);
-    if (ledger === undefined) {
-      ledger = { count: 0, bytes: 0, sinceMs: nowMs };
-      this.ledgers.set(owner, ledger);
-    }
-    ledger.count += count;
-    ledger.bytes += bytes;
-    this.count += count;
-    this.bytes += bytes;
-    if (ledger.count === 0) {
-      this.ledgers.delete(owner);
-      this.storage.remove(ownKey(LEDGER, owner));
-    } else this.storage.put(ownKey(LEDGER, owner), encodeLedger(ledger));
-    Atomics.store(this.gauge, 0, this.count);
-  }
-
-  /** Reads the ledgers, if it is not certain what they say. */
-  private load(): void {
-    if (this.known) return;
-    if (this.mustRecount) this.recount();
-    const ledgers = new Map<number, Ledger>();
-    this.bytes = 0;
-    this.count = 0;
-    for (const { key, value } of this.storage.range({ ...ownRange(LEDGER), limit: Number.POSITIVE_INFINITY })) {
-      const owner = numberOf(key);
-      let ledger = decodeLedger(value);
-      if (ledger === undefined) {
-        this.onUnreadable(`how much it keeps for node ${owner}`, 'it is counted anew');
-        ledger = { ...this.countOf(owner), sinceMs: 0 };
-      }
-      if (ledger.count === 0) continue;
-      ledgers.set(owner, ledger);
-      this.bytes += ledger.bytes;
-      this.count += ledger.count;
-    }
-    this.ledgers = ledgers;
-    this.known = true;
-    Atomics.store(this.gauge, 0, this.count);
-  }
-
-  /** Writes every ledger anew: those that are there may be of another state of the file than its hints. */
-  private recount(): void {
-    const { storage } = this;
-    const since = new Map<number, number>();
-    for (const { key, value } of storage.range({ ...ownRange(LEDGER), limit: Number.POSITIVE_INFINITY })) {
-      since.set(numberOf(key), decodeLedger(value)?.sinceMs ?? 0);
-      storage.remove(key);
-    }
-    const { gte: lt } = ownerRange(MAX_OWNERS);
-    for (let owner = 0; owner < MAX_OWNERS; owner++) {
-      const [first] = storage.range({ gte: ownerRange(owner).gte, lt, limit: 1 });
-      if (first === undefined) return;
-      owner = ownerOf(first.key);
-      const sinceMs = since.get(owner) ?? 0;
-      storage.put(ownKey(LEDGER, owner), encodeLedger({ ...this.countOf(owner), sinceMs }));
-    }
-  }
-
-  private countOf(owner: number): { count: number; bytes: number } {
-    let count = 0;
-    let bytes = 0;
-    let after: Uint8Array | undefined;
-    for (let page = this.page(owner, after, READ_AT_ONCE, RECOUNT_BYTES); page.length > 0; ) {
-      for (const { key, value } of page) {
-        count++;
-        bytes += key.length + value.length;
-        after = key;
-      }
-      page = this.page(owner, after, READ_AT_ONCE, RECOUNT_BYTES);
-    }
-    return { count, bytes };
+    this.ledgers.enter(ownerOf(key), -1, -key.length - copy.length, 0);
   }
 
   private drawSession(): Session {

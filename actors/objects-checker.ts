@@ -1,8 +1,8 @@
 /**
- * The entry of a child process that walks through a node's objects file, whose path is its argument, and tells its
- * parent what is wrong with it: every key must decode and be above the one before, every record's checksum must hold,
- * and there must be as many as the file says. With 'tree' as its second argument records may be unreadable;
- * with 'order' it holds none, and keys need only be in order.
+ * The entry of a child process that walks through a node's file of objects or of hints, whose path is its argument, and
+ * tells its parent what is wrong with it: every key must decode and be above the one before, every record's checksum must
+ * hold, and there must be as many as the file says. With 'tree' as its second argument records may be unreadable;
+ * with 'order', as for hints, they are not looked at, and keys need only be in order.
  *
  * What this cannot see: a record that went back to an older version of itself (its node takes new writerIds anyway), and
  * damage to LMDB's list of free pages.

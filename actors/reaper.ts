@@ -19,12 +19,13 @@ import type { ReaperAnswer, ReapRequest } from '../src/messages/reap-messages.js
 import type { VnodeAnswer, VnodeRequest } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
 import type { PreferenceList } from '../src/ring/preference-list.js';
-import type { Actor, ActorContext, Failure, Incoming, Release } from '../src/runtime/actor.js';
+import type { Actor, ActorContext, Failure, Incoming } from '../src/runtime/actor.js';
 import type { Storage } from '../src/storage/storage.js';
 import type { Arrears } from './arrears.js';
 import type { ExchangeRecord } from './exchange-record.js';
 import type { NodeFences } from './fence.js';
 import { FenceInquiry, type InquirySpeaker } from './fence-inquiry.js';
+import { HintCensus } from './hint-census.js';
 import type { HintStore } from './hint-store.js';
 import { laterLife } from './lives.js';
 import type { NodeIdentity } from './node-identity.js';
@@ -66,8 +67,6 @@ const BETWEEN_SLICES_MS = 1;
 /** A round that has come no further for so long is given up; exchanges take longer. */
 const SILENCE_MS = 5_000;
 const EXCHANGE_MS = 60_000;
-/** So long a census waits for hints to be delivered. */
-const CENSUS_MS = 1_000;
 /** So long a node that has started waits for the first word of another one: less than a put's usual timeout. */
 const WORD_MS = 500;
 const MAX_REQUESTS = 4_096;
@@ -82,27 +81,18 @@ type Asked =
   | { readonly type: 'fences'; readonly node: number }
   | { readonly type: 'anew'; readonly partition: number };
 
-/** A census that waits until older hints are delivered. */
-interface Census {
-  readonly incoming: Incoming<ReaperAnswer>;
-  readonly partition: number;
-  readonly g: number;
-  readonly untilMs: number;
-}
-
 export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | VnodeAnswer> {
   private readonly options: ReaperOptions;
   private readonly schedule: ReapSchedule;
   private readonly inquiry: FenceInquiry;
   private readonly members: readonly number[];
   private readonly own: readonly number[];
-  private readonly lasting: Release;
   private readonly asked = new InFlight<Asked>(MAX_REQUESTS);
   private readonly speaker: ReapSpeaker & InquirySpeaker;
   private lead: ReapLead | undefined;
   /** When the lead came a step further. */
   private progressMs = 0;
-  private censuses: Census[] = [];
+  private readonly census: HintCensus;
   private readonly resume = new Wakeup(RESUME);
   /** So many ticks to come are soon. */
   private haste = 0;
@@ -120,7 +110,7 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
     this.schedule = new ReapSchedule({ partitions: led, graceMs: limits.graceMs, nowMs: context.now() });
     this.inquiry = new FenceInquiry(options);
     this.waitsUntilMs = context.now() + WORD_MS;
-    this.lasting = options.canBeDurable ? 'durable' : 'stored';
+    this.census = new HintCensus(options.hints, options.canBeDurable ? 'durable' : 'stored');
     this.speaker = {
       ask: (lead, number, to, ask) => this.askRound(lead, number, to, ask, context),
       exchange: (lead, others) => {
@@ -173,7 +163,8 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
       context.reply(incoming, { ...answer, ...this.fenceOf(partition) });
       return;
     }
-    this.count({ incoming, partition, g: ask.g, untilMs: context.now() + CENSUS_MS }, context);
+    this.census.begin(partition, ask.g, incoming, context);
+    this.resumeCensus(context);
   }
 
   answered(correlation: number, answer: ReaperAnswer | VnodeAnswer, _interim: boolean, context: ActorContext): void {
@@ -212,9 +203,8 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
     if (message === TICK) this.tick(context);
     else {
       this.resume.came();
-      const { censuses } = this;
-      this.censuses = [];
-      for (const census of censuses) this.count(census, context);
+      this.census.goOn(context);
+      this.resumeCensus(context);
       this.conduct(context);
     }
   }
@@ -242,22 +232,9 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
     return { tag: raised, floor };
   }
 
-  /** Refuses hints up to `g` from now on, once none of them is left. */
-  private count(census: Census, context: ActorContext): void {
-    const { hints } = this.options;
-    const { incoming, partition, g, untilMs } = census;
-    const now = context.now();
-    if (!hints.gate.open || (hints.hasHintUpTo(partition, g) && now >= untilMs)) {
-      context.reply(incoming, { type: 'not-clear' });
-      return;
-    }
-    if (hints.hasHintUpTo(partition, g)) {
-      this.censuses.push(census);
-      this.resume.at(now + SOON_MS, context);
-      return;
-    }
-    hints.fences.counted(partition, g + 1);
-    context.reply(incoming, { type: 'clear' }, this.lasting);
+  private resumeCensus(context: ActorContext): void {
+    const { nextMs } = this.census;
+    if (nextMs < Number.POSITIVE_INFINITY) this.resume.at(nextMs, context);
   }
 
   // ── What a leader does ─────────────────────────────────────────────────────────────────────────────────────────

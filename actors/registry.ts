@@ -100,7 +100,7 @@ export function spawnNode(host: ActorHost, environment: NodeEnvironment): void {
     else gate.commitEnded(failure.cause instanceof StorageFullError ? 'full' : 'failed');
     countDisks(environment, gate);
   });
-  host.addCommitter(hints.storage, (failure) => {
+  host.addCommitter(hints, (failure) => {
     hints.commitEnded(failure);
     countDisks(environment, gate);
   });

@@ -20,10 +20,17 @@ export class Wakeup {
   at(ms: number, context: ActorContext): void {
     if (this.dueMs !== undefined) {
       if (this.dueMs <= ms) return;
-      context.cancel(this.timer!);
+      this.cancel(context);
     }
     this.dueMs = ms;
     this.timer = context.after(Math.max(1, ms - context.now()), this.message);
+  }
+
+  /** There is no reason left. */
+  cancel(context: ActorContext): void {
+    if (this.dueMs === undefined) return;
+    context.cancel(this.timer!);
+    this.dueMs = undefined;
   }
 
   /** The timer has come. */

@@ -2,7 +2,6 @@
  * The entry of a node's worker thread: opens its storage, spawns its actors, and answers the control plane.
  * The only file of `actors/` that names threads and LMDB.
  */
-
 import { setTimeout } from 'node:timers/promises';
 import { MAX_CONTEXT_ENTRIES } from '../src/anti-entropy/reaping.js';
 import { assert } from '../src/base/assert.js';
@@ -22,8 +21,7 @@ import { SharedOpening } from '../src/storage/shared-opening.js';
 import { openStageStorage } from '../src/storage/stage-storage.js';
 import type { Storage } from '../src/storage/storage.js';
 import { ExchangeRecord } from './exchange-record.js';
-import { distrustHints } from './hint-fences.js';
-import { HintStore } from './hint-store.js';
+import { distrustHints, HintStore } from './hint-store.js';
 import { localHashing } from './local-hashing.js';
 import { NodeIdentity } from './node-identity.js';
 import { countUnreadable } from './own-records.js';

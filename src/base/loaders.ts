@@ -9,6 +9,7 @@ const LOADERS = new Set(['--import', '--require', '-r', '--loader', '--experimen
 export interface Inherited {
   readonly execArgv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly versions: Readonly<Record<string, string | undefined>>;
 }
 
 /** Options for a thread or a child: what is missing is inherited. */
@@ -20,8 +21,10 @@ export interface OwnOptions {
 /**
  * Options with which no loader is inherited, from the command line or from NODE_OPTIONS. Where there is one, no option at
  * all is: a list that is given to a thread is checked, and options of the process, `--max-old-space-size` say, are refused in it.
+ * Under Yarn's Plug'n'Play everything is inherited: its loader is what finds packages, for there is no `node_modules`.
  */
-export function withoutLoaders({ execArgv, env }: Inherited): OwnOptions {
+export function withoutLoaders({ execArgv, env, versions }: Inherited): OwnOptions {
+  if (versions.pnp !== undefined) return {};
   // An option in quotes is one, too.
   const nodeOptions = (env.NODE_OPTIONS ?? '').replaceAll('"', ' ').split(/\s+/);
   return {

@@ -22,6 +22,8 @@ export const SURELY_BELOW = 's';
 export const PROBE = 'p';
 /** There since the store was new, or has learnt what it lost. */
 export const KNOWS_FENCES = 'k';
+/** There since the ledgers tell of the hints that stand beside them. */
+export const COUNTED = 'c';
 /** Owners are below this. */
 export const MAX_OWNERS = SET_ASIDE;
 

@@ -3,7 +3,6 @@
  * and vnodes in fixed slots there.
  * Clients live on the threads after the nodes'.
  */
-
 import { type ActorRef, refAt } from '../runtime/actor.js';
 import { type CoordinatorAnswer, type CoordinatorRequest, coordinatorConversation } from './coordinator-messages.js';
 import { type ExchangeReply, type ExchangeRequest, exchangeConversation } from './exchange-messages.js';

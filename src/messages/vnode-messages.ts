@@ -5,7 +5,6 @@
  * Whatever bears an object bears its sender's `tag` as well, as of the moment when the sender read the object: what
  * the reaping of tombstones goes by (a tag below the receiver's floor is answered 'stale-fence').
  */
-
 import type { ReapAnswer } from '../anti-entropy/reaping.js';
 import { type Conversation, FrameError, type MessageCodec } from '../runtime/actor.js';
 import { type ListedEntry, listedEntries, type TaggedEntry, taggedEntries } from './entries.js';

@@ -18,7 +18,6 @@
  * - An actor that throws is restarted by its supervisor with a new incarnation: what was asked of the old one fails with
  *   'died', answers and timers of the old one are dropped, and a request sent to the old incarnation fails with 'stale'.
  */
-
 import type { Random } from '../base/random.js';
 
 /** Reads the fields of one message from its frame, in the order in which they were written. */
@@ -171,6 +170,9 @@ export interface Committer {
   commit(): void;
   /** Makes everything committed durable, or throws. */
   flush(): void;
+  /** Where disks are simulated: draws how many virtual milliseconds the commit that is due takes (default: none). */
+  commitMs?(): number;
+  flushMs?(): number;
 }
 
 /** Hears how a commit ended: `failure` has what it threw. */

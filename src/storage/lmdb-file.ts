@@ -1,7 +1,7 @@
 /**
- * Looks at an LMDB data file before LMDB maps it: lmdb 3.5 ends the whole process (SIGSEGV, SIGBUS) when it is given
- * a file that is no environment, is cut short, or begins with zeros; and where only the newer of its two meta pages is
- * damaged, it goes back to the older one without a word. All of that is refused here.
+ * Looks at an LMDB data file before LMDB maps it: lmdb (3.5 and 2.9) ends the whole process (SIGSEGV, SIGBUS) when it is
+ * given a file that is no environment, is cut short, or begins with zeros; and where only the newer of its two meta pages
+ * is damaged, it goes back to the older one without a word. All of that is refused here.
  * A look at two pages cannot find damage further in: that is for whoever walks the whole file.
  *
  * Layout, of LMDB's data version 2 (`mdb.c`: `MDB_page`, `MDB_meta`): pages 0 and 1 are meta pages, written in turn;

@@ -1,8 +1,8 @@
 /**
  * Tells threads that read a file of LMDB whether the thread that writes to it has it open, and holds the writer's next
  * opening back until the readers are out. Without it a reader could come first, while the writer restarts: the file would
- * be open read-only for the whole process, and stay so after the writer's opening had failed (lmdb 3.5 counts an opening
- * that failed in an environment that is shared, and never lets go of it).
+ * be open read-only for the whole process, and stay so after the writer's opening had failed (lmdb 3.5 and 2.9 count an
+ * opening that failed in an environment that is shared, and never let go of it).
  *
  *     one word of shared memory:   bit 0: the writer has it open   │   above it: how many readers are in
  *

@@ -15,7 +15,6 @@
  * upon since.
  * Sources: Dynamo §6.4 (client-driven coordination); Dean and Barroso, "The Tail at Scale" (CACM 2013; hedged requests).
  */
-
 import { DrainEstimate } from '../admission/drain-estimate.js';
 import { InFlight } from '../base/in-flight.js';
 import type { Attempt, WriterId } from '../clocks/event-id.js';

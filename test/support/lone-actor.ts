@@ -1,4 +1,5 @@
 /** A context for one actor that is called directly, without a host: its clocks stand where they are put, and what it sends is kept. */
+import assert from 'node:assert/strict';
 import { SeededRandom } from '../../src/base/random.js';
 import type { ActorContext, Release } from '../../src/runtime/actor.js';
 
@@ -56,5 +57,27 @@ export class LoneContext implements ActorContext {
   /** And none is within a commit. */
   committing(): boolean {
     return false;
+  }
+}
+
+/** Keeps the timers that are set, by their ids: when they are due. */
+export class Timers extends LoneContext {
+  readonly due = new Map<number, number>();
+  private ids = 0;
+
+  override after(delayMs: number): number {
+    this.due.set(++this.ids, this.nowMs + delayMs);
+    return this.ids;
+  }
+
+  override cancel(timer?: number): void {
+    assert(this.due.delete(timer!), 'it was set, and has not come');
+  }
+
+  /** The next timer comes. */
+  next(): void {
+    const [[id, dueMs]] = [...this.due].sort(([, a], [, b]) => a - b) as [[number, number]];
+    this.due.delete(id);
+    this.nowMs = dueMs;
   }
 }

@@ -24,7 +24,7 @@ export function plantHints(storage: Storage, owner: number, located: readonly Ui
     const hint = { tag: 0, session: id, writer: id, counter: 0, record: encodeRecord(anObject(i)) };
     if (!hints.put(owner, key, hint, 0)) throw new Error('the hint store is full');
   });
-  storage.commit();
+  hints.commit();
   if (!storage.commitIsDurable) storage.flush();
   storage.close();
 }

@@ -5,13 +5,6 @@
 import type { CommitEnded, Committer, Release } from '../actor.js';
 import type { Request } from './mail.js';
 
-/** A committer that says how long its disk takes. One without these takes no virtual time. */
-interface TimedCommitter extends Committer {
-  /** Draws how long the commit that is due takes, in milliseconds. */
-  commitMs?(): number;
-  flushMs?(): number;
-}
-
 /** A reply that waits. */
 export interface HeldReply {
   readonly request: Request;
@@ -35,7 +28,7 @@ export function errorOf(reply: HeldReply, outcome: CommitOutcome): { readonly ca
 }
 
 export class GroupCommit {
-  readonly #committers: TimedCommitter[] = [];
+  readonly #committers: Committer[] = [];
   readonly #ended = new Map<Committer, CommitEnded>();
   #held: HeldReply[] = [];
 
@@ -106,7 +99,7 @@ export class GroupCommit {
     this.#held = [];
   }
 
-  #toFlush(): TimedCommitter[] {
+  #toFlush(): Committer[] {
     if (!this.#held.some((held) => held.release === 'durable')) return [];
     return this.#committers.filter((committer) => !committer.commitIsDurable);
   }
@@ -114,8 +107,8 @@ export class GroupCommit {
 
 /** Does `step` for all of them, and gives the first error. */
 function attempt(
-  committers: readonly TimedCommitter[],
-  step: (committer: TimedCommitter) => void,
+  committers: readonly Committer[],
+  step: (committer: Committer) => void,
 ): { readonly cause: unknown } | undefined {
   let error: { readonly cause: unknown } | undefined;
   for (const committer of committers) {

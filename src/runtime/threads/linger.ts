@@ -28,8 +28,12 @@ const LEAST_MS = 0.15;
 /** Rests that are taken to see how late they end: how long, and one in how many parkings. */
 const PROBE_MS = 0.05;
 const PARKINGS_PER_PROBE = 32;
-/** Where even the least late rest ends so late, the system's timers are too coarse for this. */
+/**
+ * Where even the least late rest ends so late, the system's timers are too coarse for this; or else a core was waited for
+ * in each rest so far: so one is taken now and then all the same.
+ */
 const COARSE_MS = 0.4;
+const PARKINGS_PER_COARSE_PROBE = 4_096;
 /** After so many rests the least late is believed. */
 const PROBES_BELIEVED = 8;
 /** Threads whose turns are further apart do not rest: they leave the cores alone as it is. */
@@ -71,7 +75,7 @@ export class Linger {
     const wantedMs = Math.min(MOST_MS, GAIN * this.lateMs, MOST_TURNS * this.turnMs);
     this.restIsProbe = wantedMs < LEAST_MS;
     if (!this.restIsProbe) return wantedMs;
-    if (this.isCoarse || ++this.parkings < PARKINGS_PER_PROBE) return 0;
+    if (++this.parkings < (this.isCoarse ? PARKINGS_PER_COARSE_PROBE : PARKINGS_PER_PROBE)) return 0;
     this.parkings = 0;
     return PROBE_MS;
   }

@@ -2,7 +2,6 @@
  * When turns are taken: at once after mail came, again while there is more, with a pass of the event loop in between,
  * where the control plane, timers and drivers live; and not at all while there is nothing to do.
  */
-
 import type { Doorbell } from './doorbell.js';
 import { Linger } from './linger.js';
 

@@ -4,6 +4,7 @@ import { decodeLocatedKey } from '../../codec/key.js';
 import { highestCounterIn } from '../../codec/record-update.js';
 import { decodeHintFence } from '../../hinted-handoff/hint-fence.js';
 import {
+  COUNTED,
   KNOWS_FENCES,
   LEDGER,
   locatedKeyOf,
@@ -41,6 +42,7 @@ export interface HintWalkOptions {
 /** The names of so many hints are looked at for one that is used twice. */
 const MAX_NAMES = 1_000_000;
 const LETTER_AT = 2;
+const WITHOUT_NUMBERS = new Set([PROBE, KNOWS_FENCES, COUNTED]);
 
 export function walkHints(storage: Storage, options: HintWalkOptions): HintsReport {
   const walk = new HintWalk(options);
@@ -86,8 +88,7 @@ class HintWalk {
     const number = numberOf(key);
     if (letter === LEDGER) this.ledgers.set(number, decodeLedger(value));
     else if (letter === REFUSE_BELOW || letter === SURELY_BELOW) this.takeFloor(number, value);
-    else if (letter !== PROBE && letter !== KNOWS_FENCES)
-      this.complain(`hints file: an entry that nobody knows: ${letter}`);
+    else if (!WITHOUT_NUMBERS.has(letter)) this.complain(`hints file: an entry that nobody knows: ${letter}`);
   }
 
   private takeFloor(partition: number, value: Uint8Array): void {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { Arrears } from '../../../actors/arrears.js';
 import { HintDeliverer } from '../../../actors/hint-deliverer.js';
 import { HintKeeper } from '../../../actors/hint-keeper.js';
-import { HintStore } from '../../../actors/hint-store.js';
+import { distrustHints, HintStore } from '../../../actors/hint-store.js';
 import { countUnreadable } from '../../../actors/own-records.js';
 import { PutWarnings } from '../../../actors/put-warnings.js';
 import { BackgroundBudget } from '../../../src/admission/background-budget.js';
@@ -14,7 +14,8 @@ import type { Dot } from '../../../src/clocks/event-id.js';
 import { encodeLocatedKey } from '../../../src/codec/key.js';
 import { decodeRecord, encodeRecord, sameDigest } from '../../../src/codec/record.js';
 import { mergeRecords } from '../../../src/codec/record-update.js';
-import { hintKey, ownKey } from '../../../src/hinted-handoff/hint-key.js';
+import { hintKey, MAX_OWNERS, ownerOf, ownerRange, ownKey } from '../../../src/hinted-handoff/hint-key.js';
+import { encodeLedger } from '../../../src/hinted-handoff/hint-ledger.js';
 import type { TaggedEntry } from '../../../src/messages/entries.js';
 import type { HoldingAnswer } from '../../../src/messages/hint-delivery-messages.js';
 import type { HintRequest } from '../../../src/messages/hint-messages.js';
@@ -22,9 +23,10 @@ import type { ObjectPut } from '../../../src/messages/object-request.js';
 import type { NotMinted, VnodeAnswer, VnodeRequest } from '../../../src/messages/vnode-messages.js';
 import { newNodeCounters } from '../../../src/metrics/node-counters.js';
 import { threadOf } from '../../../src/runtime/actor.js';
+import { SimulatedDisk } from '../../../src/runtime/simulator/simulated-disk.js';
 import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
 import type { Storage } from '../../../src/storage/storage.js';
-import { LoneContext } from '../../support/lone-actor.js';
+import { LoneContext, Timers } from '../../support/lone-actor.js';
 import { anObject } from '../../support/records.js';
 import { test } from '../../support/test.js';
 
@@ -35,23 +37,24 @@ const record = (n: number) => encodeRecord(anObject(n));
 
 class Node {
   readonly storage: Storage;
-  readonly context = new LoneContext();
+  readonly context: LoneContext;
   readonly counters = newNodeCounters();
   hints: HintStore;
   keeper: HintKeeper;
   private readonly maxBytes: number;
 
-  constructor(maxBytes = 2 ** 20, storage = openMemoryStorage()) {
+  constructor(maxBytes = 2 ** 20, storage = openMemoryStorage(), context = new LoneContext()) {
     this.storage = storage;
+    this.context = context;
     this.maxBytes = maxBytes;
     this.hints = this.openHints();
     this.keeper = this.newKeeper();
   }
 
   /** A crash: what was not committed is gone, and everything begins anew. */
-  restart(): void {
+  restart(isNew = true): void {
     this.commit();
-    this.hints = this.openHints();
+    this.hints = this.openHints(isNew);
     this.keeper = this.newKeeper();
   }
 
@@ -85,19 +88,25 @@ class Node {
     return this.ask({ type: 'read', key: located(key), digestOnly: false });
   }
 
+  /** Throws what the storage throws. */
   commit(): void {
-    this.storage.commit();
+    try {
+      this.hints.commit();
+    } catch (cause) {
+      this.hints.commitEnded({ cause });
+      throw cause;
+    }
     this.hints.commitEnded(undefined);
   }
 
-  private openHints(): HintStore {
+  private openHints(isNew = true): HintStore {
     const { storage, maxBytes, counters } = this;
     return new HintStore({
       storage,
       maxBytes,
       counters,
       random: this.context.random,
-      isNew: true,
+      isNew,
       onUnreadable: countUnreadable(counters, () => {}),
     });
   }
@@ -299,6 +308,30 @@ test('hints that may wait are gathered, and written together with the next that 
   node.keeper.stop(context);
   assert.equal(node.hints.size, 6, 'a node that stops owes nobody an answer');
   assert.equal(context.replies.filter((reply) => (reply as VnodeAnswer).type === 'wrote').length, 6);
+});
+
+// Goal: one commit of gathered hints in ten milliseconds, not one for each timer that was ever set.
+test('hints that were written with another one leave no timer behind, which would write the next too early', () => {
+  const timers = new Timers();
+  const node = new Node(2 ** 20, openMemoryStorage(), timers);
+  const keep = (key: string, mayWait: boolean) =>
+    node.ask({ type: 'keep', owner: OWNER, key: located(key), record: record(0), durable: false, mayWait, tag: 0 });
+  keep('first', true);
+  for (let i = 0; i < 20; i++) {
+    keep(`waits ${i}`, true);
+    timers.nowMs += 2;
+    keep(`may not ${i}`, false);
+    assert.equal(node.hints.size, 3 + 2 * i);
+    assert.equal(timers.due.size, 0);
+  }
+  const { nowMs } = timers;
+  keep('waits', true);
+  timers.nowMs += 3;
+  keep('waits, too', true);
+  assert.deepEqual([...timers.due.values()], [nowMs + 10]);
+  timers.next();
+  node.keeper.timer('write gathered', timers);
+  assert.deepEqual([node.hints.size, timers.due.size], [43, 0]);
 });
 
 // Goal: the puts that gathered hints are for may be acknowledged: whoever asks what is held must hear of them.
@@ -598,6 +631,120 @@ test('who has no room for the question, or was just restarted, is not away: it m
     const nothing: HoldingAnswer = { type: 'holding', count: 0, session: { high: 1, low: 1 }, begun: 0, clean: 0 };
     deliverer.answered(asked(), nothing, false, context);
     assert(!arrears.isOpen);
+  }
+});
+
+// Goal: a file that may have gone back, on a disk that fails, costs one look through its hints, not one in each tick.
+test('hints whose ledgers are not to be trusted are counted once, however often what was counted fails to be stored', () => {
+  const ledgersOf = ({ hints }: Node) => [...hints.owners].map(([owner, { count, bytes }]) => [owner, count, bytes]);
+  for (const outcome of ['lost', 'stored'] as const) {
+    const disk = new SimulatedDisk(new SeededRandom(5));
+    const storage = disk.open();
+    const node = new Node(2 ** 30, storage);
+    for (let i = 0; i < 300; i++) node.keep(`k${i}`, record(0));
+    node.commit();
+    distrustHints(storage);
+    storage.remove(ownKey('o', OWNER));
+    storage.put(ownKey('o', OWNER + 1), encodeLedger({ count: 1, bytes: 9, sinceMs: 1 }));
+    storage.commit();
+    let read = 0;
+    const range = storage.range.bind(storage);
+    storage.range = (options) => {
+      const found = range(options);
+      read += found.length;
+      return found;
+    };
+    node.restart(false);
+    const owner = new Delivering(node);
+    // Nobody takes them.
+    node.context.pulse = () => -1;
+    const { context } = node;
+    disk.failNextCommit(outcome);
+    node.keep('another', record(0));
+    assert.throws(() => node.commit());
+    let failed = 1;
+    disk.setFaults({ commitFailure: 1 });
+    for (let i = 0; i < 100; i++) {
+      context.nowMs += 20;
+      owner.deliverer.timer('tick', context);
+      if (!node.hints.pending) continue;
+      assert.throws(() => node.commit());
+      failed++;
+    }
+    assert(failed < 12, `${failed} commits failed in 2 s: only probes are risked`);
+    assert(read < 1_000, `${read} entries were read`);
+    disk.heal();
+    context.nowMs += 1_000;
+    owner.deliverer.timer('tick', context);
+    node.commit();
+    assert(node.hints.gate.open);
+    const found = ledgersOf(node);
+    assert.equal(found.length, 1);
+    assert.deepEqual(found[0]!.slice(0, 2), [OWNER, storage.get(hintKey(OWNER, located('another'))) ? 301 : 300]);
+    node.restart(false);
+    assert.deepEqual(ledgersOf(node), found);
+    assert.equal(node.counters.corruptOwnRecords, 0);
+    const before = read;
+    node.restart(false);
+    assert(read < before + 100, 'and not at another start');
+  }
+});
+
+test('whatever fails, rots or is cut off: ledgers tell of the hints that are there, in memory and in the file', () => {
+  for (let seed = 1; seed <= 60; seed++) {
+    const random = new SeededRandom(seed);
+    const below = (bound: number) => random.uint32() % bound;
+    const disk = new SimulatedDisk(random);
+    let node = new Node(2 ** 30, disk.open());
+    const counted = () => {
+      const owners = new Map<number, { count: number; bytes: number }>();
+      for (const { key, value } of node.storage.range({ lt: ownerRange(MAX_OWNERS).gte, limit: 1_000 })) {
+        const { count, bytes } = owners.get(ownerOf(key)) ?? { count: 0, bytes: 0 };
+        owners.set(ownerOf(key), { count: count + 1, bytes: bytes + key.length + value.length });
+      }
+      return owners;
+    };
+    const isRight = (when: string) => {
+      const told = new Map([...node.hints.owners].map(([owner, { count, bytes }]) => [owner, { count, bytes }]));
+      const sorted = (ledgers: typeof told) => [...ledgers].sort(([a], [b]) => a - b);
+      assert.deepEqual(sorted(told), sorted(counted()), `seed ${seed}, ${when}`);
+    };
+    for (let turn = 0; turn < 60; turn++) {
+      for (let ops = below(4); ops > 0; ops--) {
+        const [key, owner] = [`k${below(6)}`, 2 + below(3)];
+        const kept = node.hints.get(owner, located(key));
+        if (kept === undefined || below(2) === 0) node.keep(key, record(below(4)), { owner });
+        else if (kept !== 'newer' && below(4) > 0) {
+          node.hints.removeIfUnchanged(owner, located(key), Uint8Array.from(kept.record));
+        } else node.hints.setAsideStale(owner, located(key));
+        if (below(8) === 0) node.hints.writeProbe();
+      }
+      if (below(3) === 0) isRight('in a turn');
+      if (below(4) === 0) disk.failNextCommit(below(2) === 0 ? 'lost' : 'stored');
+      try {
+        node.commit();
+      } catch {
+        // Other hints are refused until something was stored.
+        if (below(2) === 0) node.hints.gate.commitEnded(undefined);
+      }
+      if (below(3) === 0) isRight('after a turn');
+      if (below(6) > 0) continue;
+      disk.detach();
+      if (below(3) === 0) disk.rot(ownKey('o', 2));
+      const storage = disk.open();
+      if (below(3) === 0) {
+        distrustHints(storage);
+        storage.put(ownKey('o', 2), encodeLedger({ count: 7, bytes: 70, sinceMs: 7 }));
+        storage.remove(ownKey('o', 3));
+        try {
+          storage.commit();
+        } catch {
+          // As if the power had gone before that.
+        }
+      }
+      node = new Node(2 ** 30, storage);
+      isRight('after a start');
+    }
   }
 });
 

@@ -4,8 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { NodeFences } from '../../../actors/fence.js';
-import { distrustHints } from '../../../actors/hint-fences.js';
-import { HintStore } from '../../../actors/hint-store.js';
+import { distrustHints, HintStore } from '../../../actors/hint-store.js';
 import { laterLife } from '../../../actors/lives.js';
 import { NodeIdentity } from '../../../actors/node-identity.js';
 import { countUnreadable } from '../../../actors/own-records.js';
@@ -91,7 +90,7 @@ test('a hint store that cannot read below which tag it refuses takes no hint, te
     // A tag that was learnt may be above the last round that came to its end.
     if (learns) before.fences.learn([{ partition: 1, tag: 9, floor: 4, isKnown: true }], 1);
     else before.fences.counted(1, 9);
-    storage.commit();
+    before.commit();
     assert.deepEqual(before.fences.refusedBelow(2), [0, learns ? 4 : 9]);
 
     rot(storage, ownKey(letter, 1));
@@ -103,7 +102,7 @@ test('a hint store that cannot read below which tag it refuses takes no hint, te
       'a hint that it took now might be one that nobody takes',
     );
     assert.deepEqual(hints.fences.refusedBelow(2), [], 'no replica is called an older copy');
-    storage.commit();
+    hints.commit();
     assert(open(false).fences.isLearning, 'nor is it after another start');
     assert.equal(counters.corruptOwnRecords, 1);
 
@@ -129,7 +128,7 @@ test('a file of hints that may have gone back is counted anew, and is no source 
     for (let n = 0; n < 40; n++) assert(before.put(owner, located(n), hint(n % 10), 77));
   }
   const ledgers: [number, Ledger][] = structuredClone([...before.owners]);
-  storage.commit();
+  before.commit();
   before.commitEnded(undefined);
 
   // Pages of several states: one ledger is missing, one is of another state, and one is of an owner that has no hint.
@@ -141,7 +140,7 @@ test('a file of hints that may have gone back is counted anew, and is no source 
   const hints = open(false);
   ledgers[0]![1].sinceMs = 0;
   assert.deepEqual([...hints.owners], ledgers, 'but for since when');
-  storage.commit();
+  hints.commit();
   assert.deepEqual([...open(false).owners], ledgers);
 
   assert(!hints.fences.isKnown(0));

@@ -21,6 +21,7 @@ import type { Lineage } from '../../../src/codec/system-entries.js';
 import type { ObjectPut } from '../../../src/messages/object-request.js';
 import type { VnodeAnswer, VnodeRequest } from '../../../src/messages/vnode-messages.js';
 import { newNodeCounters } from '../../../src/metrics/node-counters.js';
+import { SimulatedDisk } from '../../../src/runtime/simulator/simulated-disk.js';
 import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
 import type { Storage } from '../../../src/storage/storage.js';
 import { LoneContext } from '../../support/lone-actor.js';
@@ -317,12 +318,27 @@ test('a writer keeps its name from an earlier life once most others know of no l
 });
 
 /** The inquiry of node 0, whose peers are 1 and 2, in one partition, or in those of these primaries. */
-function inquiryOf(isNew: boolean, primaries: readonly (readonly number[])[] = [[0, 1, 2]]) {
+function inquiryOf(
+  isNew: boolean,
+  primaries: readonly (readonly number[])[] = [[0, 1, 2]],
+  storage: Storage = openMemoryStorage(),
+) {
   const system = openMemoryStorage();
   const fences = new NodeFences(system, isNew, assertReadable);
   const context = new LoneContext();
-  const parts = { storage: openMemoryStorage(), maxBytes: 1e6, random: context.random, counters: newNodeCounters() };
+  const parts = { storage, maxBytes: 1e6, random: context.random, counters: newNodeCounters() };
   const hints = new HintStore({ ...parts, isNew, onUnreadable: assertReadable });
+  /** The end of a turn. */
+  const commit = () => {
+    let failure: { readonly cause: unknown } | undefined;
+    try {
+      hints.commit();
+    } catch (cause) {
+      failure = { cause };
+    }
+    hints.commitEnded(failure);
+    return failure === undefined;
+  };
   const said: string[] = [];
   const objects = openMemoryStorage();
   const identity = identityOf(system, objects, context.random);
@@ -347,7 +363,7 @@ function inquiryOf(isNew: boolean, primaries: readonly (readonly number[])[] = [
     inquiry.heard(node, { type: 'fences', fences: told, refuseBelow, laterLife }, speaker);
   };
   const taken = () => said.splice(0);
-  return { inquiry, speaker, heard, taken, hints, identity, arrears, fences };
+  return { inquiry, speaker, heard, taken, hints, commit, identity, arrears, fences };
 }
 
 test('a fence that was lost is adopted from one peer if nothing was reaped, and else once all have told', () => {
@@ -444,11 +460,14 @@ test('one word of any member tells whether a replica is old: none has come to a 
 });
 
 test('a node of which somebody knows a later life takes other names, learns its fences, and is refilled', () => {
-  const { inquiry, speaker, heard, taken, hints, identity, arrears } = inquiryOf(true);
+  const { inquiry, speaker, heard, taken, hints, commit, identity, arrears } = inquiryOf(true);
   const { disowned } = identity;
   heard(1, 5, 0, { refuseBelow: [0] });
   assert.equal(hints.fences.refuseBelow(0), 0);
-  for (const later of [7, 8]) heard(2, 5, 0, { refuseBelow: [0], laterLife: later });
+  for (const later of [7, 7, 8]) {
+    heard(2, 5, 0, { refuseBelow: [0], laterLife: later });
+    commit();
+  }
   assert.deepEqual([identity.lineage.number, identity.lineage.names.length], [9, 1], 'it is told of as a later one');
   assert.deepEqual(taken(), ['warned']);
   assert.equal(identity.disowned, disowned + 1);
@@ -456,6 +475,37 @@ test('a node of which somebody knows a later life takes other names, learns its 
   assert.equal(hints.fences.refuseBelow(0), 5, 'as if it had lost its hints');
   inquiry.tick(speaker);
   assert.deepEqual(taken().sort(), ['fences of 1', 'fences of 2'], 'what was heard before is asked for again');
+});
+
+// Goal: however its disk fails, and whenever it ends: what may be old is either told to it again, or stands in the file.
+test('a node that is told of a later life owns up to it once its hints, after another start, are not trusted either', () => {
+  const disk = new SimulatedDisk(new LoneContext().random);
+  const storage = disk.open();
+  const { heard, hints, commit, identity } = inquiryOf(true, undefined, storage);
+  commit();
+  const { number } = identity.lineage;
+  const parts = { storage, maxBytes: 1e6, random: new LoneContext().random, counters: newNodeCounters() };
+  const isTrusted = () => {
+    const next = new HintStore({ ...parts, isNew: false, onUnreadable: assertReadable });
+    return !next.fences.isLearning;
+  };
+  assert(isTrusted());
+  for (const isKnown of [false, true, false]) {
+    disk.failNextCommit('lost');
+    heard(2, 5, 0, { isKnown, refuseBelow: [0], laterLife: number + 6 });
+    hints.writeProbe();
+    assert.equal(commit(), false);
+    assert.deepEqual([identity.lineage.number, isTrusted()], [number, true], 'it is told again');
+  }
+  hints.writeProbe();
+  assert(commit());
+  assert(!isTrusted());
+  heard(2, 5, 0, { isKnown: false, refuseBelow: [0], laterLife: number + 6 });
+  assert.equal(identity.lineage.number, number + 7);
+  disk.failNextCommit('lost');
+  heard(1, 5, 0);
+  commit();
+  assert(hints.fences.isLearning && !isTrusted());
 });
 
 test('a life that is told again is the same, one with a lower number or another name is an older copy', () => {

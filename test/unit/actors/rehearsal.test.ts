@@ -1,5 +1,4 @@
 /** The rehearsal of a node's failure: it comes to all that it is for, on hosts as threads have them, and leaves nothing behind. */
-
 import { test } from 'tap';
 
 import { type Rehearsed, rehearse } from '../../../actors/rehearsal.js';

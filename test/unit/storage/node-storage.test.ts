@@ -5,7 +5,7 @@ import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFile
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { distrustHints } from '../../../actors/hint-fences.js';
+import { distrustHints } from '../../../actors/hint-store.js';
 import { InvariantError } from '../../../src/base/assert.js';
 import { utf8 } from '../../../src/base/bytes.js';
 import { StorageFailedError } from '../../../src/base/errors.js';

@@ -86,10 +86,23 @@ test('a thread with little to do never rests, whatever happened before', (t) => 
   t.end();
 });
 
-test('where timers are coarse, as on a system with ticks of 15 ms, it gives up after a few looks', (t) => {
+test('where timers are coarse, as on a system with ticks of 15 ms, it all but gives up after a few looks', (t) => {
   const thread = new Thread();
   const rests = thread.run({ ...free, turns: 20_000, lateMs: 15 });
-  t.ok(rests.length <= 8, 'after eight looks none is taken');
-  t.same(thread.run({ ...contended, lateMs: 20 }), []);
+  t.ok(rests.length <= 8 + 5, 'after eight looks there is one in some thousand parkings');
+  t.ok(thread.run({ ...contended, lateMs: 20 }).length <= 1);
+  t.end();
+});
+
+// Goal: a node that is started on a machine which is busy just then is not slower than the others for all its life.
+test('a thread that waited for a core in each of its first looks finds out later that its timers are fine', (t) => {
+  const thread = new Thread();
+  const late = thread.run({ ...contended, turns: 10_000 });
+  t.ok(late.length < 20, 'it takes its timers for coarse');
+  const found = thread.run({ ...free, turns: 10_000 });
+  t.ok(found.length > 100, 'it looks as often as any other');
+  t.ok(sum(found) < 20, 'and does not rest');
+  thread.run({ ...contended, turns: 1_000 });
+  t.equal(thread.run(contended).length, contended.turns);
   t.end();
 });
