@@ -94,6 +94,8 @@ export type AcknowledgedPut = PutOperation & { readonly end: PutEnd & { type: 'a
 export interface Destruction {
   readonly time: number;
   readonly nodes: readonly number[];
+  /** False: nothing of their replicas was touched. */
+  readonly replicas: boolean;
   /** Whether the loss of a put is excused by it. */
   readonly excuses: (put: AcknowledgedPut) => boolean;
 }
@@ -115,6 +117,10 @@ export class History {
   private readonly mintedPuts = new Set<number>();
   /** Deletions that were removed from a replica, by event: as they were there, and when that was first. */
   private readonly reaped = new Map<number, { readonly sibling: ReadSibling; readonly time: number }>();
+  /** By key, when a round first came to the commit by which something of it is forgotten. */
+  private readonly forgettings = new Map<string, number>();
+  /** By event, when power first took a replica back to it. */
+  private readonly takenBackTo = new Map<number, number>();
   /** By event: what the vnodes that minted it had seen with it. */
   private readonly contextsOfEvent = new Map<number, CausalContext[]>();
   /** By event: the dots under which it was minted. */
@@ -179,8 +185,33 @@ export class History {
     return false;
   }
 
+  /** Some replica is told to forget something of `key`: a deletion, or a part of what its object has seen. */
+  noteForgetting(key: string, time: number): void {
+    if (!this.forgettings.has(key)) this.forgettings.set(key, time);
+  }
+
+  /** Power took a replica back to where it showed `event`. */
+  cameBack(event: number, time: number): void {
+    if (!this.takenBackTo.has(event)) this.takenBackTo.set(event, time);
+  }
+
+  /**
+   * True if by then a replica that had not flushed its vote was taken back to this event, and something of its key was
+   * forgotten: of what has replaced it nobody may know any more.
+   */
+  mayBeBack(event: number, time: number): boolean {
+    const takenBackAt = this.takenBackTo.get(event) ?? Number.POSITIVE_INFINITY;
+    const forgottenAt = this.forgettings.get(this.putBy(event).key) ?? Number.POSITIVE_INFINITY;
+    return Math.max(takenBackAt, forgottenAt) <= time;
+  }
+
   wasMinted(put: PutOperation): boolean {
     return this.mintedPuts.has(put.id);
+  }
+
+  /** The event that `attempt` is. */
+  eventOf(attempt: Attempt): number | undefined {
+    return this.eventOfAttempt.get(nameOf(attempt));
   }
 
   /** The put that `attempt` is a try of. */
@@ -283,10 +314,10 @@ export class History {
     return put.end.acks.every(({ node }) => since.some(({ nodes }) => nodes.includes(node)));
   }
 
-  /** True if between the two moments data of one of the nodes was destroyed. */
+  /** True if between the two moments a replica of one of the nodes was destroyed, or taken back. */
   wasDestroyed(nodes: readonly number[], from: number, to: number): boolean {
     return this.destructions.some(
-      (one) => one.time >= from && one.time <= to && one.nodes.some((node) => nodes.includes(node)),
+      (one) => one.replicas && one.time >= from && one.time <= to && one.nodes.some((node) => nodes.includes(node)),
     );
   }
 }

@@ -82,10 +82,10 @@ export class Workload {
 
   /** r and w: strict ones most of the time. */
   quorums(): { r: number; pr: number; w: number; pw: number; dw: number } {
-    const { n, r, w, sync } = this.cluster;
+    const { n, r, w, canBeDurable } = this.cluster;
     if (this.options.strictOnly === true) return { r, pr: r, w, pw: w, dw: 0 };
     const drawn = unit(this.random);
-    const dw = sync === 'none' && unit(this.random) < 0.1 ? 1 + below(this.random, 2) : 0;
+    const dw = canBeDurable && unit(this.random) < 0.1 ? 1 + below(this.random, 2) : 0;
     // Strict ones are held to more; sloppy ones are more often answered.
     const strict = unit(this.random) < 0.4;
     if (drawn < 0.7) return { r, pr: strict ? r : 0, w, pw: strict ? w : 0, dw };

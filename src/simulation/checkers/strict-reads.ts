@@ -3,7 +3,8 @@
  * stand-ins count on neither side. A read that begins after a put was acknowledged, and of which no
  * acknowledging replica was rolled back meanwhile,
  * - shows that put or one that supersedes it (read your writes, whoever reads), and
- * - shows nothing that the put's author had seen: a deletion's victims never come back (no resurrection).
+ * - shows nothing that the put's author had seen: a deletion's victims never come back (no resurrection), unless power
+ *   took another replica, which was not flushed, back to them, and the deletion was forgotten.
  */
 import { type AcknowledgedPut, describePut, type GetOperation, type History, type ReadSibling } from '../history.js';
 
@@ -47,7 +48,7 @@ function checkRead(
     );
   }
   for (const sibling of siblings) {
-    if (history.replaces(put, sibling)) {
+    if (history.replaces(put, sibling) && !history.mayBeBack(sibling.event, get.endedAt)) {
       const victim = describePut(history.putBy(sibling.event));
       violations.push(
         `resurrected: get ${get.id} (r ${get.r}, at ${get.startedAt.toFixed(1)} ms) shows ${victim}, which ${describePut(put)} had replaced`,
