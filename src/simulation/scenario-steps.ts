@@ -22,6 +22,8 @@ export interface StepPlace {
   many(fields: FieldReader): readonly string[];
   /** All steps that make a copy of a node. */
   readonly copied: readonly { readonly node: unknown; readonly at: unknown }[];
+  /** True if each commit is flushed. */
+  readonly flushes: boolean;
   /** True if replicas are compared, and if deletions are reaped. */
   readonly exchanges: boolean;
   readonly reaps: boolean;
@@ -86,12 +88,19 @@ export const STEPS: Readonly<Record<string, StepForm>> = {
     read: () => (cluster) => cluster.heal(),
   },
   'power-loss': {
-    fields: 'nodes',
-    what: "their power fails; 'all': that of everything",
-    read: (fields, { many }) => {
+    fields: 'nodes, damaged?',
+    what: "their power fails; 'all': that of everything; with sync 'none' it may leave 'objects' or 'hints' damaged",
+    read: (fields, { many, flushes }) => {
       const all = fields.take('nodes') === 'all';
       const nodes = all ? 'all' : many(fields);
-      return (cluster) => cluster.powerFail(nodes);
+      if (fields.take('damaged') === undefined) return (cluster) => cluster.powerFail(nodes);
+      const file = fields.oneOf('damaged', ['objects', 'hints']);
+      if (flushes) throw new InvalidArgumentError(`${fields.where}: only "sync": "none" leaves a file damaged`);
+      return (cluster) => {
+        const struck = nodes === 'all' ? cluster.names : nodes;
+        const damaged = struck.filter((node) => cluster.mayBeDamaged(node)).map((node) => ({ node, file }));
+        cluster.powerFail(nodes, damaged);
+      };
     },
   },
   'crash-process': {
@@ -199,6 +208,17 @@ export const STEPS: Readonly<Record<string, StepForm>> = {
       return (cluster) => {
         cluster.crashNode(node);
         cluster.loseHints(node);
+      };
+    },
+  },
+  'directory-loss': {
+    fields: 'node',
+    what: 'it is killed, and all that it had on its disks is gone when it starts',
+    read: (fields, { one }) => {
+      const node = one(fields);
+      return (cluster) => {
+        cluster.crashNode(node);
+        cluster.loseDirectory(node);
       };
     },
   },

@@ -12,6 +12,7 @@
 
 import { MAX_CONTEXT_ENTRIES } from '../anti-entropy/reaping.js';
 import { assert } from '../base/assert.js';
+import { equalBytes } from '../base/bytes.js';
 import { StorageFailedError, StorageFullError } from '../base/errors.js';
 import { SeededRandom } from '../base/random.js';
 import { partitionOf } from '../codec/key.js';
@@ -197,6 +198,18 @@ export class SimulatedCluster {
   /** What lies on the disk of a node. */
   replica(name: string): Replica {
     return new Replica(this.disk(name), this.primaries.length);
+  }
+
+  /**
+   * True if records of `key` are left, and none that can be read: those that could, and the hints, went with other faults.
+   * Nobody can heal it but the next put.
+   */
+  isUnreadable(key: string): boolean {
+    const replicas = this.primariesOf(key).map((name) => this.replica(name));
+    if (replicas.every((replica) => replica.record(key) === undefined)) return false;
+    if (replicas.some((replica) => replica.object(key) !== undefined)) return false;
+    const located = locate(key, this.primaries.length);
+    return !this.names.some((name) => this.hintsOn(name).some((hint) => equalBytes(hint.located, located)));
   }
 
   /** What lies in the hint store of a node, for others. */
