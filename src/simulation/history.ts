@@ -39,6 +39,8 @@ export interface PutOperation {
   /** What it wrote, unique among all puts; null for a delete. */
   readonly value: string | null;
   readonly lastWriteWins: boolean;
+  /** How long its value lives, in milliseconds; 0: for good. */
+  readonly ttlMs: number;
   /** The events that its token had seen. */
   readonly past: ReadonlySet<number>;
   /** Its tries, in order. */
@@ -108,7 +110,11 @@ export class History {
   readonly destroyed = new Set<number>();
   /** What contradicted itself while it was being written down: each is a violation. */
   readonly contradictions: string[] = [];
+  /** What was reaped before its time: each is a violation. */
+  readonly forgottenEarly: string[] = [];
   readonly minting = new MintLedger();
+  /** By dot: when what it wrote expires. */
+  private readonly expiryOfDot = new Map<string, number>();
   /** By event: its put, and how many tries of that put came before. */
   private readonly events: { readonly put: PutOperation; readonly tries: number }[] = [];
   private readonly eventOfAttempt = new Map<string, number>();
@@ -229,13 +235,26 @@ export class History {
   siblingsOf(record: Uint8Array, where: string): ReadSibling[] {
     if (record.length === 0) return [];
     const siblings: ReadSibling[] = [];
-    for (const { dot, attempt, timestamp } of decodeRecord(record).siblings) {
+    for (const { dot, attempt, timestamp, expiresAtMs } of decodeRecord(record).siblings) {
       this.noteDot(dot, attempt, where);
       const event = this.eventOfAttempt.get(nameOf(attempt));
       if (event === undefined) this.contradictions.push(`${where}: a sibling that nobody put, dot ${nameOf(dot)}`);
-      else siblings.push({ event, timestamp });
+      else {
+        siblings.push({ event, timestamp });
+        this.noteExpiry(dot, this.putBy(event), expiresAtMs, where);
+      }
     }
     return siblings;
+  }
+
+  /** When a value expires is fixed where it is minted, and the same wherever it is seen. */
+  private noteExpiry(dot: Dot, put: PutOperation, expiresAtMs: number, where: string): void {
+    const known = this.expiryOfDot.get(nameOf(dot));
+    if (known === undefined) this.expiryOfDot.set(nameOf(dot), expiresAtMs);
+    if ((known ?? expiresAtMs) === expiresAtMs && expiresAtMs > 0 === put.ttlMs > 0) return;
+    this.contradictions.push(
+      `${where}: ${describePut(put)} expires at ${expiresAtMs}, not ${known ?? 'as it was put'}`,
+    );
   }
 
   /** All that someone has seen who saw these siblings. */

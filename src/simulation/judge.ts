@@ -115,6 +115,7 @@ export function judge(cluster: SimulatedCluster, touched: ReadonlySet<string>, d
   }
   verdict.hears('every request was answered once, in time (promise 7)', answersAmiss(history));
   verdict.hears('no dot names two attempts (promise 6)', history.contradictions);
+  verdict.hears('nothing is forgotten before its time', history.forgottenEarly);
   verdict.hears('every writer mints upon all it minted before (promise 6)', history.minting.violations);
   verdict.hears('no actor failed by itself', cluster.failures);
   if (history.acknowledged().next().done === true) {

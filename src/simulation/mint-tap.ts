@@ -8,6 +8,7 @@ import { type HintRequest, hintConversation } from '../messages/hint-messages.js
 import { type VnodeAnswer, type VnodeRequest, vnodeConversation } from '../messages/vnode-messages.js';
 import type { Actor, ActorContext, ActorFactory, Conversation, Incoming } from '../runtime/actor.js';
 import type { History } from './history.js';
+import type { ReapTap } from './reap-tap.js';
 import { type Tap, TappedActor, TappedContext } from './tapped-host.js';
 import { TappedStorage } from './tapped-storage.js';
 
@@ -52,6 +53,8 @@ export interface MintTapOptions {
   readonly node: string;
   /** Virtual milliseconds. */
   time(): number;
+  /** Undefined: nothing is reaped. */
+  readonly reaps: ReapTap | undefined;
   /** As the actors are given them. */
   readonly objects: ReadTap;
   readonly hints: ReadTap;
@@ -84,7 +87,8 @@ export class MintTap implements Tap {
   asked(message: VnodeRequest | HintRequest, incoming: object): void {
     const { history, objects, hints } = this.options;
     if (message.type === 'reap' && message.ask.type === 'commit') {
-      for (const { key } of message.ask.candidates) {
+      for (const { key, verb } of message.ask.candidates) {
+        if (verb === 'remove') this.options.reaps?.committed(key);
         history.minting.mayBeForgotten(this.placeOf(key));
         history.noteForgetting(Buffer.from(decodeLocatedKey(key).key).toString(), this.options.time());
       }

@@ -265,14 +265,15 @@ export const STEPS: Readonly<Record<string, StepForm>> = {
     },
   },
   put: {
-    fields: 'key, value',
-    what: 'a client puts it, without having read it',
+    fields: 'key, value, ttlMs?',
+    what: 'a client puts it, without having read it; after ttlMs it expires',
     read: (fields) => {
       const key = fields.text('key');
       const value = fields.text('value');
+      const ttlMs = fields.integer('ttlMs', 0, MAX_MS, 0);
       return (cluster, { keys }) => {
         keys.add(key);
-        cluster.put(key, value);
+        cluster.put(key, value, { ttlMs });
       };
     },
   },

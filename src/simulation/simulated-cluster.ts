@@ -16,6 +16,7 @@ import { equalBytes } from '../base/bytes.js';
 import { StorageFailedError, StorageFullError } from '../base/errors.js';
 import { SeededRandom } from '../base/random.js';
 import { partitionOf } from '../codec/key.js';
+import { deadFromMsIn } from '../codec/record-update.js';
 import { coordinatorRef, vnodeRef } from '../messages/addresses.js';
 import { MAX_ATTEMPT_MS } from '../messages/object-request.js';
 import { type NodeCounters, newNodeCounters } from '../metrics/node-counters.js';
@@ -91,6 +92,8 @@ export class SimulatedCluster {
   private readonly controls: NodeHurry[] = [];
   /** Nodes that were started before. */
   private readonly started = new Set<number>();
+  /** The latest that the wall clock of any node has shown. */
+  private latestWallMs = 0;
   /** Nodes whose last run ended in order, with everything flushed. */
   private readonly endedInOrder = new Set<number>();
   /** Nodes that have lost their power since they were last started: their hints may have gone back to an older state. */
@@ -421,6 +424,7 @@ export class SimulatedCluster {
 
   jumpClock(name: string, ms: number): void {
     this.say(`the clock of ${name} jumps by ${ms} ms`);
+    this.noteClocks();
     this.simulator.jumpClock(this.nodeOf(name), ms);
   }
 
@@ -537,10 +541,8 @@ export class SimulatedCluster {
   private setupNode(node: number, host: ActorHost): void {
     const { spawn, planted } = this.options;
     const disk = this.storageOf(node, 'objects').open();
-    const objects =
-      this.options.tombstoneGraceMs === undefined
-        ? disk
-        : new ReapTap(disk, (record) => this.history.noteReaped(record, this.time));
+    const reaps = this.tombstoneGraceMs === undefined ? undefined : new ReapTap(disk, (record) => this.reaped(record));
+    const objects = reaps ?? disk;
     const system = this.storageOf(node, 'system').open();
     const hints = this.storageOf(node, 'hints').open();
     const isNew = !this.started.has(node);
@@ -554,6 +556,7 @@ export class SimulatedCluster {
       history: this.history,
       node: this.names[node]!,
       time: () => this.time,
+      reaps,
       ...read,
     });
     let tappedHost: ActorHost = new TappedHost(host, minting);
@@ -629,6 +632,21 @@ export class SimulatedCluster {
     this.simulator.at(RESTART_MS, () => {
       if (!this.keptDown.has(thread)) this.startNode(this.names[thread]!);
     });
+  }
+
+  /** A round has removed this record somewhere: by the clock of whoever led it, it had been dead for long enough. */
+  private reaped(record: Uint8Array): void {
+    this.noteClocks();
+    this.history.noteReaped(record, this.time);
+    const ripeMs = deadFromMsIn(record) + this.tombstoneGraceMs!;
+    if (ripeMs <= this.latestWallMs) return;
+    this.history.forgottenEarly.push(`forgotten ${ripeMs - this.latestWallMs} ms before its time by any clock`);
+  }
+
+  private noteClocks(): void {
+    for (const node of this.names.keys()) {
+      this.latestWallMs = Math.max(this.latestWallMs, this.simulator.host(node).clock.wall(this.time));
+    }
   }
 
   /** As the last thing that a node does which stops: if that fails, the run counts as one that was cut off. */

@@ -16,6 +16,8 @@ export interface WorkloadOptions {
   readonly sharedKeys: number;
   /** The mean time between two operations of one strand of a client, in milliseconds. */
   readonly thinkMs: number;
+  /** Some values live for a while only. */
+  readonly expiring?: boolean;
   /** Only the cluster's own r and w; else other ones now and then. */
   readonly strictOnly?: boolean;
 }
@@ -32,6 +34,9 @@ const HABITS: readonly Habit[] = [
   'last-write-wins',
 ];
 const RESTING_MS = 20;
+/** Of values that expire: some during the run, some while it is checked, some long after it. */
+const EXPIRING_SHARE = 0.3;
+const TTLS_MS = [20, 200, 2_000, 3_600_000];
 
 export class Workload {
   /** Every key that was touched. */
@@ -74,6 +79,12 @@ export class Workload {
 
   newValue(): string {
     return `v${++this.values}`;
+  }
+
+  /** How long a value is to live; 0: for good. */
+  ttlMs(): number {
+    if (this.options.expiring !== true || unit(this.random) >= EXPIRING_SHARE) return 0;
+    return pick(this.random, TTLS_MS);
   }
 
   sharedKey(prefix: string): string {
@@ -218,7 +229,7 @@ class Strand {
     this.client.put(
       key,
       tombstone ? null : this.work.newValue(),
-      { ...how, w, pw, dw, timeoutMs: this.timeoutMs() },
+      { ...how, w, pw, dw, ttlMs: tombstone ? 0 : this.work.ttlMs(), timeoutMs: this.timeoutMs() },
       then,
     );
   }
