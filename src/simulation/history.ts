@@ -117,6 +117,7 @@ export class History {
   private readonly expiryOfDot = new Map<string, number>();
   /** By event: its put, and how many tries of that put came before. */
   private readonly events: { readonly put: PutOperation; readonly tries: number }[] = [];
+  private readonly eventsOfKey = new Map<string, number[]>();
   private readonly eventOfAttempt = new Map<string, number>();
   private readonly attemptOfDot = new Map<string, string>();
   private readonly contextOfDot = new Map<string, CausalContext>();
@@ -138,6 +139,9 @@ export class History {
     if (this.eventOfAttempt.has(name)) return;
     this.eventOfAttempt.set(name, this.events.length);
     put.events.push(this.events.length);
+    const ofKey = this.eventsOfKey.get(put.key);
+    if (ofKey === undefined) this.eventsOfKey.set(put.key, [this.events.length]);
+    else ofKey.push(this.events.length);
     this.events.push({ put, tries: put.events.length - 1 });
   }
 
@@ -308,8 +312,7 @@ export class History {
       for (const one of winner.events.slice(0, tries + 1)) {
         for (const context of this.contextsOfEvent.get(one) ?? []) {
           if (coversDot(context, put.end.dot)) return true;
-          for (const earlier of this.events.keys()) {
-            if (this.events[earlier]!.put.key !== put.key) continue;
+          for (const earlier of this.eventsOfKey.get(put.key) ?? []) {
             if (this.dotsOfEvent.get(earlier)?.some((dot) => coversDot(context, dot))) queue.push(earlier);
           }
         }

@@ -6,7 +6,6 @@
  * has voted: what the deletion had replaced is then there again, and may come back (README, "Deletions"). What came back
  * so is written down, sibling by sibling; nothing else is excused.
  */
-import { equalBytes } from '../base/bytes.js';
 import { decodeRecord, isSoundRecord } from '../codec/record.js';
 import type { StoredObject } from '../objects/stored-object.js';
 import type { SimulatedDisk } from '../runtime/simulator/simulated-disk.js';
@@ -42,10 +41,12 @@ export class Losses {
   /** Does what destroys data, and writes down which acknowledged puts have lost their last holder by it. */
   destroy({ nodes, replicas, excuses }: Struck, action: () => void): void {
     const { history, time } = this.disks;
-    const held = [...history.acknowledged()].filter((put) => excuses(put) && this.isHeld(put));
+    const before = new Holders(this.disks);
+    const held = [...history.acknowledged()].filter((put) => excuses(put) && before.hold(put));
     action();
     history.destructions.push({ time, nodes, replicas, excuses });
-    for (const put of held) if (!this.isHeld(put)) history.destroyed.add(put.id);
+    const after = new Holders(this.disks);
+    for (const put of held) if (!after.hold(put)) history.destroyed.add(put.id);
   }
 
   /** Takes the power from replicas that were not flushed, and writes down what is there again. */
@@ -72,19 +73,49 @@ export class Losses {
   /** An acknowledgement has come: of a put that may have lost its holders while that was under way. */
   acknowledged(put: AcknowledgedPut): void {
     const { history } = this.disks;
-    if (history.wasOvertaken(put) && !this.isHeld(put)) history.destroyed.add(put.id);
+    if (history.wasOvertaken(put) && !new Holders(this.disks).hold(put)) history.destroyed.add(put.id);
+  }
+}
+
+/** What lies on all disks at a moment: each key is looked at once, when it is first asked for. */
+class Holders {
+  private readonly disks: Disks;
+  private readonly objects = new Map<string, StoredObject[]>();
+  private hints: Map<string, StoredObject[]> | undefined;
+
+  constructor(disks: Disks) {
+    this.disks = disks;
   }
 
   /** True if the disk of some primary, or of one that stands in, holds the write, or an object that has seen it. */
-  private isHeld(put: AcknowledgedPut): boolean {
-    const { history, names } = this.disks;
-    const isHeldBy = (object: StoredObject | undefined) => object !== undefined && history.isHeldIn(object, put);
-    for (const object of this.disks.objectsOf(put.key)) if (isHeldBy(object)) return true;
-    const located = this.disks.locate(put.key);
-    return names.some((name) =>
-      this.disks.hintsOn(name).some((hint) => equalBytes(hint.located, located) && isHeldBy(hint.object)),
-    );
+  hold(put: AcknowledgedPut): boolean {
+    const { history } = this.disks;
+    let objects = this.objects.get(put.key);
+    if (objects === undefined) {
+      this.hints ??= this.hintedObjects();
+      const hinted = this.hints.get(nameOf(this.disks.locate(put.key))) ?? [];
+      objects = [...this.disks.objectsOf(put.key), ...hinted].filter((object) => object !== undefined);
+      this.objects.set(put.key, objects);
+    }
+    return objects.some((object) => history.isHeldIn(object, put));
   }
+
+  private hintedObjects(): Map<string, StoredObject[]> {
+    const hinted = new Map<string, StoredObject[]>();
+    for (const name of this.disks.names) {
+      for (const { located, object } of this.disks.hintsOn(name)) {
+        if (object === undefined) continue;
+        const others = hinted.get(nameOf(located));
+        if (others === undefined) hinted.set(nameOf(located), [object]);
+        else others.push(object);
+      }
+    }
+    return hinted;
+  }
+}
+
+function nameOf(located: Uint8Array): string {
+  return Buffer.from(located.buffer, located.byteOffset, located.byteLength).toString('latin1');
 }
 
 /** True if nobody has acknowledged the put as durable. */
