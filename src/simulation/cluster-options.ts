@@ -18,8 +18,8 @@ export interface NodeParts {
   readonly hints: Storage;
   /** True at the node's first start. */
   readonly isNew: boolean;
-  /** A flush makes simulated disks durable, whatever their commits do. */
-  readonly canBeDurable: true;
+  /** As in the product: true where each commit makes objects durable. */
+  readonly canBeDurable: boolean;
   readonly maxHintBytes: number;
   readonly random: Random;
   readonly counters: NodeCounters;
@@ -78,6 +78,11 @@ export interface SimulatedClusterOptions {
   readonly partitions?: number;
   readonly clients?: number;
   readonly sync?: 'full' | 'none';
+  /**
+   * Whether answers that are to be durable can be waited for (default: as in the product, only with `sync: 'full'`). True
+   * with 'none' is a storage that a flush makes durable: the contract of storages knows it, and the product opens none.
+   */
+  readonly canBeDurable?: boolean;
   readonly timeoutMs?: number;
   /** What a node keeps for others, in bytes of keys and records (default 64 MiB). */
   readonly maxHintBytes?: number;

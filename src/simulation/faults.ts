@@ -3,7 +3,7 @@
  * always there hides what needs its absence ("swarm testing": Groce et al., ISSTA 2012).
  */
 import { below, pick, type Random, shuffled, unit } from '../base/random.js';
-import { type NodeCopy, type SimulatedCluster, STORAGES } from './simulated-cluster.js';
+import { type DamagedFile, type NodeCopy, type SimulatedCluster, STORAGES } from './simulated-cluster.js';
 
 export const FAULT_KINDS = [
   'crash of an actor',
@@ -28,6 +28,8 @@ export const FAULT_KINDS = [
   'rot',
   "rot of a node's own records",
   'disk loss',
+  'hint loss',
+  'directory loss',
   'restore of a node',
   'late hints',
   'pause',
@@ -47,7 +49,7 @@ export interface FaultOptions {
 }
 
 /** These find something to strike only if others have struck, or not in every cluster. */
-const CONDITIONAL: ReadonlySet<FaultKind> = new Set(['rot', 'disk loss', 'restore of a node', 'late hints']);
+const CONDITIONAL: ReadonlySet<FaultKind> = new Set(['rot', 'restore of a node', 'late hints']);
 
 /** Three to six kinds; a run that nothing can strike would show nothing. */
 function drawKinds(random: Random): readonly FaultKind[] {
@@ -59,6 +61,8 @@ function drawKinds(random: Random): readonly FaultKind[] {
 const STOPPED_MS = 300;
 /** So often a node that is restored now and then is copied instead. */
 const COPY_SHARE = 0.3;
+/** So often power that fails damages a file of a node whose commits are not flushed. */
+const DAMAGE_SHARE = 0.2;
 /** How soon another fault is drawn if one found nothing to strike. */
 const RETRY_MS = 10;
 
@@ -69,8 +73,8 @@ export class FaultScript {
   private readonly cluster: SimulatedCluster;
   private readonly options: FaultOptions;
   private readonly until: number;
-  /** The node whose own records rot. */
-  private rotting: string | undefined;
+  /** The node whose own records are lost, one or all of them. */
+  private forgetful: string | undefined;
   /** The node that is restored, and to what: copies of it, oldest first. */
   private restored: string | undefined;
   private readonly copies: NodeCopy[] = [];
@@ -143,20 +147,20 @@ export class FaultScript {
         this.after(lasting / 4, () => cluster.startProcess());
         return true;
       case 'power loss of a node':
-        cluster.powerFail([name]);
+        this.powerFail([name]);
         this.after(lasting, () => cluster.startNode(name));
         return true;
       case 'power loss of a zone': {
         const zone = pick(random, cluster.zones);
         const struck = names.filter((_, node) => cluster.zones[node] === zone);
-        cluster.powerFail(struck);
+        this.powerFail(struck);
         this.after(lasting, () => {
           for (const one of struck) cluster.startNode(one);
         });
         return true;
       }
       case 'power loss of everything':
-        cluster.powerFail('all');
+        this.powerFail('all');
         this.after(lasting / 4, () => cluster.startProcess());
         return true;
       case 'split': {
@@ -219,22 +223,25 @@ export class FaultScript {
       case 'rot':
         return this.rot();
       case "rot of a node's own records": {
-        // One node alone: of a fence that all have lost nobody can tell where it was.
-        this.rotting ??= name;
-        if (!cluster.isUp(this.rotting) || !cluster.rotSystem(this.rotting)) return false;
-        const struck = this.rotting;
+        const struck = this.forgetfulNode(name);
+        if (!cluster.isUp(struck) || !cluster.rotSystem(struck)) return false;
         if (unit(random) < 0.5) cluster.stopNode(struck);
         else cluster.crashNode(struck);
         this.after(lasting, () => cluster.startNode(struck));
         return true;
       }
       case 'disk loss':
-        // Where power takes the other replicas back, too, none may be left.
-        if (!cluster.isUp(name) || cluster.sync === 'none') return false;
-        cluster.crashNode(name);
-        cluster.loseObjects(name);
-        this.after(lasting, () => cluster.startNode(name));
-        return true;
+        return this.lose(name, lasting, () => cluster.loseObjects(name));
+      case 'hint loss': {
+        // Of one that has some, if there is one.
+        const holders = names.filter((one) => cluster.isUp(one) && cluster.hintsOn(one).length > 0);
+        const struck = holders.length > 0 ? pick(random, holders) : name;
+        return this.lose(struck, lasting, () => cluster.loseHints(struck));
+      }
+      case 'directory loss': {
+        const struck = this.forgetfulNode(name);
+        return this.lose(struck, lasting, () => cluster.loseDirectory(struck));
+      }
       case 'restore of a node':
         return this.restore(name);
       case 'late hints':
@@ -249,6 +256,34 @@ export class FaultScript {
     }
   }
 
+  /** One node alone: of a fence that all have lost nobody can tell where it was. */
+  private forgetfulNode(name: string): string {
+    this.forgetful ??= name;
+    return this.forgetful;
+  }
+
+  /** The node is killed, loses what `action` takes, and comes back. */
+  private lose(name: string, lasting: number, action: () => void): boolean {
+    const { cluster } = this;
+    if (!cluster.isUp(name)) return false;
+    cluster.crashNode(name);
+    action();
+    this.after(lasting, () => cluster.startNode(name));
+    return true;
+  }
+
+  /** What was not flushed goes back, and now and then a file of it is damaged altogether. */
+  private powerFail(names: readonly string[] | 'all'): void {
+    const { cluster } = this;
+    const { random } = this.options;
+    const damaged: DamagedFile[] = [];
+    for (const node of names === 'all' ? cluster.names : names) {
+      if (!cluster.mayBeDamaged(node) || unit(random) >= DAMAGE_SHARE) continue;
+      damaged.push({ node, file: pick(random, ['objects', 'hints'] as const) });
+    }
+    cluster.powerFail(names, damaged);
+  }
+
   /**
    * A copy is made of a node that has stopped, or one from before is put back: all its storages, as a backup would have
    * them. Only of one node, for what several have forgotten nobody can tell; and only where rounds are made, which find out.
@@ -256,7 +291,7 @@ export class FaultScript {
   private restore(name: string): boolean {
     const { cluster, copies } = this;
     const { random } = this.options;
-    if (cluster.tombstoneGraceMs === undefined || cluster.sync === 'none') return false;
+    if (cluster.tombstoneGraceMs === undefined) return false;
     this.restored ??= name;
     const struck = this.restored;
     if (!cluster.isUp(struck)) return false;
@@ -273,8 +308,7 @@ export class FaultScript {
   /** A record of which another replica is readable: no store survives the loss of all. */
   private rot(): boolean {
     const { random, keys } = this.options;
-    // Where power takes the other replicas back, too, none may be left.
-    if (keys.size === 0 || this.cluster.sync === 'none') return false;
+    if (keys.size === 0) return false;
     const key = pick(random, [...keys]);
     const holders = this.cluster
       .primariesOf(key)

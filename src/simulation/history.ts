@@ -39,6 +39,8 @@ export interface PutOperation {
   /** What it wrote, unique among all puts; null for a delete. */
   readonly value: string | null;
   readonly lastWriteWins: boolean;
+  /** How long its value lives, in milliseconds; 0: for good. */
+  readonly ttlMs: number;
   /** The events that its token had seen. */
   readonly past: ReadonlySet<number>;
   /** Its tries, in order. */
@@ -94,6 +96,8 @@ export type AcknowledgedPut = PutOperation & { readonly end: PutEnd & { type: 'a
 export interface Destruction {
   readonly time: number;
   readonly nodes: readonly number[];
+  /** False: nothing of their replicas was touched. */
+  readonly replicas: boolean;
   /** Whether the loss of a put is excused by it. */
   readonly excuses: (put: AcknowledgedPut) => boolean;
 }
@@ -106,15 +110,24 @@ export class History {
   readonly destroyed = new Set<number>();
   /** What contradicted itself while it was being written down: each is a violation. */
   readonly contradictions: string[] = [];
+  /** What was reaped before its time: each is a violation. */
+  readonly forgottenEarly: string[] = [];
   readonly minting = new MintLedger();
+  /** By dot: when what it wrote expires. */
+  private readonly expiryOfDot = new Map<string, number>();
   /** By event: its put, and how many tries of that put came before. */
   private readonly events: { readonly put: PutOperation; readonly tries: number }[] = [];
+  private readonly eventsOfKey = new Map<string, number[]>();
   private readonly eventOfAttempt = new Map<string, number>();
   private readonly attemptOfDot = new Map<string, string>();
   private readonly contextOfDot = new Map<string, CausalContext>();
   private readonly mintedPuts = new Set<number>();
   /** Deletions that were removed from a replica, by event: as they were there, and when that was first. */
   private readonly reaped = new Map<number, { readonly sibling: ReadSibling; readonly time: number }>();
+  /** By key, when a round first came to the commit by which something of it is forgotten. */
+  private readonly forgettings = new Map<string, number>();
+  /** By event, when power first took a replica back to it. */
+  private readonly takenBackTo = new Map<number, number>();
   /** By event: what the vnodes that minted it had seen with it. */
   private readonly contextsOfEvent = new Map<number, CausalContext[]>();
   /** By event: the dots under which it was minted. */
@@ -126,6 +139,9 @@ export class History {
     if (this.eventOfAttempt.has(name)) return;
     this.eventOfAttempt.set(name, this.events.length);
     put.events.push(this.events.length);
+    const ofKey = this.eventsOfKey.get(put.key);
+    if (ofKey === undefined) this.eventsOfKey.set(put.key, [this.events.length]);
+    else ofKey.push(this.events.length);
     this.events.push({ put, tries: put.events.length - 1 });
   }
 
@@ -179,8 +195,33 @@ export class History {
     return false;
   }
 
+  /** Some replica is told to forget something of `key`: a deletion, or a part of what its object has seen. */
+  noteForgetting(key: string, time: number): void {
+    if (!this.forgettings.has(key)) this.forgettings.set(key, time);
+  }
+
+  /** Power took a replica back to where it showed `event`. */
+  cameBack(event: number, time: number): void {
+    if (!this.takenBackTo.has(event)) this.takenBackTo.set(event, time);
+  }
+
+  /**
+   * True if by then a replica that had not flushed its vote was taken back to this event, and something of its key was
+   * forgotten: of what has replaced it nobody may know any more.
+   */
+  mayBeBack(event: number, time: number): boolean {
+    const takenBackAt = this.takenBackTo.get(event) ?? Number.POSITIVE_INFINITY;
+    const forgottenAt = this.forgettings.get(this.putBy(event).key) ?? Number.POSITIVE_INFINITY;
+    return Math.max(takenBackAt, forgottenAt) <= time;
+  }
+
   wasMinted(put: PutOperation): boolean {
     return this.mintedPuts.has(put.id);
+  }
+
+  /** The event that `attempt` is. */
+  eventOf(attempt: Attempt): number | undefined {
+    return this.eventOfAttempt.get(nameOf(attempt));
   }
 
   /** The put that `attempt` is a try of. */
@@ -198,13 +239,26 @@ export class History {
   siblingsOf(record: Uint8Array, where: string): ReadSibling[] {
     if (record.length === 0) return [];
     const siblings: ReadSibling[] = [];
-    for (const { dot, attempt, timestamp } of decodeRecord(record).siblings) {
+    for (const { dot, attempt, timestamp, expiresAtMs } of decodeRecord(record).siblings) {
       this.noteDot(dot, attempt, where);
       const event = this.eventOfAttempt.get(nameOf(attempt));
       if (event === undefined) this.contradictions.push(`${where}: a sibling that nobody put, dot ${nameOf(dot)}`);
-      else siblings.push({ event, timestamp });
+      else {
+        siblings.push({ event, timestamp });
+        this.noteExpiry(dot, this.putBy(event), expiresAtMs, where);
+      }
     }
     return siblings;
+  }
+
+  /** When a value expires is fixed where it is minted, and the same wherever it is seen. */
+  private noteExpiry(dot: Dot, put: PutOperation, expiresAtMs: number, where: string): void {
+    const known = this.expiryOfDot.get(nameOf(dot));
+    if (known === undefined) this.expiryOfDot.set(nameOf(dot), expiresAtMs);
+    if ((known ?? expiresAtMs) === expiresAtMs && expiresAtMs > 0 === put.ttlMs > 0) return;
+    this.contradictions.push(
+      `${where}: ${describePut(put)} expires at ${expiresAtMs}, not ${known ?? 'as it was put'}`,
+    );
   }
 
   /** All that someone has seen who saw these siblings. */
@@ -258,8 +312,7 @@ export class History {
       for (const one of winner.events.slice(0, tries + 1)) {
         for (const context of this.contextsOfEvent.get(one) ?? []) {
           if (coversDot(context, put.end.dot)) return true;
-          for (const earlier of this.events.keys()) {
-            if (this.events[earlier]!.put.key !== put.key) continue;
+          for (const earlier of this.eventsOfKey.get(put.key) ?? []) {
             if (this.dotsOfEvent.get(earlier)?.some((dot) => coversDot(context, dot))) queue.push(earlier);
           }
         }
@@ -283,10 +336,10 @@ export class History {
     return put.end.acks.every(({ node }) => since.some(({ nodes }) => nodes.includes(node)));
   }
 
-  /** True if between the two moments data of one of the nodes was destroyed. */
+  /** True if between the two moments a replica of one of the nodes was destroyed, or taken back. */
   wasDestroyed(nodes: readonly number[], from: number, to: number): boolean {
     return this.destructions.some(
-      (one) => one.time >= from && one.time <= to && one.nodes.some((node) => nodes.includes(node)),
+      (one) => one.replicas && one.time >= from && one.time <= to && one.nodes.some((node) => nodes.includes(node)),
     );
   }
 }

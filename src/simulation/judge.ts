@@ -48,9 +48,9 @@ export class Verdict {
 /**
  * Runs for `durationMs`, heals, reads everything strictly, checks, stops. An invariant that breaks outside an actor is a
  * violation.
- * @param keys - every key that was touched; more may come while it runs
+ * @param touched - every key that was touched; more may come while it runs
  */
-export function judge(cluster: SimulatedCluster, keys: ReadonlySet<string>, durationMs: number): Verdict {
+export function judge(cluster: SimulatedCluster, touched: ReadonlySet<string>, durationMs: number): Verdict {
   const verdict = new Verdict();
   const { history } = cluster;
   try {
@@ -59,6 +59,8 @@ export function judge(cluster: SimulatedCluster, keys: ReadonlySet<string>, dura
     cluster.runFor(SETTLING_MS);
     cluster.simulator.runUntil(() => cluster.hints === 0, DELIVERY_MS);
     verdict.hears('no hint is left (promise 2)', undelivered(cluster));
+    const keys = new Set([...touched].filter((key) => !cluster.isUnreadable(key)));
+    verdict.hears('what nobody can read is not served', servedUnread(cluster, touched, keys));
     const { exchangeIntervalMs, tombstoneGraceMs } = cluster;
     if (exchangeIntervalMs !== undefined) {
       const limitMs = EXCHANGE_INTERVALS * exchangeIntervalMs + EXCHANGE_MS;
@@ -99,7 +101,7 @@ export function judge(cluster: SimulatedCluster, keys: ReadonlySet<string>, dura
     );
     verdict.hears('a session is covered, or told that it is not (promise 5)', sessionViolations(history));
     verdict.hears('nothing that was replaced comes back (promise 4)', resurrections(history, final));
-    verdict.hears('what failed for certain was never stored (promise 7)', definiteFailuresStored(cluster, keys));
+    verdict.hears('what failed for certain was never stored (promise 7)', definiteFailuresStored(cluster, touched));
     for (const name of cluster.names) cluster.stopNode(name);
     cluster.runFor(STOPPING_MS);
     const up = cluster.names.filter((name) => cluster.isUp(name));
@@ -113,6 +115,7 @@ export function judge(cluster: SimulatedCluster, keys: ReadonlySet<string>, dura
   }
   verdict.hears('every request was answered once, in time (promise 7)', answersAmiss(history));
   verdict.hears('no dot names two attempts (promise 6)', history.contradictions);
+  verdict.hears('nothing is forgotten before its time', history.forgottenEarly);
   verdict.hears('every writer mints upon all it minted before (promise 6)', history.minting.violations);
   verdict.hears('no actor failed by itself', cluster.failures);
   if (history.acknowledged().next().done === true) {
@@ -130,6 +133,21 @@ function lookUntilNone(cluster: SimulatedCluster, look: () => string[], limitMs:
     found = look();
   }
   return found;
+}
+
+/** Keys that are shown to a strict read, though no replica has a readable record of them. @param readable - all the others */
+function servedUnread(
+  cluster: SimulatedCluster,
+  touched: ReadonlySet<string>,
+  readable: ReadonlySet<string>,
+): string[] {
+  const shown: string[] = [];
+  for (const key of touched) {
+    if (readable.has(key)) continue;
+    const { end } = cluster.settle(cluster.get(key, { r: cluster.n, pr: cluster.n, timeoutMs: 500 }));
+    if (end?.type === 'got') shown.push(`${key} is answered with ${end.siblings.length} siblings`);
+  }
+  return shown;
 }
 
 /** Reads every key from all of its replicas. A read that meets an unreadable one fails, heals it, and is made again. */

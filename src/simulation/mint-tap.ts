@@ -1,5 +1,6 @@
 /** Learns which dots were minted for which attempts, and upon which records, whether or not anything comes of them. */
 import { sameEvent } from '../clocks/event-id.js';
+import { decodeLocatedKey } from '../codec/key.js';
 import { decodeRecord } from '../codec/record.js';
 import { hintKey } from '../hinted-handoff/hint-key.js';
 import { hintedRecord } from '../hinted-handoff/hint-record.js';
@@ -7,6 +8,7 @@ import { type HintRequest, hintConversation } from '../messages/hint-messages.js
 import { type VnodeAnswer, type VnodeRequest, vnodeConversation } from '../messages/vnode-messages.js';
 import type { Actor, ActorContext, ActorFactory, Conversation, Incoming } from '../runtime/actor.js';
 import type { History } from './history.js';
+import type { ReapTap } from './reap-tap.js';
 import { type Tap, TappedActor, TappedContext } from './tapped-host.js';
 import { TappedStorage } from './tapped-storage.js';
 
@@ -49,6 +51,10 @@ export interface MintTapOptions {
   readonly history: History;
   /** The node's name. */
   readonly node: string;
+  /** Virtual milliseconds. */
+  time(): number;
+  /** Undefined: nothing is reaped. */
+  readonly reaps: ReapTap | undefined;
   /** As the actors are given them. */
   readonly objects: ReadTap;
   readonly hints: ReadTap;
@@ -81,7 +87,11 @@ export class MintTap implements Tap {
   asked(message: VnodeRequest | HintRequest, incoming: object): void {
     const { history, objects, hints } = this.options;
     if (message.type === 'reap' && message.ask.type === 'commit') {
-      for (const { key } of message.ask.candidates) history.minting.mayBeForgotten(this.placeOf(key));
+      for (const { key, verb } of message.ask.candidates) {
+        if (verb === 'remove') this.options.reaps?.committed(key);
+        history.minting.mayBeForgotten(this.placeOf(key));
+        history.noteForgetting(Buffer.from(decodeLocatedKey(key).key).toString(), this.options.time());
+      }
       return;
     }
     if (message.type !== 'mint') return;

@@ -1,11 +1,15 @@
-/** A storage that tells what is removed from it of which nothing is alive: what was deleted, and is forgotten now. */
+/**
+ * A storage that tells what a round of reaping has removed from it: what was deleted or has expired, and is forgotten now.
+ * A replica that was set aside is emptied, too, and forgets nothing by that: the others have it.
+ */
 import { isSoundRecord } from '../codec/record.js';
-import { deadFromMsIn } from '../codec/record-update.js';
 import type { Storage } from '../storage/storage.js';
 import { TappedStorage } from './tapped-storage.js';
 
 export class ReapTap extends TappedStorage {
   private readonly reaped: (record: Uint8Array) => void;
+  /** Keys whose removal a commit has asked for. */
+  private readonly due = new Set<string>();
 
   /** @param reaped - is given the record, which is the storage's: it may be looked at, and not kept */
   constructor(inner: Storage, reaped: (record: Uint8Array) => void) {
@@ -13,11 +17,18 @@ export class ReapTap extends TappedStorage {
     this.reaped = reaped;
   }
 
+  /** A round has come to its commit, which removes what is under `key`, unless it has changed since. */
+  committed(key: Uint8Array): void {
+    this.due.add(nameOf(key));
+  }
+
   override remove(key: Uint8Array): void {
-    const record = this.inner.get(key);
-    if (record !== undefined && isSoundRecord(record) && deadFromMsIn(record) < Number.POSITIVE_INFINITY) {
-      this.reaped(record);
-    }
+    const record = this.due.delete(nameOf(key)) ? this.inner.get(key) : undefined;
+    if (record !== undefined && isSoundRecord(record)) this.reaped(record);
     this.inner.remove(key);
   }
+}
+
+function nameOf(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1');
 }

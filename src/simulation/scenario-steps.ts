@@ -22,6 +22,8 @@ export interface StepPlace {
   many(fields: FieldReader): readonly string[];
   /** All steps that make a copy of a node. */
   readonly copied: readonly { readonly node: unknown; readonly at: unknown }[];
+  /** True if each commit is flushed. */
+  readonly flushes: boolean;
   /** True if replicas are compared, and if deletions are reaped. */
   readonly exchanges: boolean;
   readonly reaps: boolean;
@@ -86,12 +88,19 @@ export const STEPS: Readonly<Record<string, StepForm>> = {
     read: () => (cluster) => cluster.heal(),
   },
   'power-loss': {
-    fields: 'nodes',
-    what: "their power fails; 'all': that of everything",
-    read: (fields, { many }) => {
+    fields: 'nodes, damaged?',
+    what: "their power fails; 'all': that of everything; with sync 'none' it may leave 'objects' or 'hints' damaged",
+    read: (fields, { many, flushes }) => {
       const all = fields.take('nodes') === 'all';
       const nodes = all ? 'all' : many(fields);
-      return (cluster) => cluster.powerFail(nodes);
+      if (fields.take('damaged') === undefined) return (cluster) => cluster.powerFail(nodes);
+      const file = fields.oneOf('damaged', ['objects', 'hints']);
+      if (flushes) throw new InvalidArgumentError(`${fields.where}: only "sync": "none" leaves a file damaged`);
+      return (cluster) => {
+        const struck = nodes === 'all' ? cluster.names : nodes;
+        const damaged = struck.filter((node) => cluster.mayBeDamaged(node)).map((node) => ({ node, file }));
+        cluster.powerFail(nodes, damaged);
+      };
     },
   },
   'crash-process': {
@@ -202,6 +211,17 @@ export const STEPS: Readonly<Record<string, StepForm>> = {
       };
     },
   },
+  'directory-loss': {
+    fields: 'node',
+    what: 'it is killed, and all that it had on its disks is gone when it starts',
+    read: (fields, { one }) => {
+      const node = one(fields);
+      return (cluster) => {
+        cluster.crashNode(node);
+        cluster.loseDirectory(node);
+      };
+    },
+  },
   copy: {
     fields: 'node',
     what: 'a copy is made of all that it has on its disks, instead of an earlier one',
@@ -245,14 +265,15 @@ export const STEPS: Readonly<Record<string, StepForm>> = {
     },
   },
   put: {
-    fields: 'key, value',
-    what: 'a client puts it, without having read it',
+    fields: 'key, value, ttlMs?',
+    what: 'a client puts it, without having read it; after ttlMs it expires',
     read: (fields) => {
       const key = fields.text('key');
       const value = fields.text('value');
+      const ttlMs = fields.integer('ttlMs', 0, MAX_MS, 0);
       return (cluster, { keys }) => {
         keys.add(key);
-        cluster.put(key, value);
+        cluster.put(key, value, { ttlMs });
       };
     },
   },

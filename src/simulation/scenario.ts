@@ -112,6 +112,7 @@ function stepsOf(list: unknown, cluster: Scenario['cluster'], durationMs: number
       throw of.wrong('nodes', `a list of ${known.join(', ')}`, names);
     },
     copied: list.filter((json) => json?.do === 'copy'),
+    flushes: cluster.sync === 'full',
     exchanges: cluster.exchangeIntervalMs !== undefined,
     reaps: cluster.tombstoneGraceMs !== undefined,
   };

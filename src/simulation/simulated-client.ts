@@ -32,6 +32,8 @@ export interface PutSettings {
   readonly dw?: number;
   readonly timeoutMs?: number;
   readonly lastWriteWins?: boolean;
+  /** How long the value lives, in milliseconds (default 0: for good). */
+  readonly ttlMs?: number;
 }
 
 export interface GetSettings {
@@ -143,7 +145,7 @@ export class SimulatedClient {
   /** Begins a put (of `null`: a delete). `then` is called once it is settled, between two events. */
   put(key: string, value: string | null, settings: PutSettings = {}, then?: (put: PutOperation) => void): PutOperation {
     const { history, simulator } = this.options;
-    const { token, w = this.options.w, pw = 0, dw = 0, lastWriteWins = false } = settings;
+    const { token, w = this.options.w, pw = 0, dw = 0, lastWriteWins = false, ttlMs = 0 } = settings;
     const { timeoutMs = this.options.timeoutMs } = settings;
     const put: PutOperation = {
       id: history.puts.length,
@@ -151,6 +153,7 @@ export class SimulatedClient {
       key,
       value,
       lastWriteWins,
+      ttlMs,
       past: token?.events ?? new Set(),
       events: [],
       w,
@@ -188,7 +191,7 @@ export class SimulatedClient {
           ifMatch: EMPTY,
           maxSiblings: 0,
           tombstone: value === null,
-          ttlMs: 0,
+          ttlMs,
           body: value === null ? EMPTY : bodyOf(value),
           w,
           pw,

@@ -16,10 +16,10 @@ import { equalBytes } from '../base/bytes.js';
 import { StorageFailedError, StorageFullError } from '../base/errors.js';
 import { SeededRandom } from '../base/random.js';
 import { partitionOf } from '../codec/key.js';
+import { deadFromMsIn } from '../codec/record-update.js';
 import { coordinatorRef, vnodeRef } from '../messages/addresses.js';
 import { MAX_ATTEMPT_MS } from '../messages/object-request.js';
 import { type NodeCounters, newNodeCounters } from '../metrics/node-counters.js';
-import type { StoredObject } from '../objects/stored-object.js';
 import { createRing, type Ring } from '../ring/ring.js';
 import type { ActorHost } from '../runtime/actor.js';
 import type { LinkBehaviour } from '../runtime/simulator/network.js';
@@ -30,7 +30,8 @@ import type { CrashPoint, CrashReport, Downfall } from '../runtime/simulator/wor
 import type { StorageEntry } from '../storage/storage.js';
 import type { NodeHurry, SimulatedClusterOptions } from './cluster-options.js';
 import { ExchangeTap } from './exchange-tap.js';
-import { type AcknowledgedPut, type GetOperation, History, type PutOperation } from './history.js';
+import { type GetOperation, History, type PutOperation } from './history.js';
+import { type Disks, isVolatile, Losses, type Struck } from './losses.js';
 import { MintTap, ReadTap } from './mint-tap.js';
 import { ReapTap } from './reap-tap.js';
 import { type HeldHint, heldHints, Replica } from './replica.js';
@@ -39,6 +40,12 @@ import { TappedHost } from './tapped-host.js';
 
 /** What lay on the disks of a node. */
 export type NodeCopy = readonly (readonly StorageEntry[])[];
+
+/** A file that power which failed has left damaged. */
+export interface DamagedFile {
+  readonly node: string;
+  readonly file: 'objects' | 'hints';
+}
 
 /** The storages of a node. */
 export const STORAGES = ['objects', 'system', 'hints'] as const;
@@ -60,6 +67,7 @@ export class SimulatedCluster {
   readonly r: number;
   readonly w: number;
   readonly sync: 'full' | 'none';
+  readonly canBeDurable: boolean;
   /** How often replicas are compared; undefined: never. */
   readonly exchangeIntervalMs: number | undefined;
   readonly names: readonly string[];
@@ -70,6 +78,7 @@ export class SimulatedCluster {
   readonly counters: NodeCounters[] = [];
   /** By `pairName`, the replicas that were compared and found equal; who looks clears it before. */
   readonly foundEqual = new Set<string>();
+  private readonly losses: Losses;
   private readonly options: SimulatedClusterOptions;
   private readonly random: SeededRandom;
   private readonly primaries: readonly (readonly number[])[];
@@ -77,12 +86,16 @@ export class SimulatedCluster {
   private readonly keptDown = new Set<number>();
   /** Nodes that are to crash at a point that they may not have come to yet. */
   private readonly doomed = new Set<number>();
-  /** By node, how often it lost its objects. */
-  private readonly losses: number[] = [];
+  /** By node, how often it lost its objects, as far as it has kept count. */
+  private readonly objectLosses: number[] = [];
   /** By node, of its last start. */
   private readonly controls: NodeHurry[] = [];
   /** Nodes that were started before. */
   private readonly started = new Set<number>();
+  /** The latest that the wall clock of any node has shown. */
+  private latestWallMs = 0;
+  /** Nodes whose last run ended in order, with everything flushed. */
+  private readonly endedInOrder = new Set<number>();
   /** Nodes that have lost their power since they were last started: their hints may have gone back to an older state. */
   private readonly powerless = new Set<number>();
 
@@ -93,6 +106,7 @@ export class SimulatedCluster {
     this.r = options.r ?? 2;
     this.w = options.w ?? 2;
     this.sync = options.sync ?? 'full';
+    this.canBeDurable = options.canBeDurable ?? this.sync === 'full';
     this.exchangeIntervalMs = options.exchangeIntervalMs;
     this.names = Array.from({ length: nodes }, (_, node) => String.fromCharCode(97 + node));
     this.zones = this.names.map((name, node) => options.zones?.[node] ?? name);
@@ -100,6 +114,7 @@ export class SimulatedCluster {
     this.ring = createRing({ members, partitions, n });
     this.primaries = this.ring.preferenceLists.map((list) => list.primaries);
     this.random = new SeededRandom(BigInt(seed) * 2n + 1n);
+    this.losses = new Losses(this.disks());
     this.simulator = new Simulator({
       seed,
       threads: nodes + clients,
@@ -188,6 +203,18 @@ export class SimulatedCluster {
     return new Replica(this.disk(name), this.primaries.length);
   }
 
+  /**
+   * True if records of `key` are left, and none that can be read: those that could, and the hints, went with other faults.
+   * Nobody can heal it but the next put.
+   */
+  isUnreadable(key: string): boolean {
+    const replicas = this.primariesOf(key).map((name) => this.replica(name));
+    if (replicas.every((replica) => replica.record(key) === undefined)) return false;
+    if (replicas.some((replica) => replica.object(key) !== undefined)) return false;
+    const located = locate(key, this.primaries.length);
+    return !this.names.some((name) => this.hintsOn(name).some((hint) => equalBytes(hint.located, located)));
+  }
+
   /** What lies in the hint store of a node, for others. */
   hintsOn(name: string): HeldHint[] {
     return heldHints(this.storageOf(this.nodeOf(name), 'hints'));
@@ -271,66 +298,75 @@ export class SimulatedCluster {
     }
   }
 
-  /** Takes the power from a node, or from the host with everything on it. */
-  powerFail(names: readonly string[] | 'all'): void {
-    const nodes = names === 'all' ? this.names.map((name) => this.nodeOf(name)) : names.map((one) => this.nodeOf(one));
+  /**
+   * Takes the power from a node, or from the host with everything on it. What was not flushed goes back to an older state,
+   * or is damaged as a whole: such a file is set aside at the next start.
+   * @param damaged - which files of the struck nodes; only of those that may have something in them that was not flushed
+   */
+  powerFail(names: readonly string[] | 'all', damaged: readonly DamagedFile[] = []): void {
+    const struck = names === 'all' ? this.names : names;
+    const nodes = struck.map((name) => this.nodeOf(name));
     this.say(`the power of ${names === 'all' ? 'everything' : names.join(', ')} fails`);
     if (names === 'all') this.crashProcess();
     for (const node of nodes) this.keptDown.add(node);
+    const fail = () =>
+      this.losses.takeBack(
+        this.tombstoneGraceMs === undefined || this.sync === 'full' ? [] : struck.map((name) => this.disk(name)),
+        () => this.simulator.powerFail(nodes),
+      );
     // What somebody has acknowledged as durable is never excused: it must survive on its disk, or wherever it was handed to.
-    this.destroy(nodes, isVolatile, () => this.simulator.powerFail(nodes));
-    if (this.sync === 'none') for (const node of nodes) this.powerless.add(node);
+    this.losses.destroy({ nodes, replicas: true, excuses: isVolatile }, () => {
+      fail();
+      for (const { node, file } of damaged) {
+        assert(this.mayBeDamaged(node), 'what was flushed is not damaged');
+        this.say(`the ${file} of ${node} are damaged by that`);
+        this.lose(node, [file]);
+      }
+    });
+    for (const node of nodes) if (this.sync === 'none' && !this.endedInOrder.has(node)) this.powerless.add(node);
+  }
+
+  /** True if power that fails may damage a file of the node: it has not stopped in order, and does not flush what it commits. */
+  mayBeDamaged(name: string): boolean {
+    return this.sync === 'none' && !this.endedInOrder.has(this.nodeOf(name));
   }
 
   /** A record on a node's disk rots. False if there is none. */
   rot(name: string, key?: string): boolean {
-    const node = this.nodeOf(name);
     const located = key === undefined ? undefined : locate(key, this.primaries.length);
     let rotten: Uint8Array | undefined;
-    this.destroy(
-      [node],
-      () => true,
-      () => {
-        rotten = this.disk(name).rot(located);
-      },
-    );
+    this.losses.destroy(this.allOf(name), () => {
+      rotten = this.disk(name).rot(located);
+    });
     if (rotten !== undefined) this.say(`${key ?? 'a record'} rots on ${name}`);
     return rotten !== undefined;
   }
 
   /** A record of a node's own rots: a fence, a life, a writer's marker. False if there is none. What it is for shows at its next start. */
   rotSystem(name: string): boolean {
-    const node = this.nodeOf(name);
     // With its fence a replica may go, which is then emptied and refilled: of a last holder that is excused.
-    this.history.destructions.push({ time: this.time, nodes: [node], excuses: () => true });
-    const rotten = this.storageOf(node, 'system').rot();
+    this.history.destructions.push({ time: this.time, ...this.allOf(name) });
+    const rotten = this.storageOf(this.nodeOf(name), 'system').rot();
     if (rotten !== undefined) this.say(`${Buffer.from(rotten).toString('latin1')} rots on ${name}`);
     return rotten !== undefined;
   }
 
   /** The file of a node's objects is gone: it is another one at its next start. The node is down. */
   loseObjects(name: string): void {
-    const node = this.nodeOf(name);
-    assert(!this.isUp(name), 'a file is lost while nobody has it open');
     this.say(`the objects of ${name} are lost`);
-    this.destroy(
-      [node],
-      () => true,
-      () => this.disk(name).lose(),
-    );
-    this.losses[node] = (this.losses[node] ?? 0) + 1;
+    this.losses.destroy(this.allOf(name), () => this.lose(name, ['objects']));
   }
 
   /** The file of a node's hints is gone: it is another one at its next start. The node is down. */
   loseHints(name: string): void {
-    const node = this.nodeOf(name);
-    assert(!this.isUp(name), 'a file is lost while nobody has it open');
     this.say(`the hints of ${name} are lost`);
-    this.destroy(
-      [node],
-      () => true,
-      () => this.storageOf(node, 'hints').lose(),
-    );
+    this.losses.destroy({ ...this.allOf(name), replicas: false }, () => this.lose(name, ['hints']));
+  }
+
+  /** The whole directory of a node is gone, its identity with it. The node is down. */
+  loseDirectory(name: string): void {
+    this.say(`the directory of ${name} is lost`);
+    this.losses.destroy(this.allOf(name), () => this.lose(name, STORAGES));
   }
 
   /** A copy of all that a node has on its disks. */
@@ -343,13 +379,9 @@ export class SimulatedCluster {
   restoreNode(name: string, copy: NodeCopy): void {
     const node = this.nodeOf(name);
     this.say(`node ${name} is restored from a copy`);
-    this.destroy(
-      [node],
-      () => true,
-      () => {
-        for (const [i, of] of STORAGES.entries()) this.storageOf(node, of).restore(copy[i]!);
-      },
-    );
+    this.losses.destroy(this.allOf(name), () => {
+      for (const [i, of] of STORAGES.entries()) this.storageOf(node, of).restore(copy[i]!);
+    });
   }
 
   pause(name: string, ms: number): void {
@@ -392,6 +424,7 @@ export class SimulatedCluster {
 
   jumpClock(name: string, ms: number): void {
     this.say(`the clock of ${name} jumps by ${ms} ms`);
+    this.noteClocks();
     this.simulator.jumpClock(this.nodeOf(name), ms);
   }
 
@@ -468,6 +501,36 @@ export class SimulatedCluster {
     return STORAGES.map((of) => this.storageOf(this.nodeOf(name), of));
   }
 
+  /** Files of a node that is down are others at its next start. */
+  private lose(name: string, files: readonly StorageName[]): void {
+    const node = this.nodeOf(name);
+    assert(!this.isUp(name), 'a file is lost while nobody has it open');
+    for (const of of files) this.storageOf(node, of).lose();
+    // How often that happened stands in the system file.
+    if (files.includes('system')) this.objectLosses[node] = 0;
+    if (files.includes('objects')) this.objectLosses[node] = (this.objectLosses[node] ?? 0) + 1;
+  }
+
+  private allOf(name: string): Struck {
+    return { nodes: [this.nodeOf(name)], replicas: true, excuses: () => true };
+  }
+
+  private disks(): Disks {
+    const cluster = this;
+    return {
+      history: this.history,
+      names: this.names,
+      get time() {
+        return cluster.time;
+      },
+      *objectsOf(key) {
+        for (const name of cluster.primariesOf(key)) yield cluster.replica(name).object(key);
+      },
+      hintsOn: (name) => this.hintsOn(name),
+      locate: (key) => locate(key, this.primaries.length),
+    };
+  }
+
   /** What a node keeps for itself is always fully synced. */
   private storageOf(node: number, of: StorageName): SimulatedDisk {
     return this.simulator.disk(node, of, { sync: of === 'system' ? 'full' : this.sync });
@@ -478,19 +541,24 @@ export class SimulatedCluster {
   private setupNode(node: number, host: ActorHost): void {
     const { spawn, planted } = this.options;
     const disk = this.storageOf(node, 'objects').open();
-    const objects =
-      this.options.tombstoneGraceMs === undefined
-        ? disk
-        : new ReapTap(disk, (record) => this.history.noteReaped(record, this.time));
+    const reaps = this.tombstoneGraceMs === undefined ? undefined : new ReapTap(disk, (record) => this.reaped(record));
+    const objects = reaps ?? disk;
     const system = this.storageOf(node, 'system').open();
     const hints = this.storageOf(node, 'hints').open();
     const isNew = !this.started.has(node);
     this.started.add(node);
+    this.endedInOrder.delete(node);
     const read = {
       objects: new ReadTap(planted?.objects?.(objects) ?? objects),
       hints: new ReadTap(planted?.hints?.(hints) ?? hints),
     };
-    const minting = new MintTap({ history: this.history, node: this.names[node]!, ...read });
+    const minting = new MintTap({
+      history: this.history,
+      node: this.names[node]!,
+      time: () => this.time,
+      reaps,
+      ...read,
+    });
     let tappedHost: ActorHost = new TappedHost(host, minting);
     tappedHost = new TappedHost(tappedHost, new ExchangeTap((pair) => this.foundEqual.add(pair)));
     if (planted?.nodes !== undefined) tappedHost = new TappedHost(tappedHost, planted.nodes(node));
@@ -501,14 +569,14 @@ export class SimulatedCluster {
         ...read,
         system,
         isNew,
-        canBeDurable: true,
+        canBeDurable: this.canBeDurable,
         maxHintBytes: this.options.maxHintBytes ?? 64 * 2 ** 20,
         random: this.random.fork(),
         counters: this.counters[node]!,
         maxOperations: this.options.maxOperations ?? 1_000,
         maxSiblings: 100,
         maxObjectBytes: 2 ** 20,
-        losses: this.losses[node] ?? 0,
+        losses: this.objectLosses[node] ?? 0,
         mayHintsBeOld: this.powerless.has(node),
         exchangeIntervalMs: this.exchangeIntervalMs,
         maxTreeAgeMs: this.options.maxTreeAgeMs ?? DEFAULT_TREE_AGE_MS,
@@ -543,9 +611,7 @@ export class SimulatedCluster {
       w: this.w,
       timeoutMs: this.options.timeoutMs ?? 500,
       maxInFlight: this.options.maxInFlight ?? 1_000,
-      acknowledged: (put) => {
-        if (this.history.wasOvertaken(put) && !this.isHeld(put)) this.history.destroyed.add(put.id);
-      },
+      acknowledged: (put) => this.losses.acknowledged(put),
       ...(this.options.planted?.receiptToken === undefined ? {} : { receiptToken: this.options.planted.receiptToken }),
       ...(this.options.planted?.client === undefined ? {} : { tap: this.options.planted.client }),
       ...(this.options.planted?.clientActor === undefined ? {} : { tapActor: this.options.planted.clientActor }),
@@ -558,6 +624,7 @@ export class SimulatedCluster {
     if (thread >= this.names.length) return;
     this.doomed.delete(thread);
     if (why.type === 'failed') this.say(`node ${this.names[thread]} fails: ${String(why.error)}`);
+    if (why.type === 'stopped') this.flushStopped(thread);
     this.tellClients(thread);
     // The simulator brings a thread that failed back by itself.
     if (why.type === 'failed') return;
@@ -565,6 +632,32 @@ export class SimulatedCluster {
     this.simulator.at(RESTART_MS, () => {
       if (!this.keptDown.has(thread)) this.startNode(this.names[thread]!);
     });
+  }
+
+  /** A round has removed this record somewhere: by the clock of whoever led it, it had been dead for long enough. */
+  private reaped(record: Uint8Array): void {
+    this.noteClocks();
+    this.history.noteReaped(record, this.time);
+    const ripeMs = deadFromMsIn(record) + this.tombstoneGraceMs!;
+    if (ripeMs <= this.latestWallMs) return;
+    this.history.forgottenEarly.push(`forgotten ${ripeMs - this.latestWallMs} ms before its time by any clock`);
+  }
+
+  private noteClocks(): void {
+    for (const node of this.names.keys()) {
+      this.latestWallMs = Math.max(this.latestWallMs, this.simulator.host(node).clock.wall(this.time));
+    }
+  }
+
+  /** As the last thing that a node does which stops: if that fails, the run counts as one that was cut off. */
+  private flushStopped(node: number): void {
+    try {
+      for (const of of ['objects', 'hints'] as const) this.storageOf(node, of).flush();
+      this.endedInOrder.add(node);
+    } catch (error) {
+      if (!(error instanceof StorageFailedError)) throw error;
+      this.say(`node ${this.names[node]} cannot flush at its end: ${error.message}`);
+    }
   }
 
   /** Each client learns in its own time whether the node is up. */
@@ -581,31 +674,4 @@ export class SimulatedCluster {
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.failures.push(`at ${time.toFixed(1)} ms the actor in slot ${slot} of thread ${thread} failed: ${stack}`);
   }
-
-  /**
-   * Does what destroys data on `nodes`, and writes down which acknowledged puts have lost their last holder by it.
-   * @param excuses - whether the loss of a put is excused by it
-   */
-  private destroy(nodes: readonly number[], excuses: (put: AcknowledgedPut) => boolean, action: () => void): void {
-    const held = [...this.history.acknowledged()].filter((put) => excuses(put) && this.isHeld(put));
-    action();
-    this.history.destructions.push({ time: this.time, nodes, excuses });
-    for (const put of held) if (!this.isHeld(put)) this.history.destroyed.add(put.id);
-  }
-
-  /** True if the disk of some primary, or of one that stands in, holds the write, or an object that has seen it. */
-  private isHeld(put: AcknowledgedPut): boolean {
-    const { key } = put;
-    const isHeldBy = (object: StoredObject | undefined) => object !== undefined && this.history.isHeldIn(object, put);
-    if (this.primariesOf(key).some((name) => isHeldBy(this.replica(name).object(key)))) return true;
-    const located = locate(key, this.primaries.length);
-    return this.names.some((name) =>
-      this.hintsOn(name).some((hint) => equalBytes(hint.located, located) && isHeldBy(hint.object)),
-    );
-  }
-}
-
-/** True if nobody has acknowledged the put as durable. */
-function isVolatile({ end }: AcknowledgedPut): boolean {
-  return !end.acks.some((ack) => ack.durable);
 }

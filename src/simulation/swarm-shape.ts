@@ -11,11 +11,14 @@ export interface SwarmShape {
   readonly exchangeIntervalMs: number;
   /** Deletions are reaped, and contexts reduced, while faults strike. */
   readonly reaps: boolean;
+  /** Some values live for a while only. */
+  readonly expires: boolean;
 }
 
 /** How often replicas are compared: several times while faults strike, about once, or only afterwards. */
 export const EXCHANGE_INTERVALS_MS = [300, 1_000, 3_000];
 const REAPING_SHARE = 1 / 3;
+const EXPIRING_SHARE = 1 / 3;
 
 export function drawShape(random: Random): SwarmShape {
   const sync = pick(random, ['full', 'none'] as const);
@@ -30,5 +33,6 @@ export function drawShape(random: Random): SwarmShape {
     partitions: pick(random, [8, 16]),
     exchangeIntervalMs: pick(random, EXCHANGE_INTERVALS_MS),
     reaps: unit(random) < REAPING_SHARE,
+    expires: unit(random) < EXPIRING_SHARE,
   };
 }

@@ -60,7 +60,7 @@ export function runSeed(options: SeedOptions): SeedReport {
   // Draws of the scenario are apart from those of the simulation.
   const random = new SeededRandom((BigInt(seed) << 32n) | 0x5eedn);
   const shape = drawShape(random);
-  const { nodes, zones, n, partitions, exchangeIntervalMs, reaps } = shape;
+  const { nodes, zones, n, partitions, exchangeIntervalMs, reaps, expires } = shape;
   const { sync = shape.sync } = options;
   const quorum = Math.floor(n / 2) + 1;
   const cluster = new SimulatedCluster({
@@ -83,13 +83,14 @@ export function runSeed(options: SeedOptions): SeedReport {
   const reaping = reaps ? 'reaping' : 'no reaping';
   cluster.say(
     `${nodes} nodes in zones ${zones.join(', ')}, n ${n}, r and w ${quorum}, ${partitions} partitions, ` +
-      `sync '${sync}', compared every ${exchangeIntervalMs} ms, ${reaping}`,
+      `sync '${sync}', compared every ${exchangeIntervalMs} ms, ${reaping}, ${expires ? 'some' : 'no'} values expire`,
   );
   const workload = new Workload(cluster, {
     random: random.fork(),
     durationMs,
     sharedKeys: pick(random, [1, 3]),
     thinkMs: pick(random, [4, 12]),
+    expiring: expires,
   });
   const faults = new FaultScript(cluster, {
     random: random.fork(),

@@ -16,6 +16,8 @@ export interface WorkloadOptions {
   readonly sharedKeys: number;
   /** The mean time between two operations of one strand of a client, in milliseconds. */
   readonly thinkMs: number;
+  /** Some values live for a while only. */
+  readonly expiring?: boolean;
   /** Only the cluster's own r and w; else other ones now and then. */
   readonly strictOnly?: boolean;
 }
@@ -32,6 +34,9 @@ const HABITS: readonly Habit[] = [
   'last-write-wins',
 ];
 const RESTING_MS = 20;
+/** Of values that expire: some during the run, some while it is checked, some long after it. */
+const EXPIRING_SHARE = 0.3;
+const TTLS_MS = [20, 200, 2_000, 3_600_000];
 
 export class Workload {
   /** Every key that was touched. */
@@ -76,16 +81,22 @@ export class Workload {
     return `v${++this.values}`;
   }
 
+  /** How long a value is to live; 0: for good. */
+  ttlMs(): number {
+    if (this.options.expiring !== true || unit(this.random) >= EXPIRING_SHARE) return 0;
+    return pick(this.random, TTLS_MS);
+  }
+
   sharedKey(prefix: string): string {
     return `${prefix}${below(this.random, this.options.sharedKeys)}`;
   }
 
   /** r and w: strict ones most of the time. */
   quorums(): { r: number; pr: number; w: number; pw: number; dw: number } {
-    const { n, r, w, sync } = this.cluster;
+    const { n, r, w, canBeDurable } = this.cluster;
     if (this.options.strictOnly === true) return { r, pr: r, w, pw: w, dw: 0 };
     const drawn = unit(this.random);
-    const dw = sync === 'none' && unit(this.random) < 0.1 ? 1 + below(this.random, 2) : 0;
+    const dw = canBeDurable && unit(this.random) < 0.1 ? 1 + below(this.random, 2) : 0;
     // Strict ones are held to more; sloppy ones are more often answered.
     const strict = unit(this.random) < 0.4;
     if (drawn < 0.7) return { r, pr: strict ? r : 0, w, pw: strict ? w : 0, dw };
@@ -218,7 +229,7 @@ class Strand {
     this.client.put(
       key,
       tombstone ? null : this.work.newValue(),
-      { ...how, w, pw, dw, timeoutMs: this.timeoutMs() },
+      { ...how, w, pw, dw, ttlMs: tombstone ? 0 : this.work.ttlMs(), timeoutMs: this.timeoutMs() },
       then,
     );
   }

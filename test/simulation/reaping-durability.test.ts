@@ -38,10 +38,10 @@ class FlushesNothing extends TappedContext {
 
 const SEEDS = [1, 2, 3, 4, 5, 6];
 
-/** After a deletion was reaped everywhere, power takes a replica back to what it had flushed. */
+/** After a deletion was reaped everywhere, power takes a replica back to what it had flushed, as only votes have it. */
 function powerFailsAfterReaping(seed: number, bug?: Tap): boolean {
   const planted = bug === undefined ? {} : { planted: { name: 'flushes nothing', nodes: () => bug } };
-  const cluster = clusterOf({ seed, sync: 'none', ...planted });
+  const cluster = clusterOf({ seed, sync: 'none', canBeDurable: true, ...planted });
   const third = cluster.primariesOf(KEY)[2]!;
   const put = cluster.settle(cluster.put(KEY, 'milk', { w: 3, pw: 3, dw: 3 }));
   assert.equal(put.end?.type, 'acknowledged');

@@ -6,64 +6,102 @@ import { spawn } from '../../../actors/simulated-node.js';
 import { ChangeBuffer } from '../../../src/anti-entropy/change-buffer.js';
 import type { FoldTask } from '../../../src/anti-entropy/hash-task.js';
 import { compareBytes } from '../../../src/base/bytes.js';
+import { EMPTY_CONTEXT } from '../../../src/clocks/causal-context.js';
 import { BEHIND_RECORDS } from '../../../src/codec/own-keys.js';
-import { encodeRecord } from '../../../src/codec/record.js';
+import { decodeRecord, digestHigh, digestLow, encodeRecord, isSoundRecord } from '../../../src/codec/record.js';
 import { type VnodeRequest, vnodeConversation } from '../../../src/messages/vnode-messages.js';
 import type { ActorContext, Incoming } from '../../../src/runtime/actor.js';
 import type { Planted } from '../../../src/simulation/cluster-options.js';
 import type { SimulatedCluster } from '../../../src/simulation/simulated-cluster.js';
 import { TappedActor } from '../../../src/simulation/tapped-host.js';
-import type { Storage } from '../../../src/storage/storage.js';
+import { TappedStorage } from '../../../src/simulation/tapped-storage.js';
+import type { RangeOptions, Storage, StorageEntry } from '../../../src/storage/storage.js';
 import type { HintStory } from './hints.js';
 import { type PlantedBug, tapOf } from './plant.js';
 
-/** What every key has, as far as the leaves below know. */
-const ANY_RECORD = encodeRecord({ context: { vv: [], extra: [] }, siblings: [] });
+/** By the digest of a record, that of the same siblings with an empty context; of all records that were ever put. */
+class ContextFreeDigests {
+  private readonly digests = new Map<string, Uint8Array>();
 
-/** Makes leaves of keys alone: two replicas with the same keys are equal, whatever their objects have seen. */
-function ignorantHashing(objects: Storage): Hashing {
-  const { readsCommitted, run } = localHashing(showingOneRecord(objects));
-  return {
-    readsCommitted,
-    run: (task, done) => run(task.type === 'fold' ? withOneDigest(task) : task, done),
-  };
-}
+  /** What a node's objects are put into. */
+  hearing(inner: Storage): Storage {
+    return new Hearing(inner, (record) => this.note(record));
+  }
 
-function showingOneRecord(inner: Storage): Storage {
-  const shown = (key: Uint8Array, value: Uint8Array) => (compareBytes(key, BEHIND_RECORDS) < 0 ? ANY_RECORD : value);
-  return new Proxy(inner, {
-    get(target, name) {
-      if (name === 'range') {
-        return (options: Parameters<Storage['range']>[0]) => {
-          return target.range(options).map(({ key, value }) => ({ key, value: shown(key, value) }));
-        };
+  /** Makes leaves of keys and siblings alone: two replicas that show the same are equal, whatever their objects have seen. */
+  hashing(objects: Storage): Hashing {
+    const { readsCommitted, run } = localHashing(new WithoutContexts(objects));
+    return { readsCommitted, run: (task, done) => run(task.type === 'fold' ? this.fold(task) : task, done) };
+  }
+
+  private note(record: Uint8Array): void {
+    if (isSoundRecord(record)) this.digests.set(digestOf(record), Uint8Array.from(contextFree(record)));
+  }
+
+  /** The same changes, under other digests. */
+  private fold(task: FoldTask): FoldTask {
+    const bytes = new Uint8Array(task.memory.slice(0, task.bytes));
+    const changes = new ChangeBuffer(bytes);
+    changes.length = bytes.length;
+    changes.forEach((_located, before, after) => {
+      for (const digest of [before, after]) {
+        const other = digest === undefined ? undefined : this.digests.get(digestOf(digest));
+        if (other !== undefined) digest!.set(other.subarray(0, digest!.length));
       }
-      const member: unknown = Reflect.get(target, name, target);
-      return typeof member === 'function' ? member.bind(target) : member;
-    },
-  });
+    });
+    return { ...task, memory: bytes.buffer };
+  }
 }
 
-/** The same digest wherever there was, or is, a record. */
-function withOneDigest(task: FoldTask): FoldTask {
-  const bytes = new Uint8Array(task.memory.slice(0, task.bytes));
-  const changes = new ChangeBuffer(bytes);
-  changes.length = bytes.length;
-  changes.forEach((_located, before, after) => {
-    for (const digest of [before, after]) digest?.set(ANY_RECORD.subarray(0, digest.length));
-  });
-  return { ...task, memory: bytes.buffer };
+class Hearing extends TappedStorage {
+  private readonly hear: (record: Uint8Array) => void;
+
+  constructor(inner: Storage, hear: (record: Uint8Array) => void) {
+    super(inner);
+    this.hear = hear;
+  }
+
+  override put(key: Uint8Array, value: Uint8Array): void {
+    if (isObject(key)) this.hear(value);
+    super.put(key, value);
+  }
 }
+
+class WithoutContexts extends TappedStorage {
+  override range(options: RangeOptions): StorageEntry[] {
+    return super.range(options).map(({ key, value }) => {
+      return { key, value: isObject(key) && isSoundRecord(value) ? contextFree(value) : value };
+    });
+  }
+}
+
+/** Not what the node keeps for itself. */
+function isObject(key: Uint8Array): boolean {
+  return compareBytes(key, BEHIND_RECORDS) < 0;
+}
+
+function contextFree(record: Uint8Array): Uint8Array {
+  return encodeRecord({ context: EMPTY_CONTEXT, siblings: decodeRecord(record).siblings });
+}
+
+function digestOf(record: Uint8Array): string {
+  return `${digestHigh(record)}:${digestLow(record)}`;
+}
+
+const contextFreeDigests = new ContextFreeDigests();
 
 export const EXCHANGE_BUGS: readonly PlantedBug[] = [
   {
     name: 'a leaf that ignores the causal context',
-    // Power takes a replica back to what it was before: it has the same keys, and older objects.
-    sync: 'none',
-    kinds: ['power loss of a node'],
-    noticed: /diverged/,
-    seeds: 20,
-    spawn: (host, parts) => spawn(host, { ...parts, hashing: ignorantHashing(parts.objects) }),
+    // A put is tried again, and its first try was minted on one replica: it alone has seen that dot, and all show the same.
+    sync: 'full',
+    kinds: ['crash of an actor', 'slow disk', 'one-way split'],
+    noticed: /^diverged/,
+    seeds: 10,
+    spawn: (host, parts) => {
+      const objects = contextFreeDigests.hearing(parts.objects);
+      spawn(host, { ...parts, objects, hashing: contextFreeDigests.hashing(parts.objects) });
+    },
   },
 ];
 

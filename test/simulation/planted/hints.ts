@@ -108,7 +108,9 @@ export const HINT_STORIES: readonly HintStory[] = [
       name: 'a hint deleted on a stored acknowledgement',
       nodes: () => tapOf(vnodeConversation.name, { context: (inner) => new TakesLightly(inner, 'stored') }),
     },
+    // Where to be stored is not yet to be durable, and the owner can wait for that.
     sync: 'none',
+    cluster: { canBeDurable: true },
     tell(cluster) {
       const absent = putWithTwoDown(cluster);
       for (const name of absent) cluster.startNode(name);

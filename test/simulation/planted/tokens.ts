@@ -163,7 +163,7 @@ export const TOKEN_BUGS: readonly PlantedBug[] = [
     sync: 'full',
     kinds: ['delay', 'pause'],
     noticed: /^(lost|not read)/,
-    seeds: 5,
+    seeds: 15,
   },
   {
     name: 'last-write-wins inside merge',

@@ -98,6 +98,7 @@ test('what is wrong with a scenario is said, with what may stand there', async (
     [{ exchangeIntervalMs: 1, steps: [] }, /"exchangeIntervalMs" must be a number from 50 to 3600000; it is 1/],
     [{ tombstoneGraceMs: 500, steps: [] }, /"tombstoneGraceMs" needs "exchangeIntervalMs"/],
     [{ exchangeIntervalMs: 500, maxContextEntries: 3, steps: [] }, /"maxContextEntries" needs "tombstoneGraceMs"/],
+    [{ steps: [{ at: 1, do: 'power-loss', nodes: ['a'], damaged: 'hints' }] }, /step 1: only "sync": "none" leaves/],
     [{ steps: [{ at: 1, do: 'exchange' }] }, /step 1: an exchange needs "exchangeIntervalMs" in the scenario/],
     [{ exchangeIntervalMs: 500, steps: [{ at: 1, do: 'reap' }] }, /step 1: a reaping needs "tombstoneGraceMs"/],
     [
