@@ -183,7 +183,7 @@ export class ExchangeLeader {
     counters.exchangeKeysFound += lead.keysFound;
     counters.exchangeKeysRepaired += lead.keysRepaired;
     counters.exchangeBytes += lead.bytes;
-    counters.lastExchangeAtMs = context.wallClock();
+    if (lead.hasCompared) counters.lastExchangeAtMs = context.wallClock();
     if (position > 0) this.positions.set(nameOf(pair), position);
     else this.positions.delete(nameOf(pair));
     // Those that differed are looked at again soon: until they are equal.

@@ -3,6 +3,7 @@
  * brought them; and what it learns from them.
  */
 import { type ExchangeAnswer, type ExchangeAsk, leavesOf } from '../src/anti-entropy/exchange-asks.js';
+import { PairAges } from '../src/anti-entropy/pair-ages.js';
 import { assert } from '../src/base/assert.js';
 import type { ExchangeReply, ExchangeRequest, Root } from '../src/messages/exchange-messages.js';
 import type { PreferenceList } from '../src/ring/preference-list.js';
@@ -34,10 +35,18 @@ interface Held {
 
 export class ExchangeReplica {
   private readonly options: ExchangeReplicaOptions;
+  private readonly ages: PairAges;
   private held: Held[] = [];
 
-  constructor(options: ExchangeReplicaOptions) {
+  constructor(options: ExchangeReplicaOptions, context: ActorContext) {
     this.options = options;
+    const primaries = options.preferenceLists.map((list) => list.primaries);
+    this.ages = new PairAges(options.node, primaries, context.now());
+  }
+
+  /** For how long some replica of this node has not been found equal to another one's, in milliseconds. */
+  lagMs(context: ActorContext): number {
+    return Math.floor(this.ages.longestMs(context.now()));
   }
 
   /** True while questions wait for hashing: look again soon. */
@@ -58,11 +67,13 @@ export class ExchangeReplica {
   }
 
   /** A replica that was found equal to all others lacks nothing that any of them has. */
-  foundEqual({ partition, leader, other, root }: ExchangeRequest & { type: 'equal' }): void {
+  foundEqual({ partition, leader, other, root }: ExchangeRequest & { type: 'equal' }, context: ActorContext): void {
     const { identity, node, preferenceLists, trees } = this.options;
     const tree = trees.get(partition);
     tree?.lease.ended(this.placeOf(leader, partition));
-    if (tree === undefined || !sameRoot(tree.told.get(leader), root) || !identity.refilling.has(partition)) return;
+    if (tree === undefined || !sameRoot(tree.told.get(leader), root)) return;
+    this.ages.foundEqual(partition, other, context.now());
+    if (!identity.refilling.has(partition)) return;
     tree.equalWith.add(other);
     const { primaries } = preferenceLists[partition]!;
     if (!primaries.every((one) => one === node || tree.equalWith.has(one))) return;

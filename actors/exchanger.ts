@@ -53,7 +53,7 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, PeerAnsw
       ...preferenceLists.flatMap(({ primaries, fallbacks }) => [...primaries, ...fallbacks]),
     );
     this.peers = new ExchangePeers(node, nodes + 1);
-    this.replica = new ExchangeReplica(options);
+    this.replica = new ExchangeReplica(options, context);
     this.leader = new ExchangeLeader(options, this.peers, (ms) => this.resume.at(ms, context), context);
     this.healer = new RotHealer({ ...options, rotten: trees.rotten }, this.peers);
     this.tickMs = Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, intervalMs / 64));
@@ -96,7 +96,7 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, PeerAnsw
         this.options.trees.get(message.partition)?.rebuild();
         return;
       case 'equal':
-        this.replica.foundEqual(message);
+        this.replica.foundEqual(message, context);
         return;
       case 'refill': {
         const { node } = message;
@@ -125,6 +125,7 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, PeerAnsw
     this.healer.tick();
     this.work(context);
     this.leader.conduct(context);
+    this.options.counters.exchangeLagMs = this.replica.lagMs(context);
     context.after(this.tickMs, TICK);
   }
 

@@ -43,18 +43,11 @@ export interface Pair {
   readonly second: number;
 }
 
-/** How a pair stands, for `stats()`. */
-export interface PairState extends Pair {
-  /** When it was last compared; undefined: not yet. */
-  readonly comparedMs: number | undefined;
-}
-
 /** How soon at the latest a pair is tried again that somebody waits for, in milliseconds. */
 const URGENT_RETRY_MS = 200;
 
 interface Entry extends Pair {
   dueMs: number;
-  comparedMs: number | undefined;
   waitMs: number;
   /** Somebody waits for it: the window does not matter. */
   urgent: boolean;
@@ -78,7 +71,7 @@ export class ExchangeSchedule {
       if (!nodes.includes(self)) continue;
       for (const [i, first] of nodes.entries()) {
         for (const second of nodes.slice(i + 1)) {
-          this.entries.push({ partition, first, second, dueMs: 0, comparedMs: undefined, waitMs: 0, urgent: false });
+          this.entries.push({ partition, first, second, dueMs: 0, waitMs: 0, urgent: false });
         }
       }
     }
@@ -124,16 +117,15 @@ export class ExchangeSchedule {
     return longest;
   }
 
-  /** The exchange of a pair that `next` gave has ended; `compared`: all that differed was found. */
-  ended(pair: Pair, nowMs: number, compared: boolean): void {
+  /** The exchange of a pair that `next` gave has ended; `isEqual`: nothing differed, so that it may rest. */
+  ended(pair: Pair, nowMs: number, isEqual: boolean): void {
     assert(this.busy.delete(pair.partition), 'only what is under way ends');
     const entry = this.entries.find((one) => {
       return one.partition === pair.partition && one.first === pair.first && one.second === pair.second;
     });
     assert(entry !== undefined, 'it is a pair of the schedule');
     const { intervalMs, retryMs } = this.options;
-    if (compared) {
-      entry.comparedMs = nowMs;
+    if (isEqual) {
       entry.waitMs = 0;
       entry.urgent = false;
       entry.dueMs = nowMs + (intervalMs * 7) / 8;
@@ -153,11 +145,6 @@ export class ExchangeSchedule {
       entry.dueMs = Math.min(entry.dueMs, nowMs);
       entry.urgent = true;
     }
-  }
-
-  /** The pairs of the partitions that this node leads now. */
-  states(isUp: (node: number) => boolean): PairState[] {
-    return this.entries.filter(({ partition }) => this.leads(partition, isUp));
   }
 
   private isPossible(entry: Entry, isUp: (node: number) => boolean): boolean {

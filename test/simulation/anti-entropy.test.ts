@@ -173,6 +173,43 @@ test('exchanges go on when their leader crashes, and when it is back', () => {
   assert.deepEqual(runSeed({ seed: 34, spawn, sync: 'full', kinds, durationMs: 600 }).violations, []);
 });
 
+// Goal: an operator can tell whether replicas are compared: what came to nothing does not count.
+test('nodes tell when they last compared replicas, and for how long two of them have not been found equal', () => {
+  const cluster = clusterOf({ seed: 1 });
+  const told = (name: string) => cluster.counters[cluster.nodeOf(name)]!;
+  const led = () => cluster.counters.find(({ exchanges }) => exchanges > 0);
+  assert(
+    cluster.simulator.runUntil(() => led() !== undefined, INTERVAL_MS),
+    'an exchange has ended',
+  );
+  assert.equal(led()!.lastExchangeAtMs, 0, 'the first one finds no tree yet, and has compared nothing');
+  cluster.runFor(2 * INTERVAL_MS);
+  for (const name of cluster.names) {
+    assert(told(name).lastExchangeAtMs > cluster.wallMs - INTERVAL_MS, name);
+    assert(told(name).exchangeLagMs <= 1.1 * INTERVAL_MS, `${name}: ${told(name).exchangeLagMs}`);
+  }
+  // Whoever shares a partition with a node that is down tells so; the last exchange, of others, would not.
+  cluster.crashNode('a');
+  cluster.runFor(3 * INTERVAL_MS);
+  const besideA = cluster.names.filter((name) => {
+    const node = cluster.nodeOf(name);
+    return (
+      node !== 0 &&
+      cluster.ring.preferenceLists.some(({ primaries }) => [0, node].every((one) => primaries.includes(one)))
+    );
+  });
+  assert(besideA.length > 1);
+  for (const name of besideA) {
+    assert(told(name).lastExchangeAtMs > cluster.wallMs - INTERVAL_MS, name);
+    assert(told(name).exchangeLagMs >= 2 * INTERVAL_MS, `${name}: ${told(name).exchangeLagMs}`);
+  }
+  cluster.startNode('a');
+  cluster.runFor(3 * INTERVAL_MS);
+  for (const name of cluster.names) {
+    assert(told(name).exchangeLagMs <= 1.1 * INTERVAL_MS, `${name}: ${told(name).exchangeLagMs}`);
+  }
+});
+
 test('a record that rots is found when its tree is built anew, and fetched from the others', () => {
   for (let seed = 1; seed <= 6; seed++) {
     const cluster = clusterOf({ seed, maxTreeAgeMs: 4 * INTERVAL_MS });

@@ -1,6 +1,7 @@
 /** Which pair is compared when, and who leads. */
 import assert from 'node:assert/strict';
 import { ExchangeLease } from '../../../src/anti-entropy/exchange-lease.js';
+import { PairAges } from '../../../src/anti-entropy/pair-ages.js';
 import { ExchangeSchedule, type Pair } from '../../../src/anti-entropy/schedule.js';
 import { below, SeededRandom } from '../../../src/base/random.js';
 import { test } from '../../support/test.js';
@@ -103,10 +104,6 @@ test('exchanges begin within their window, spread out, and later and later if th
     assert.deepEqual(schedule.next(nowMs, 0, up), pair);
   }
   schedule.ended(pair, nowMs, true);
-  assert.deepEqual(
-    schedule.states(up).map(({ comparedMs }) => comparedMs),
-    [nowMs, undefined, undefined],
-  );
   schedule.hurry(nowMs);
   const rest: string[] = [];
   for (
@@ -145,4 +142,36 @@ test('a replica is taken by a primary that is before its leader in the list, and
   assert.ok(!lease.admits(2, 3));
   lease.ended(1);
   assert.ok(lease.admits(2, 4));
+});
+
+test('a node tells for how long a replica of its own has not been found equal to another one, whoever leads', () => {
+  const ages = new PairAges(
+    1,
+    [
+      [0, 1, 2],
+      [2, 3, 4],
+      [1, 4, 0],
+    ],
+    1_000,
+  );
+  assert.equal(ages.longestMs(1_500), 500, 'since the beginning');
+  for (const [partition, other] of [
+    [0, 0],
+    [0, 2],
+    [2, 4],
+  ] as const) {
+    ages.foundEqual(partition, other, 2_000);
+  }
+  assert.equal(ages.longestMs(3_000), 2_000, 'one pair never was');
+  ages.foundEqual(2, 0, 2_500);
+  assert.equal(ages.longestMs(3_000), 1_000);
+  ages.foundEqual(0, 0, 2_700);
+  ages.foundEqual(0, 2, 2_700);
+  ages.foundEqual(2, 4, 2_800);
+  assert.equal(ages.longestMs(3_000), 500);
+  assert.equal(
+    new PairAges(0, [[0], [0]], 0).longestMs(5_000),
+    0,
+    'without other replicas there is nothing to compare',
+  );
 });
