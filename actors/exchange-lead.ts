@@ -143,7 +143,7 @@ export class ExchangeLead {
     }
   }
 
-  /** It took too long, or cannot go on. */
+  /** It took too long, cannot go on, or is to stop. */
   abandon(): void {
     this.outcome = 'failed';
   }

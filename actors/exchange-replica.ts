@@ -30,7 +30,7 @@ interface Held {
   readonly incoming: Incoming<ExchangeReply>;
   /** When it is answered as not ready. */
   readonly untilMs: number;
-  answer(context: ActorContext): ExchangeReply | undefined;
+  answer(): ExchangeReply | undefined;
 }
 
 export class ExchangeReplica {
@@ -89,7 +89,7 @@ export class ExchangeReplica {
     this.held = [];
     for (const one of held) {
       const late = context.now() > one.untilMs;
-      const answer = one.answer(context) ?? (late ? ({ type: 'not-ready' } as const) : undefined);
+      const answer = one.answer() ?? (late ? ({ type: 'not-ready' } as const) : undefined);
       if (answer === undefined) this.held.push(one);
       else this.reply(one.incoming, answer, context);
     }
@@ -117,22 +117,16 @@ export class ExchangeReplica {
       });
     }
     const untilMs = context.now() + HELD_MS;
-    const held: Held = { incoming, untilMs, answer: (now) => listed ?? this.look(ask, leader, tree, noted, now) };
-    const answer = held.answer(context);
+    const held: Held = { incoming, untilMs, answer: () => listed ?? this.look(ask, leader, tree, noted) };
+    const answer = held.answer();
     if (answer === undefined) this.held.push(held);
     else this.reply(incoming, answer, context);
   }
 
-  private look(
-    ask: ExchangeAsk,
-    leader: number,
-    tree: ReplicaTree,
-    noted: number,
-    context: ActorContext,
-  ): ExchangeAnswer | undefined {
+  private look(ask: ExchangeAsk, leader: number, tree: ReplicaTree, noted: number): ExchangeAnswer | undefined {
     if (ask.type === 'keys') return undefined;
     if (ask.type === 'leaves') return leavesOf(ask.keys, (key) => this.options.objects.get(key));
-    const answer = tree.answer(ask, noted, context);
+    const answer = tree.answer(ask, noted);
     if (answer?.type === 'root') tree.told.set(leader, { high: answer.high, low: answer.low });
     return answer;
   }

@@ -1,6 +1,7 @@
 /**
  * When which two replicas are compared: every pair of every partition within `intervalMs`, never two pairs of one
- * partition at once, only inside the time window, unless somebody waits for it.
+ * partition at once, only inside the time window, unless somebody waits for it. One that is under way when the window
+ * ends stops, and goes on where it was in the next.
  *
  * A partition's exchanges are led by its first primary that is up, for all pairs, whether or not it is of the pair: so one
  * place knows what is under way. Should two nodes both believe that they lead (one thinks the other down), a replica
@@ -15,10 +16,17 @@
  */
 import { assert } from '../base/assert.js';
 
-/** Minutes of the day between which exchanges may begin; `from` above `to`: over midnight. */
+/** Minutes of the day between which exchanges run that nobody waits for; `from` above `to`: over midnight. */
 export interface ExchangeWindow {
   readonly from: number;
   readonly to: number;
+}
+
+/** @param minute - of the day; `window` - undefined: always */
+export function isWithin(window: ExchangeWindow | undefined, minute: number): boolean {
+  if (window === undefined) return true;
+  const { from, to } = window;
+  return from <= to ? minute >= from && minute < to : minute >= from || minute < to;
 }
 
 export interface ScheduleOptions {
@@ -107,7 +115,7 @@ export class ExchangeSchedule {
 
   private longestDue(nowMs: number, minute: number, isUp: (node: number) => boolean): Entry | undefined {
     if (this.busy.size >= this.options.concurrency) return undefined;
-    const isInWindow = this.isInWindow(minute);
+    const isInWindow = isWithin(this.options.window, minute);
     let longest: Entry | undefined;
     for (const entry of this.entries) {
       if (!isInWindow && !entry.urgent) continue;
@@ -117,13 +125,15 @@ export class ExchangeSchedule {
     return longest;
   }
 
+  /** True if an exchange of the pair that is under way at that minute of the day may go on. */
+  mayGoOn(pair: Pair, minute: number): boolean {
+    return isWithin(this.options.window, minute) || this.entryOf(pair).urgent;
+  }
+
   /** The exchange of a pair that `next` gave has ended; `isEqual`: nothing differed, so that it may rest. */
   ended(pair: Pair, nowMs: number, isEqual: boolean): void {
     assert(this.busy.delete(pair.partition), 'only what is under way ends');
-    const entry = this.entries.find((one) => {
-      return one.partition === pair.partition && one.first === pair.first && one.second === pair.second;
-    });
-    assert(entry !== undefined, 'it is a pair of the schedule');
+    const entry = this.entryOf(pair);
     const { intervalMs, retryMs } = this.options;
     if (isEqual) {
       entry.waitMs = 0;
@@ -147,6 +157,14 @@ export class ExchangeSchedule {
     }
   }
 
+  private entryOf({ partition, first, second }: Pair): Entry {
+    const entry = this.entries.find((one) => {
+      return one.partition === partition && one.first === first && one.second === second;
+    });
+    assert(entry !== undefined, 'it is a pair of the schedule');
+    return entry;
+  }
+
   private isPossible(entry: Entry, isUp: (node: number) => boolean): boolean {
     return !this.busy.has(entry.partition) && this.leads(entry.partition, isUp) && bothUp(entry, isUp);
   }
@@ -157,13 +175,6 @@ export class ExchangeSchedule {
       if (isUp(node)) return false;
     }
     return false;
-  }
-
-  private isInWindow(minute: number): boolean {
-    const { window } = this.options;
-    if (window === undefined) return true;
-    const { from, to } = window;
-    return from <= to ? minute >= from && minute < to : minute >= from || minute < to;
   }
 }
 

@@ -77,6 +77,13 @@ test('exchanges begin within their window, spread out, and later and later if th
   const day = new ExchangeSchedule({ ...options, window: { from: 60, to: 120 } });
   assert.equal(day.next(0, 59, up), undefined);
   assert.notEqual(day.next(0, 60, up), undefined);
+  // One that is under way stops when the window ends, unless somebody waits for it.
+  const underWay = day.next(0, 60, up);
+  assert.equal(underWay, undefined, 'the only pair is under way');
+  const begun = { partition: 0, first: 0, second: 1 };
+  assert(day.mayGoOn(begun, 119) && !day.mayGoOn(begun, 120) && !day.mayGoOn(begun, 59));
+  day.hurry(0, ({ first, second }) => first === 0 && second === 1);
+  assert(day.mayGoOn(begun, 120));
   // What somebody waits for is compared at any time, until it was equal.
   const called = new ExchangeSchedule({ ...options, window: { from: 60, to: 120 } });
   const wanted = { partition: 0, first: 1, second: 2 };
