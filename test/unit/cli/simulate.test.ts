@@ -38,7 +38,7 @@ test('a scenario is told: what struck, what was seen, what was promised; twice t
 
 /** By example, what its nodes must have done. */
 const EXAMPLES: readonly [file: string, seen: readonly string[]][] = [
-  ['disk-loss.json', ['exchanges', 'exchangesEqual']],
+  ['disk-loss.json', ['exchanges', 'exchangesEqual', 'exchangeKeysFound', 'exchangeKeysRepaired']],
   ['lost-hints.json', ['hintsKept', 'exchangeKeysFound', 'exchangeKeysRepaired']],
   ['rot.json', ['corruptRecords', 'rotHealed']],
   ['restored-copy.json', ['tombstonesReaped', 'replicasDiscarded']],
