@@ -94,6 +94,11 @@ export class ExchangeLead {
     return this.exchange.figures.bytes + this.repairBytes;
   }
 
+  /** True if it came to its end: all that differed was found, if not merged. */
+  get hasCompared(): boolean {
+    return this.outcome === 'equal' || this.outcome === 'compared';
+  }
+
   /** True if every key was found equal: neither replica lacks what the other has had since the exchange began. */
   get foundEqual(): boolean {
     if (this.outcome === 'equal') return true;
@@ -138,7 +143,7 @@ export class ExchangeLead {
     }
   }
 
-  /** It took too long, or cannot go on. */
+  /** It took too long, cannot go on, or is to stop. */
   abandon(): void {
     this.outcome = 'failed';
   }

@@ -26,7 +26,7 @@ export interface ExchangeLeaderOptions {
   readonly budget: BackgroundBudget;
   /** Every pair of replicas is compared at least so often, in milliseconds. */
   readonly intervalMs: number;
-  /** When exchanges may begin: minutes of the day, UTC. Undefined: always. */
+  /** When exchanges run that nobody waits for: minutes of the day, UTC. Undefined: always. */
   readonly window: ExchangeWindow | undefined;
 }
 
@@ -51,7 +51,7 @@ export class ExchangeLeader {
   private settledMs = 0;
   /** Pairs of which one replica was lost. */
   private readonly refills = new Set<string>();
-  /** By pair: where an exchange that failed has come to. */
+  /** By pair: where an exchange that failed, or was stopped, has come to. */
   private readonly positions = new Map<string, number>();
 
   /** @param resumeAt - has `conduct` called at that time */
@@ -116,6 +116,12 @@ export class ExchangeLeader {
         const urgentMs = this.schedule.urgentMs((other) => this.peers.isUp(other, now));
         if (urgentMs !== undefined) this.resumeAt(urgentMs);
         return;
+      }
+      if (lead.needsSlice && !this.schedule.mayGoOn(lead.pair, minuteOf(context))) {
+        // The window has ended: the next exchange of the pair begins where this one was.
+        lead.abandon();
+        this.end(lead, context);
+        continue;
       }
       if (now < this.settledMs) {
         this.resumeAt(this.settledMs);
@@ -183,7 +189,7 @@ export class ExchangeLeader {
     counters.exchangeKeysFound += lead.keysFound;
     counters.exchangeKeysRepaired += lead.keysRepaired;
     counters.exchangeBytes += lead.bytes;
-    counters.lastExchangeAtMs = context.wallClock();
+    if (lead.hasCompared) counters.lastExchangeAtMs = context.wallClock();
     if (position > 0) this.positions.set(nameOf(pair), position);
     else this.positions.delete(nameOf(pair));
     // Those that differed are looked at again soon: until they are equal.
@@ -204,6 +210,6 @@ export class ExchangeLeader {
 }
 
 /** Of the day, UTC. */
-function minuteOf(context: ActorContext): number {
+export function minuteOf(context: ActorContext): number {
   return Math.floor(context.wallClock() / 60_000) % 1_440;
 }

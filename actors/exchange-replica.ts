@@ -3,6 +3,7 @@
  * brought them; and what it learns from them.
  */
 import { type ExchangeAnswer, type ExchangeAsk, leavesOf } from '../src/anti-entropy/exchange-asks.js';
+import { PairAges } from '../src/anti-entropy/pair-ages.js';
 import { assert } from '../src/base/assert.js';
 import type { ExchangeReply, ExchangeRequest, Root } from '../src/messages/exchange-messages.js';
 import type { PreferenceList } from '../src/ring/preference-list.js';
@@ -29,15 +30,23 @@ interface Held {
   readonly incoming: Incoming<ExchangeReply>;
   /** When it is answered as not ready. */
   readonly untilMs: number;
-  answer(context: ActorContext): ExchangeReply | undefined;
+  answer(): ExchangeReply | undefined;
 }
 
 export class ExchangeReplica {
   private readonly options: ExchangeReplicaOptions;
+  private readonly ages: PairAges;
   private held: Held[] = [];
 
-  constructor(options: ExchangeReplicaOptions) {
+  constructor(options: ExchangeReplicaOptions, context: ActorContext) {
     this.options = options;
+    const primaries = options.preferenceLists.map((list) => list.primaries);
+    this.ages = new PairAges(options.node, primaries, context.now());
+  }
+
+  /** For how long some replica of this node has not been found equal to another one's, in milliseconds. */
+  lagMs(context: ActorContext): number {
+    return Math.floor(this.ages.longestMs(context.now()));
   }
 
   /** True while questions wait for hashing: look again soon. */
@@ -58,11 +67,13 @@ export class ExchangeReplica {
   }
 
   /** A replica that was found equal to all others lacks nothing that any of them has. */
-  foundEqual({ partition, leader, other, root }: ExchangeRequest & { type: 'equal' }): void {
+  foundEqual({ partition, leader, other, root }: ExchangeRequest & { type: 'equal' }, context: ActorContext): void {
     const { identity, node, preferenceLists, trees } = this.options;
     const tree = trees.get(partition);
     tree?.lease.ended(this.placeOf(leader, partition));
-    if (tree === undefined || !sameRoot(tree.told.get(leader), root) || !identity.refilling.has(partition)) return;
+    if (tree === undefined || !sameRoot(tree.told.get(leader), root)) return;
+    this.ages.foundEqual(partition, other, context.now());
+    if (!identity.refilling.has(partition)) return;
     tree.equalWith.add(other);
     const { primaries } = preferenceLists[partition]!;
     if (!primaries.every((one) => one === node || tree.equalWith.has(one))) return;
@@ -78,7 +89,7 @@ export class ExchangeReplica {
     this.held = [];
     for (const one of held) {
       const late = context.now() > one.untilMs;
-      const answer = one.answer(context) ?? (late ? ({ type: 'not-ready' } as const) : undefined);
+      const answer = one.answer() ?? (late ? ({ type: 'not-ready' } as const) : undefined);
       if (answer === undefined) this.held.push(one);
       else this.reply(one.incoming, answer, context);
     }
@@ -106,22 +117,16 @@ export class ExchangeReplica {
       });
     }
     const untilMs = context.now() + HELD_MS;
-    const held: Held = { incoming, untilMs, answer: (now) => listed ?? this.look(ask, leader, tree, noted, now) };
-    const answer = held.answer(context);
+    const held: Held = { incoming, untilMs, answer: () => listed ?? this.look(ask, leader, tree, noted) };
+    const answer = held.answer();
     if (answer === undefined) this.held.push(held);
     else this.reply(incoming, answer, context);
   }
 
-  private look(
-    ask: ExchangeAsk,
-    leader: number,
-    tree: ReplicaTree,
-    noted: number,
-    context: ActorContext,
-  ): ExchangeAnswer | undefined {
+  private look(ask: ExchangeAsk, leader: number, tree: ReplicaTree, noted: number): ExchangeAnswer | undefined {
     if (ask.type === 'keys') return undefined;
     if (ask.type === 'leaves') return leavesOf(ask.keys, (key) => this.options.objects.get(key));
-    const answer = tree.answer(ask, noted, context);
+    const answer = tree.answer(ask, noted);
     if (answer?.type === 'root') tree.told.set(leader, { high: answer.high, low: answer.low });
     return answer;
   }

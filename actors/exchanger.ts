@@ -14,9 +14,10 @@
  * Lives once per node. Hears `ExchangeRequest`; asks other exchangers and vnodes.
  * Source: Dynamo (SOSP 2007), §4.7 (replica synchronisation).
  */
+import { isWithin } from '../src/anti-entropy/schedule.js';
 import type { ExchangeReply, ExchangeRequest, RefillPair } from '../src/messages/exchange-messages.js';
 import type { Actor, ActorContext, Failure, Incoming } from '../src/runtime/actor.js';
-import { ExchangeLeader, type ExchangeLeaderOptions } from './exchange-leader.js';
+import { ExchangeLeader, type ExchangeLeaderOptions, minuteOf } from './exchange-leader.js';
 import { ExchangePeers, NOBODY, type PeerAnswer } from './exchange-peers.js';
 import { ExchangeReplica, type ExchangeReplicaOptions } from './exchange-replica.js';
 import { RotHealer } from './rot-healer.js';
@@ -41,6 +42,8 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, PeerAnsw
   private readonly leader: ExchangeLeader;
   private readonly healer: RotHealer;
   private readonly tickMs: number;
+  /** True if there is more than one replica of anything. */
+  private readonly isReplicated: boolean;
   private ticksUntilLook = 0;
   /** Resumes what is under way. */
   private readonly resume = new Wakeup(RESUME);
@@ -53,9 +56,10 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, PeerAnsw
       ...preferenceLists.flatMap(({ primaries, fallbacks }) => [...primaries, ...fallbacks]),
     );
     this.peers = new ExchangePeers(node, nodes + 1);
-    this.replica = new ExchangeReplica(options);
+    this.replica = new ExchangeReplica(options, context);
     this.leader = new ExchangeLeader(options, this.peers, (ms) => this.resume.at(ms, context), context);
     this.healer = new RotHealer({ ...options, rotten: trees.rotten }, this.peers);
+    this.isReplicated = preferenceLists.some(({ primaries }) => primaries.length > 1);
     this.tickMs = Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, intervalMs / 64));
   }
 
@@ -96,7 +100,7 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, PeerAnsw
         this.options.trees.get(message.partition)?.rebuild();
         return;
       case 'equal':
-        this.replica.foundEqual(message);
+        this.replica.foundEqual(message, context);
         return;
       case 'refill': {
         const { node } = message;
@@ -121,11 +125,22 @@ export class Exchanger implements Actor<ExchangeRequest, ExchangeReply, PeerAnsw
       this.peers.observe(context);
     }
     if (refilling.size > 0) this.callForRefill(context);
+    this.lookAtAges(context);
     this.leader.tick(context);
     this.healer.tick();
     this.work(context);
     this.leader.conduct(context);
+    this.options.counters.exchangeLagMs = this.replica.lagMs(context);
     context.after(this.tickMs, TICK);
+  }
+
+  /**
+   * Whether or not anybody asks for them, trees are built anew once they are old: who reads all records finds those that
+   * have rotted. A replica that is the only one is never compared, and nobody could heal it: it has no tree.
+   */
+  private lookAtAges(context: ActorContext): void {
+    const { trees, window } = this.options;
+    if (this.isReplicated && isWithin(window, minuteOf(context))) trees.lookAtAges(context.wallClock());
   }
 
   /** Has whoever leads the exchanges of the replicas that were lost begin with them. */

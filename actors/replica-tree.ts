@@ -3,8 +3,8 @@
  * is built, and what a task does, is decided in `src/anti-entropy/tree-keeper.ts`; who performs tasks, by the `Hashing` given.
  *
  * Saved by a stop in order, and taken over by the start that follows. Else no tree is built before somebody asks for it; until then a
- * write costs nothing here. Built anew when it is too small, in doubt, or so old that much may have rotted since; and
- * when somebody asks for that. The old one serves meanwhile.
+ * write costs nothing here. Built anew when it is too small, in doubt, or so old that much may have rotted since, and
+ * when somebody asks for that; built, too, where nobody has asked for it in all that time. The old one serves meanwhile.
  */
 import { answerFromTree, type ExchangeAnswer, type ExchangeAsk } from '../src/anti-entropy/exchange-asks.js';
 import { ExchangeLease } from '../src/anti-entropy/exchange-lease.js';
@@ -44,7 +44,10 @@ export class ReplicaTree {
   private readonly trees: ReplicaTrees;
   private readonly partition: number;
   private keeper: TreeKeeper;
-  /** Since when a tree serves, as `SavedTree` tells it; of the build under way, when it began, and for which call. */
+  /**
+   * Since when a tree serves, as `SavedTree` tells it, or it is looked at that there is none; 0: it was not. Of the build
+   * under way, when it began, and for which call.
+   */
   private builtAtMs = 0;
   private begunAtMs = 0;
   private begunForCall = 0;
@@ -100,6 +103,13 @@ export class ReplicaTree {
     this.trees.builds.add(this.partition);
   }
 
+  /** To be called now and then: what has rotted since it was built is found by building it. */
+  lookAtAge(wallMs: number): void {
+    if (this.builtAtMs === 0) this.builtAtMs = wallMs;
+    // A clock that has been set back says as little of its age as one that is far ahead.
+    if (Math.abs(wallMs - this.builtAtMs) > this.trees.maxAgeMs) this.rebuild();
+  }
+
   /** A tree will be asked for soon. */
   buildIfNone(): void {
     if (this.keeper.tree === undefined) this.rebuild();
@@ -131,13 +141,9 @@ export class ReplicaTree {
    * What it says to a leader; undefined: not yet, ask again soon.
    * @param since - which writes it must have: `noted` of the log when the question came
    */
-  answer(
-    ask: ExchangeAsk & { type: 'root' | 'branches' | 'sums' },
-    since: number,
-    context: ActorContext,
-  ): ExchangeAnswer | undefined {
+  answer(ask: ExchangeAsk & { type: 'root' | 'branches' | 'sums' }, since: number): ExchangeAnswer | undefined {
     const { keeper } = this;
-    if (keeper.wantsBuild || this.isOld(context)) this.rebuild();
+    if (keeper.wantsBuild) this.rebuild();
     const { tree } = keeper;
     // A tree that has what may not be stored could be equal to another by that.
     if (tree === undefined || keeper.isStale) return { type: 'not-ready' };
@@ -154,11 +160,6 @@ export class ReplicaTree {
       if (result?.type !== 'keys') done({ type: 'not-ready' });
       else done({ type: 'keys', leaves: result.leaves, next: result.next ?? EMPTY });
     });
-  }
-
-  /** A clock that has been set back says as little of its age as one that is far ahead. */
-  private isOld(context: ActorContext): boolean {
-    return Math.abs(context.wallClock() - this.builtAtMs) > this.trees.maxAgeMs;
   }
 
   private run({ number, task }: NumberedTask<SliceTask>): void {

@@ -93,6 +93,11 @@ export class ReplicaTrees {
     return this.trees.get(partition);
   }
 
+  /** Has trees built that are too old, or have been wanting for as long. @param wallMs - the wall clock */
+  lookAtAges(wallMs: number): void {
+    for (const tree of this.trees.values()) tree.lookAtAge(wallMs);
+  }
+
   /** Has every tree built anew, also one whose build is under way. @returns the number of the call */
   rebuildAll(): number {
     for (const partition of this.trees.keys()) this.builds.add(partition);

@@ -1,6 +1,7 @@
 /**
  * When which two replicas are compared: every pair of every partition within `intervalMs`, never two pairs of one
- * partition at once, only inside the time window, unless somebody waits for it.
+ * partition at once, only inside the time window, unless somebody waits for it. One that is under way when the window
+ * ends stops, and goes on where it was in the next.
  *
  * A partition's exchanges are led by its first primary that is up, for all pairs, whether or not it is of the pair: so one
  * place knows what is under way. Should two nodes both believe that they lead (one thinks the other down), a replica
@@ -15,10 +16,17 @@
  */
 import { assert } from '../base/assert.js';
 
-/** Minutes of the day between which exchanges may begin; `from` above `to`: over midnight. */
+/** Minutes of the day between which exchanges run that nobody waits for; `from` above `to`: over midnight. */
 export interface ExchangeWindow {
   readonly from: number;
   readonly to: number;
+}
+
+/** @param minute - of the day; `window` - undefined: always */
+export function isWithin(window: ExchangeWindow | undefined, minute: number): boolean {
+  if (window === undefined) return true;
+  const { from, to } = window;
+  return from <= to ? minute >= from && minute < to : minute >= from || minute < to;
 }
 
 export interface ScheduleOptions {
@@ -43,18 +51,11 @@ export interface Pair {
   readonly second: number;
 }
 
-/** How a pair stands, for `stats()`. */
-export interface PairState extends Pair {
-  /** When it was last compared; undefined: not yet. */
-  readonly comparedMs: number | undefined;
-}
-
 /** How soon at the latest a pair is tried again that somebody waits for, in milliseconds. */
 const URGENT_RETRY_MS = 200;
 
 interface Entry extends Pair {
   dueMs: number;
-  comparedMs: number | undefined;
   waitMs: number;
   /** Somebody waits for it: the window does not matter. */
   urgent: boolean;
@@ -78,7 +79,7 @@ export class ExchangeSchedule {
       if (!nodes.includes(self)) continue;
       for (const [i, first] of nodes.entries()) {
         for (const second of nodes.slice(i + 1)) {
-          this.entries.push({ partition, first, second, dueMs: 0, comparedMs: undefined, waitMs: 0, urgent: false });
+          this.entries.push({ partition, first, second, dueMs: 0, waitMs: 0, urgent: false });
         }
       }
     }
@@ -114,7 +115,7 @@ export class ExchangeSchedule {
 
   private longestDue(nowMs: number, minute: number, isUp: (node: number) => boolean): Entry | undefined {
     if (this.busy.size >= this.options.concurrency) return undefined;
-    const isInWindow = this.isInWindow(minute);
+    const isInWindow = isWithin(this.options.window, minute);
     let longest: Entry | undefined;
     for (const entry of this.entries) {
       if (!isInWindow && !entry.urgent) continue;
@@ -124,16 +125,17 @@ export class ExchangeSchedule {
     return longest;
   }
 
-  /** The exchange of a pair that `next` gave has ended; `compared`: all that differed was found. */
-  ended(pair: Pair, nowMs: number, compared: boolean): void {
+  /** True if an exchange of the pair that is under way at that minute of the day may go on. */
+  mayGoOn(pair: Pair, minute: number): boolean {
+    return isWithin(this.options.window, minute) || this.entryOf(pair).urgent;
+  }
+
+  /** The exchange of a pair that `next` gave has ended; `isEqual`: nothing differed, so that it may rest. */
+  ended(pair: Pair, nowMs: number, isEqual: boolean): void {
     assert(this.busy.delete(pair.partition), 'only what is under way ends');
-    const entry = this.entries.find((one) => {
-      return one.partition === pair.partition && one.first === pair.first && one.second === pair.second;
-    });
-    assert(entry !== undefined, 'it is a pair of the schedule');
+    const entry = this.entryOf(pair);
     const { intervalMs, retryMs } = this.options;
-    if (compared) {
-      entry.comparedMs = nowMs;
+    if (isEqual) {
       entry.waitMs = 0;
       entry.urgent = false;
       entry.dueMs = nowMs + (intervalMs * 7) / 8;
@@ -155,9 +157,12 @@ export class ExchangeSchedule {
     }
   }
 
-  /** The pairs of the partitions that this node leads now. */
-  states(isUp: (node: number) => boolean): PairState[] {
-    return this.entries.filter(({ partition }) => this.leads(partition, isUp));
+  private entryOf({ partition, first, second }: Pair): Entry {
+    const entry = this.entries.find((one) => {
+      return one.partition === partition && one.first === first && one.second === second;
+    });
+    assert(entry !== undefined, 'it is a pair of the schedule');
+    return entry;
   }
 
   private isPossible(entry: Entry, isUp: (node: number) => boolean): boolean {
@@ -170,13 +175,6 @@ export class ExchangeSchedule {
       if (isUp(node)) return false;
     }
     return false;
-  }
-
-  private isInWindow(minute: number): boolean {
-    const { window } = this.options;
-    if (window === undefined) return true;
-    const { from, to } = window;
-    return from <= to ? minute >= from && minute < to : minute >= from || minute < to;
   }
 }
 

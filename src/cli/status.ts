@@ -68,7 +68,7 @@ function tables({ nodes, ring, stats }: Status): string {
     ofRing.push([primaries, fallbacks, rangesOf(partitions)]);
   }
   const replicas = ring[0]?.primaries.length ?? 0;
-  return `${ofNodes}\n${failingDisks(nodes, stats)}\n${latencies(nodes, stats)}\n\n${exchanges(nodes, stats)}\n\n${ring.length} partitions, ${replicas} replicas of each:\n${ofRing}\n${hottest(stats.hottest)}`;
+  return `${ofNodes}\n${failingDisks(nodes, stats)}\n${latencies(nodes, stats)}\n\n${exchanges(nodes, stats, replicas)}\n\n${ring.length} partitions, ${replicas} replicas of each:\n${ofRing}\n${hottest(stats.hottest)}`;
 }
 
 /** Nodes that store nothing now, each named; nothing, if all do. */
@@ -110,7 +110,7 @@ function countAndQuantiles({ count, p50Ms, p99Ms }: LatencySummary): (string | n
  * What nodes have done for their replicas to be equal. An exchange is counted by the node that led it; what is yet to be
  * refilled, by the node that lost it.
  */
-function exchanges(nodes: Status['nodes'], stats: Status['stats']): string {
+function exchanges(nodes: Status['nodes'], stats: Status['stats'], replicas: number): string {
   const right = 'right' as const;
   const table = new Table({
     head: ['node', 'last exchange', 'differed', 'repaired', 'moved', 'to refill', 'reaped'],
@@ -135,8 +135,17 @@ function exchanges(nodes: Status['nodes'], stats: Status['stats']): string {
     ]);
   }
   const lastReapAtMs = Math.max(0, ...Object.values(stats.nodes).map((counted) => counted.lastReapAtMs ?? 0));
+  const lagMs = stats.total.counters.exchangeLagMs ?? 0;
+  const lag =
+    replicas < 2 ? '' : `\nSince two replicas were found equal, or their nodes started: ${duration(lagMs)} at most.`;
   const lastReaping = lastReapAtMs === 0 ? '' : `\nDeletions were last reaped ${minuteOf(lastReapAtMs)}.`;
-  return `Replicas compared, keys that differed; deletions reaped:\n${table}${lastReaping}`;
+  return `Replicas compared, keys that differed; deletions reaped:\n${table}${lag}${lastReaping}`;
+}
+
+/** Rounded up: `12 s`, `9 min`, `26 h`. */
+function duration(ms: number): string {
+  if (ms < 120_000) return `${Math.ceil(ms / 1_000)} s`;
+  return ms < 7_200_000 ? `${Math.ceil(ms / 60_000)} min` : `${Math.ceil(ms / 3_600_000)} h`;
 }
 
 /** `2026-11-22 20:58`, UTC. */

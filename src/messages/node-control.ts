@@ -30,7 +30,7 @@ export interface NodeStart {
   readonly maxObjectBytes: number;
   /** Every pair of replicas is compared at least so often, in milliseconds. */
   readonly exchangeIntervalMs: number;
-  /** When exchanges may begin by themselves; undefined: always. */
+  /** When exchanges run that nobody waits for, and trees are built anew; undefined: always. */
   readonly exchangeWindow: ExchangeWindow | undefined;
   /** How old a Merkle tree may be, in milliseconds, before it is built anew. */
   readonly rebuildIntervalMs: number;

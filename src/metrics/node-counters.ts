@@ -58,7 +58,7 @@ export interface NodeCounters {
   hintsSetAside: number;
   /** Hints taken over from stand-ins. */
   hintsTaken: number;
-  /** Comparisons of two replicas that this node led: all, and those that found every key equal. */
+  /** Exchanges that this node led: all, also those that came to no end, and those that found every key equal. */
   exchanges: number;
   exchangesEqual: number;
   /** Keys that exchanges led here found different, and those that they had merged on both sides. */
@@ -66,8 +66,13 @@ export interface NodeCounters {
   exchangeKeysRepaired: number;
   /** What exchanges led here had moved: questions, answers, objects. */
   exchangeBytes: number;
-  /** When the last exchange led here ended, in wall-clock milliseconds; 0: none has. */
+  /** When the last exchange led here ended that had compared its two replicas, in wall-clock milliseconds; 0: none has. */
   lastExchangeAtMs: number;
+  /**
+   * For how long a replica of this node has not been found equal to one of another node, in milliseconds: of all such
+   * pairs, whoever leads their exchanges, the longest. Since the node's start, if it never was.
+   */
+  exchangeLagMs: number;
   /** Merkle trees of replicas that were built from their records; taken over from the last stop; found damaged then. */
   treesBuilt: number;
   treesRestored: number;
@@ -129,6 +134,7 @@ export function newNodeCounters(): NodeCounters {
     exchangeKeysRepaired: 0,
     exchangeBytes: 0,
     lastExchangeAtMs: 0,
+    exchangeLagMs: 0,
     treesBuilt: 0,
     treesRestored: 0,
     treesDamaged: 0,

@@ -21,7 +21,8 @@ import { SeededRandom } from '../base/random.js';
 import type { SimulatedClusterOptions, SpawnNode } from './cluster-options.js';
 import { FieldReader } from './field-reader.js';
 import { judge } from './judge.js';
-import { type Action, STEPS, type StepPlace } from './scenario-steps.js';
+import { type Action, MAX_MS, type StepPlace } from './scenario-step.js';
+import { STEPS } from './scenario-steps.js';
 import { type NodeCopy, SimulatedCluster } from './simulated-cluster.js';
 import { type RunReport, reportOf } from './swarm.js';
 import { Workload } from './workload.js';
@@ -42,7 +43,6 @@ export interface Step {
   readonly act: Action;
 }
 
-const MAX_MS = 3_600_000;
 const STEP_KINDS: readonly string[] = Object.keys(STEPS);
 
 /**
@@ -105,11 +105,11 @@ function stepsOf(list: unknown, cluster: Scenario['cluster'], durationMs: number
   const known = Array.from({ length: cluster.nodes! }, (_, node) => String.fromCharCode(97 + node));
   const place = {
     one: (of: FieldReader) => of.oneOf('node', known),
-    many: (of: FieldReader) => {
-      const names = of.texts('nodes');
+    many: (of: FieldReader, field: string) => {
+      const names = of.texts(field);
       const stranger = names.find((name) => !known.includes(name));
       if (stranger === undefined) return names;
-      throw of.wrong('nodes', `a list of ${known.join(', ')}`, names);
+      throw of.wrong(field, `a list of ${known.join(', ')}`, names);
     },
     copied: list.filter((json) => json?.do === 'copy'),
     flushes: cluster.sync === 'full',

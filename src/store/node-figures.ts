@@ -18,7 +18,7 @@ export interface FiguresOfNode {
 }
 
 /** Those of which the sum means nothing: of all nodes, the highest counts. */
-const HIGHEST: ReadonlySet<string> = new Set(['lastExchangeAtMs', 'lastReapAtMs', 'hintsWaitingMs']);
+const HIGHEST: ReadonlySet<string> = new Set(['lastExchangeAtMs', 'exchangeLagMs', 'lastReapAtMs', 'hintsWaitingMs']);
 
 export function nodeFigures(known: readonly FiguresOfNode[]): NodeFigures {
   const nodes: Record<string, Readonly<Record<string, number>>> = {};

@@ -1,4 +1,7 @@
-/** What the store does in trouble, told as stories. A seed of the swarm that found a bug becomes one of these. */
+/**
+ * What the store does in trouble, told as stories. A seed of the swarm that found a bug becomes one of these, or of
+ * `former-seeds.test.ts`.
+ */
 import assert from 'node:assert/strict';
 import { spawn } from '../../actors/simulated-node.js';
 import { SeededRandom } from '../../src/base/random.js';
@@ -432,32 +435,6 @@ test('without faults, and with one node of three known to be down, every request
     for (const get of gets) assert.equal(get.end?.type, 'got', JSON.stringify(get.end));
     assert.deepEqual(cluster.failures, []);
   }
-});
-
-// A delete beats a put under last-write-wins; its coordinator dies; the try that voids it is minted by a vnode that has
-// missed the put, and whose clock is behind. The put is gone for good reason, although the timestamps do not tell.
-test('a try hands on what it has beaten under last-write-wins to the try that voids it (seed 228)', () => {
-  assert.deepEqual(runSeed({ seed: 228, spawn }).violations, []);
-});
-
-// And whatever was minted over the put whose tries did that has it from there.
-test('what a voided try has beaten stays beaten by all that comes over its put (seed 60139)', () => {
-  assert.deepEqual(runSeed({ seed: 60_139, spawn }).violations, []);
-});
-
-// A put is voided by its next attempt; nobody can take that, and it begins anew, at the coordinator of the first. Only now
-// is that one done.
-test('what comes of an attempt that was given up does not count for a later one at the same coordinator (seed 878)', () => {
-  assert.deepEqual(runSeed({ seed: 878, spawn }).violations, []);
-});
-
-// A node's thread fails on its own, its vnode having failed again and again, and is up again before everything heals.
-test('clients learn that a node is up again whoever has brought it up (seed 21024)', () => {
-  assert.deepEqual(runSeed({ seed: 21_024, spawn }).violations, []);
-});
-
-test('where only kinds of faults were drawn that need others to find something, one of those is added (seed 21016)', () => {
-  assert.deepEqual(runSeed({ seed: 21_016, spawn }).violations, []);
 });
 
 test('a seed run twice gives the same trace, another seed another', () => {

@@ -73,13 +73,16 @@ export interface StoreOptions {
    */
   readonly exchangeIntervalMs?: number;
   /**
-   * The time of the day, UTC, in which those comparisons begin, such as `{ from: '23:30', to: '05:00' }` (default: always).
-   * What somebody waits for (`admin.waitForExchange`) and the refilling of a lost replica do not wait for it.
+   * The time of the day, UTC, for those comparisons, and for making anew what is compared, such as
+   * `{ from: '23:30', to: '05:00' }` (default: always). A comparison that is under way at its end stops after what it has
+   * just asked, and goes on in the next one. What somebody waits for (`admin.waitForExchange`), the refilling of a lost
+   * replica, and rounds of reaping do not wait for it.
    */
   readonly exchangeWindow?: ExchangeWindowOptions;
   /**
    * How old what is compared may be: after so long it is made anew from the records, to find what has rotted since
-   * (60,000 to 31,536,000,000 milliseconds, default 604,800,000: a week).
+   * (60,000 to 31,536,000,000 milliseconds, default 604,800,000: a week). While its node is up, begun inside of
+   * `exchangeWindow`; whether or not the other replicas can be reached. With `n: 1` nothing is compared, nor made.
    */
   readonly rebuildIntervalMs?: number;
   /**

@@ -80,7 +80,10 @@ export interface OperationLatencies {
 
 /** Counters and latencies of several nodes together. */
 export interface StoreTotals {
-  /** The sums of `StoreStats.nodes`; of the times among them (`hintsWaitingMs` and those that end in `AtMs`), the highest. */
+  /**
+   * The sums of `StoreStats.nodes`; of the times among them (`hintsWaitingMs`, `exchangeLagMs`, and those that end in
+   * `AtMs`), the highest.
+   */
   readonly counters: Readonly<Record<string, number>>;
   /** The summaries of what all nodes have recorded together: a quantile is one of all their operations. */
   readonly latencies: OperationLatencies;
@@ -101,7 +104,10 @@ export interface StoreStats {
   readonly inFlight: number;
   /**
    * Counters by node; a node that is down is absent. Of hints: `hints` and `hintBytes` that it keeps for others now, and
-   * `hintsWaitingMs`, for how long there have been some without a pause for the owner that has waited longest.
+   * `hintsWaitingMs`, for how long there have been some without a pause for the owner that has waited longest. Of exchanges:
+   * `lastExchangeAtMs`, when the last one that it led had compared two replicas, and `exchangeLagMs`, for how long one of
+   * its replicas has not been found equal to another node's, of all pairs the longest (since its start, if it never was).
+   * While all nodes are up, that is `exchangeIntervalMs` at most, and what `exchangeWindow` adds.
    */
   readonly nodes: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** By node, how long the operations took that it coordinated; a node that is down is absent. */

@@ -6,8 +6,10 @@ import { localHashing } from '../../../actors/local-hashing.js';
 import { NodeIdentity } from '../../../actors/node-identity.js';
 import { ReplicaTrees } from '../../../actors/replica-trees.js';
 import { BackgroundBudget } from '../../../src/admission/background-budget.js';
+import type { ExchangeWindow } from '../../../src/anti-entropy/schedule.js';
 import { SeededRandom } from '../../../src/base/random.js';
 import { encodeRecord } from '../../../src/codec/record.js';
+import type { ExchangeRequest } from '../../../src/messages/exchange-messages.js';
 import { newNodeCounters } from '../../../src/metrics/node-counters.js';
 import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
 import { LoneContext } from '../../support/lone-actor.js';
@@ -15,14 +17,16 @@ import { assertReadable } from '../../support/own-records.js';
 import { test } from '../../support/test.js';
 import { keyOf, PARTITION, recordOf } from '../../support/tree-replica.js';
 
+/** Of a tree. */
+const MAX_AGE_MS = 7 * 24 * 3_600_000;
 const LISTS = Array.from({ length: PARTITION + 1 }, () => ({ primaries: [0, 1, 2], fallbacks: [] }));
 
-function world(intervalMs = 1_000) {
+function world(intervalMs = 1_000, window?: ExchangeWindow, lists = LISTS) {
   const objects = openMemoryStorage();
   const counters = newNodeCounters();
   const budget = new BackgroundBudget();
   const context = new LoneContext();
-  const trees = new ReplicaTrees({ objects, counters, hashing: localHashing(objects), maxAgeMs: 1e9 });
+  const trees = new ReplicaTrees({ objects, counters, hashing: localHashing(objects), maxAgeMs: MAX_AGE_MS });
   const tree = trees.renew(PARTITION);
   const random = new SeededRandom(1);
   const own = { system: openMemoryStorage(), onUnreadable: assertReadable };
@@ -31,7 +35,7 @@ function world(intervalMs = 1_000) {
   const exchanger = new Exchanger(
     {
       node: 0,
-      preferenceLists: LISTS,
+      preferenceLists: lists,
       objects,
       identity,
       trees,
@@ -39,7 +43,7 @@ function world(intervalMs = 1_000) {
       counters,
       budget,
       intervalMs,
-      window: undefined,
+      window,
     },
     context,
   );
@@ -139,6 +143,102 @@ test('while somebody waits, the others are looked at with every tick, and what w
   assert(delay !== undefined && delay <= 200, 'there is a timer for the next one');
   wake(delay);
   assert.deepEqual(context.sent[0]?.message, first!.message);
+});
+
+/** Puts the wall clock to that minute of the day, of the same day. */
+function setMinute(context: LoneContext, minute: number): void {
+  const dayMs = 24 * 3_600_000;
+  context.wallMs = Math.floor(context.wallMs / dayMs) * dayMs + minute * 60_000;
+}
+
+/** And not the news that two replicas are equal. */
+function isQuestion({ message }: { readonly message: unknown }): boolean {
+  return (message as ExchangeRequest).type === 'exchange';
+}
+
+// Goal: at six in the morning the disks belong to the clients, however much there is to compare.
+test('an exchange that is under way when its window ends stops, and goes on where it was in the next one', () => {
+  const { context, counters, exchanger, wake } = world(1_000, { from: 60, to: 120 });
+  /** The question that is put to two replicas, of trees that differ in all of their 65,536 segments. */
+  const question = () => {
+    const [first, second, ...more] = context.sent.splice(0).filter(isQuestion);
+    assert(first !== undefined && second !== undefined && more.length === 0);
+    const { partition, ask } = first.message as ExchangeRequest & { type: 'exchange' };
+    const pair = [partition, first.place, second.place].join();
+    return { pair, ask, sides: [first, second] };
+  };
+  type Question = ReturnType<typeof question>;
+  const answer = ({ ask, sides }: Question, areEqual = false): void => {
+    for (const [side, { correlation }] of sides.entries()) {
+      const low = areEqual ? 1 : side;
+      const sums = (count: number) => new Uint32Array(2 * count).fill(low);
+      if (ask.type === 'root') {
+        exchanger.answered(correlation, { type: 'root', depth: 4, keys: 1e6, high: 1, low }, false, context);
+      } else if (ask.type === 'branches') {
+        exchanger.answered(correlation, { type: 'sums', sums: sums(16 * ask.parents.length) }, false, context);
+      } else {
+        // What was being written when the segments were found to differ has arrived by now.
+        assert(ask.type === 'sums');
+        exchanger.answered(correlation, { type: 'sums', sums: new Uint32Array(2 * ask.nodes.length) }, false, context);
+      }
+    }
+  };
+  const untilAsked = (): Question => {
+    for (let waits = 0; waits < 100 && context.sent.length === 0; waits++)
+      wake(100, waits % 10 === 9 ? 'tick' : 'resume');
+    return question();
+  };
+  setMinute(context, 59);
+  wake(0, 'tick');
+  assert.equal(context.sent.length, 0);
+  setMinute(context, 60);
+  wake(100, 'tick');
+  const { pair, ...begun } = question();
+  answer({ pair, ...begun });
+  let asked = untilAsked();
+  for (; asked.ask.type !== 'sums'; asked = untilAsked()) answer(asked);
+  const through = asked.ask.nodes.at(-1)!;
+  assert(through > 10_000, 'many segments are looked at in one pass');
+  setMinute(context, 120);
+  answer(asked);
+  for (let waits = 0; waits < 30; waits++) wake(100, 'tick');
+  assert.equal(context.sent.length, 0, 'no question more');
+  assert.equal(counters.exchanges, 1);
+  assert.equal(counters.lastExchangeAtMs, 0, 'this one has not compared its replicas');
+  setMinute(context, 60);
+  // Others may be due before.
+  for (asked = untilAsked(); asked.pair !== pair; asked = untilAsked()) answer(asked, true);
+  for (; asked.ask.type !== 'branches' || asked.ask.level < 3; asked = untilAsked()) answer(asked);
+  assert.equal(asked.pair, pair);
+  assert(asked.ask.parents[0]! * 16 > through, `after ${through} it goes on at ${asked.ask.parents[0]! * 16}`);
+});
+
+test('a tree is built anew once it is old, and one that nobody has asked for in that time, inside of the window', () => {
+  for (const isOutside of [false, true]) {
+    const { context, counters, wake } = world(60_000, isOutside ? { from: 0, to: 1 } : { from: 1, to: 0 });
+    context.pulse = () => -1; // Nobody else is up: nobody asks.
+    const pass = (ms: number) => {
+      context.wallMs += ms;
+      if (isOutside) setMinute(context, 30);
+      for (let i = 0; i < 10; i++) wake(100, 'tick');
+    };
+    pass(0);
+    pass(MAX_AGE_MS - 3_600_000);
+    assert.equal(counters.treesBuilt, 0);
+    pass(2 * 3_600_000);
+    assert.equal(counters.treesBuilt, isOutside ? 0 : 1);
+    pass(MAX_AGE_MS - 3_600_000);
+    assert.equal(counters.treesBuilt, isOutside ? 0 : 1, 'none that is newer');
+    pass(2 * 3_600_000);
+    assert.equal(counters.treesBuilt, isOutside ? 0 : 2);
+  }
+  const alone = LISTS.map(() => ({ primaries: [0], fallbacks: [] }));
+  const { context, counters, wake } = world(60_000, undefined, alone);
+  for (let weeks = 0; weeks < 3; weeks++) {
+    context.wallMs += 2 * MAX_AGE_MS;
+    for (let i = 0; i < 10; i++) wake(100, 'tick');
+  }
+  assert.equal(counters.treesBuilt, 0, 'who has no other replica has none');
 });
 
 test('a tree that replaces one that serves is built at a pace; the first one as fast as there are slices', () => {

@@ -1,6 +1,7 @@
 /** Which pair is compared when, and who leads. */
 import assert from 'node:assert/strict';
 import { ExchangeLease } from '../../../src/anti-entropy/exchange-lease.js';
+import { PairAges } from '../../../src/anti-entropy/pair-ages.js';
 import { ExchangeSchedule, type Pair } from '../../../src/anti-entropy/schedule.js';
 import { below, SeededRandom } from '../../../src/base/random.js';
 import { test } from '../../support/test.js';
@@ -76,6 +77,13 @@ test('exchanges begin within their window, spread out, and later and later if th
   const day = new ExchangeSchedule({ ...options, window: { from: 60, to: 120 } });
   assert.equal(day.next(0, 59, up), undefined);
   assert.notEqual(day.next(0, 60, up), undefined);
+  // One that is under way stops when the window ends, unless somebody waits for it.
+  const underWay = day.next(0, 60, up);
+  assert.equal(underWay, undefined, 'the only pair is under way');
+  const begun = { partition: 0, first: 0, second: 1 };
+  assert(day.mayGoOn(begun, 119) && !day.mayGoOn(begun, 120) && !day.mayGoOn(begun, 59));
+  day.hurry(0, ({ first, second }) => first === 0 && second === 1);
+  assert(day.mayGoOn(begun, 120));
   // What somebody waits for is compared at any time, until it was equal.
   const called = new ExchangeSchedule({ ...options, window: { from: 60, to: 120 } });
   const wanted = { partition: 0, first: 1, second: 2 };
@@ -103,10 +111,6 @@ test('exchanges begin within their window, spread out, and later and later if th
     assert.deepEqual(schedule.next(nowMs, 0, up), pair);
   }
   schedule.ended(pair, nowMs, true);
-  assert.deepEqual(
-    schedule.states(up).map(({ comparedMs }) => comparedMs),
-    [nowMs, undefined, undefined],
-  );
   schedule.hurry(nowMs);
   const rest: string[] = [];
   for (
@@ -145,4 +149,36 @@ test('a replica is taken by a primary that is before its leader in the list, and
   assert.ok(!lease.admits(2, 3));
   lease.ended(1);
   assert.ok(lease.admits(2, 4));
+});
+
+test('a node tells for how long a replica of its own has not been found equal to another one, whoever leads', () => {
+  const ages = new PairAges(
+    1,
+    [
+      [0, 1, 2],
+      [2, 3, 4],
+      [1, 4, 0],
+    ],
+    1_000,
+  );
+  assert.equal(ages.longestMs(1_500), 500, 'since the beginning');
+  for (const [partition, other] of [
+    [0, 0],
+    [0, 2],
+    [2, 4],
+  ] as const) {
+    ages.foundEqual(partition, other, 2_000);
+  }
+  assert.equal(ages.longestMs(3_000), 2_000, 'one pair never was');
+  ages.foundEqual(2, 0, 2_500);
+  assert.equal(ages.longestMs(3_000), 1_000);
+  ages.foundEqual(0, 0, 2_700);
+  ages.foundEqual(0, 2, 2_700);
+  ages.foundEqual(2, 4, 2_800);
+  assert.equal(ages.longestMs(3_000), 500);
+  assert.equal(
+    new PairAges(0, [[0], [0]], 0).longestMs(5_000),
+    0,
+    'without other replicas there is nothing to compare',
+  );
 });

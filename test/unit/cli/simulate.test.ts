@@ -36,9 +36,49 @@ test('a scenario is told: what struck, what was seen, what was promised; twice t
   t.equal((await terminal.run('simulate', file)).out, told.out);
 });
 
+/** Everything that a seed of the swarm may strike with, and `CRASH` has not. */
+const STRUCK = {
+  nodes: 5,
+  n: 3,
+  seed: 4,
+  durationMs: 1_000,
+  exchangeIntervalMs: 300,
+  steps: [
+    { at: 50, do: 'put', key: 'cart', value: 'milk' },
+    { at: 100, do: 'one-way-split', from: ['a'], to: ['b', 'c'] },
+    { at: 200, do: 'heal' },
+    { at: 210, do: 'clock-drift', node: 'b', drift: 0.3 },
+    { at: 220, do: 'clock-jump', node: 'b', ms: -500 },
+    { at: 250, do: 'full-hint-disk', node: 'c' },
+    ...['a', 'b', 'c', 'd', 'e'].map((node) => ({ at: 300, do: 'crash-vnode', node, key: 'cart' })),
+    { at: 350, do: 'failing-commit', node: 'd', outcome: 'lost' },
+    { at: 360, do: 'failing-commit', node: 'a', outcome: 'stored', of: 'hints' },
+    { at: 400, do: 'rot-own-records', node: 'e' },
+    { at: 410, do: 'crash', node: 'e' },
+    { at: 500, do: 'start', node: 'e' },
+  ],
+};
+
+test('a scenario can strike with all that seeds do', async (t) => {
+  const terminal = new FakeTerminal();
+  const file = join(t.testdir({ 'struck.json': JSON.stringify(STRUCK) }), 'struck.json');
+  const told = await terminal.run('simulate', file);
+  t.match(told, { code: 0, err: '' });
+  t.match(told.out, /120\.0 ms {2}nothing gets from a to b, c\n/);
+  t.match(told.out, /the clock of b drifts by 0\.3\n/);
+  t.match(told.out, /the clock of b jumps by -500 ms\n/);
+  t.match(told.out, /the disk for hints of c is full\n/);
+  t.equal(told.out.match(/the vnode of cart on [a-e] crashes\n/g)?.length, 3);
+  t.equal(told.out.match(/[a-e] keeps no replica of cart: nothing crashes\n/g)?.length, 2);
+  t.match(told.out, /the next commit of objects of d fails \(lost\)\n/);
+  t.match(told.out, /the next commit of hints of a fails \(stored\)\n/);
+  t.match(told.out, /420\.0 ms {2}.* rots on e\n/);
+  t.match(told.out, /every promise was kept\n$/);
+});
+
 /** By example, what its nodes must have done. */
 const EXAMPLES: readonly [file: string, seen: readonly string[]][] = [
-  ['disk-loss.json', ['exchanges', 'exchangesEqual']],
+  ['disk-loss.json', ['exchanges', 'exchangesEqual', 'exchangeKeysFound', 'exchangeKeysRepaired']],
   ['lost-hints.json', ['hintsKept', 'exchangeKeysFound', 'exchangeKeysRepaired']],
   ['rot.json', ['corruptRecords', 'rotHealed']],
   ['restored-copy.json', ['tombstonesReaped', 'replicasDiscarded']],
@@ -113,6 +153,24 @@ test('what is wrong with a scenario is said, with what may stand there', async (
     ],
     [{ steps: [{ at: 1, do: 'disk-loss' }] }, /step 1: "node" must be one of a, b, c, d, e; it is missing/],
     [{ steps: [{ at: 1, do: 'rot', node: 'a' }] }, /step 1: "key" must be a text; it is missing/],
+    [{ steps: [{ at: 1, do: 'one-way-split', from: ['a'] }] }, /step 1: "to" must be a list of texts; it is missing/],
+    [
+      { steps: [{ at: 1, do: 'one-way-split', from: ['a', 'b'], to: ['c', 'b'] }] },
+      /step 1: "to" must be other nodes than "from", which has "b", too; it is \["c","b"\]/,
+    ],
+    [{ steps: [{ at: 1, do: 'one-way-split', from: ['z'], to: ['a'] }] }, /step 1: "from" must be a list of a, b/],
+    [
+      { steps: [{ at: 1, do: 'clock-drift', node: 'a', drift: -1 }] },
+      /"drift" must be a number from -0.5 to 1; it is -1/,
+    ],
+    [{ steps: [{ at: 1, do: 'full-hint-disk', node: 7 }] }, /step 1: "node" must be one of a, b, c, d, e; it is 7/],
+    [{ steps: [{ at: 1, do: 'crash-vnode', node: 'a' }] }, /step 1: "key" must be a text; it is missing/],
+    [{ steps: [{ at: 1, do: 'failing-commit', node: 'a' }] }, /"outcome" must be one of stored, lost; it is missing/],
+    [
+      { steps: [{ at: 1, do: 'failing-commit', node: 'a', outcome: 'lost', of: 'logs' }] },
+      /"of" must be one of objects, system, hints; it is "logs"/,
+    ],
+    [{ steps: [{ at: 1, do: 'rot-own-records' }] }, /step 1: "node" must be one of a, b, c, d, e; it is missing/],
   ];
   for (const [scenario, message] of wrong) {
     writeFileSync(file, JSON.stringify(scenario));

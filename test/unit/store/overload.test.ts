@@ -1,7 +1,14 @@
 /** More is asked of a store on real threads than it can do: what it refuses it refuses at once, and the rest goes on. */
 import assert from 'node:assert/strict';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { type Bucket, type ErrorCode, OverloadedError, open, type Store } from '../../../src/index.js';
+import {
+  type Bucket,
+  type ErrorCode,
+  OverloadedError,
+  open,
+  type Store,
+  TooManySiblingsError,
+} from '../../../src/index.js';
 import { AttachedThread } from '../../support/attached-threads.js';
 import { fails } from '../../support/rejection.js';
 import { test } from '../../support/test.js';
@@ -10,6 +17,11 @@ interface Called {
   readonly key: string;
   readonly outcome: PromiseSettledResult<unknown>;
 }
+
+/** Calls for the hot key that are under way at a time. */
+const HOT_LANES = 32;
+/** What stood before a call, what came in with it, and what was on its way back. */
+const MOST_MEANWHILE = 4 * HOT_LANES;
 
 const text = (store: Store) => store.bucket<string>('b', { codec: 'text' });
 
@@ -169,6 +181,39 @@ test('a hot key with puts that conflict: it is named, stays small, and other key
     assert.equal(seen[0]!.key, 'hot', 'whichever thread asks');
     await attached.ask.close();
     await attached.end();
+  } finally {
+    await store.close();
+  }
+});
+
+// Goal: nobody's turn comes later for a key that is hot. Counted, not timed: how often the hot key is answered meanwhile.
+test('a call for another key of the node is answered before the hot key has been once more for each that waits there', async () => {
+  const store = await open({ nodes: 1, n: 1, partitions: 8, timeoutMs: 60_000 });
+  try {
+    const hot = store.bucket<string>('hot', { codec: 'text', maxSiblings: 10 });
+    const bucket = text(store);
+    let isOver = false;
+    let answers = 0;
+    const hammering = Array.from({ length: HOT_LANES }, async () => {
+      while (!isOver) {
+        await hot
+          .put('hot', 'again')
+          .catch((error: unknown) => assert(error instanceof TooManySiblingsError, String(error)));
+        answers++;
+      }
+    });
+    const meanwhile: number[] = [];
+    for (let i = 0; i < 400; i++) {
+      const before = answers;
+      if (i % 2 === 0) await bucket.put(`k${i}`, `v${i}`);
+      else assert.equal((await bucket.get(`k${i - 1}`)).value, `v${i - 1}`);
+      meanwhile.push(answers - before);
+    }
+    isOver = true;
+    await Promise.all(hammering);
+    assert(answers > 10 * HOT_LANES, `${answers} answers for the hot key: it was none`);
+    const most = Math.max(...meanwhile);
+    assert(most <= MOST_MEANWHILE, `the hot key was answered ${most} times while one call waited`);
   } finally {
     await store.close();
   }
