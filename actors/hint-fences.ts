@@ -18,7 +18,7 @@ import {
   SURELY_BELOW,
 } from '../src/hinted-handoff/hint-key.js';
 import type { Storage } from '../src/storage/storage.js';
-import type { OnUnreadable } from './own-records.js';
+import { type OnUnreadable, readOwn } from './own-records.js';
 
 const KNOWN = Uint8Array.of(1);
 const LETTERS = [REFUSE_BELOW, SURELY_BELOW];
@@ -153,17 +153,13 @@ export class HintFences {
   }
 
   private tagUnder(what: string, partition: number): number | undefined {
-    const key = ownKey(what, partition);
-    const bytes = this.storage.get(key);
-    const tag = bytes === undefined ? undefined : decodeHintFence(bytes);
-    if (bytes !== undefined && tag === undefined) {
+    return readOwn(this.storage, ownKey(what, partition), decodeHintFence, () => {
       this.onUnreadable(`below which tag it refuses hints of partition ${partition}`, 'the primaries are asked');
       // Without the one the other would tell too much: both are learnt.
       for (const letter of LETTERS) this.storage.remove(ownKey(letter, partition));
       this.stale.delete(partition);
       this.mustLearn();
-    }
-    return tag;
+    });
   }
 
   /** @param surely - at most `refuse` */

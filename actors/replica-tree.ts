@@ -2,9 +2,12 @@
  * The Merkle tree of one of a node's replicas: its vnode tells it of each write, the node's exchanger asks it. How a tree
  * is built, and what a task does, is decided in `src/anti-entropy/tree-keeper.ts`; who performs tasks, by the `Hashing` given.
  *
- * Saved by a stop in order, and taken over by the start that follows. Else no tree is built before somebody asks for it; until then a
- * write costs nothing here. Built anew when it is too small, in doubt, or so old that much may have rotted since, and
- * when somebody asks for that; built, too, where nobody has asked for it in all that time. The old one serves meanwhile.
+ * Saved by a stop in order, and taken over by the start that follows. Else, as after an unclean stop, there is none before
+ * somebody asks for it, or nobody has for as long as a tree may be old; until then a write costs nothing here. It is then built
+ * with the share of a core that hashing has: all of one while no client asks for anything, else a sixteenth
+ * (`BackgroundBudget.hashingShare`). Built anew when it is too small, in doubt, or so old that much may have rotted since; and
+ * when somebody asks for that. Unless it is in doubt, the old one serves meanwhile, and the build reads no faster than
+ * `REBUILD_BYTES_PER_MS`, too.
  */
 import { answerFromTree, type ExchangeAnswer, type ExchangeAsk } from '../src/anti-entropy/exchange-asks.js';
 import { ExchangeLease } from '../src/anti-entropy/exchange-lease.js';
@@ -27,7 +30,7 @@ const SLICE_BYTES = 2 ** 20;
 
 /**
  * What a build reads in a millisecond at most while an old tree serves: 32 MiB a second. Nobody waits for it, and a disk
- * has more to do.
+ * has more to do. Where none serves, comparisons wait, and only the share of a core bounds it.
  */
 const REBUILD_BYTES_PER_MS = 2 ** 25 / 1_000;
 

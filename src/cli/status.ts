@@ -1,8 +1,9 @@
-/** `quoral status`: the nodes, what they hold, how their replicas were compared, and the ring. */
+/** `quoral status`: the nodes, what they hold, the hints that they keep for others, how their replicas were compared, and the ring. */
 import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { type HotKeyJson, type Status, statusOf } from '../service/http/overview.js';
 import type { LatencySummary, OperationLatencies, PartitionStatus } from '../store/api/status.js';
+import { duration, minuteOf, size } from './figures.js';
 import { addJson } from './options.js';
 import { RemoteService } from './remote-service.js';
 import { addDataOrUrl, DEFAULT_URL, type TargetFlags, withStore } from './target.js';
@@ -23,7 +24,7 @@ export function addStatus(program: Command, terminal: Terminal): void {
 async function status(terminal: Terminal, flags: Flags): Promise<void> {
   const { data, url = DEFAULT_URL } = flags;
   const found = data === undefined ? await remoteStatus(url) : await withStore(terminal, data, statusOf);
-  await print(terminal.stdout, flags.json ? `${JSON.stringify(found)}\n` : tables(found));
+  await print(terminal.stdout, flags.json ? `${JSON.stringify(found)}\n` : statusText(found));
 }
 
 async function remoteStatus(url: string): Promise<Status> {
@@ -37,15 +38,16 @@ async function remoteStatus(url: string): Promise<Status> {
 
 const PLAIN = { head: [], border: [] };
 
-function tables({ nodes, ring, stats }: Status): string {
+/** All of it as tables of at most 80 columns, for people. */
+export function statusText({ nodes, ring, stats }: Status): string {
   const numbers = 'right' as const;
   const left = 'left' as const;
   const ofNodes = new Table({
-    head: ['node', 'state', 'zone', 'weight', 'partitions', 'hints', 'records', 'size'],
-    colAligns: [left, left, left, numbers, numbers, numbers, numbers, numbers],
+    head: ['node', 'state', 'zone', 'weight', 'partitions', 'records', 'size'],
+    colAligns: [left, left, left, numbers, numbers, numbers, numbers],
     style: PLAIN,
   });
-  for (const { name, state, zone, weight, partitions, hints } of nodes) {
+  for (const { name, state, zone, weight, partitions } of nodes) {
     const { storedEntries, storedBytes } = stats.nodes[name] ?? {};
     ofNodes.push([
       short(name),
@@ -53,7 +55,6 @@ function tables({ nodes, ring, stats }: Status): string {
       short(zone),
       weight,
       partitions,
-      hints,
       storedEntries ?? '–',
       storedBytes === undefined ? '–' : size(storedBytes),
     ]);
@@ -68,7 +69,7 @@ function tables({ nodes, ring, stats }: Status): string {
     ofRing.push([primaries, fallbacks, rangesOf(partitions)]);
   }
   const replicas = ring[0]?.primaries.length ?? 0;
-  return `${ofNodes}\n${failingDisks(nodes, stats)}\n${latencies(nodes, stats)}\n\n${exchanges(nodes, stats, replicas)}\n\n${ring.length} partitions, ${replicas} replicas of each:\n${ofRing}\n${hottest(stats.hottest)}`;
+  return `${ofNodes}\n${failingDisks(nodes, stats)}\n${hintsKept(nodes, stats)}\n\n${latencies(nodes, stats)}\n\n${exchanges({ nodes, ring, stats })}\n\n${ring.length} partitions, ${replicas} replicas of each:\n${ofRing}\n${hottest(stats.hottest)}`;
 }
 
 /** Nodes that store nothing now, each named; nothing, if all do. */
@@ -80,6 +81,32 @@ function failingDisks(nodes: Status['nodes'], stats: Status['stats']): string {
     return [`${short(name)} stores nothing: its disk ${what} (${writesRefused} writes refused)\n`];
   });
   return lines.join('');
+}
+
+/**
+ * What nodes keep for others now: how many hints, the bytes of their keys and records, and for how long there have been
+ * some for the owner that has waited longest. Of a node that is down only the number is known.
+ */
+function hintsKept(nodes: Status['nodes'], stats: Status['stats']): string {
+  const table = new Table({
+    head: ['node', 'hints', 'size', 'waiting for', 'delivered', 'taken'],
+    colAligns: ['left', ...new Array<'right'>(5).fill('right')],
+    style: PLAIN,
+  });
+  for (const { name, hints: lastKnown } of nodes) {
+    const counted = stats.nodes[name];
+    const { hints = lastKnown, hintBytes, hintsWaitingMs, hintsDelivered, hintsTaken } = counted ?? {};
+    const some = hints > 0;
+    table.push([
+      short(name),
+      hints,
+      some && hintBytes !== undefined ? size(hintBytes) : '–',
+      some && hintsWaitingMs !== undefined ? duration(hintsWaitingMs / 1_000) : '–',
+      hintsDelivered ?? '–',
+      hintsTaken ?? '–',
+    ]);
+  }
+  return `Hints kept for nodes out of reach; delivered and taken since the node's start:\n${table}`;
 }
 
 /** How many operations each node has coordinated since its start, and how long they took. */
@@ -108,49 +135,40 @@ function countAndQuantiles({ count, p50Ms, p99Ms }: LatencySummary): (string | n
 
 /**
  * What nodes have done for their replicas to be equal. An exchange is counted by the node that led it; what is yet to be
- * refilled, by the node that lost it.
+ * refilled, of all replicas that a node has, by the node that lost them.
  */
-function exchanges(nodes: Status['nodes'], stats: Status['stats'], replicas: number): string {
+function exchanges({ nodes, ring, stats }: Status): string {
+  const copies = ring[0]?.primaries.length ?? 0;
   const right = 'right' as const;
   const table = new Table({
     head: ['node', 'last exchange', 'differed', 'repaired', 'moved', 'to refill', 'reaped'],
     colAligns: ['left', 'left', right, right, right, right, right],
     style: PLAIN,
   });
-  for (const { name, partitions } of nodes) {
+  for (const { name } of nodes) {
     const counted = stats.nodes[name];
     if (counted === undefined) {
       table.push([short(name), ...new Array<string>(6).fill('–')]);
       continue;
     }
     const { lastExchangeAtMs = 0, partitionsToRefill = 0 } = counted;
+    const replicas = ring.filter(({ primaries }) => primaries.includes(name)).length;
     table.push([
       short(name),
       lastExchangeAtMs === 0 ? '–' : minuteOf(lastExchangeAtMs),
       counted.exchangeKeysFound ?? 0,
       counted.exchangeKeysRepaired ?? 0,
       size(counted.exchangeBytes ?? 0),
-      partitionsToRefill === 0 ? '–' : `${partitionsToRefill} of ${partitions}`,
+      partitionsToRefill === 0 ? '–' : `${partitionsToRefill} of ${replicas}`,
       counted.tombstonesReaped ?? 0,
     ]);
   }
   const lastReapAtMs = Math.max(0, ...Object.values(stats.nodes).map((counted) => counted.lastReapAtMs ?? 0));
   const lagMs = stats.total.counters.exchangeLagMs ?? 0;
   const lag =
-    replicas < 2 ? '' : `\nSince two replicas were found equal, or their nodes started: ${duration(lagMs)} at most.`;
+    copies < 2 ? '' : `\nSince two replicas were found equal, or their nodes started: ${duration(lagMs / 1_000)} at most.`;
   const lastReaping = lastReapAtMs === 0 ? '' : `\nDeletions were last reaped ${minuteOf(lastReapAtMs)}.`;
   return `Replicas compared, keys that differed; deletions reaped:\n${table}${lag}${lastReaping}`;
-}
-
-/** Rounded up: `12 s`, `9 min`, `26 h`. */
-function duration(ms: number): string {
-  if (ms < 120_000) return `${Math.ceil(ms / 1_000)} s`;
-  return ms < 7_200_000 ? `${Math.ceil(ms / 60_000)} min` : `${Math.ceil(ms / 3_600_000)} h`;
-}
-
-/** `2026-11-22 20:58`, UTC. */
-function minuteOf(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 16).replace('T', ' ');
 }
 
 /** Nothing, if no key stands out. */
@@ -196,13 +214,4 @@ const MAX_NAME_CHARS = 12;
 /** A name that leaves room for the other columns at 80. */
 function short(name: string): string {
   return name.length > MAX_NAME_CHARS ? `${name.slice(0, MAX_NAME_CHARS - 1)}…` : name;
-}
-
-/** Bytes in three digits or so: `812 B`, `1.4 MiB`. */
-export function size(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let unit = 0;
-  let value = bytes;
-  for (; value >= 1_000 && unit < units.length - 1; unit++) value /= 1_024;
-  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }

@@ -11,6 +11,11 @@
  * on its way back, a split may end. Only what is certain ends it sooner: too few nodes are up at all. A get takes the
  * coordinators' word that too few replicas can be reached; a put does not, because anybody may hold it for the others.
  *
+ * A coordinator that has died is replaced as soon as that is known. A silent one is replaced after the 99th percentile of
+ * what it takes for such a request, held within `HEDGING`, as the next sweep finds; a budget pays for that
+ * (`quorum/hedge-budget.ts`): two puts at once, and then one in 200 requests. All others wait until its thread is seen to
+ * stand still while those of the others go on (`quorum/peers.ts`), which takes 25 to 35 ms as a rule.
+ *
  * A put with a condition is not tried again after an outcome that is not definite: whoever minted it may have been built
  * upon since.
  * Sources: Dynamo §6.4 (client-driven coordination); Dean and Barroso, "The Tail at Scale" (CACM 2013; hedged requests).
@@ -64,7 +69,7 @@ const SWEEP = 'sweep';
 const MAX_HEDGES = 2;
 /**
  * When a request is sent elsewhere, too, in milliseconds, by kind: after the 99th percentile of what its coordinator takes,
- * within these. A coordinator backs up its replicas sooner than that. A second put costs all the replicas a write more.
+ * within these; after the most until 64 of its answers are known. A coordinator backs up its replicas sooner than that. A second put costs all the replicas a write more.
  */
 const HEDGING: readonly Hedging[] = [
   { leastMs: 6, mostMs: 50, cost: 1 },

@@ -1,15 +1,16 @@
 /**
  * A node is crashed and started again under a light load that does not wait for answers: nothing fails, its hints are
- * delivered while the load goes on, a read with r = 1 through it misses nothing silently, and in the end all replicas are
- * equal. How long anything takes is measured by `npm run bench -- failover`; here nothing depends on it.
+ * delivered while the load goes on, a read with r = 1 through it misses nothing silently of what three, or W, have
+ * acknowledged without it, and in the end all replicas are equal. How long anything takes is measured by
+ * `npm run bench -- failover`; here nothing depends on it.
  */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Begun, type Ended, openLoop } from '../../benchmarks/workloads/open-loop.js';
 import { pick } from '../../src/base/random.js';
-import { type Bucket, open, type Store } from '../../src/index.js';
+import { type Bucket, open, type Receipt, type Store } from '../../src/index.js';
 import { windowFarFromNow } from '../support/exchange-window.js';
-import { keyPrimaries } from '../support/key-primaries.js';
+import { keyPartition } from '../support/key-primaries.js';
 import { reached } from '../support/reached.js';
 import { readHints, readReplicas } from '../support/replica-files.js';
 import { CrashCase } from './crash-case.js';
@@ -21,33 +22,46 @@ const BUCKET = 'failover';
 const PER_SECOND = 400;
 /** An open loop after the other, of so many milliseconds each. */
 const LOOP_MS = 500;
-/** So many puts are acknowledged before the node crashes, so many keys lacks it then, so many of them are read after its return. */
+/** Few, so that many keys have the same primaries and stand-ins. */
+const PARTITIONS = 8;
+/**
+ * So many puts are acknowledged before the node crashes; so many keys it lacks then of those that three have acknowledged,
+ * and of those that W have; so many of them are read after its return.
+ */
 const BEFORE = 60;
 const LACKING = 15;
-const READ = 60;
+const READ = 150;
+/** For so long one of the stand-ins does not deliver what it keeps, in milliseconds. */
+const HELD_BACK_MS = 1_000;
 /** On a machine with more to do than it can, nothing is to fail for that. */
-const PATIENTLY = { timeoutMs: 60_000 };
+const PATIENTLY = { timeoutMs: 180_000 };
 
 export function failOver({ seed }: { readonly seed: number }, progress: Progress): Promise<string> {
   return CrashCase.run('failover', seed, async ({ path, random }) => {
     // Replicas are compared only when that is asked for: what the node lacks it is to have of hints.
-    const store = await open({ path, nodes: 5, n: 3, r: 2, w: 2, sync: 'none', exchangeWindow: windowFarFromNow() });
+    const exchangeWindow = windowFarFromNow();
+    const replication = { nodes: 5, n: 3, r: 2, w: 2, partitions: PARTITIONS } as const;
+    const store = await open({ path, ...replication, sync: 'none', exchangeWindow });
     const load = new Load(store, (keys) => pick(random, keys));
     let hints: number;
     try {
       const running = load.run();
       await reached('acknowledged puts', () => load.acknowledged >= BEFORE);
       await store.admin.crash(VICTIM);
-      const missing: string[] = [];
-      load.missing = missing;
-      await reached('keys that the node lacks', () => missing.length >= LACKING);
-      load.missing = undefined;
+      const lacked = new LackedKeys(store);
+      load.lacked = lacked;
+      await reached('keys that the node lacks', () => lacked.byAll.length >= LACKING && lacked.byW.length >= LACKING);
+      load.lacked = undefined;
+      const missing = [...lacked.byAll, ...lacked.byW];
       hints = store.nodes().reduce((sum, node) => sum + node.hints, 0);
-      assert(hints >= LACKING, `${hints} hints for ${missing.length} keys that three have acknowledged`);
+      assert(hints >= lacked.byAll.length, `${hints} hints for ${missing.length} keys that the node lacks`);
       progress(`${VICTIM} is down, with ${hints} hints for it`);
-      await store.admin.start(VICTIM);
+      // From before its return, so that the first moments are among them; a stand-in that stands still keeps its hints meanwhile.
       load.readAlone = missing;
-      await reached('reads after the return', () => load.readsAlone >= READ);
+      await store.admin.pause(lacked.holder, HELD_BACK_MS);
+      await store.admin.start(VICTIM);
+      const before = load.readsAlone;
+      await reached('reads after the return', () => load.readsAlone - before >= READ);
       // While the load goes on.
       await store.admin.waitForHints(PATIENTLY);
       load.isOver = true;
@@ -63,17 +77,61 @@ export function failOver({ seed }: { readonly seed: number }, progress: Progress
     const keys = checkEqual(path);
     return (
       `0 of ${load.begun} operations failed, ${hints} hints and more were delivered, ${keys} keys are ` +
-      `equal on their replicas; ${load.warned} of ${load.readsAlone} reads with r = 1 after the return said that they may miss hints`
+      `equal on their replicas; ${load.warned} of ${load.readsAlone} reads with r = 1 around the return said that they may miss hints`
     );
   });
 }
 
-/** Puts and gets by turns, each put to a new key; every other one is acknowledged by three. */
+/**
+ * Keys that the victim lacks, as one of their primaries, and nobody else: they were put and acknowledged while it was down.
+ *
+ * Where three have acknowledged a put, one of them is a stand-in with a hint. Where W have, the hint, or the write to the
+ * other primary, may still be on its way after the reply. It was sent before what a later put to the same partition sends
+ * there: such a key counts once a put that was begun after its reply was acknowledged by all of these nodes.
+ */
+class LackedKeys {
+  readonly byAll: string[] = [];
+  readonly byW: string[] = [];
+  private readonly store: Store;
+  /** By partition: keys that W have acknowledged, and that do not count yet. */
+  private readonly early = new Map<number, string[]>();
+
+  constructor(store: Store) {
+    this.store = store;
+  }
+
+  /** The stand-in that is the first one for most of them. */
+  get holder(): string {
+    const holders = [...this.byAll, ...this.byW].map((key) => keyPartition(this.store, BUCKET, key).fallbacks[0]!);
+    const times = (name: string) => holders.filter((holder) => holder === name).length;
+    return holders.reduce((most, name) => (times(name) > times(most) ? name : most));
+  }
+
+  /** Notes what becomes of a put. */
+  async note(key: string, byAll: boolean, put: () => Promise<Receipt>): Promise<void> {
+    const { partition, primaries, fallbacks } = keyPartition(this.store, BUCKET, key);
+    const isLacked = primaries.includes(VICTIM);
+    const before = [...(this.early.get(partition) ?? [])];
+    const { acks } = await put();
+    if (!isLacked) return;
+    if (!byAll) {
+      this.early.set(partition, [...(this.early.get(partition) ?? []), key]);
+      return;
+    }
+    const holders = [...primaries.filter((name) => name !== VICTIM), fallbacks[0]];
+    // Else one of them was slow, and may lack it, too.
+    if (!holders.every((name) => acks.some(({ node }) => node === name))) return;
+    this.byAll.push(key);
+    this.byW.push(...before.filter((one) => !this.byW.includes(one)));
+  }
+}
+
+/** Puts and gets by turns, each put to a new key; every other one is acknowledged by three, the others by W. */
 class Load {
   readonly bucket: Bucket<string>;
-  /** Keys of the victim that three others have acknowledged, since it was set. */
-  missing: string[] | undefined = undefined;
-  /** From then on these are read with r = 1: the victim is one of their primaries, and has of them what hints have brought. */
+  /** While it is set, it notes what is put. */
+  lacked: LackedKeys | undefined = undefined;
+  /** From then on these are read with r = 1: once the victim is back, it has of them what hints have brought. */
   readAlone: readonly string[] | undefined = undefined;
   acknowledged = 0;
   readsAlone = 0;
@@ -83,12 +141,10 @@ class Load {
   readonly missed: string[] = [];
   begun = 0;
   isOver = false;
-  private readonly store: Store;
   private readonly pick: (keys: readonly string[]) => string;
   private readonly byAll: string[] = [];
 
   constructor(store: Store, pick: (keys: readonly string[]) => string) {
-    this.store = store;
     this.pick = pick;
     this.bucket = store.bucket<string>(BUCKET, { codec: 'text' });
   }
@@ -110,15 +166,10 @@ class Load {
   };
 
   private async put(key: string, byAll: boolean): Promise<void> {
-    const { missing } = this;
-    await this.bucket.put(key, key, byAll ? { ...PATIENTLY, w: 'all' } : PATIENTLY);
+    const put = () => this.bucket.put(key, key, byAll ? { ...PATIENTLY, w: 'all' } : PATIENTLY);
+    await (this.lacked === undefined ? put() : this.lacked.note(key, byAll, put));
     this.acknowledged++;
-    if (!byAll) return;
-    this.byAll.push(key);
-    // Put and acknowledged while the victim was down: a stand-in has stored it for it.
-    if (missing !== undefined && missing === this.missing && keyPrimaries(this.store, BUCKET, key).includes(VICTIM)) {
-      missing.push(key);
-    }
+    if (byAll) this.byAll.push(key);
   }
 
   private async get(): Promise<void> {

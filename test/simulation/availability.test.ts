@@ -7,6 +7,18 @@ import { SimulatedCluster } from '../../src/simulation/simulated-cluster.js';
 import { test } from '../support/test.js';
 
 const LOAD_MS = 3_000;
+/**
+ * When a put goes to another coordinator (`src/store/client.ts`, `src/quorum/peers.ts`), in milliseconds: after the 99th
+ * percentile of what its own takes, but not sooner than `LEAST_MS`; or once the pulse of that was seen not to move for
+ * `STANDSTILL_MS`; looked at every `SWEEP_MS`. By `DEATH_MS` a death is known. `PUT_MS` is what a put takes at most.
+ */
+const LEAST_MS = 8;
+const STANDSTILL_MS = 25;
+const SWEEP_MS = 5;
+const DEATH_MS = 10;
+const PUT_MS = 5;
+/** So many second attempts of puts the budget of hedges pays for, if none was made for a while. */
+const PAID = 2;
 
 /** Puts and gets by turns, one every other millisecond, each put to a new key; all of them are settled on return. */
 function underLoad(cluster: SimulatedCluster, faultAtMs: number, fault: () => void): (PutOperation | GetOperation)[] {
@@ -99,6 +111,7 @@ test('whoever dies with a put in hand, coordinator, replica or stand-in: it is s
     cluster.crashNode(victim);
     cluster.settle(put);
     assert.equal(put.end?.type, 'acknowledged', `seed ${seed}: ${JSON.stringify(put.end)}`);
+    assert(put.endedAt - put.startedAt < DEATH_MS + 2 * PUT_MS, `seed ${seed}: ${put.endedAt - put.startedAt} ms`);
     cluster.healEverything();
     cluster.runFor(200);
     settleHints(cluster);
@@ -115,10 +128,48 @@ test('a coordinator that stands still in the middle of a put is replaced, and le
     cluster.pause(first!, 400);
     cluster.settle(put);
     assert.equal(put.end?.type, 'acknowledged', `seed ${seed}: ${JSON.stringify(put.end)}`);
-    assert(put.endedAt - put.startedAt < 100, `seed ${seed}: ${put.endedAt - put.startedAt} ms`);
+    // What its puts take is not known yet: it must be seen to stand still.
+    const tookMs = put.endedAt - put.startedAt;
+    assert(tookMs < STANDSTILL_MS + 2 * SWEEP_MS + PUT_MS, `seed ${seed}: ${tookMs} ms`);
     cluster.runFor(600);
     settleHints(cluster);
     assert.deepEqual(values(cluster, 'cart'), ['milk'], `seed ${seed}`);
+  }
+});
+
+// Goal: not later than it usually takes. That much a few puts are worth; all others wait until it is seen to stand still.
+test('a coordinator that stands still is replaced within its p99 by the first puts, and by all others soon after', () => {
+  for (const [seed, slowMs] of [
+    [70, 0],
+    [71, 0],
+    [72, 4],
+    [73, 4],
+  ] as const) {
+    const cluster = new SimulatedCluster({ seed, spawn });
+    const first = cluster.names[seed % 5]!;
+    for (const name of cluster.names) cluster.slowDisk(name, { minMs: slowMs, meanExtraMs: 0.1 });
+    const keys = Array.from({ length: 2_000 }, (_, i) => `key${i}`).filter(
+      (key) => cluster.primariesOf(key)[0] === first,
+    );
+    const usual = keys.slice(0, 128).map((key) => {
+      const { startedAt, endedAt } = cluster.settle(cluster.put(key, 'before'));
+      return endedAt - startedAt;
+    });
+    cluster.runFor(100);
+    cluster.pause(first, 400);
+    const puts = keys.slice(128, 140).map((key) => cluster.put(key, 'milk'));
+    for (const put of puts) assert.equal(cluster.settle(put).end?.type, 'acknowledged', `seed ${seed}`);
+    const took = puts.map(({ startedAt, endedAt }) => endedAt - startedAt).sort((x, y) => x - y);
+    const told = `seed ${seed}: up to ${Math.max(...usual)} ms before, ${took.join(' ')}`;
+    // The estimate may be a quarter too high. Where it goes the put meets two commits, and waits for one under way.
+    const hedgedMs = Math.max(LEAST_MS, 1.25 * Math.max(...usual)) + SWEEP_MS;
+    const putMs = PUT_MS + 3 * slowMs;
+    assert(took[0]! >= Math.max(LEAST_MS, ...usual), told);
+    assert(took[PAID - 1]! < Math.min(hedgedMs + putMs, STANDSTILL_MS) && took[PAID]! > STANDSTILL_MS, told);
+    assert(took.at(-1)! < STANDSTILL_MS + 2 * SWEEP_MS + putMs, told);
+    cluster.runFor(600);
+    settleHints(cluster);
+    for (const key of keys.slice(128, 140)) assert.deepEqual(values(cluster, key), ['milk'], `seed ${seed}: ${key}`);
   }
 });
 

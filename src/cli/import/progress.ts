@@ -1,5 +1,6 @@
 /** How far an import is, for people: a bar on a terminal, a line every few seconds elsewhere. */
 import { Presets, SingleBar } from 'cli-progress';
+import { duration } from '../figures.js';
 import type { Output } from '../terminal.js';
 
 export interface Progress {
@@ -61,13 +62,4 @@ export class ProgressReport {
   stop(): void {
     this.bar?.stop();
   }
-}
-
-/** Seconds as `1 h 02 min`, `3 min 05 s` or `7 s`. */
-export function duration(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  if (hours > 0) return `${hours} h ${String(minutes).padStart(2, '0')} min`;
-  if (minutes > 0) return `${minutes} min ${String(rest).padStart(2, '0')} s`;
-  return `${rest} s`;
 }

@@ -1,6 +1,5 @@
 /** Chance from the system's entropy, drawn in blocks. */
 import { randomFillSync } from 'node:crypto';
-
 import type { Random } from '../../base/random.js';
 
 export class EntropyRandom implements Random {

@@ -1,6 +1,5 @@
 /** The other end of `ThreadGroup.attach`: how another of the application's threads joins a group of threads. */
 import type { MessagePort } from 'node:worker_threads';
-
 import { followLinkOrder, type LinkOrder } from './group-order.js';
 import type { LinkEnds } from './link.js';
 import { ThreadHost, type ThreadHostOptions } from './thread-host.js';

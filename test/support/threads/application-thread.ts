@@ -1,6 +1,5 @@
 /** Another application thread: joins the group that its maker attached it to, asks worker 0, and tells its outcomes. */
 import { parentPort, workerData } from 'node:worker_threads';
-
 import { type ApplicationEnds, joinGroup } from '../../../src/runtime/threads/join-group.js';
 import { Asker, tally } from './asker.js';
 

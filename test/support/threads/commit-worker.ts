@@ -1,6 +1,5 @@
 /** Entry of workers that spend nearly all their time within LMDB transactions: for the tests of how a process ends. */
 import { open } from 'lmdb';
-
 import type { Committer } from '../../../src/runtime/actor.js';
 import { runWorkerThread } from '../../../src/runtime/threads/worker-thread.js';
 import { ECHO, ECHO_SLOT, EchoActor } from './echo.js';

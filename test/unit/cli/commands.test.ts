@@ -181,14 +181,15 @@ test('status shows nodes and ring in 80 columns, or as JSON', async (t) => {
   const terminal = new FakeTerminal();
   const { url, store } = await startWatchedService(t);
   const data = `${t.testdir()}/store`;
-  const kept = await terminal.openStore({ path: data });
+  const opened = await terminal.openStore({ path: data });
   for (const [looked, ...where] of [
     [store, '--url', url],
-    [kept, '--data', data],
+    [opened, '--data', data],
   ] as const) {
     const { code, out, err } = await terminal.run('status', ...where);
     t.equal(`${code} ${err}`, '0 ');
-    t.match(out, /│ a +│ up +│ a +│ +1 │ +1[0-9] │ +\d+ │ +\d+ │ +[\d.]+ \w+ │/);
+    t.match(out, /│ a +│ up +│ a +│ +1 │ +1[0-9] │ +\d+ │ +[\d.]+ \w+ │/);
+    t.match(out, /Hints kept for nodes[^\n]*\n[\s\S]*│ a +│ +\d+ │ +(–|[\d.]+ \w+) │ +(–|\d+ s) │ +\d+ │ +\d+ │/);
     t.match(
       out,
       /Requests coordinated, since the node's start:[\s\S]*│ all +│ +\d+ │ +(–|[\d.]+) │ +(–|[\d.]+) │ +\d+ │ +(–|[\d.]+) │ +(–|[\d.]+) │ +\d+ │/,
@@ -207,20 +208,32 @@ test('status shows nodes and ring in 80 columns, or as JSON', async (t) => {
     t.ok(Array.isArray(json.stats.hottest));
   }
   const stats = store.stats.bind(store);
-  t.notMatch((await terminal.run('status', '--url', url)).out, /stores nothing/);
-  store.stats = async () => {
+  const show = async (figures: Record<string, Record<string, number>>): Promise<string> => {
     const told = await stats();
-    const { a, b } = told.nodes;
-    const nodes = {
-      ...told.nodes,
-      a: { ...a, diskFull: 1, writesRefused: 3 },
-      b: { ...b, diskFailing: 1, writesRefused: 4 },
-    };
-    return { ...told, nodes };
+    const nodes = { ...told.nodes };
+    for (const [name, of] of Object.entries(figures)) nodes[name] = { ...nodes[name], ...of };
+    store.stats = async () => ({ ...told, nodes });
+    const { out } = await terminal.run('status', '--url', url);
+    for (const line of out.split('\n')) t.ok(line.length <= 80, line);
+    return out;
   };
-  const failing = (await terminal.run('status', '--url', url)).out;
+  t.notMatch(await show({}), /stores nothing/);
+  const failing = await show({ a: { diskFull: 1, writesRefused: 3 }, b: { diskFailing: 1, writesRefused: 4 } });
   t.match(failing, /\na stores nothing: its disk is full \(3 writes refused\)\n/);
   t.match(failing, /\nb stores nothing: its disk fails, or is read-only \(4 writes refused\)\n/);
+  // Hints wait at a; meanwhile b is refilled.
+  const kept = { hints: 1_200, hintBytes: 5_452_595, hintsWaitingMs: 3_725_000, hintsDelivered: 17, hintsTaken: 4 };
+  const none = { hints: 0, hintBytes: 0, hintsWaitingMs: 0, hintsDelivered: 1_217, hintsTaken: 4 };
+  const refilled = async (a: Record<string, number>, partitionsToRefill: number) => {
+    const out = await show({ a, b: { partitionsToRefill } });
+    const hints = /Hints kept for nodes[^\n]*\n[\s\S]*?│ a +(│[^\n]*)/.exec(out)?.[1];
+    const toRefill = /Replicas compared[\s\S]*?│ b +(?:│[^│\n]*){4}│ +([^│\n]*) │ +\d+ │/.exec(out)?.[1];
+    return [hints?.replaceAll(/ +/g, ' '), toRefill];
+  };
+  const ofB = store.ring().filter(({ primaries }) => primaries.includes('b')).length;
+  t.strictSame(await refilled(kept, 5), ['│ 1200 │ 5.2 MiB │ 1 h 02 min │ 17 │ 4 │', `5 of ${ofB}`]);
+  t.strictSame(await refilled(kept, 2), ['│ 1200 │ 5.2 MiB │ 1 h 02 min │ 17 │ 4 │', `2 of ${ofB}`]);
+  t.strictSame(await refilled(none, 0), ['│ 0 │ – │ – │ 1217 │ 4 │', '–']);
   store.stats = stats;
   const binary = new Uint8Array([0xff, 0x0a]);
   for (let i = 0; i < 4_000; i++) await store.bucket('hot').get(i % 2 === 0 ? 'a\nkey' : binary);

@@ -6,8 +6,8 @@ import { test } from 'tap';
 import { OverloadedError, QuorumNotMetError } from '../../../src/base/errors.js';
 import { csvEnds, csvLine, fieldsOf } from '../../../src/cli/csv.js';
 import { membersOf, onOneLine } from '../../../src/cli/export/json-text.js';
+import { duration } from '../../../src/cli/figures.js';
 import { linesOf } from '../../../src/cli/import/lines.js';
-import { duration } from '../../../src/cli/import/progress.js';
 import { FORMATS, recordReader } from '../../../src/cli/import/record.js';
 import { serveHttp } from '../../../src/service/http/server.js';
 import { FakeTerminal } from '../../support/fake-terminal.js';
@@ -224,12 +224,13 @@ test('progress: a bar on a terminal, lines elsewhere', async (t) => {
   plain.terminal.isTTY = true;
   const { err } = await plain.words();
   t.match(err, /importing .*%.* lines\/s .* left/);
-  t.strictSame([0, 59.6, 61, 3_600, 7_325].map(duration), [
+  t.strictSame([0, 59.6, 61, 3_600, 7_325, 187_199].map(duration), [
     '0 s',
     '1 min 00 s',
     '1 min 01 s',
     '1 h 00 min',
     '2 h 02 min',
+    '2 d 03 h',
   ]);
 });
 

@@ -11,6 +11,7 @@ import { t, test } from 'tap';
 import { InvariantError } from '../../../src/base/assert.js';
 import { utf8 } from '../../../src/base/bytes.js';
 import { StorageFailedError, StorageFullError } from '../../../src/base/errors.js';
+import { withoutLoaders } from '../../../src/base/loaders.js';
 import { openLmdbStorage } from '../../../src/storage/lmdb-storage.js';
 import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
 import type { Storage } from '../../../src/storage/storage.js';
@@ -28,7 +29,7 @@ const text = (storage: Storage, key: string): string | undefined => {
 };
 
 async function inWorker(task: Task, path: string, sync: 'full' | 'none'): Promise<void> {
-  const worker = new Worker(child, { workerData: { task, path, sync } });
+  const worker = new Worker(child, { workerData: { task, path, sync }, ...withoutLoaders(process) });
   worker.on('message', () => void worker.terminate());
   await once(worker, 'exit');
 }

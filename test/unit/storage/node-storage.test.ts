@@ -9,6 +9,7 @@ import { distrustHints } from '../../../actors/hint-store.js';
 import { InvariantError } from '../../../src/base/assert.js';
 import { utf8 } from '../../../src/base/bytes.js';
 import { StorageFailedError } from '../../../src/base/errors.js';
+import { withoutLoaders } from '../../../src/base/loaders.js';
 import { encodeLocatedKey } from '../../../src/codec/key.js';
 import { encodeRecord } from '../../../src/codec/record.js';
 import { checkInChild } from '../../../src/storage/check-in-child.js';
@@ -320,7 +321,7 @@ test('stranded files are replaced by copies', () =>
     const file = join(path, 'objects.mdb');
     const until = new Int32Array(new SharedArrayBuffer(4));
     const workerData = { task: 'stand-inside' satisfies Task, path: file, sync: 'none', until: until.buffer };
-    const holder = new Worker(STORAGE_CHILD, { workerData });
+    const holder = new Worker(STORAGE_CHILD, { workerData, ...withoutLoaders(process) });
     try {
       await once(holder, 'message');
       writeFileSync(`${file}.copy`, 'of a copy that was cut short');

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { statusText } from '../../../src/cli/status.js';
 import { sameDigest } from '../../../src/codec/record.js';
 import { type Bucket, open, QuoralError } from '../../../src/index.js';
+import { statusOf } from '../../../src/service/http/overview.js';
 import type { Store } from '../../../src/store/api/store.js';
 import { windowFarFromNow } from '../../support/exchange-window.js';
 import { fails } from '../../support/rejection.js';
@@ -105,6 +107,7 @@ test('a node whose directory was deleted while it was down is refilled while cli
       // What c has, too, is not refilled before c is back: that much is left until then.
       const ofB = store.ring().filter(({ primaries }) => primaries.includes('b'));
       const left = ofB.filter(({ primaries }) => primaries.includes('c')).length;
+      assert(left > 0);
       await store.admin.stop('c');
       await store.admin.stop('b');
       rmSync(join(path, 'b'), { recursive: true });
@@ -117,6 +120,8 @@ test('a node whose directory was deleted while it was down is refilled while cli
         return partitionsToRefill === wanted;
       };
       await until(isAt(left));
+      const told = statusText(await statusOf(store));
+      assert.match(told, new RegExp(`│ b [^\\n]* │ +${left} of ${ofB.length} │ +\\d+ │`), 'status shows it');
       const stored = (await b()).storedEntries!;
       const repaired = await sum(store, 'exchangeKeysRepaired');
       assert(stored > 0 && repaired > 0, `${stored} records, ${repaired} of them by exchanges`);

@@ -4,9 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { utf8 } from '../../../src/base/bytes.js';
+import { statusText } from '../../../src/cli/status.js';
 import { encodeLocatedKey, setPartition } from '../../../src/codec/key.js';
 import { hintKey } from '../../../src/hinted-handoff/hint-key.js';
 import { open } from '../../../src/index.js';
+import { statusOf } from '../../../src/service/http/overview.js';
 import { openLmdbStorage } from '../../../src/storage/lmdb-storage.js';
 import type { Store } from '../../../src/store/api/store.js';
 import { plantHints } from '../../support/planted-hints.js';
@@ -80,6 +82,8 @@ test('hints for a node that is down wait, over restarts of their holder; so does
       assert.equal(nodes.a!.hints, 1);
       assert(nodes.a!.hintBytes! > hintKey(1, key).length + 100);
       assert(nodes.a!.hintsWaitingMs! > 0);
+      // Its size, and for how long it has waited, which is as old as `plantHints` says.
+      assert.match(statusText(await statusOf(store)), /│ a +│ +1 │ +\d+ B │ +\d+ d \d\d h │ +0 │ +0 │/);
       await store.admin.crash('a');
       await fails(() => store.admin.waitForHints({ timeoutMs: 50 }), { code: 'TIMEOUT', definite: false });
       const signal = AbortSignal.abort();

@@ -4,6 +4,7 @@ import { fork } from 'node:child_process';
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { withoutLoaders } from '../../../src/base/loaders.js';
 import { decodeLocatedKey } from '../../../src/codec/key.js';
 import { isSoundRecord } from '../../../src/codec/record.js';
 import {
@@ -392,7 +393,7 @@ function changeLastByte(path: string, node: string, key: string, which: (record:
 test('a process that ends without closing the store ends by itself, and loses nothing acknowledged', () =>
   inDirectory(async (path) => {
     for (const how of ['exit', 'itself']) {
-      const child = fork(FORGETFUL, [path, '200', how], { timeout: 60_000 });
+      const child = fork(FORGETFUL, [path, '200', how], { timeout: 60_000, ...withoutLoaders(process) });
       const code = await new Promise((resolve) => child.once('exit', (exit, signal) => resolve(exit ?? signal)));
       assert.equal(code, 0);
       await using({ path }, async (store) => {

@@ -1,7 +1,6 @@
 /** The parts below the host: lane, frames, timers, outstanding requests, supervision; each against a naive model. */
 import fc from 'fast-check';
 import { test } from 'tap';
-
 import { FrameError } from '../../../../src/runtime/actor.js';
 import { Supervision } from '../../../../src/runtime/supervision.js';
 import type { ActorCell } from '../../../../src/runtime/threads/actor-cell.js';

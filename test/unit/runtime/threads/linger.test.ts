@@ -1,6 +1,5 @@
 /** When a thread rests before it parks, and for how long: tables of turns and of how late rests end. */
 import { test } from 'tap';
-
 import { Linger } from '../../../../src/runtime/threads/linger.js';
 
 interface Load {

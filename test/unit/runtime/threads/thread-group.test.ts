@@ -4,9 +4,8 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
-
 import { type Test, test } from 'tap';
-
+import { withoutLoaders } from '../../../../src/base/loaders.js';
 import { RemoteError, ThreadGoneError } from '../../../../src/runtime/threads/control-plane.js';
 import { joinGroup } from '../../../../src/runtime/threads/join-group.js';
 import { ThreadStartError } from '../../../../src/runtime/threads/thread-errors.js';
@@ -296,7 +295,7 @@ test('another application thread joins the group, hears of its threads, and leav
   const { ends, transfer, left } = group.attach(3);
   t.throws(() => group.attach(3), /taken/);
   t.throws(() => group.attach(4), /application/);
-  const application = new Worker(APPLICATION, { workerData: ends, transferList: transfer });
+  const application = new Worker(APPLICATION, { workerData: ends, transferList: transfer, ...withoutLoaders(process) });
   const next = async (): Promise<unknown> => (await once(application, 'message'))[0];
   const ask = (): Promise<unknown> => {
     application.postMessage('ask');

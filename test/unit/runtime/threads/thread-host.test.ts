@@ -1,6 +1,5 @@
 /** The host of one thread: turns, releases, refusals, incarnations, bodies. Several hosts share this thread here. */
 import { test } from 'tap';
-
 import type { Actor, ActorContext, ActorRef, Committer, Incoming } from '../../../../src/runtime/actor.js';
 import { refAt } from '../../../../src/runtime/actor.js';
 import type { ThreadHost } from '../../../../src/runtime/threads/thread-host.js';
