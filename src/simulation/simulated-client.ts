@@ -1,7 +1,6 @@
 /**
  * A client on a thread of its own in the simulation: the store's real client, with what it is told written down.
  */
-
 import { assert } from '../base/assert.js';
 import { EMPTY, utf8 } from '../base/bytes.js';
 import { EMPTY_CONTEXT, joinContexts } from '../clocks/causal-context.js';

@@ -9,7 +9,6 @@
  *
  * It is given the actors' registry: nothing in src/ imports an actor.
  */
-
 import { MAX_CONTEXT_ENTRIES } from '../anti-entropy/reaping.js';
 import { assert } from '../base/assert.js';
 import { equalBytes } from '../base/bytes.js';
