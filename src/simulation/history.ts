@@ -210,9 +210,10 @@ export class History {
    * forgotten: of what has replaced it nobody may know any more.
    */
   mayBeBack(event: number, time: number): boolean {
-    const takenBackAt = this.takenBackTo.get(event) ?? Number.POSITIVE_INFINITY;
-    const forgottenAt = this.forgettings.get(this.putBy(event).key) ?? Number.POSITIVE_INFINITY;
-    return Math.max(takenBackAt, forgottenAt) <= time;
+    const takenBackAt = this.takenBackTo.get(event);
+    const forgottenAt = this.forgettings.get(this.putBy(event).key);
+    if (takenBackAt === undefined || forgottenAt === undefined) return false;
+    return takenBackAt <= time && forgottenAt <= time;
   }
 
   wasMinted(put: PutOperation): boolean {

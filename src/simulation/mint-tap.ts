@@ -23,7 +23,7 @@ export class ReadTap extends TappedStorage {
     const value = super.get(key);
     // A copy: it is lent only until the next call.
     if (value === undefined) this.reads.delete(nameOf(key));
-    else this.reads.set(nameOf(key), Uint8Array.from(value));
+    else this.reads.set(nameOf(key), new Uint8Array(value));
     return value;
   }
 

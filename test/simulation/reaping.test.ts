@@ -7,7 +7,7 @@ import { entriesOf } from '../../src/objects/reduction.js';
 import type { ActorContext } from '../../src/runtime/actor.js';
 import type { Token } from '../../src/simulation/history.js';
 import type { SimulatedCluster } from '../../src/simulation/simulated-cluster.js';
-import type { Tap } from '../../src/simulation/tapped-host.js';
+import { type Tap, TappedContext } from '../../src/simulation/tapped-host.js';
 import {
   AFTERMATH_MS,
   clusterOf,
@@ -36,6 +36,8 @@ import {
   ReducesByItself,
   StoppedClock,
 } from './planted/reaping.js';
+
+const HOUR_MS = 3_600_000;
 
 /** Has each key written, and then deleted by somebody who has seen it. */
 function putAndDelete(cluster: SimulatedCluster, count: number): string[] {
@@ -130,6 +132,67 @@ test('a hint that comes late, after the deletion could have gone, is taken: nobo
 
 test('noticed: a census that is skipped', () => {
   assert(!lateHint(1, NO_CENSUS));
+});
+
+/**
+ * A value that lives for a while is kept for a replica by a stand-in, who is down until long after; and clocks are apart. By that
+ * of the first replica, which leads the rounds, it has expired an hour ago; by those of the third one, and of the stand-in,
+ * it is good for another hour.
+ * @returns true if from when on it was gone everywhere nothing of it came back
+ */
+function lateExpiredHint(seed: number, bug?: Tap): boolean {
+  const planted = bug === undefined ? {} : { planted: { name: 'no census, no fence', nodes: () => bug } };
+  const cluster = clusterOf({ seed, ...planted });
+  const [first, , third] = cluster.primariesOf(KEY);
+  cluster.stopNode(third!);
+  cluster.runFor(700);
+  assert.equal(cluster.settle(cluster.put(KEY, 'milk', { w: 3, ttlMs: 500 })).end?.type, 'acknowledged');
+  cluster.runFor(100);
+  const holder = cluster.names.find((name) => cluster.hintsOn(name).length > 0)!;
+  cluster.stopNode(holder);
+  cluster.runFor(700);
+  cluster.jumpClock(first!, HOUR_MS);
+  for (const name of [third!, holder]) cluster.jumpClock(name, -HOUR_MS);
+  cluster.startNode(third!);
+  cluster.runFor(10 * GRACE_MS);
+  if (bug === undefined) assert.equal(copies(cluster, KEY), 3, 'while a node is down nothing is forgotten');
+  cluster.startNode(holder);
+  let isForgotten = false;
+  let isBack = false;
+  for (const end = cluster.time + AFTERMATH_MS; cluster.time < end; cluster.runFor(1)) {
+    isForgotten ||= isGone(cluster, [KEY]);
+    isBack ||= isForgotten && !isGone(cluster, [KEY]);
+  }
+  assert.equal(cluster.hints, 0);
+  assert.deepEqual(cluster.failures, []);
+  assert.deepEqual(cluster.history.forgottenEarly, []);
+  return isForgotten && !isBack;
+}
+
+test('an expired value that comes late in a hint, to clocks for which it lives, is forgotten with the others, and once', () => {
+  for (let seed = 1; seed <= 4; seed++) assert(lateExpiredHint(seed), `seed ${seed}`);
+});
+
+test('noticed: an expired value that comes back, where neither a census nor a fence keeps it out', () => {
+  assert(!lateExpiredHint(1, both(NO_CENSUS, NO_FENCE)));
+});
+
+/** A reaper whose clock is a minute ahead of its node's. */
+class Hasty extends TappedContext {
+  override wallClock(): number {
+    return super.wallClock() + 60_000;
+  }
+}
+
+test('noticed: a value that is forgotten while it lives by every clock', () => {
+  for (const isHasty of [false, true]) {
+    const nodes = () => tapOf(reapConversation.name, { context: (inner) => new Hasty(inner) });
+    const cluster = clusterOf({ seed: 1, ...(isHasty ? { planted: { name: 'hasty', nodes } } : {}) });
+    assert.equal(cluster.settle(cluster.put(KEY, 'milk', { w: 3, ttlMs: 30_000 })).end?.type, 'acknowledged');
+    cluster.runFor(10 * GRACE_MS);
+    assert.equal(isGone(cluster, [KEY]), isHasty);
+    assert.equal(cluster.history.forgottenEarly.length > 0, isHasty);
+  }
 });
 
 /** A replica is down from before a deletion until long after its grace time. */

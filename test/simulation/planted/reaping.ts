@@ -137,7 +137,9 @@ export function both(first: Tap, second: Tap): Tap {
 /** Above every floor. */
 const HIGHEST = 2 ** 40;
 export const highestTag = (message: VnodeRequest): VnodeRequest => {
-  return message.type === 'write' ? { ...message, tag: HIGHEST } : message;
+  if (message.type === 'write') return { ...message, tag: HIGHEST };
+  if (message.type !== 'hand-off') return message;
+  return { ...message, entries: message.entries.map((entry) => ({ ...entry, tag: HIGHEST })) };
 };
 
 /** Takes whatever comes. */
