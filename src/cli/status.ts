@@ -166,7 +166,9 @@ function exchanges({ nodes, ring, stats }: Status): string {
   const lastReapAtMs = Math.max(0, ...Object.values(stats.nodes).map((counted) => counted.lastReapAtMs ?? 0));
   const lagMs = stats.total.counters.exchangeLagMs ?? 0;
   const lag =
-    copies < 2 ? '' : `\nSince two replicas were found equal, or their nodes started: ${duration(lagMs / 1_000)} at most.`;
+    copies < 2
+      ? ''
+      : `\nSince two replicas were found equal, or their nodes started: ${duration(lagMs / 1_000)} at most.`;
   const lastReaping = lastReapAtMs === 0 ? '' : `\nDeletions were last reaped ${minuteOf(lastReapAtMs)}.`;
   return `Replicas compared, keys that differed; deletions reaped:\n${table}${lag}${lastReaping}`;
 }

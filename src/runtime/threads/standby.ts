@@ -6,6 +6,7 @@
  *     made ──entry loaded, `prepare` done──▶ ready ──taken──▶ the worker of an incarnation: see worker-run.ts
  *       └────────────── ended, or died: no standby ──────────┘ (before it was taken)
  */
+import { once } from 'node:events';
 import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
 import { type ErrorData, errorData } from './control-plane.js';
 import { newWorker } from './new-worker.js';
@@ -69,10 +70,69 @@ export class Standby {
     return this.worker;
   }
 
-  /** Ends it. */
-  end(): void {
+  /** Ends it: between two of its turns, since it closes nothing on its way. Resolves once it is gone. */
+  async end(): Promise<void> {
     this.worker.removeAllListeners('error').removeAllListeners('exit');
+    this.worker.ref();
+    const gone = once(this.worker, 'exit');
     this.port.close();
+    await gone;
+  }
+}
+
+/** How long a group goes on without a standby after one was taken, or has died, in milliseconds: others have more to do then. */
+const NEXT_AFTER_MS = 10_000;
+
+export interface StandbyPlaceOptions extends Omit<StandbyOptions, 'died'> {
+  /** One has ended before it was taken. Another one follows, later. */
+  readonly died: (error: ErrorData) => void;
+}
+
+/** Where one worker at a time stands by: once somebody has asked for it, another one follows each that is taken. */
+export class StandbyPlace {
+  private readonly options: StandbyPlaceOptions;
+  private standby: Standby | undefined;
+  private next: NodeJS.Timeout | undefined;
+  private closed = false;
+
+  constructor(options: StandbyPlaceOptions) {
+    this.options = options;
+  }
+
+  /** Has one stand by from now on. Idempotent. */
+  have(): void {
+    if (this.standby !== undefined || this.next !== undefined || this.closed) return;
+    const died = (error: ErrorData): void => {
+      this.standby = undefined;
+      this.haveLater();
+      this.options.died(error);
+    };
+    this.standby = new Standby({ ...this.options, died });
+  }
+
+  /** The one that stands by, if it is ready: the caller's from now on. */
+  take(): Standby | undefined {
+    const { standby } = this;
+    if (standby?.isReady !== true) return undefined;
+    this.standby = undefined;
+    this.haveLater();
+    return standby;
+  }
+
+  /** Ends the one that stands by; none follows. Resolves once it is gone. */
+  async close(): Promise<void> {
+    this.closed = true;
+    clearTimeout(this.next);
+    const { standby } = this;
+    this.standby = undefined;
+    await standby?.end();
+  }
+
+  private haveLater(): void {
+    this.next = setTimeout(() => {
+      this.next = undefined;
+      this.have();
+    }, NEXT_AFTER_MS).unref();
   }
 }
 

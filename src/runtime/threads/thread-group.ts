@@ -23,7 +23,7 @@ import { followLinkOrder, type GroupOrder, type ThreadNews } from './group-order
 import type { HostEvents } from './host-events.js';
 import { APPLICATION_POLLS, type ApplicationEnds } from './join-group.js';
 import { Mesh } from './mesh.js';
-import { Standby } from './standby.js';
+import { StandbyPlace } from './standby.js';
 import { ThreadStartError, ThreadStuckError } from './thread-errors.js';
 import { ThreadHost } from './thread-host.js';
 import { WorkerRun } from './worker-run.js';
@@ -112,9 +112,6 @@ interface Seat {
   stranded: boolean;
 }
 
-/** How long a group goes on without a standby after one was taken, or has died, in milliseconds: others have more to do then. */
-const STANDBY_AFTER_MS = 10_000;
-
 /** How long the end of the process waits for commits, in milliseconds: several times the longest flush seen. */
 const EXIT_WAIT_MS = 2_000;
 
@@ -124,8 +121,7 @@ export class ThreadGroup {
   private readonly options: ThreadGroupOptions;
   private readonly seats: Seat[] = [];
   private readonly mesh: Mesh;
-  private standby: Standby | undefined;
-  private nextStandby: NodeJS.Timeout | undefined;
+  private readonly standby: StandbyPlace | undefined;
   private closed = false;
   /** The incarnations that stranded, and will never exit. */
   private readonly stranded = new Set<WorkerRun>();
@@ -155,6 +151,12 @@ export class ThreadGroup {
       polls: options.polls ?? APPLICATION_POLLS,
       events: this.hostEvents(),
     });
+    const { standby, onEvent } = options;
+    if (standby !== undefined) {
+      const died = (error: ErrorData): void =>
+        onEvent?.({ type: 'trouble', thread: options.workers, what: 'standby', error });
+      this.standby = new StandbyPlace({ ...options, heapMb: options.heapMb, data: standby.data, died });
+    }
     const { thread, doorbell } = this.host;
     this.mesh.enroll({ thread, doorbell, order: (order) => void followLinkOrder(this.host, order) });
     this.host.startPulse();
@@ -264,12 +266,11 @@ export class ThreadGroup {
    */
   async close(options: StopOptions = {}): Promise<void> {
     this.closed = true;
-    clearTimeout(this.nextStandby);
-    this.standby?.end();
-    this.standby = undefined;
     const up = this.seats.filter(({ state }) => state === 'up');
     await Promise.all(up.map(({ running }) => running!.settle(options.graceMs ?? GRACE_MS)));
+    const standbyGone = this.standby?.close();
     const ends = await Promise.allSettled(this.seats.map((seat) => this.stop(seat.thread, options)));
+    await standbyGone;
     this.mesh.leave(this.host.thread);
     this.host.stop();
     // With a stuck thread the process would not end by itself.
@@ -316,14 +317,14 @@ export class ThreadGroup {
     const service = this.options.service?.();
     const start = { thread, incarnation, doorbell, links, service, stranded, data };
     const run = new WorkerRun(
-      { entry, heapMb, start, standby: this.takeStandby() },
+      { entry, heapMb, start, standby: this.standby?.take() },
       {
         ready: () => {
           seat.stranded = false;
           if (seat.state === 'starting') this.enter(seat, 'up');
         },
         news: (news) => onEvent?.({ ...news, thread }),
-        inUse: () => this.haveStandby(),
+        inUse: () => this.standby?.have(),
         exited: (ended, error) => this.exited(seat, ended, error, byRequest),
         stranded: (run, error) => this.strand(seat, run, error),
         gone: (run) => this.stranded.delete(run),
@@ -332,33 +333,6 @@ export class ThreadGroup {
     this.mesh.enroll({ thread, doorbell, order: (order, transfer) => run.order(order, transfer) });
     seat.running = run;
     this.enter(seat, 'starting');
-  }
-
-  /** Has a worker stand by, if the group is to have one and none is there or on its way. */
-  private haveStandby(): void {
-    const { entry, heapMb, onEvent, standby } = this.options;
-    if (standby === undefined || this.standby !== undefined || this.nextStandby !== undefined || this.closed) return;
-    const died = (error: ErrorData): void => {
-      this.standby = undefined;
-      onEvent?.({ type: 'trouble', thread: this.host.thread, what: 'standby', error });
-      this.haveStandbyLater();
-    };
-    this.standby = new Standby({ entry, heapMb, data: standby.data, died });
-  }
-
-  private haveStandbyLater(): void {
-    this.nextStandby = setTimeout(() => {
-      this.nextStandby = undefined;
-      this.haveStandby();
-    }, STANDBY_AFTER_MS).unref();
-  }
-
-  private takeStandby(): Standby | undefined {
-    const { standby } = this;
-    if (standby?.isReady !== true) return undefined;
-    this.standby = undefined;
-    this.haveStandbyLater();
-    return standby;
   }
 
   /** The thread will never exit by itself; `exited` follows. */

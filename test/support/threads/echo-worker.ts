@@ -15,14 +15,34 @@ export interface EchoSetup {
   readonly stillUntil?: Int32Array;
 }
 
+/** What a worker does that stands by. */
+export interface EchoPreparation {
+  /** Told by `prepared` later. */
+  readonly name: string;
+  /** It fails. */
+  readonly broken?: boolean;
+  /** It goes on until index 0 is not 0; index 1 is set once it has begun. */
+  readonly until?: Int32Array;
+}
+
 /** Actors that were started on this thread. */
 let started = 0;
+/** What it did while it stood by. */
+let prepared: string | undefined;
 let stillUntil: Int32Array | undefined;
 
 class WorkerControl {
   readonly thread: number;
-  constructor(thread: number) {
+  private readonly beInUse: () => void;
+  constructor(thread: number, beInUse: () => void) {
     this.thread = thread;
+    this.beInUse = beInUse;
+  }
+  inUse(): void {
+    this.beInUse();
+  }
+  prepared(): string | undefined {
+    return prepared;
   }
   ping(): number {
     return this.thread;
@@ -39,18 +59,31 @@ class WorkerControl {
   }
 }
 
-export type EchoControl = Pick<WorkerControl, 'ping' | 'fail' | 'started' | 'hang'>;
+export type EchoControl = Pick<WorkerControl, 'ping' | 'fail' | 'started' | 'hang' | 'inUse' | 'prepared'>;
 
-await runWorkerThread<EchoSetup>(({ host, thread, incarnation, data }) => {
-  const { broken, brokenLater, brokenUntil = 1 } = data;
-  if (broken || (incarnation > 1 && (brokenLater || incarnation <= brokenUntil)))
-    throw Object.assign(new Error('broken on purpose'), { code: 'E_BROKEN' });
-  const start = (): EchoActor => {
-    started++;
-    return new EchoActor();
-  };
-  host.spawn(ECHO_SLOT, ECHO, start, data.mailbox === undefined ? {} : { mailbox: data.mailbox });
-  stillUntil = data.stillUntil;
-  return { control: new WorkerControl(thread) };
-});
+async function prepare(data: unknown): Promise<void> {
+  const { name, broken, until } = data as EchoPreparation;
+  if (broken) throw new Error('cannot be prepared');
+  if (until !== undefined) {
+    until[1] = 1;
+    while (Atomics.load(until, 0) === 0) await new Promise(setImmediate);
+  }
+  prepared = name;
+}
+
+await runWorkerThread<EchoSetup>(
+  ({ host, thread, incarnation, data, inUse }) => {
+    const { broken, brokenLater, brokenUntil = 1 } = data;
+    if (broken || (incarnation > 1 && (brokenLater || incarnation <= brokenUntil)))
+      throw Object.assign(new Error('broken on purpose'), { code: 'E_BROKEN' });
+    const start = (): EchoActor => {
+      started++;
+      return new EchoActor();
+    };
+    host.spawn(ECHO_SLOT, ECHO, start, data.mailbox === undefined ? {} : { mailbox: data.mailbox });
+    stillUntil = data.stillUntil;
+    return { control: new WorkerControl(thread, inUse) };
+  },
+  { prepare },
+);
 if (stillUntil !== undefined) Atomics.wait(stillUntil, 0, 0);
