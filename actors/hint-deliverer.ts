@@ -44,6 +44,11 @@ const WATCH_MS = 100;
 const IDLE_TICK_MS = 1_000;
 const TICK = 'tick';
 /**
+ * How long after a question it is answered, in milliseconds: in a later turn. Where this thread stood still, a hint that was
+ * sent before the question is read in the same turn, and maybe after it; and the put that it is for may have been acknowledged.
+ */
+const ANSWER_AFTER_MS = 1;
+/**
  * Hints that their owners have taken are deleted together, for fewer commits of hints. At the latest after so many
  * milliseconds, or when they are so many, or so large, or at the end of a pass.
  */
@@ -76,6 +81,12 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
   /** Of `arrears`: the one that the inquiry is about. */
   private question: number;
   private readonly asked = new InFlight<Asked>(MAX_REQUESTS);
+  /** Questions that are yet to be answered, in order; a node asks again only once it was answered. */
+  private readonly heard: {
+    readonly from: number;
+    readonly incoming: Incoming<HoldingAnswer>;
+    readonly dueMs: number;
+  }[] = [];
   private readonly nodes: number;
   private readonly detector: FailureDetector;
   /** Hints that their owners have, and that are to be deleted; of how many bytes, and since when they are there. */
@@ -113,17 +124,11 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
 
   receive(message: HoldingRequest, incoming: Incoming<HoldingAnswer>, context: ActorContext): void {
     const { from, holds } = message;
-    if (holds > 0) this.inquiry.onTold(from);
-    const { begun, clean } = this.hints.passesOf(from);
-    const count = this.hints.heldFor(from);
-    context.reply(incoming, { type: 'holding', count, session: this.hints.session, begun, clean });
-    if (holds > 0) this.ask(context);
-    if (count > 0) {
-      // Whoever asks is there.
-      this.health[from] = 'up';
-      this.deliveryTo(from).kick();
-      this.deliver(from, context);
+    if (holds > 0) {
+      this.inquiry.onTold(from);
+      this.ask(context);
     }
+    this.heard.push({ from, incoming, dueMs: context.now() + ANSWER_AFTER_MS });
     this.tickInTime(context);
   }
 
@@ -195,6 +200,7 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     if (this.hints.gate.probeDue(context.now())) this.hints.writeProbe();
     const { owners } = this.hints;
     this.lookAtOwners(context);
+    this.answerHeard(context);
     for (const owner of this.backlogs.keys()) if (!owners.has(owner)) this.backlogs.delete(owner);
     // Another one is first each time: where slices are few, they go round.
     const all = [...owners.keys()];
@@ -203,12 +209,27 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
     this.tickInTime(context);
   }
 
+  /** Tells those whose questions are due what there is for them. */
+  private answerHeard(context: ActorContext): void {
+    while (this.heard.length > 0 && this.heard[0]!.dueMs <= context.now()) {
+      const { from, incoming } = this.heard.shift()!;
+      const { begun, clean } = this.hints.passesOf(from);
+      const count = this.hints.heldFor(from);
+      context.reply(incoming, { type: 'holding', count, session: this.hints.session, begun, clean });
+      if (count === 0) continue;
+      // Whoever asks is there.
+      this.health[from] = 'up';
+      this.deliveryTo(from).kick();
+    }
+  }
+
   /** Sees to it that the next tick is not too late for anything. */
   private tickInTime(context: ActorContext): void {
     const now = context.now();
     let atMs = Math.min(now + IDLE_TICK_MS, Math.max(now + 1, this.inquiry.nextMs));
     if (!this.hints.gate.open) atMs = Math.min(atMs, now + TICK_MS);
-    atMs = Math.max(now + 1, Math.min(atMs, this.takenSinceMs + DELETE_AFTER_MS));
+    atMs = Math.min(atMs, this.takenSinceMs + DELETE_AFTER_MS, this.heard[0]?.dueMs ?? atMs);
+    atMs = Math.max(now + 1, atMs);
     for (const owner of this.hints.owners.keys()) {
       atMs = Math.min(atMs, now + (this.isOutOfReach(owner) ? WATCH_MS : TICK_MS));
       const readyAtMs = this.deliveries.get(owner)?.readyAtMs ?? now;

@@ -206,3 +206,30 @@ test('a node that returns while a hint for it is gathered knows of it: a read wi
   }
   assert(gathered > 3, `only ${gathered} hints were waiting for others`);
 });
+
+// Goal: what was acknowledged before the node asked is known to whoever is asked, in whichever order his mail is read.
+test('a node asks what there is for it while a hint waits in the same mailbox: no read with r = 1 misses it silently', () => {
+  let waited = 0;
+  for (let seed = 41; seed <= 64; seed++) {
+    const cluster = new SimulatedCluster({ seed, spawn, partitions: PARTITIONS });
+    const key = Array.from({ length: 100 }, (_, i) => `key${seed + i}`).find((one) =>
+      cluster.primariesOf(one).includes('b'),
+    )!;
+    cluster.stopNode('b');
+    cluster.runFor(300);
+    const standIns = cluster.names.filter((name) => !cluster.primariesOf(key).includes(name));
+    const put = cluster.put(key, 'value', { w: 2 });
+    // Not for so long that the hint goes elsewhere.
+    for (const name of standIns) cluster.pause(name, 3 + (seed % 4) * 4);
+    assert.equal(cluster.settle(put).end?.type, 'acknowledged');
+    if (cluster.hints === 0) waited++;
+    cluster.startNode('b');
+    for (let reads = 0; reads < 40; reads++) {
+      const { end } = cluster.getVia('b', key, { r: 1 });
+      assert(end?.type === 'got', JSON.stringify(end));
+      assert(end.siblings.length === 1, `seed ${seed}: ${key} is not found, and nobody says that it may be missed`);
+      cluster.runFor(0.5);
+    }
+  }
+  assert(waited > 12, `only ${waited} hints were on their way`);
+});

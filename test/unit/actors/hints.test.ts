@@ -341,10 +341,7 @@ test('gathered hints count as held, a pass that begins meanwhile as none, and wh
   const gather = (key: string, owner: number) =>
     node.ask({ type: 'keep', owner, key: located(key), record: record(0), durable: false, mayWait: true, tag: 0 });
   const figures = () => hints.status().owners.map(({ owner, count, clean }) => ({ owner, count, clean }));
-  const holding = (from: number) => {
-    owner.deliverer.receive({ type: 'what-for-me', from, holds: 0 }, {}, context);
-    return context.replies.at(-1) as HoldingAnswer;
-  };
+  const holding = (from: number) => owner.holdingFor(from);
   const owner = new Delivering(node, [0, OWNER, 3]);
   node.keep('a', record(0));
   gather('b', OWNER);
@@ -353,7 +350,6 @@ test('gathered hints count as held, a pass that begins meanwhile as none, and wh
     { owner: OWNER, count: 2, clean: 0 },
     { owner: 3, count: 1, clean: 0 },
   ]);
-  assert.equal(holding(0).count, 0);
   const { count, begun } = holding(OWNER);
   assert.deepEqual({ count, begun }, { count: 2, begun: 0 });
   assert.deepEqual(keysOf(owner.batch().entries), ['a']);
@@ -368,6 +364,7 @@ test('gathered hints count as held, a pass that begins meanwhile as none, and wh
   assert.deepEqual(keysOf(owner.batch().entries), ['b']);
   owner.answer(TOOK);
   assert.deepEqual(hints.passesOf(OWNER).clean, 2);
+  assert.equal(holding(0).count, 0);
 
   gather('d', OWNER);
   node.restartKeeper();
@@ -433,6 +430,18 @@ class Delivering {
   tick(): void {
     this.node.context.nowMs += 2_000;
     this.deliverer.timer('tick', this.node.context);
+  }
+
+  /** What an owner is told that asks: not at once, but soon. */
+  holdingFor(from: number): HoldingAnswer {
+    const { context } = this.node;
+    const replies = context.replies.length;
+    this.deliverer.receive({ type: 'what-for-me', from, holds: 0 }, {}, context);
+    assert.equal(context.replies.length, replies, 'what was sent before the question may be read after it');
+    context.nowMs += 1;
+    this.deliverer.timer('tick', context);
+    assert.equal(context.replies.length, replies + 1);
+    return context.replies.at(-1) as HoldingAnswer;
   }
 
   /** The next batch that was sent and not looked at, and to whom. */
@@ -534,8 +543,7 @@ test('an owner that is down does not hold up the others, and an owner that asks 
   owner.answer(TOOK);
   assert.equal(node.hints.size, 1);
   assert(owner.isIdle, 'who is down is given time');
-  owner.deliverer.receive({ type: 'what-for-me', from: 0, holds: 0 }, {}, node.context);
-  assert.equal((node.context.replies.at(-1) as HoldingAnswer).count, 1);
+  assert.equal(owner.holdingFor(0).count, 1);
   assert.equal(owner.batch().to, 0);
 });
 
