@@ -62,7 +62,7 @@ export function failover(perSecond?: number): Promise<void> {
   const crash = async (store: Store): Promise<undefined> => {
     await store.admin.crash(VICTIM);
     missed = new LoneReads(store, 'bench-missed');
-    await missed.prepare();
+    missed.begin();
   };
   return measure(perSecond, [
     BEFORE,
@@ -73,6 +73,7 @@ export function failover(perSecond?: number): Promise<void> {
 
 /** Starts the node, and tells when it has what the others kept for it, and what was read through it until then. */
 async function returned(store: Store, missed: LoneReads): Promise<string> {
+  await missed.ready();
   const hints = store.nodes().reduce((sum, node) => sum + node.hints, 0);
   await store.admin.start(VICTIM);
   const startedAt = performance.now();

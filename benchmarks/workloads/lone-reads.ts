@@ -1,7 +1,7 @@
 /**
  * Reads with r = 1 of keys that were put while one of their primaries was down: whether one through that node, once it is
- * back, misses what was acknowledged without it, and says so. Three nodes have acknowledged each key, so that only the one that was
- * away can lack it.
+ * back, misses what was acknowledged without it, and says so. Every other key was acknowledged by three nodes, the others by W; all
+ * of them long before the node's return, so that only it can lack one.
  */
 import type { Bucket, Store } from '../../src/index.js';
 
@@ -10,7 +10,8 @@ const BETWEEN_MS = 2;
 
 export class LoneReads {
   private readonly bucket: Bucket<string>;
-  private keys: readonly string[] = [];
+  private readonly keys: string[] = [];
+  private prepared: Promise<void> | undefined;
   private reads = 0;
   private warned = 0;
   private missed = 0;
@@ -21,12 +22,24 @@ export class LoneReads {
     this.bucket = store.bucket<string>(bucket, { codec: 'text' });
   }
 
-  /** Puts the keys. To be called while the node is down. */
-  async prepare(): Promise<void> {
-    this.keys = Array.from({ length: KEYS }, (_, i) => `key ${i}`);
+  /** Begins to put the keys. To be called while the node is down. */
+  begin(): void {
+    this.prepared = this.prepare();
+    // Told by `ready`.
+    this.prepared.catch(() => {});
+  }
+
+  /** Resolves once they are there. To be awaited before the node comes back. */
+  async ready(): Promise<void> {
+    await this.prepared;
+  }
+
+  private async prepare(): Promise<void> {
     // One after the other: all at once would be a burst beside the load, in the moment that is measured.
-    for (const key of this.keys) {
-      await this.bucket.put(key, key, { w: 'all' });
+    for (let i = 0; i < KEYS; i++) {
+      const key = `key ${i}`;
+      await this.bucket.put(key, key, i % 2 === 0 ? { w: 'all' } : {});
+      this.keys.push(key);
       await new Promise((resolve) => setTimeout(resolve, BETWEEN_MS));
     }
   }

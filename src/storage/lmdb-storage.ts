@@ -98,7 +98,8 @@ export interface Database {
   transactionSync(work: () => void): void;
   put(key: Uint8Array, value: Uint8Array): unknown;
   remove(key: Uint8Array): unknown;
-  getStats(): { readonly entryCount: number };
+  /** `bytes`: undefined if they are those of the file. */
+  getStats(): { readonly entryCount: number; readonly bytes?: number };
   close(): unknown;
 }
 
@@ -315,8 +316,8 @@ class LmdbStorage implements Storage {
   stats(): StorageStats {
     this.assertOpen();
     try {
-      const { entryCount } = this.db.getStats();
-      return { entries: entryCount, bytes: statSync(this.path).size };
+      const { entryCount, bytes = statSync(this.path).size } = this.db.getStats();
+      return { entries: entryCount, bytes };
     } catch (error) {
       throw storageError(error, 'read', this.path);
     }

@@ -53,8 +53,9 @@ class MemoryDatabase implements Database {
     this.memory.remove(key);
   }
 
-  getStats(): { readonly entryCount: number } {
-    return { entryCount: this.memory.stats().entries };
+  getStats(): { readonly entryCount: number; readonly bytes: number } {
+    const { entries, bytes } = this.memory.stats();
+    return { entryCount: entries, bytes };
   }
 
   close(): void {

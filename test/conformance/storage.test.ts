@@ -1,4 +1,4 @@
-/** Holds every engine to the storage contract: memory, LMDB, the simulator's disk. */
+/** Holds every engine to the storage contract: memory, LMDB, that of rehearsals, the simulator's disk. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { SeededRandom } from '../../src/base/random.js';
 import { SimulatedDisk } from '../../src/runtime/simulator/simulated-disk.js';
 import { openLmdbStorage } from '../../src/storage/lmdb-storage.js';
 import { openMemoryStorage } from '../../src/storage/memory-storage.js';
+import { openStageStorage } from '../../src/storage/stage-storage.js';
 import { type StorageUnderTest, storageConformance } from './storage.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'quoral-storage-'));
@@ -26,6 +27,11 @@ function lmdb(sync: 'full' | 'none'): StorageUnderTest {
 }
 
 storageConformance('memory', () => ({ persistent: false, durable: false, open: openMemoryStorage }));
+storageConformance('stage', () => ({
+  persistent: false,
+  durable: false,
+  open: () => openStageStorage(join(directory, 'none.mdb')),
+}));
 storageConformance('lmdb, sync full', () => lmdb('full'));
 storageConformance('lmdb, sync none', () => lmdb('none'));
 for (const sync of ['full', 'none'] as const) {

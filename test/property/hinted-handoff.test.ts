@@ -177,8 +177,10 @@ class Holder {
 const nameOf = (hint: HeldHint) => Buffer.from(hint.key).toString('latin1');
 
 test('whatever comes between, a pass that calls itself clean has delivered all that was there at its beginning', () => {
-  const walk = fc.property(fc.array(happening, { maxLength: 60 }), (happenings) => {
+  const backlogs = fc.constantFrom(1, 100_000, Number.POSITIVE_INFINITY);
+  const walk = fc.property(fc.array(happening, { maxLength: 60 }), backlogs, (happenings, backlog) => {
     const holder = new Holder();
+    holder.backlog = backlog;
     let begun = 0;
     let then: ReadonlyMap<string, number> = new Map();
     const check = () => {
@@ -212,6 +214,27 @@ test('whatever comes between, a pass that calls itself clean has delivered all t
     assert.equal(holder.kept.size, 0, 'in the end nothing is left');
   });
   holds(walk, 300);
+});
+
+test('batches are small while they come often enough, and larger where they do not', () => {
+  const holder = new Holder();
+  for (let i = 0; i < 300; i++) holder.keep(1, i, 10);
+  const { delivery } = holder;
+  const all = [...holder.kept.values()].map(({ hint }) => hint);
+  /** @returns how many the next batch has, of so many in all, so long after the one before */
+  const sizeAfter = (ms: number, backlog: number): number => {
+    holder.now += ms;
+    const { limit } = delivery.next(false, backlog, holder.now);
+    const batch = delivery.read(all.slice(0, limit), all[limit - 1]!.key, false, holder.now)!;
+    delivery.sent(1, holder.now);
+    delivery.onTook([], holder.now);
+    return batch.entries.length;
+  };
+  assert.equal(sizeAfter(0, 6_000), 32, 'the first one');
+  assert.equal(sizeAfter(4, 6_000), 32);
+  assert.equal(sizeAfter(10, 6_000), 60, 'so that all are there after a second');
+  assert.equal(sizeAfter(10_000, 6_000), 128);
+  assert.equal(sizeAfter(1, Number.POSITIVE_INFINITY), 128, 'where there is no reason to wait');
 });
 
 test('after a batch its owner has as long for others as it took, but not more than 15 ms', () => {

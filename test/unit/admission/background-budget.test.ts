@@ -9,11 +9,11 @@ class Node {
   private now = 0;
 
   /** An interval as below, in which `others` takes a slice first, and each kind of urgent work whatever it gets. */
-  urgently(latencyMs: number, others = 0, works: readonly UrgentWork[] = ['hints']): number {
+  urgently(latencyMs: number, others = 0, works: readonly UrgentWork[] = ['refill'], perSecond?: number): number {
     let taken = 0;
     this.now += 100;
     for (let i = 0; i < others; i++) assert(this.budget.take(this.now));
-    for (const work of works) while (this.budget.takeUrgent(this.now, work)) taken++;
+    for (const work of works) while (this.budget.takeUrgent(this.now, work, perSecond)) taken++;
     for (let i = 0; i < 1_000; i++) this.budget.requestTook(i % 50 === 0 ? latencyMs : 0.1);
     return taken;
   }
@@ -60,10 +60,27 @@ test('urgent work has slices of its own beside the one that there always is, and
   assert.equal(node.urgently(200), 4);
   assert.equal(node.interval(200), 1);
   assert.equal(node.urgently(200, 1), 3, "other work has the one slice that is everybody's");
-  assert.equal(node.urgently(200, 1, ['refill']), 3);
-  assert.equal(node.urgently(200, 1, ['hints', 'refill']), 6, 'neither takes those of the other');
+  assert.equal(node.urgently(200, 1, ['hints']), 10);
+  assert.equal(node.urgently(200, 1, ['hints', 'refill']), 13, 'neither takes those of the other');
   node.intervals(50, 2);
   assert.equal(node.urgently(2), 67);
+});
+
+test('urgent work that tells how much it needs to be done in time gets that, and no more while clients are served', () => {
+  const node = new Node();
+  assert.equal(node.urgently(2, 0, ['hints'], 150), 10 + 32, 'nobody is served yet: all that there is');
+  node.intervals(50, 2);
+  assert.equal(node.urgently(2, 0, ['hints'], 1), 10, 'a little is done soon');
+  assert.equal(node.urgently(2, 0, ['hints'], 150), 15);
+  assert.equal(node.urgently(2, 0, ['hints'], 320), 32);
+  assert.equal(node.urgently(2, 0, ['hints'], 1_000), 32 + 64, 'whose own do not suffice takes what nobody else takes');
+  node.intervals(20, 200);
+  assert.equal(node.urgently(200, 1, ['hints'], 150), 15, 'whatever clients feel');
+  assert.equal(node.budget.paceMs('hints', 150), 100 / 15, 'not all at once');
+  assert.equal(node.budget.paceMs('hints', 1), 10);
+  node.interval(2, 0);
+  node.interval(2, 0);
+  assert.equal(node.budget.paceMs('hints', 150), 0, 'but for when nobody is served');
 });
 
 test('what is slow is learnt from times without background work', () => {
