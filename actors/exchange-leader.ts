@@ -120,7 +120,7 @@ export class ExchangeLeader {
       if (lead.needsSlice && !this.schedule.mayGoOn(lead.pair, minuteOf(context))) {
         // The window has ended: the next exchange of the pair begins where this one was.
         lead.abandon();
-        this.end(lead, context);
+        this.end(lead, context, true);
         continue;
       }
       if (now < this.settledMs) {
@@ -180,7 +180,8 @@ export class ExchangeLeader {
     return lead;
   }
 
-  private end(lead: ExchangeLead, context: ActorContext): void {
+  /** @param isStopped - its window has ended */
+  private end(lead: ExchangeLead, context: ActorContext, isStopped = false): void {
     const { counters, record } = this.options;
     const { pair, foundEqual, position } = lead;
     this.lead = undefined;
@@ -193,7 +194,8 @@ export class ExchangeLeader {
     if (position > 0) this.positions.set(nameOf(pair), position);
     else this.positions.delete(nameOf(pair));
     // Those that differed are looked at again soon: until they are equal.
-    this.schedule.ended(pair, context.now(), foundEqual);
+    if (isStopped) this.schedule.stopped(pair, context.now());
+    else this.schedule.ended(pair, context.now(), foundEqual);
     if (!foundEqual) return;
     this.refills.delete(nameOf(pair));
     counters.exchangesEqual++;

@@ -310,13 +310,13 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
 
   /** As many as it takes to have all owners who can take their hints have them in time. */
   private batchesPerSecond(): number {
-    let hints = 0;
+    let batches = 0;
     for (const [owner, { count }] of this.hints.owners) {
       const most = Math.max(this.backlogs.get(owner) ?? 0, count);
       this.backlogs.set(owner, most);
-      if (!this.isOutOfReach(owner)) hints += most;
+      if (!this.isOutOfReach(owner)) batches += batchesPerSecond(most, this.deliveryTo(owner).perBatch);
     }
-    return batchesPerSecond(hints);
+    return batches;
   }
 
   /** Only now, upon the owner's answer, which is as durable as it can be. */

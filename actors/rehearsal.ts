@@ -18,9 +18,10 @@ import { EMPTY, utf8 } from '../src/base/bytes.js';
 import type { Random } from '../src/base/random.js';
 import { encodeBody } from '../src/codec/body.js';
 import { encodeLocatedKey } from '../src/codec/key.js';
-import { CLIENT_SLOT, coordinatorRef } from '../src/messages/addresses.js';
+import { CLIENT_SLOT, coordinatorRef, hintKeeperRef } from '../src/messages/addresses.js';
 import type { CoordinatorAnswer, CoordinatorRequest } from '../src/messages/coordinator-messages.js';
 import { CLOCK_ALLOWANCE_MS, MAX_ATTEMPT_MS } from '../src/messages/object-request.js';
+import type { VnodeAnswer } from '../src/messages/vnode-messages.js';
 import { type NodeCounters, newNodeCounters } from '../src/metrics/node-counters.js';
 import type { PreferenceList } from '../src/ring/preference-list.js';
 import type { Actor, ActorContext, ActorHost, Conversation, MessageCodec } from '../src/runtime/actor.js';
@@ -65,8 +66,10 @@ const PARTITIONS = 4;
 const AT_ONCE = 16;
 /** Rounds with all nodes up, and with all again: each code path was seen some dozen times then. */
 const ROUNDS = 20;
-/** Rounds with one missing: enough hints for those who keep and deliver them to be compiled. */
-const ROUNDS_WITHOUT = 80;
+/** Rounds with one missing. */
+const ROUNDS_WITHOUT = 40;
+/** Then so many rounds of hints alone: enough for what delivers and takes them to be compiled before there are any. */
+const HINTING_ROUNDS = 200;
 /** How often it is looked whether all hints were delivered, and how long a look takes, in milliseconds. */
 const LOOKS = 1_500;
 const LOOK_MS = 20;
@@ -91,7 +94,7 @@ const PREFERENCE_LISTS: readonly PreferenceList[] = PLACES.map((first) => {
   return { primaries: nodes.slice(0, 3), fallbacks: nodes.slice(3) };
 });
 
-/** Runs it; resolves once it is over. Never rejects: an operation that fails is counted. */
+/** Runs it; resolves once it is over. An operation that fails is counted. Rejects if the stage is not as it should be. */
 export async function rehearse(options: RehearsalOptions): Promise<Rehearsed> {
   const { stage, restMs } = options;
   const nodes = PLACES.map((node) => new RehearsedNode(node, options));
@@ -104,6 +107,7 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsed> {
     client.isUp = (node) => node !== VICTIM;
   };
   await client.run(ROUNDS_WITHOUT);
+  await client.hint(HINTING_ROUNDS);
   nodes[VICTIM]!.start();
   client.isUp = () => true;
   const sum = (of: (counters: NodeCounters) => number): number =>
@@ -166,7 +170,7 @@ class RehearsedNode {
 }
 
 /** Puts new keys, and gets each of them once, round after round. */
-class RehearsingClient implements Actor<never, never, CoordinatorAnswer> {
+class RehearsingClient implements Actor<never, never, CoordinatorAnswer | VnodeAnswer> {
   isUp: (node: number) => boolean = () => true;
   ended = 0;
   failures = 0;
@@ -176,24 +180,29 @@ class RehearsingClient implements Actor<never, never, CoordinatorAnswer> {
   private readonly restMs: number;
   private context: ActorContext | undefined = undefined;
   private begun = 0;
+  /** One that was read. */
+  private record: Uint8Array = EMPTY;
   private onRoundEnd: () => void = () => undefined;
 
   constructor(stage: RehearsalStage, restMs: number) {
     this.stage = stage;
     this.restMs = restMs;
     stage.start(CLIENT, (host) => {
-      host.spawn<never, never, CoordinatorAnswer>(CLIENT_SLOT, conversation, (context) => {
+      host.spawn<never, never, CoordinatorAnswer | VnodeAnswer>(CLIENT_SLOT, conversation, (context) => {
         this.context = context;
         return this;
       });
     });
   }
 
+  /** Has puts and gets done. */
   async run(rounds: number): Promise<void> {
-    for (let round = 0; round < rounds; round++) {
-      await this.round();
-      await this.rest(this.restMs);
-    }
+    for (let round = 0; round < rounds; round++) await this.round(this.ask);
+  }
+
+  /** Has hints kept for the node that is down, each for a key of its own, as a coordinator would. */
+  async hint(rounds: number): Promise<void> {
+    for (let round = 0; round < rounds; round++) await this.round(this.askToKeep);
   }
 
   rest(ms: number): Promise<void> {
@@ -210,8 +219,9 @@ class RehearsingClient implements Actor<never, never, CoordinatorAnswer> {
     throw new TypeError('the rehearsing client is never asked anything');
   }
 
-  answered(_correlation: number, answer: CoordinatorAnswer): void {
+  answered(_correlation: number, answer: CoordinatorAnswer | VnodeAnswer): void {
     if (answer.type === 'failed') this.failures++;
+    else if (answer.type === 'got') this.record = Uint8Array.from(answer.record);
     this.end();
   }
 
@@ -220,16 +230,19 @@ class RehearsingClient implements Actor<never, never, CoordinatorAnswer> {
     this.end();
   }
 
-  private round(): Promise<void> {
-    return new Promise((resolve) => {
+  private async round(ask: (n: number, context: ActorContext) => void): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
       this.onRoundEnd = resolve;
       this.stage.outside(CLIENT, () => {
-        for (let i = 0; i < AT_ONCE; i++) this.begin();
+        const { context } = this;
+        assert(context !== undefined, 'the client is started');
+        for (let i = 0; i < AT_ONCE; i++) ask(this.begun++, context);
       });
       if (this.halfway === undefined) return;
-      void Promise.resolve().then(this.halfway);
+      Promise.resolve().then(this.halfway).catch(reject);
       this.halfway = undefined;
     });
+    await this.rest(this.restMs);
   }
 
   private end(): void {
@@ -237,23 +250,24 @@ class RehearsingClient implements Actor<never, never, CoordinatorAnswer> {
     if (this.ended === this.begun) this.onRoundEnd();
   }
 
-  private begin(): void {
-    const { context } = this;
-    assert(context !== undefined, 'the client is started');
-    const n = this.begun++;
+  private readonly ask = (n: number, context: ActorContext): void => {
     const { primaries } = PREFERENCE_LISTS[n % PARTITIONS]!;
     const coordinator = primaries.find((node) => this.isUp(node))!;
     context.request(coordinatorRef(coordinator), this.requestOf(n, context), n);
-  }
+  };
+
+  private readonly askToKeep = (n: number, context: ActorContext): void => {
+    const partition = HINTED[n % HINTED.length]!;
+    const [holder] = PREFERENCE_LISTS[partition]!.fallbacks;
+    const { record } = this;
+    const hint = { owner: VICTIM, key: keyOf(partition, n), record, durable: false, mayWait: false, tag: 0 } as const;
+    context.request(hintKeeperRef(holder!), { type: 'keep', ...hint }, n);
+  };
 
   private requestOf(n: number, context: ActorContext): CoordinatorRequest {
     const isPut = n % 8 < 4;
     // Four puts, one to each partition, and then the gets of those.
-    const key = encodeLocatedKey(n % PARTITIONS, {
-      type: TYPE,
-      bucket: BUCKET,
-      key: utf8(`key ${isPut ? n : n - 4}`),
-    });
+    const key = keyOf(n % PARTITIONS, isPut ? n : n - 4);
     if (!isPut) {
       return {
         type: 'get',
@@ -284,6 +298,12 @@ class RehearsingClient implements Actor<never, never, CoordinatorAnswer> {
   }
 }
 
+function keyOf(partition: number, n: number): Uint8Array {
+  return encodeLocatedKey(partition, { type: TYPE, bucket: BUCKET, key: utf8(`key ${n}`) });
+}
+
+/** The partitions of the node that fails. */
+const HINTED = PLACES.filter((partition) => PREFERENCE_LISTS[partition]!.primaries.includes(VICTIM));
 const TYPE = utf8('default');
 const BUCKET = utf8('rehearsal');
 const BODY = encodeBody({ contentType: 'application/octet-stream', metadata: {}, value: new Uint8Array(100) });

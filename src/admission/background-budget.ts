@@ -19,7 +19,7 @@ const INTERVAL_MS = 100;
 const MIN_SLICES = 1;
 const MAX_SLICES = 64;
 /**
- * Beside them, for each kind of urgent work alone: a holder of 3,000 hints is rid of them within a second at the worst, and
+ * Beside them, for each kind of urgent work alone: a holder is rid of 100 batches of hints within a second at the worst, and
  * a replica that was lost goes on being refilled, whatever read repairs take. And so many at most, where it would take more to
  * be done in time.
  */

@@ -145,6 +145,12 @@ export class ExchangeSchedule {
     }
   }
 
+  /** It was stopped, since its window has ended: it is due as soon as the next one begins. */
+  stopped(pair: Pair, nowMs: number): void {
+    assert(this.busy.delete(pair.partition), 'only what is under way is stopped');
+    this.entryOf(pair).dueMs = nowMs;
+  }
+
   /**
    * Everything, or what is `wanted`, is due now, whatever the time of the day: for whoever waits until all replicas have
    * been compared, and for a replica that was lost.

@@ -28,6 +28,8 @@ export const MAX_BATCH_BYTES = 256 * 1_024;
  * took the cores from clients.
  */
 const DELIVERED_WITHIN_S = 1;
+/** How far a batch moves what is held for the size of one. */
+const LEARNING = 0.2;
 const FIRST_BACKOFF_MS = 20;
 /** The longest pause after a batch that was taken, in milliseconds. */
 const MAX_PAUSE_MS = 15;
@@ -35,9 +37,9 @@ const MAX_BACKOFF_MS = 1_000;
 /** So often a hint that is alone in its batch may have the owner's vnode die. */
 const MAX_DEATHS = 3;
 
-/** How many of the smallest batches a second deliver so many hints in time. */
-export function batchesPerSecond(hints: number): number {
-  return hints / (MIN_BATCH_ENTRIES * DELIVERED_WITHIN_S);
+/** How many batches a second deliver so many hints in time. @param perBatch - how many each has */
+export function batchesPerSecond(hints: number, perBatch: number): number {
+  return hints / (perBatch * DELIVERED_WITHIN_S);
 }
 
 /** How many of so many hints are due in a batch that goes off so long after the one before. */
@@ -90,10 +92,17 @@ export class Delivery {
   private deaths = 0;
   private restsUntilMs = Number.NEGATIVE_INFINITY;
   private sentAtMs = 0;
+  /** See `perBatch`. */
+  private usualEntries = MIN_BATCH_ENTRIES;
 
   /** @param passes - kept up to date; numbers go on from what it says */
   constructor(passes: Passes) {
     this.passes = passes;
+  }
+
+  /** About how many hints a small batch has: it is of one partition, and where there are many partitions each has few. */
+  get perBatch(): number {
+    return this.usualEntries;
   }
 
   /** True if hints may be read now. */
@@ -166,6 +175,7 @@ export class Delivery {
       if (entries.length > 0 && bytes > MAX_BATCH_BYTES) break;
       entries.push(hint);
     }
+    this.usualEntries += LEARNING * (Math.min(MIN_BATCH_ENTRIES, entries.length) - this.usualEntries);
     this.batch = { partition, entries };
     return this.batch;
   }

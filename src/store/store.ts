@@ -41,6 +41,7 @@ const LEADS: Readonly<Record<string, string>> = {
   storage: '',
   'heap-full': '',
   put: '',
+  standby: 'has lost the thread that stands by for nodes, and has another one later: ',
   'commit-failed': 'cannot store: ',
 };
 /**

@@ -6,6 +6,7 @@ import { CorruptRecordError } from '../../src/codec/errors.js';
 import { encodeLocatedKey } from '../../src/codec/key.js';
 import { encodeRecord } from '../../src/codec/record.js';
 import {
+  batchesPerSecond,
   Delivery,
   type HeldHint,
   MAX_BATCH_BYTES,
@@ -235,6 +236,20 @@ test('batches are small while they come often enough, and larger where they do n
   assert.equal(sizeAfter(10, 6_000), 60, 'so that all are there after a second');
   assert.equal(sizeAfter(10_000, 6_000), 128);
   assert.equal(sizeAfter(1, Number.POSITIVE_INFINITY), 128, 'where there is no reason to wait');
+});
+
+test('who has few hints of each partition has more batches to send in the same time', () => {
+  const holder = new Holder();
+  for (let partition = 0; partition < 3; partition++) holder.keep(partition, partition, 10);
+  const whole = batchesPerSecond(3_200, holder.delivery.perBatch);
+  assert.equal(whole, 100);
+  for (let round = 0; round < 60; round++) {
+    for (let partition = 0; partition < 3; partition++) holder.keep(partition, 3 * round + partition, 10);
+    holder.now += 1_000;
+    holder.deliver('took');
+  }
+  assert(holder.delivery.perBatch < 4);
+  assert(batchesPerSecond(3_200, holder.delivery.perBatch) > 800);
 });
 
 test('after a batch its owner has as long for others as it took, but not more than 15 ms', () => {

@@ -6,15 +6,17 @@
  *     made ──entry loaded, `prepare` done──▶ ready ──taken──▶ the worker of an incarnation: see worker-run.ts
  *       └────────────── ended, or died: no standby ──────────┘ (before it was taken)
  */
-import { once } from 'node:events';
 import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
 import { type ErrorData, errorData } from './control-plane.js';
+import { inTime } from './deferred.js';
 import { newWorker } from './new-worker.js';
 import type { WorkerStart } from './worker-thread.js';
 
 /** What a worker is given that stands by: its start comes by this port. */
 export interface StandbyStart {
   readonly standby: MessagePort;
+  /** Index 0 is not 0 once it is to end: its port may be closed before it listens. */
+  readonly ended: Int32Array;
   /** For `prepare`. */
   readonly data: unknown;
 }
@@ -33,13 +35,19 @@ const READY = 'ready';
 export class Standby {
   private readonly worker: Worker;
   private readonly port: MessagePort;
+  private readonly ended = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   private ready = false;
 
   constructor({ entry, heapMb, data: given, died }: StandbyOptions) {
     const { port1, port2 } = new MessageChannel();
     this.port = port1;
-    const data: StandbyStart = { standby: port2, data: given };
-    this.worker = newWorker({ entry, name: 'standby', heapMb, data, transfer: [port2] });
+    const data: StandbyStart = { standby: port2, ended: this.ended, data: given };
+    try {
+      this.worker = newWorker({ entry, name: 'standby', heapMb, data, transfer: [port2] });
+    } catch (error) {
+      port1.close();
+      throw error;
+    }
     let error: ErrorData | undefined;
     this.worker.on('error', (thrown) => {
       error = errorData(thrown);
@@ -70,16 +78,28 @@ export class Standby {
     return this.worker;
   }
 
-  /** Ends it: between two of its turns, since it closes nothing on its way. Resolves once it is gone. */
+  /** Ends it; resolves once it is gone, or does not end. It has no storage open that this could harm. Never rejects. */
   async end(): Promise<void> {
-    this.worker.removeAllListeners('error').removeAllListeners('exit');
-    this.worker.ref();
-    const gone = once(this.worker, 'exit');
+    const { worker } = this;
+    worker.removeAllListeners('error').removeAllListeners('exit');
+    // Whatever comes of what it has in hand.
+    worker.on('error', () => {});
+    worker.ref();
+    const gone = new Promise<void>((resolve) => {
+      worker.once('exit', () => resolve());
+    });
+    Atomics.store(this.ended, 0, 1);
     this.port.close();
-    await gone;
+    if (await inTime(gone, END_MS)) return;
+    // Its promise is not waited for: it does not settle while native code runs.
+    void worker.terminate();
+    await inTime(gone, END_MS);
+    worker.unref();
   }
 }
 
+/** How long one that is to end may take to do so by itself, in milliseconds, and then by force. */
+const END_MS = 1_000;
 /** How long a group goes on without a standby after one was taken, or has died, in milliseconds: others have more to do then. */
 const NEXT_AFTER_MS = 10_000;
 
@@ -107,7 +127,12 @@ export class StandbyPlace {
       this.haveLater();
       this.options.died(error);
     };
-    this.standby = new Standby({ ...this.options, died });
+    try {
+      this.standby = new Standby({ ...this.options, died });
+    } catch (error) {
+      // There can be no thread more at the moment.
+      died(errorData(error));
+    }
   }
 
   /** The one that stands by, if it is ready: the caller's from now on. */
@@ -141,7 +166,7 @@ export class StandbyPlace {
  * @param prepare - what it does to be ready
  */
 export async function standBy(
-  { standby: port, data }: StandbyStart,
+  { standby: port, ended, data }: StandbyStart,
   prepare: (data: unknown) => Promise<void>,
 ): Promise<WorkerStart> {
   const part = new Promise<WorkerStart>((resolve) => {
@@ -151,6 +176,7 @@ export async function standBy(
     });
   });
   port.on('close', leave);
+  if (Atomics.load(ended, 0) !== 0) leave();
   await prepare(data);
   port.postMessage(READY);
   return part;

@@ -21,7 +21,7 @@ export interface EchoPreparation {
   readonly name: string;
   /** It fails. */
   readonly broken?: boolean;
-  /** It goes on until index 0 is not 0; index 1 is set once it has begun. */
+  /** It goes on until index 0 is not 0; index 1 is set once it has begun, index 2 once it has ended. */
   readonly until?: Int32Array;
 }
 
@@ -67,6 +67,7 @@ async function prepare(data: unknown): Promise<void> {
   if (until !== undefined) {
     until[1] = 1;
     while (Atomics.load(until, 0) === 0) await new Promise(setImmediate);
+    until[2] = 1;
   }
   prepared = name;
 }

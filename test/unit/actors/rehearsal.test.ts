@@ -2,7 +2,7 @@
 import { tmpdir } from 'node:os';
 import { test } from 'tap';
 
-import { type Rehearsed, rehearse } from '../../../actors/rehearsal.js';
+import { type RehearsalStage, type Rehearsed, rehearse } from '../../../actors/rehearsal.js';
 import { EntropyRandom } from '../../../src/runtime/threads/entropy.js';
 import { Miniature } from '../../../src/runtime/threads/miniature.js';
 import { openMemoryStorage } from '../../../src/storage/memory-storage.js';
@@ -34,36 +34,56 @@ test('a node fails with requests in hand; hints are kept, and delivered once it 
 });
 
 test('it can be broken off at any time, and is quiet from then on', async (t) => {
-  // In the first rounds; while the node is down, and back; and in the looks at the end, if it gets there.
-  for (const requests of [0, 40, 330, 1_000, 1_700, 1_900]) {
+  for (const [wantedPhase, requests] of [
+    ['all are up', 0],
+    ['all are up', 40],
+    ['one is missing', 0],
+    ['one is missing', 500],
+    ['it is back', 0],
+    ['it is back', 200],
+  ] as const) {
+    let phase = 'all are up';
     let seen = 0;
-    let broken = false;
     let late = 0;
-    const stage = new Miniature({});
-    const storages: Storage[] = [];
+    let isOver = false;
+    const hosts = new Miniature({});
+    const enter = (next: string): void => {
+      phase = next;
+      seen = 0;
+    };
+    const stage: RehearsalStage = {
+      start(thread, setup) {
+        if (phase === 'one is missing') enter('it is back');
+        hosts.start(thread, setup);
+      },
+      crash(thread) {
+        enter('one is missing');
+        hosts.crash(thread);
+      },
+      outside: (thread, work) => hosts.outside(thread, work),
+    };
+    let isBroken = false;
     const openStorage = (): Storage => {
       const storage = openMemoryStorage();
-      storages.push(storage);
       const { put } = storage;
       storage.put = (key, value) => {
         seen++;
-        if (broken) late++;
+        if (isBroken) late++;
         put.call(storage, key, value);
       };
       return storage;
     };
-    let isOver = false;
     const report = (what: string, error: Error): void => void t.fail(what, { error });
     void rehearse({ stage, random: new EntropyRandom(), openStorage, restMs: 0, report }).then(() => {
       isOver = true;
     });
-    while (seen < requests && !isOver) await new Promise((resolve) => setImmediate(resolve));
-    t.notOk(isOver, 'it was under way');
-    stage.close();
-    broken = true;
+    while ((phase !== wantedPhase || seen < requests) && !isOver) await new Promise((resolve) => setImmediate(resolve));
+    t.notOk(isOver, `${wantedPhase}: it was under way`);
+    hosts.close();
+    isBroken = true;
     for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
     t.notOk(isOver);
     t.equal(late, 0, 'nobody writes any more');
-    stage.close();
+    hosts.close();
   }
 });

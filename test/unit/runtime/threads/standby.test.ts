@@ -1,4 +1,5 @@
 /** Workers that stand by: they take the place of threads that died, and nobody notices those that cannot. */
+import type { Worker } from 'node:worker_threads';
 import { type Test, test } from 'tap';
 
 import { type GroupEvent, ThreadGroup } from '../../../../src/runtime/threads/thread-group.js';
@@ -72,13 +73,28 @@ test('one that dies unasked is replaced by it, too', async (t) => {
 });
 
 test('who is not ready is not waited for, and ends with the group', async (t) => {
-  const until = new Int32Array(new SharedArrayBuffer(8));
+  const until = new Int32Array(new SharedArrayBuffer(12));
   const { group } = await groupWith(t, { name: 'slow', until });
   while (Atomics.load(until, 1) === 0) await new Promise((resolve) => setTimeout(resolve, 1));
   await anew(group, 1);
   t.equal(await prepared(group, 1), undefined);
   await group.close({ graceMs: 0 });
-  t.equal(Atomics.load(until, 0), 0, 'it was not let go on');
+  Atomics.store(until, 0, 1);
+  // It would take no longer than a turn of its loop.
+  for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
+  t.equal(Atomics.load(until, 2), 0, 'nobody is there any more who could go on');
+});
+
+test('a group that closes while its entry is being loaded ends it all the same', async (t) => {
+  const until = new Int32Array(new SharedArrayBuffer(12));
+  const { group } = await groupWith(t, { name: 'early', until });
+  const { standby } = group as unknown as { standby: { standby: { worker: Worker } } };
+  const { worker } = standby.standby;
+  t.not(worker.threadId, -1, 'it has begun');
+  await group.close({ graceMs: 0 });
+  t.equal(worker.threadId, -1, 'it is gone when the group is closed');
+  t.equal(Atomics.load(until, 1), 0, 'it was not prepared at all');
+  await group.close({ graceMs: 0 });
 });
 
 test('one that cannot be prepared is told of, and threads start without', async (t) => {
