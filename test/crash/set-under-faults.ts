@@ -124,11 +124,13 @@ class SetWork {
   private async each(over: () => boolean, add: (element: number) => Promise<void>): Promise<void> {
     while (!over()) {
       const element = this.next++;
+      const beganAt = performance.now();
       try {
         await add(element);
       } catch (error) {
         if (!(error instanceof QuoralError)) throw error;
-        this.refused.push(`${error.code} ${error.message}`);
+        const tookMs = Math.round(performance.now() - beganAt);
+        this.refused.push(`${this.bucket.name}, ${keyOf(element)}, after ${tookMs} ms: ${error.code} ${error.message}`);
       }
     }
   }
