@@ -129,7 +129,8 @@ export class EmbeddedStore extends ApplicationStore {
     const group = new ThreadGroup({
       service: pool === undefined ? undefined : () => pool.connect(),
       entry: WORKER_ENTRY,
-      standby: { data: parts.paths[0] ?? null },
+      // An entry of somebody's own may rely on knowing its thread from the beginning.
+      standby: parts.workers?.entry === undefined ? { data: parts.paths[0] ?? null } : undefined,
       ...parts.workers,
       workers: parts.ring.members.length,
       applications: 1 + parts.options.maxShares,

@@ -1,6 +1,6 @@
 /** How the nodes' threads are made; for tests that make them fail. */
 export interface WorkerOptions {
-  /** What they run. Default: `actors/worker`. */
+  /** What they run. Default: `actors/worker`. With another one no thread stands by. */
   readonly entry?: URL;
   /** What the JavaScript heap of each may take, in MiB. Default: what Node gives it. */
   readonly heapMb?: number;
