@@ -37,20 +37,20 @@ export async function full({ scenarios, rehearsal = false, outcomes }: FullOptio
   const scale = rehearsal ? REHEARSAL : 1;
   const before = outcomes !== undefined && existsSync(outcomes) ? readOutcomes(outcomes) : [];
   const known = new Set(before.map(({ scenario }) => nameOf(scenario)));
-  const todo = scenarios
+  const unmeasured = scenarios
     .map(({ keys, ...rest }) => ({ ...rest, keys: Math.max(keys * scale, LEAST_KEYS) }))
     .filter((scenario) => !known.has(nameOf(scenario)));
   const measured: Outcome[] = [];
   const start = performance.now();
-  const total = todo.reduce((sum, scenario) => sum + weightOf(scenario, scale), 0);
+  const total = unmeasured.reduce((sum, scenario) => sum + weightOf(scenario, scale), 0);
   let done = 0;
-  console.error(`${todo.length} of ${scenarios.length} scenarios to measure, about ${inWords(total)}`);
+  console.error(`${unmeasured.length} of ${scenarios.length} scenarios to measure, about ${inWords(total)}`);
   console.log(`${heading(SLICE_MS * scale)}\n`);
-  for (const [at, scenario] of todo.entries()) {
+  for (const [at, scenario] of unmeasured.entries()) {
     const spent = (performance.now() - start) / 1_000;
     // The first estimate is that of the weights, which are about seconds.
     const left = done === 0 ? total : (spent / done) * (total - done);
-    console.error(`${at + 1} of ${todo.length}: ${nameOf(scenario)}; about ${inWords(left)} to go`);
+    console.error(`${at + 1} of ${unmeasured.length}: ${nameOf(scenario)}; about ${inWords(left)} to go`);
     const outcome = await measureApart(scenario, scale);
     measured.push(outcome);
     done += weightOf(scenario, scale);

@@ -44,6 +44,7 @@ export function batchesPerSecond(hints: number, perBatch: number): number {
 
 /** How many of so many hints are due in a batch that goes off so long after the one before. */
 function dueSince(backlog: number, ms: number): number {
+  if (backlog === Number.POSITIVE_INFINITY) return MAX_BATCH_ENTRIES;
   return Math.max(MIN_BATCH_ENTRIES, Math.ceil((backlog * ms) / (1_000 * DELIVERED_WITHIN_S)));
 }
 
@@ -145,10 +146,7 @@ export class Delivery {
       this.sentAtMs = nowMs;
       this.passes.begun++;
     }
-    this.limit = Math.min(
-      this.most,
-      backlog === Number.POSITIVE_INFINITY ? MAX_BATCH_ENTRIES : dueSince(backlog, nowMs - this.sentAtMs),
-    );
+    this.limit = Math.min(this.most, dueSince(backlog, nowMs - this.sentAtMs));
     return { after: this.cursor, limit: this.limit };
   }
 

@@ -71,7 +71,7 @@ export class Standby {
 
   /** Gives it its part; it is the caller's from now on. @param transfer - what of `start` it alone has then */
   take(start: WorkerStart, transfer: readonly MessagePort[]): Worker {
-    this.worker.removeAllListeners('error').removeAllListeners('exit');
+    this.forget();
     this.port.postMessage(start, [...transfer]);
     this.port.close();
     this.worker.ref();
@@ -81,7 +81,7 @@ export class Standby {
   /** Ends it; resolves once it is gone, or does not end. It has no storage open that this could harm. Never rejects. */
   async end(): Promise<void> {
     const { worker } = this;
-    worker.removeAllListeners('error').removeAllListeners('exit');
+    this.forget();
     // Whatever comes of what it has in hand.
     worker.on('error', () => {});
     worker.ref();
@@ -96,6 +96,11 @@ export class Standby {
     await inTime(gone, END_MS);
     worker.unref();
   }
+
+  /** What becomes of it is somebody else's from now on. */
+  private forget(): void {
+    this.worker.removeAllListeners('error').removeAllListeners('exit');
+  }
 }
 
 /** How long one that is to end may take to do so by itself, in milliseconds, and then by force. */
@@ -103,19 +108,15 @@ const END_MS = 1_000;
 /** How long a group goes on without a standby after one was taken, or has died, in milliseconds: others have more to do then. */
 const NEXT_AFTER_MS = 10_000;
 
-export interface StandbyPlaceOptions extends Omit<StandbyOptions, 'died'> {
-  /** One has ended before it was taken. Another one follows, later. */
-  readonly died: (error: ErrorData) => void;
-}
-
 /** Where one worker at a time stands by: once somebody has asked for it, another one follows each that is taken. */
 export class StandbyPlace {
-  private readonly options: StandbyPlaceOptions;
+  private readonly options: StandbyOptions;
   private standby: Standby | undefined;
   private next: NodeJS.Timeout | undefined;
   private closed = false;
 
-  constructor(options: StandbyPlaceOptions) {
+  /** @param options.died - one has ended before it was taken; another one follows, later */
+  constructor(options: StandbyOptions) {
     this.options = options;
   }
 

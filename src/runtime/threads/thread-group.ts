@@ -151,11 +151,11 @@ export class ThreadGroup {
       polls: options.polls ?? APPLICATION_POLLS,
       events: this.hostEvents(),
     });
-    const { standby, onEvent } = options;
+    const { entry, heapMb, standby, onEvent } = options;
     if (standby !== undefined) {
       const died = (error: ErrorData): void =>
         onEvent?.({ type: 'trouble', thread: options.workers, what: 'standby', error });
-      this.standby = new StandbyPlace({ ...options, heapMb: options.heapMb, data: standby.data, died });
+      this.standby = new StandbyPlace({ entry, heapMb, data: standby.data, died });
     }
     const { thread, doorbell } = this.host;
     this.mesh.enroll({ thread, doorbell, order: (order) => void followLinkOrder(this.host, order) });
