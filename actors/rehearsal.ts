@@ -10,8 +10,8 @@
  * waited for 300 to 800 ms at half of the store's capacity, and for 20 to 30 when the same happened once more. So each
  * thread lives through it once before, by itself, with nothing at stake (benchmarks/README.md).
  *
- * The cluster's nodes are those of the simulator (simulated-node.ts), on hosts as the threads have them. It takes about
- * half a second of a core, in turns of a few milliseconds at most, with rests between them.
+ * The cluster's nodes are those of the simulator (simulated-node.ts), on hosts as the threads have them. It takes
+ * half a second to one of a core, in turns of a few milliseconds at most, with rests between them.
  */
 import { assert } from '../src/base/assert.js';
 import { EMPTY, utf8 } from '../src/base/bytes.js';
@@ -68,8 +68,12 @@ const AT_ONCE = 16;
 const ROUNDS = 20;
 /** Rounds with one missing. */
 const ROUNDS_WITHOUT = 40;
-/** Then so many rounds of hints alone: enough for what delivers and takes them to be compiled before there are any. */
-const HINTING_ROUNDS = 200;
+/**
+ * Then so many rounds of so many hints alone: enough for what delivers and takes them to be compiled before there are any. A hint
+ * is so much less work than a put that more of them make a round.
+ */
+const HINTING_ROUNDS = 50;
+const HINTS_AT_ONCE = 64;
 /** How often it is looked whether all hints were delivered, and how long a look takes, in milliseconds. */
 const LOOKS = 1_500;
 const LOOK_MS = 20;
@@ -197,12 +201,12 @@ class RehearsingClient implements Actor<never, never, CoordinatorAnswer | VnodeA
 
   /** Has puts and gets done. */
   async run(rounds: number): Promise<void> {
-    for (let round = 0; round < rounds; round++) await this.round(this.ask);
+    for (let round = 0; round < rounds; round++) await this.round(AT_ONCE, this.ask);
   }
 
   /** Has hints kept for the node that is down, each for a key of its own, as a coordinator would. */
   async hint(rounds: number): Promise<void> {
-    for (let round = 0; round < rounds; round++) await this.round(this.askToKeep);
+    for (let round = 0; round < rounds; round++) await this.round(HINTS_AT_ONCE, this.askToKeep);
   }
 
   rest(ms: number): Promise<void> {
@@ -230,13 +234,13 @@ class RehearsingClient implements Actor<never, never, CoordinatorAnswer | VnodeA
     this.end();
   }
 
-  private async round(ask: (n: number, context: ActorContext) => void): Promise<void> {
+  private async round(requests: number, ask: (n: number, context: ActorContext) => void): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.onRoundEnd = resolve;
       this.stage.outside(CLIENT, () => {
         const { context } = this;
         assert(context !== undefined, 'the client is started');
-        for (let i = 0; i < AT_ONCE; i++) ask(this.begun++, context);
+        for (let i = 0; i < requests; i++) ask(this.begun++, context);
       });
       if (this.halfway === undefined) return;
       Promise.resolve().then(this.halfway).catch(reject);

@@ -41,7 +41,7 @@ const REHEARSED_AFTER_MS = 8_000;
 const REHEARSED_APART_MS = 1_500;
 const REHEARSED_OPERATIONS = 5_000;
 const LOOK_MS = 500;
-/** Between two rounds of a rehearsal, in milliseconds: it takes a quarter of a core then. */
+/** Between two rounds of a rehearsal, in milliseconds: it takes a third of a core then. */
 const REST_MS = 5;
 /** So often a thread rehearses that stands by. */
 const REHEARSALS = 4;
