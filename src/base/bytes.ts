@@ -23,6 +23,11 @@ export function isWellFormed(text: string): boolean {
   return (text as string & { isWellFormed(): boolean }).isWellFormed();
 }
 
+/** Any bytes as text that stands for them, as the key of a Map does: one char a byte. */
+export function latin1(bytes: Uint8Array): string {
+  return Buffer.prototype.latin1Slice.call(bytes, 0, bytes.length);
+}
+
 /** The text of `bytes`, or undefined if they are not UTF-8. */
 export function textOf(bytes: Uint8Array): string | undefined {
   try {

@@ -9,7 +9,7 @@
  *     life                 6 number · 8 name, of each life        its lives of which not all others know       `actors/lives.ts`
  *     life:<node>          6 number · 8 name                      the last life of another node that it knows of
  */
-import { utf8 } from '../base/bytes.js';
+import { latin1, utf8 } from '../base/bytes.js';
 import { sealed, unsealed } from '../base/sealed.js';
 import type { WriterId } from '../clocks/event-id.js';
 import { ByteReader } from './byte-reader.js';
@@ -36,7 +36,7 @@ export function entriesWith(prefix: string): { readonly gte: Uint8Array; readonl
 
 /** The number in a key made by `entryKey`; NaN if it is none. */
 export function numberInKey(key: Uint8Array, prefix: string): number {
-  const text = Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1');
+  const text = latin1(key);
   const digits = text.startsWith(prefix) ? text.slice(prefix.length) : '';
   return /^\d{1,5}$/.test(digits) ? Number(digits) : Number.NaN;
 }

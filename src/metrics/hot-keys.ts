@@ -10,7 +10,7 @@
  * Source: Metwally, Agrawal, El Abbadi, *Efficient Computation of Frequent and Top-k Elements in Data Streams* (ICDT
  * 2005), the Space-Saving algorithm.
  */
-import { equalBytes } from '../base/bytes.js';
+import { equalBytes, latin1 } from '../base/bytes.js';
 import { hash64 } from '../base/hash.js';
 
 const CAPACITY = 128;
@@ -123,7 +123,7 @@ export function hottestOf(nodes: readonly KeyCounts[], limit: number): HotKey[] 
   for (const node of nodes) {
     total += node.total;
     for (const { key, count, error } of node.keys) {
-      const name = Buffer.from(key).toString('latin1');
+      const name = latin1(key);
       const before = sums.get(name);
       sums.set(name, { key, count: count + (before?.count ?? 0), error: error + (before?.error ?? 0) });
     }

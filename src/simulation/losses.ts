@@ -6,6 +6,7 @@
  * has voted: what the deletion had replaced is then there again, and may come back (README, "Deletions"). What came back
  * so is written down, sibling by sibling; nothing else is excused.
  */
+import { latin1 } from '../base/bytes.js';
 import { decodeRecord, isSoundRecord } from '../codec/record.js';
 import type { StoredObject } from '../objects/stored-object.js';
 import type { SimulatedDisk } from '../runtime/simulator/simulated-disk.js';
@@ -93,7 +94,7 @@ class Holders {
     let objects = this.objects.get(put.key);
     if (objects === undefined) {
       this.hints ??= this.hintedObjects();
-      const hinted = this.hints.get(nameOf(this.disks.locate(put.key))) ?? [];
+      const hinted = this.hints.get(latin1(this.disks.locate(put.key))) ?? [];
       objects = [...this.disks.objectsOf(put.key), ...hinted].filter((object) => object !== undefined);
       this.objects.set(put.key, objects);
     }
@@ -105,17 +106,13 @@ class Holders {
     for (const name of this.disks.names) {
       for (const { located, object } of this.disks.hintsOn(name)) {
         if (object === undefined) continue;
-        const others = hinted.get(nameOf(located));
-        if (others === undefined) hinted.set(nameOf(located), [object]);
+        const others = hinted.get(latin1(located));
+        if (others === undefined) hinted.set(latin1(located), [object]);
         else others.push(object);
       }
     }
     return hinted;
   }
-}
-
-function nameOf(located: Uint8Array): string {
-  return Buffer.from(located.buffer, located.byteOffset, located.byteLength).toString('latin1');
 }
 
 /** True if nobody has acknowledged the put as durable. */

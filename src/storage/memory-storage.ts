@@ -3,6 +3,7 @@
  * nothing in it is ever durable: `commitIsDurable` is false, and `flush` throws, since returning would be a lie.
  */
 import { assert } from '../base/assert.js';
+import { latin1 } from '../base/bytes.js';
 import { StorageFailedError } from '../base/errors.js';
 import { PendingWrites, requireKey } from './pending-writes.js';
 import { SortedKeys } from './sorted-keys.js';
@@ -112,8 +113,4 @@ class MemoryStorage implements Storage {
   private assertOpen(): void {
     assert(!this.closed, 'The storage is closed');
   }
-}
-
-function latin1(bytes: Uint8Array): string {
-  return Buffer.prototype.latin1Slice.call(bytes, 0, bytes.length);
 }

@@ -8,7 +8,7 @@
  * What the contract forbids a caller to rely on does not work here: bytes lent by `get` are overwritten at the next call.
  */
 import { assert } from '../../base/assert.js';
-import { compareBytes } from '../../base/bytes.js';
+import { compareBytes, latin1 } from '../../base/bytes.js';
 import { StorageFailedError, StorageFullError } from '../../base/errors.js';
 import { below, type Random, unit } from '../../base/random.js';
 import type { RangeOptions, Storage, StorageEntry, StorageStats } from '../../storage/storage.js';
@@ -56,11 +56,6 @@ interface Write {
   readonly id: string;
   readonly key: Uint8Array;
   readonly value: Uint8Array | undefined;
-}
-
-/** Keys as text: one char a byte, so that a Map can hold them. */
-function idOf(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1');
 }
 
 function copyOf(bytes: Uint8Array): Uint8Array {
@@ -160,7 +155,7 @@ export class SimulatedDisk {
   /** Flips one bit of the value under `key`, or of a record drawn. Gives the key, or undefined if there is nothing to rot. */
   rot(key?: Uint8Array): Uint8Array | undefined {
     const record =
-      key === undefined ? this.#order[below(this.#random, this.#order.length)] : this.#records.get(idOf(key));
+      key === undefined ? this.#order[below(this.#random, this.#order.length)] : this.#records.get(latin1(key));
     if (record === undefined || record.value.length === 0) return undefined;
     // A value of its own: the old bytes may still be lent out.
     const value = copyOf(record.value);
@@ -183,14 +178,14 @@ export class SimulatedDisk {
   /** It is taken back to what `peekAll` gave once: a copy was restored. Nobody has it open. */
   restore(entries: readonly StorageEntry[]): void {
     this.lose();
-    for (const { key, value } of entries) this.#set({ id: idOf(key), key: copyOf(key), value: copyOf(value) });
+    for (const { key, value } of entries) this.#set({ id: latin1(key), key: copyOf(key), value: copyOf(value) });
   }
 
   // ── What a checker sees ────────────────────────────────────────────────────────────────────────────────────────
 
   /** What is committed under `key`, whether or not a thread has the disk open; a copy. */
   peek(key: Uint8Array): Uint8Array | undefined {
-    const value = this.read(idOf(key));
+    const value = this.read(latin1(key));
     return value === undefined ? undefined : copyOf(value);
   }
 
@@ -341,7 +336,7 @@ export class DiskStorage implements Storage {
 
   get(key: Uint8Array): Uint8Array | undefined {
     this.#begin();
-    const id = idOf(key);
+    const id = latin1(key);
     const write = this.#pending.get(id);
     const value = write === undefined ? this.#disk.read(id) : write.value;
     if (value === undefined) return undefined;
@@ -350,7 +345,7 @@ export class DiskStorage implements Storage {
   }
 
   isPending(key: Uint8Array): boolean {
-    return this.#pending.has(idOf(key));
+    return this.#pending.has(latin1(key));
   }
 
   put(key: Uint8Array, value: Uint8Array): void {
@@ -426,7 +421,7 @@ export class DiskStorage implements Storage {
 
   #write(key: Uint8Array, value: Uint8Array | undefined): void {
     assert(key.length >= 1 && key.length <= MAX_KEY_BYTES, 'a key has from 1 to 1,978 bytes');
-    const id = idOf(key);
+    const id = latin1(key);
     this.#pending.set(id, { id, key, value });
   }
 
