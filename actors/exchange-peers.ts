@@ -6,7 +6,7 @@ import { FailureDetector } from '../src/membership/failure-detector.js';
 import { exchangerRef, vnodeRef } from '../src/messages/addresses.js';
 import type { ExchangeReply, ExchangeRequest } from '../src/messages/exchange-messages.js';
 import type { VnodeAnswer, VnodeRequest } from '../src/messages/vnode-messages.js';
-import type { ActorContext, ActorRef, Failure } from '../src/runtime/actor.js';
+import { type ActorContext, type ActorRef, type Failure, wasLost } from '../src/runtime/actor.js';
 
 /** What exchangers and vnodes answer. */
 export type PeerAnswer = ExchangeReply | VnodeAnswer;
@@ -71,7 +71,7 @@ export class ExchangePeers {
     const asked = this.take(correlation);
     if (asked === undefined) return;
     if (asked.node !== this.self) {
-      if (failure === 'died') this.detector.unanswered(asked.node, context.now());
+      if (wasLost(failure)) this.detector.unanswered(asked.node, context.now());
       else if (failure === 'unreachable') this.detector.unreachable(asked.node, context.now());
     }
     asked.hearer.failed(context);

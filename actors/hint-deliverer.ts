@@ -20,7 +20,14 @@ import type { HoldingAnswer, HoldingRequest } from '../src/messages/hint-deliver
 import type { VnodeAnswer } from '../src/messages/vnode-messages.js';
 import type { NodeCounters } from '../src/metrics/node-counters.js';
 import type { PreferenceList } from '../src/ring/preference-list.js';
-import type { Actor, ActorContext, Failure, Incoming, TimerId } from '../src/runtime/actor.js';
+import {
+  type Actor,
+  type ActorContext,
+  type Failure,
+  type Incoming,
+  type TimerId,
+  wasLost,
+} from '../src/runtime/actor.js';
 import type { Arrears } from './arrears.js';
 import type { HintStore } from './hint-store.js';
 
@@ -166,7 +173,7 @@ export class HintDeliverer implements Actor<HoldingRequest, HoldingAnswer, Vnode
   failed(correlation: number, failure: Failure, context: ActorContext): void {
     const asked = this.take(correlation);
     if (asked === undefined) return;
-    if (failure === 'died') this.detector.unanswered(asked.node, context.now());
+    if (wasLost(failure)) this.detector.unanswered(asked.node, context.now());
     else if (failure === 'unreachable') this.detector.unreachable(asked.node, context.now());
     if (asked.type === 'batch') {
       this.deleteSoon(asked.owner, asked.delivery.onFailed(failure === 'died', context.now()), context);

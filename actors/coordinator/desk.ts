@@ -16,7 +16,7 @@ import { type Hedging, Peers } from '../../src/quorum/peers.js';
 import type { Reach } from '../../src/quorum/reach.js';
 import { firstSlots, hasSlot, NO_SLOTS, type PlaceSet, withSlot } from '../../src/quorum/slots.js';
 import type { PreferenceList } from '../../src/ring/preference-list.js';
-import type { ActorContext, ActorRef, Failure, Incoming } from '../../src/runtime/actor.js';
+import { type ActorContext, type ActorRef, type Failure, type Incoming, wasLost } from '../../src/runtime/actor.js';
 import type { HintFences } from '../hint-fences.js';
 
 /** One put, get or page under way. */
@@ -270,7 +270,7 @@ export class Desk {
   /** A request to `node` has failed. */
   lost(node: number, failure: Failure, context: ActorContext): void {
     if (failure === 'unreachable') this.peers.unreachable(node, context.now());
-    else if (failure === 'died') this.peers.unanswered(node, context.now());
+    else if (wasLost(failure)) this.peers.unanswered(node, context.now());
   }
 
   /** `node` has not answered in time. */

@@ -60,6 +60,7 @@ export class PutOperation implements Operation {
   private fullDisks = 0;
   /** Places that could not mint because their record of the key is unreadable. */
   private corrupt = 0;
+  private isMinterDead = false;
   private late = false;
   private inGrace = false;
   /** When the minted object was known; −1 once more than the first holders were asked. */
@@ -211,7 +212,10 @@ export class PutOperation implements Operation {
     if (failure === 'commit-failed' || failure === 'commit-full') this.noteStorageFailure(failure === 'commit-full');
     if (!this.isToMint(place)) quorum.onFailed(place, !neverReceived(failure));
     else if (neverReceived(failure)) quorum.onNotMinted(false, failure !== 'refused');
-    else quorum.onMinterLost();
+    else {
+      this.isMinterDead = failure === 'died';
+      quorum.onMinterLost();
+    }
     this.act(context);
   }
 
@@ -391,7 +395,10 @@ export class PutOperation implements Operation {
   private fail(why: OperationFailure['why'], context: ActorContext): void {
     this.desk.counters.failed++;
     const { definite, unmet } = this.quorum;
-    this.reply({ type: 'failed', failure: { why, ...toldOf(unmet, why === 'unavailable'), definite } }, context);
+    this.reply(
+      { type: 'failed', failure: { why, ...toldOf(unmet, why === 'unavailable' || why === 'died'), definite } },
+      context,
+    );
     this.desk.operations.remove(this.ticket);
   }
 
@@ -446,6 +453,7 @@ export class PutOperation implements Operation {
     if (this.late) return got === 0 ? 'timeout' : 'not-met';
     if (this.refusals > 0) return 'overloaded';
     if (this.storageFailures > 0) return this.fullDisks === this.storageFailures ? 'storage-full' : 'storage';
-    return got === 0 ? 'unavailable' : 'not-met';
+    if (got > 0) return 'not-met';
+    return this.isMinterDead ? 'died' : 'unavailable';
   }
 }

@@ -130,7 +130,7 @@ export class FailureDetector {
   }
 
   /**
-   * A request of one's own got no answer in time, or failed with 'died'. Not to be told of a hedge: that an answer is
+   * A request of one's own got no answer in time, or was lost (`runtime/actor.ts`). Not to be told of a hedge: that an answer is
    * late says nothing yet.
    */
   unanswered(node: number, nowMs: number): void {

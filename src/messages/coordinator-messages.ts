@@ -70,6 +70,8 @@ export interface HintPlace {
 export interface OperationFailure {
   readonly why:
     | 'unavailable'
+    /** Of a put: as 'unavailable', and the vnode that was to mint died with it in hand. */
+    | 'died'
     | 'not-met'
     | 'timeout'
     | 'overloaded'
@@ -221,6 +223,7 @@ const failure = struct<OperationFailure>({
     'precondition-failed',
     'storage-full',
     'stale-read',
+    'died',
   ]),
   quorum: word<QuorumName>('quorum', ['r', 'pr', 'w', 'pw', 'dw']),
   got: u8,

@@ -73,6 +73,8 @@ export type Failure =
   | 'stale'
   /** The actor or its thread died with the request in hand: it may have acted. */
   | 'died'
+  /** The way to it was cut, or has broken: it may have acted, and live on. */
+  | 'cut-off'
   /** The turn's commit failed: what the request wrote may or may not be stored. */
   | 'commit-failed'
   /** As 'commit-failed'; the reason was that the disk is full. */
@@ -81,6 +83,11 @@ export type Failure =
 /** True if it is certain that the request was never received. */
 export function neverReceived(failure: Failure): boolean {
   return failure === 'refused' || failure === 'unreachable' || failure === 'stale';
+}
+
+/** True if nobody is left to answer it: the recipient died, or the way to it is cut. */
+export function wasLost(failure: Failure): boolean {
+  return failure === 'died' || failure === 'cut-off';
 }
 
 /** A request in an actor's hand: what `reply` and `notice` answer. Opaque to actors; valid until replied to. */

@@ -25,7 +25,7 @@ import { type NodeFigures, nodeFigures } from './node-figures.js';
 import type { AttachedSays, Grant, Joined, OpenerControl, OpenerSays } from './ticket.js';
 
 /** Why an operation fails whose nodes are gone. */
-const OUT_OF_REACH: ReadonlySet<OperationFailure['why']> = new Set(['unavailable', 'not-met', 'overloaded']);
+const OUT_OF_REACH: ReadonlySet<OperationFailure['why']> = new Set(['unavailable', 'died', 'not-met', 'overloaded']);
 
 interface AttachedParts extends Grant {
   readonly port: MessagePort;

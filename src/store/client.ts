@@ -33,7 +33,14 @@ import { type Hedging, Peers } from '../quorum/peers.js';
 import { NO_SLOTS } from '../quorum/slots.js';
 import { SweepClock } from '../quorum/sweep-clock.js';
 import type { PreferenceList } from '../ring/preference-list.js';
-import { type Actor, type ActorContext, type ActorRef, type Failure, neverReceived } from '../runtime/actor.js';
+import {
+  type Actor,
+  type ActorContext,
+  type ActorRef,
+  type Failure,
+  neverReceived,
+  wasLost,
+} from '../runtime/actor.js';
 import {
   type ClientPut,
   failureOf,
@@ -204,7 +211,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     const node = this.choice.nodeAt(pending.partition, place);
     const now = this.context.now();
     if (failure === 'unreachable') this.peers.unreachable(node, now);
-    else if (failure === 'died') this.peers.unanswered(node, now);
+    else if (wasLost(failure)) this.peers.unanswered(node, now);
     else if (failure === 'refused') this.choice.noteFull(node, now);
     if (!pending.isAwaited(correlation)) return;
     pending.ended(place);
@@ -214,7 +221,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     pending.verdict = null;
     // Its coordinator was restarted, and is known under its new incarnation now: once, it is asked again.
     if (failure === 'stale') pending.mayAskAgain(place);
-    if (!neverReceived(failure)) pending.losses++;
+    if (failure === 'died') pending.losses++;
     if (pending.request.type === 'put' && !neverReceived(failure)) {
       pending.indefinite = true;
       // If it was minted, others may have built on it since: minted again elsewhere, it would undo what they did.
@@ -329,7 +336,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     // An overload is told at once: whoever waits for room here would add to it.
     const mayRest = !refused && (pending.kind === PUT || verdict === null) && outOfReach === null;
     if (mayRest && pending.rest(now)) return;
-    const unsaid = refused ? 'overloaded' : 'unavailable';
+    const unsaid = refused ? 'overloaded' : pending.kind === PUT && pending.isDeadly ? 'died' : 'unavailable';
     this.failWith(ticket, pending, verdict ?? outOfReach ?? failureOf(request, unsaid, true));
   }
 
@@ -350,12 +357,15 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     // The vnode that was to mint is gone with the put in hand, or its coordinator reached too few: only a new attempt can
     // void what may have come of it. Not where a condition was to hold: see `failed`.
     const isLost =
-      pending.kind === PUT && !pending.isConditional && !definite && (why === 'unavailable' || why === 'not-met');
+      pending.kind === PUT &&
+      !pending.isConditional &&
+      !definite &&
+      (why === 'unavailable' || why === 'died' || why === 'not-met');
     if ((isRefusal || isLost) && pending.hasTime(now)) {
       pending.refused = why === 'overloaded';
       pending.verdict = failure;
       if (isLost) {
-        if (why === 'unavailable') pending.losses++;
+        if (why === 'died') pending.losses++;
         pending.indefinite = true;
       }
       // Who was asked for this attempt and refused takes it for a copy, and says that it cannot tell what came of it.

@@ -50,6 +50,10 @@ export function errorOf(
     return new QuorumNotMetError(`its last try was refused: ${refusal}${end}`, { definite, quorum, got, wanted });
   }
   switch (why) {
+    case 'died':
+      return new QuorumNotMetError(`the nodes that were asked died with it in hand${end}`, {
+        ...{ definite, quorum, got, wanted },
+      });
     case 'unavailable':
       if (definite) {
         return new QuorumUnavailableError(

@@ -34,7 +34,7 @@ const SENDINGS = ROUNDS * PLACES;
 const LEAST_REST_MS = 20;
 const MOST_REST_MS = 250;
 const MOST_REST_SHARE = 1 / 40;
-/** A request that so many died with may be what they died of: it does not begin anew. */
+/** A request that so many died with may be what they died of: it does not begin anew. Who was cut off does not count. */
 const MAX_LOSSES = 3;
 /** Nor does a put with so many attempts: a message has room for 255, and a round makes one for each node at most. */
 const MAX_EARLIER = 200;
@@ -64,7 +64,7 @@ export class PendingRequest {
   sentAt: number;
   /** How often it was sent elsewhere because of silence. */
   hedges = 0;
-  /** How often whoever had it in hand was gone with it. */
+  /** How often whoever had it in hand died. */
   losses = 0;
   /** Of a put: an earlier attempt may have been minted. */
   indefinite = false;
@@ -102,6 +102,11 @@ export class PendingRequest {
   /** True if a put holds only on a condition: nobody else may try it once it may have been minted. */
   get isConditional(): boolean {
     return this.request.type === 'put' && this.request.put.condition !== 'none';
+  }
+
+  /** True if so many died with it that it may be what they died of. */
+  get isDeadly(): boolean {
+    return this.losses >= MAX_LOSSES;
   }
 
   /** True if there is time to send it elsewhere. */
@@ -157,7 +162,7 @@ export class PendingRequest {
   /** Nobody could take it: it rests, if it may. @returns false if it may not */
   rest(now: number): boolean {
     const { request } = this;
-    if (this.losses >= MAX_LOSSES || !this.hasTime(now + this.restMs)) return false;
+    if (this.isDeadly || !this.hasTime(now + this.restMs)) return false;
     if (request.type === 'put' && request.put.earlier.length >= MAX_EARLIER) return false;
     this.restsUntil = now + this.restMs;
     const mostMs = Math.max(MOST_REST_MS, request.timeoutMs * MOST_REST_SHARE);

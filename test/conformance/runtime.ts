@@ -587,8 +587,8 @@ export const RUNTIME_STORIES: readonly RuntimeStory[] = [
       for (const outcome of [...sent, forwarded]) assert(!isSettled(outcome), 'silence, at first');
       assert.equal((await stage.answer(first, say('echo', { number: 5 }))).number, 5, 'the others go on');
       await stage.outcomesOf([...held, large, ...sent, forwarded]);
-      for (const { failures } of [...held, large, ...sent]) assert.deepEqual(failures, ['died']);
-      assert.equal(forwarded.answers[0]!.text, 'died');
+      for (const { failures } of [...held, large, ...sent]) assert.deepEqual(failures, ['cut-off']);
+      assert.equal(forwarded.answers[0]!.text, 'cut-off');
       // The connection counts as broken by now.
       const late = stage.ask(other, say('echo'));
       await stage.outcomesOf([late]);
@@ -634,7 +634,7 @@ export const RUNTIME_STORIES: readonly RuntimeStory[] = [
       await stage.system.startThread(1);
       const across = stage.ask(other, say('echo'));
       await stage.outcomesOf([across]);
-      assert(['died', 'unreachable'].includes(across.failures[0]!), `${across.failures[0]}`);
+      assert(['cut-off', 'unreachable'].includes(across.failures[0]!), `${across.failures[0]}`);
       await stage.system.heal();
       await stage.answerInTheEnd(other, say('echo'));
       await stage.answerInTheEnd(first, say('echo'));

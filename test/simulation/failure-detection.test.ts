@@ -13,6 +13,7 @@ import {
   type Incoming,
   type MessageCodec,
   refAt,
+  wasLost,
 } from '../../src/runtime/actor.js';
 import { Simulator } from '../../src/runtime/simulator/simulator.js';
 import { test } from '../support/test.js';
@@ -65,7 +66,7 @@ class Observer implements Actor<null, null, null> {
 
   failed(node: number, failure: Failure, context: ActorContext): void {
     if (failure === 'unreachable') this.detector.unreachable(node, context.now());
-    else if (failure === 'died') this.detector.unanswered(node, context.now());
+    else if (wasLost(failure)) this.detector.unanswered(node, context.now());
   }
 
   private look(context: ActorContext): void {

@@ -294,7 +294,7 @@ export class Correspondence {
     if (outstanding === undefined) return;
     // The connection broke. While it is cut, there is no other one to be had.
     if (this.#world.isCut(this.#self.thread, outstanding.to)) this.#peers.disconnected(outstanding.to);
-    this.#settleFailed(requestId, 'died');
+    this.#settleFailed(requestId, 'cut-off');
   }
 
   // ── The table ──────────────────────────────────────────────────────────────────────────────────────────────────

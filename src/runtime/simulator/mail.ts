@@ -3,7 +3,10 @@ import type { Conversation, Failure, Incoming } from '../actor.js';
 import type { ActorCell } from './actor-cell.js';
 import type { ScheduledEvent } from './event-queue.js';
 
-export const FAILURES: readonly Failure[] = ['refused', 'unreachable', 'stale', 'died', 'commit-failed', 'commit-full'];
+/** By their number in a trace. */
+export const FAILURES: readonly Failure[] = [
+  ...(['refused', 'unreachable', 'stale', 'died', 'commit-failed', 'commit-full', 'cut-off'] as const),
+];
 
 export const FRAME_REQUEST = 0;
 export const FRAME_NOTICE = 1;

@@ -4,7 +4,7 @@
  * run twice does the same, which `trace.hash` shows.
  *
  * What loss and duplication mean, under "every request ends in exactly one reply or one failure":
- * - A lost request, reply or failure surfaces as the failure 'died' once the connection has timed out, never earlier
+ * - A lost request, reply or failure surfaces as the failure 'cut-off' once the connection has timed out, never earlier
  *   and never as silence. A lost notice is just gone.
  * - While a cut lasts, a thread that has seen its connection time out knows: its requests fail as 'unreachable'.
  * - A duplicated request reaches the actor twice, as a transport that resends would deliver it: actors must bear it.

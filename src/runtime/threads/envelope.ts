@@ -11,7 +11,7 @@ export const NOTICE = 2;
 export const REPLY = 3;
 export const FAILURE = 4;
 
-/** The failures, by their number in a frame. */
+/** The failures, by their number in a frame; none says 'cut-off'. */
 export const FAILURES: readonly Failure[] = ['refused', 'unreachable', 'stale', 'died', 'commit-failed', 'commit-full'];
 /** Where it stands in a frame's flags. */
 export const CODE_SHIFT = 1;

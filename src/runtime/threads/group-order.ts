@@ -8,7 +8,8 @@ export type LinkOrder =
   | { readonly type: 'connect'; readonly ends: LinkEnds }
   | { readonly type: 'disconnect'; readonly peer: number }
   /** A split: see `ThreadHost.cutOff`. */
-  | { readonly type: 'cut-off'; readonly peers: readonly number[]; readonly timeoutMs: number };
+  | { readonly type: 'cut-off'; readonly peers: readonly number[]; readonly timeoutMs: number }
+  | { readonly type: 'abandon'; readonly peer: number };
 
 /** From the group to a worker. */
 export type GroupOrder =
@@ -51,6 +52,9 @@ export function followLinkOrder(host: ThreadHost, order: GroupOrder): boolean {
       return true;
     case 'cut-off':
       for (const peer of order.peers) host.cutOff(peer, order.timeoutMs);
+      return true;
+    case 'abandon':
+      host.abandon(order.peer);
       return true;
     default:
       return false;

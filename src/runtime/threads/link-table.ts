@@ -84,6 +84,13 @@ export class LinkTable {
     link.open = false;
   }
 
+  /** See `ThreadHost.abandon`. */
+  abandon(peer: number): void {
+    const link = this.links[peer];
+    if (link !== undefined) link.abandoned = true;
+    this.cutOff(peer, 0);
+  }
+
   /** See `ThreadHost.cutOff`. Nothing is done to a link that is not there. */
   cutOff(peer: number, timeoutMs: number): void {
     const link = this.links[peer];
@@ -336,8 +343,7 @@ export class LinkTable {
     const { outstanding } = link;
     for (let index = 0; index < outstanding.requester.length; index++) {
       if (outstanding.requester[index] === undefined) continue;
-      const taken = link.severed || link.peerLives || link.writer.taken(outstanding.position[index]!);
-      this.endOutstanding(link, index, taken ? 'died' : 'unreachable');
+      this.endOutstanding(link, index, link.failureOf(index));
     }
   }
 

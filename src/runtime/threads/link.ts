@@ -60,6 +60,8 @@ export class Link {
   severed = false;
   /** True if the peer lives on although the link ends: what it has not taken yet it may still take. */
   peerLives = false;
+  /** True if the peer counts as dead although its thread has not ended: nothing can end it. */
+  abandoned = false;
   private readonly desk: BodyDesk;
   private readonly bell: Int32Array;
   private readonly longest: number;
@@ -146,6 +148,13 @@ export class Link {
     this.open = false;
     this.severed = true;
     this.reader = new LaneReader(createEmptyLane());
+  }
+
+  /** Of a link that has ended: why a request fails that was answered in none of the frames. */
+  failureOf(request: number): Failure {
+    if (this.abandoned) return 'died';
+    if (this.severed || this.peerLives) return 'cut-off';
+    return this.writer.taken(this.outstanding.position[request]!) ? 'died' : 'unreachable';
   }
 
   /** Enters a request that nobody will receive. */

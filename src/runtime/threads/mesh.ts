@@ -61,7 +61,7 @@ export class Mesh {
   /** Nothing more is to be had of a member that cannot be ended: what it was asked fails with 'died'. */
   abandon(thread: number): void {
     for (const member of this.members.values()) {
-      if (member.thread !== thread) member.order({ type: 'cut-off', peers: [thread], timeoutMs: 0 }, []);
+      if (member.thread !== thread) member.order({ type: 'abandon', peer: thread }, []);
     }
   }
 

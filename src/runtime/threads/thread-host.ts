@@ -130,7 +130,7 @@ export class ThreadHost implements ActorHost, ActorTableHost, HeldOutlet, TurnTa
   /**
    * Learns that a thread is gone. Its last frames are taken; then every request outstanding there fails once:
    * 'died' if it had been taken, 'unreachable' if not.
-   * @param peerLives - it is only this thread that is cut off: then all fail with 'died', since nobody can tell
+   * @param peerLives - it is only this thread that is cut off: then all fail with 'cut-off', since nobody can tell
    */
   disconnect(peer: number, peerLives = false): void {
     this.links.disconnect(peer, peerLives);
@@ -139,10 +139,15 @@ export class ThreadHost implements ActorHost, ActorTableHost, HeldOutlet, TurnTa
 
   /**
    * Cuts this thread off from another until `connect`: what is under way between them is lost. Requests there see
-   * silence; after `timeoutMs` all of them fail with 'died', and further ones with 'unreachable', at once.
+   * silence; after `timeoutMs` all of them fail with 'cut-off', and further ones with 'unreachable', at once.
    */
   cutOff(peer: number, timeoutMs: number): void {
     this.links.cutOff(peer, timeoutMs);
+  }
+
+  /** Takes for dead another thread that nothing can end: what is outstanding there fails with 'died'. */
+  abandon(peer: number): void {
+    this.links.abandon(peer);
   }
 
   /** Starts at once what was spawned, before the first turn: a thread that says that it is ready has its actors. */

@@ -265,11 +265,27 @@ test('a put that three have died with does not begin anew: it may be what they d
   );
   const outcomes: PutOutcome[] = [];
   client.put(putOf('none'), { settle: (outcome) => void outcomes.push(outcome) });
-  const lost = { why: 'unavailable', quorum: 'w', got: 0, wanted: 1, definite: false } as const;
+  const lost = { why: 'died', quorum: 'w', got: 0, wanted: 1, definite: false } as const;
   client.answered(context.requests[0]!, { type: 'failed', failure: lost });
-  client.failed(context.requests[1]!, 'died');
-  client.answered(context.requests[2]!, { type: 'failed', failure: lost });
+  client.answered(context.requests[1]!, { type: 'failed', failure: lost });
+  client.failed(context.requests[2]!, 'died');
   assert.deepEqual(outcomes, [{ ok: false, failure: lost }]);
+});
+
+test('a put that nodes were cut off with begins anew, however often: they did not die of it', () => {
+  const context = new LoneContext();
+  const client = twoNodes(context);
+  const outcomes: PutOutcome[] = [];
+  client.put(putOf('none'), { settle: (outcome) => void outcomes.push(outcome) });
+  const cutOff = { why: 'unavailable', quorum: 'w', got: 0, wanted: 1, definite: false } as const;
+  for (let round = 0; round < 3; round++) {
+    client.failed(context.requests[2 * round]!, 'cut-off');
+    client.answered(context.requests[2 * round + 1]!, { type: 'failed', failure: cutOff });
+    assert.equal(outcomes.length, 0);
+    untilAsked(client, context, 2 * round + 3);
+  }
+  client.answered(context.requests[6]!, done(7));
+  assert(outcomes[0]?.ok === true);
 });
 
 test('what an earlier attempt is answered after the put began anew is late, although its coordinator is asked again', () => {

@@ -91,5 +91,5 @@ test('under any mix of faults every request has one outcome, and none that is a 
   // A run without faults, or without successes, would show nothing.
   assert(sum.answers > sum.requests / 3 && sum.answers < sum.requests, `${sum.answers} of ${sum.requests}`);
   assert(sum.duplicates > 0, 'requests were received twice');
-  assert.deepEqual([...failures].sort(), ['commit-failed', 'died', 'refused', 'stale', 'unreachable']);
+  assert.deepEqual([...failures].sort(), ['commit-failed', 'cut-off', 'died', 'refused', 'stale', 'unreachable']);
 });

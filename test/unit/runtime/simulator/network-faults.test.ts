@@ -15,19 +15,19 @@ function ended(ledger: Ledger, asked: Asked): boolean {
   return ledger.simulator.runUntil(() => asked.endedAt >= 0, 2_000);
 }
 
-test('a lost frame surfaces as died when the connection times out, and only then', () => {
+test('a lost frame surfaces as cut-off when the connection times out, and only then', () => {
   const ledger = new Ledger({ seed: 1, threads: 2 });
   ledger.simulator.network.setLink(0, 1, { loss: 1 });
   const lostRequest = ledger.ask(0, 1);
   assert(ended(ledger, lostRequest));
-  assert.deepEqual([lostRequest.failures, lostRequest.received], [['died'], 0]);
+  assert.deepEqual([lostRequest.failures, lostRequest.received], [['cut-off'], 0]);
   assert(lostRequest.endedAt - lostRequest.at >= 500, 'not before the time is up');
 
   ledger.simulator.network.calm();
   ledger.simulator.network.setLink(1, 0, { loss: 1 });
   const lostReply = ledger.ask(0, 1);
   assert(ended(ledger, lostReply));
-  assert.deepEqual([lostReply.failures, lostReply.received], [['died'], 1]);
+  assert.deepEqual([lostReply.failures, lostReply.received], [['cut-off'], 1]);
 });
 
 test('a duplicated request is received twice, and answered once', () => {
@@ -62,7 +62,7 @@ test('a split cuts both ways, a one-way cut one; heal ends them', () => {
   const across = ledger.ask(0, 1);
   const within = ledger.ask(2, 1);
   assert(ended(ledger, across) && ended(ledger, within));
-  assert.deepEqual([across.failures, across.received], [['died'], 0]);
+  assert.deepEqual([across.failures, across.received], [['cut-off'], 0]);
   assert.equal(within.answers, 1);
   // By now the thread knows that it has no connection, and says so at once.
   const again = ledger.ask(0, 1);
@@ -77,7 +77,7 @@ test('a split cuts both ways, a one-way cut one; heal ends them', () => {
   simulator.splitOneWay([1], [0]);
   const oneWay = ledger.ask(0, 1);
   assert(ended(ledger, oneWay));
-  assert.deepEqual([oneWay.failures, oneWay.received], [['died'], 1]);
+  assert.deepEqual([oneWay.failures, oneWay.received], [['cut-off'], 1]);
 });
 
 test('a split catches what is under way', () => {
@@ -87,7 +87,7 @@ test('a split catches what is under way', () => {
   ledger.simulator.runFor(5);
   ledger.simulator.split([0]);
   ledger.simulator.runFor(TIMED_OUT);
-  assert.deepEqual([asked.failures, asked.received], [['died'], 0]);
+  assert.deepEqual([asked.failures, asked.received], [['cut-off'], 0]);
 });
 
 test('links can be slow, and requests overtake one another', () => {
