@@ -11,7 +11,7 @@
  * thread lives through it once before, by itself, with nothing at stake (benchmarks/README.md).
  *
  * The cluster's nodes are those of the simulator (simulated-node.ts), on hosts as the threads have them. It takes
- * half a second to one of a core, in turns of a few milliseconds at most, with rests between them.
+ * half a second to one of a core, a quarter of it a fifth, in turns of a few milliseconds at most.
  */
 import { assert } from '../src/base/assert.js';
 import { EMPTY, utf8 } from '../src/base/bytes.js';
@@ -41,6 +41,8 @@ export interface RehearsalOptions {
   readonly random: Random;
   /** A storage in memory: of the kind that the thread's own node has, for whose code this is done. */
   readonly openStorage: () => Storage;
+  /** How much of all rounds there are, up to 1: after a few V8 has seen what there is, after all it has compiled it. */
+  readonly share: number;
   /** Between two rounds of requests, in milliseconds: what the thread is there for goes on. */
   readonly restMs: number;
   /** Tells of whatever went wrong. */
@@ -100,24 +102,24 @@ const PREFERENCE_LISTS: readonly PreferenceList[] = PLACES.map((first) => {
 
 /** Runs it; resolves once it is over. An operation that fails is counted. Rejects if the stage is not as it should be. */
 export async function rehearse(options: RehearsalOptions): Promise<Rehearsed> {
-  const { stage, restMs } = options;
+  const { stage, share, restMs } = options;
   const nodes = PLACES.map((node) => new RehearsedNode(node, options));
   for (const node of nodes) node.start();
   const client = new RehearsingClient(stage, restMs);
-  await client.run(ROUNDS);
+  await client.run(ROUNDS * share);
   // With requests under way: some are answered by nobody.
   client.halfway = () => {
     stage.crash(VICTIM);
     client.isUp = (node) => node !== VICTIM;
   };
-  await client.run(ROUNDS_WITHOUT);
-  await client.hint(HINTING_ROUNDS);
+  await client.run(ROUNDS_WITHOUT * share);
+  await client.hint(HINTING_ROUNDS * share);
   nodes[VICTIM]!.start();
   client.isUp = () => true;
   const sum = (of: (counters: NodeCounters) => number): number =>
     nodes.reduce((n, { counters }) => n + of(counters), 0);
   const kept = sum(({ hintsKept }) => hintsKept);
-  await client.run(ROUNDS);
+  await client.run(ROUNDS * share);
   for (let look = 0; look < LOOKS && sum(({ hintsDelivered }) => hintsDelivered) < kept; look++)
     await client.rest(LOOK_MS);
   return {

@@ -1,6 +1,6 @@
 /**
  * The entry of a node's worker thread: opens its storage, spawns its actors, and answers the control plane.
- * The only file of `actors/` that names threads and LMDB.
+ * The only file of `actors/`, but for `node-rehearsals.ts`, that names threads and LMDB.
  */
 import { setTimeout } from 'node:timers/promises';
 import { MAX_CONTEXT_ENTRIES } from '../src/anti-entropy/reaping.js';
@@ -8,43 +8,26 @@ import { assert } from '../src/base/assert.js';
 import type { HasherResult, HasherTask } from '../src/messages/hasher-task.js';
 import type { NodeControl, NodeStart } from '../src/messages/node-control.js';
 import { HotKeys } from '../src/metrics/hot-keys.js';
-import { type NodeCounters, newNodeCounters } from '../src/metrics/node-counters.js';
+import { newNodeCounters } from '../src/metrics/node-counters.js';
 import { latencyData, newOperationLatencies } from '../src/metrics/operation-latencies.js';
-import { EntropyRandom } from '../src/runtime/threads/entropy.js';
 import { HashingClient } from '../src/runtime/threads/hashing-client.js';
-import { Miniature } from '../src/runtime/threads/miniature.js';
 import { runWorkerThread, type WorkerContext } from '../src/runtime/threads/worker-thread.js';
 import { checkInChild } from '../src/storage/check-in-child.js';
-import { openMemoryStorage } from '../src/storage/memory-storage.js';
 import { type NodeStorage, objectsFile, openMemoryNodeStorage, openNodeStorage } from '../src/storage/node-storage.js';
 import { SharedOpening } from '../src/storage/shared-opening.js';
-import { openStageStorage } from '../src/storage/stage-storage.js';
-import type { Storage } from '../src/storage/storage.js';
 import { ExchangeRecord } from './exchange-record.js';
 import { distrustHints, HintStore } from './hint-store.js';
 import { localHashing } from './local-hashing.js';
 import { NodeIdentity } from './node-identity.js';
+import { prepare, rehearseAsNode } from './node-rehearsals.js';
 import { countUnreadable } from './own-records.js';
 import { poolHashing } from './pool-hashing.js';
 import { ReapRecord } from './reap-record.js';
 import { spawnNode } from './registry.js';
-import { rehearse } from './rehearsal.js';
 import { type Hashing, ReplicaTrees } from './replica-trees.js';
 
 /** How soon something is given out again at which the pool failed, in milliseconds. */
 const HASHED_AGAIN_MS = 1_000;
-/**
- * A node's failure is rehearsed so long after the start of its thread, in milliseconds, and so much later for each node
- * before it: one after the other. Not while it catches up, nor one that has had less to do: its code is yet to be compiled.
- */
-const REHEARSED_AFTER_MS = 8_000;
-const REHEARSED_APART_MS = 1_500;
-const REHEARSED_OPERATIONS = 5_000;
-const LOOK_MS = 500;
-/** Between two rounds of a rehearsal, in milliseconds: it takes a third of a core then. */
-const REST_MS = 5;
-/** So often a thread rehearses that stands by. */
-const REHEARSALS = 4;
 const CHECKER = new URL('./objects-checker.js', import.meta.url);
 
 await runWorkerThread<NodeStart>(
@@ -109,7 +92,7 @@ await runWorkerThread<NodeStart>(
       onUnreadable,
       report,
     });
-    const endRehearsal = rehearseOnceBusy(start, counters);
+    const endRehearsals = rehearseAsNode(start, counters);
     const control: NodeControl = {
       counters: () => ({ ...counters }),
       latencies: () => latencyData(latencies),
@@ -135,7 +118,7 @@ await runWorkerThread<NodeStart>(
       control,
       canFlush: storage.persistent,
       stopped: () => {
-        endRehearsal();
+        endRehearsals();
         // The readers of the pool may finish; no other begins.
         new SharedOpening(new Int32Array(data.opening)).closing();
         storage.stop();
@@ -144,74 +127,6 @@ await runWorkerThread<NodeStart>(
   },
   { prepare },
 );
-
-/** Has the failure of a node rehearsed, once this one has been in use for a while. @returns what breaks that off */
-function rehearseOnceBusy(
-  { host, thread, data, report, inUse }: WorkerContext<NodeStart>,
-  counters: NodeCounters,
-): () => void {
-  const told = (error: unknown): void => report('rehearsal', error);
-  const stage = new Miniature({
-    crashed: (_slot, _incarnation, error) => told(error),
-    trouble: (_what, error) => told(error),
-    // Nothing is at stake: an actor that fails again and again stays down, and this node goes on.
-    escalated: (_slot, error) => {
-      told(error);
-      stage.close();
-    },
-  });
-  const openStorage = storageAs(data.path);
-  let looking: NodeJS.Timeout;
-  const lookIn = (ms: number): void => {
-    looking = globalThis.setTimeout(look, ms).unref();
-  };
-  const begin = (): void => {
-    rehearse({ stage, random: host.random, openStorage, restMs: REST_MS, report: (_what, error) => told(error) })
-      .catch(told)
-      .finally(() => stage.close());
-  };
-  const look = (): void => {
-    if (counters.puts + counters.gets < REHEARSED_OPERATIONS) {
-      lookIn(LOOK_MS);
-      return;
-    }
-    inUse();
-    looking = globalThis.setTimeout(begin, thread * REHEARSED_APART_MS).unref();
-  };
-  lookIn(REHEARSED_AFTER_MS);
-  return () => {
-    clearTimeout(looking);
-    stage.close();
-  };
-}
-
-/**
- * What a thread does that stands by: it is not known yet whose place it will take. It has to be as fast as if it had been there for
- * long, so it rehearses until its code is compiled.
- * @param directory - of one of the store's nodes; null if they are in memory
- */
-async function prepare(directory: unknown): Promise<void> {
-  const random = new EntropyRandom();
-  for (let i = 0; i < REHEARSALS; i++) {
-    const stage = new Miniature({});
-    const fail = (_what: string, error: Error): void => {
-      throw error;
-    };
-    await rehearse({
-      stage,
-      random,
-      openStorage: storageAs(directory as string | null),
-      restMs: REST_MS,
-      report: fail,
-    });
-    stage.close();
-  }
-}
-
-/** Storages in memory, of the kind that a node has whose data is in `directory`. */
-function storageAs(directory: string | null): () => Storage {
-  return directory === null ? openMemoryStorage : () => openStageStorage(objectsFile(directory));
-}
 
 /** Records in memory can be read by nobody else; those on disk are read by the threads of the hashing pool. */
 function hashingFor({ data, service, report }: WorkerContext<NodeStart>, { objects }: NodeStorage): Hashing {

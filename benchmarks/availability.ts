@@ -35,10 +35,10 @@ const VALUE = new Uint8Array(100).fill(7);
 /** Of the capacity. */
 const LOAD_SHARE = 0.5;
 /**
- * At the load that is measured, before it is: a store in steady use. By then its threads have compiled what it needs, and
- * have each rehearsed a node's failure (`actors/rehearsal.ts`), as they do once, some ten seconds after their start.
+ * At the load that is measured, before it is: a store in steady use. By then its threads have compiled what it needs,
+ * have each rehearsed a node's failure, and one stands by (`actors/node-rehearsals.ts`). What failed meanwhile is told.
  */
-const SETTLE_MS = 12_000;
+const SETTLE_MS = 30_000;
 
 /** The pauses that come at random: how long each is, and after how long the next begins, at most. */
 const SHORT_PAUSE_MS = 200;
@@ -135,7 +135,9 @@ async function measure(wanted: number | undefined, phases: readonly Phase[]): Pr
     const perSecond = await rateFor(load, wanted);
     const total = phases.reduce((sum, { durationMs }) => sum + durationMs, 0);
     load.prepare((perSecond * (SETTLE_MS + total)) / 1_000);
-    await openLoop({ perSecond, durationMs: SETTLE_MS, begin: load.begin });
+    const settled = await openLoop({ perSecond, durationMs: SETTLE_MS, begin: load.begin });
+    const lost = settled.filter(({ failure }) => failure !== undefined).length;
+    console.log(`before that, ${SETTLE_MS / 1_000} s of the same load: ${count(lost)} of ${count(settled.length)} failed\n`);
     const bareLoop = await BareThread.start({ what: 'loop' });
     const bareFlush = await BareThread.start({ what: 'flush', file: join(directory, 'flushed') });
     const startMs = performance.now();
