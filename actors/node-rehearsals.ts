@@ -9,16 +9,36 @@
  * it anew took so much of the cores that clients were refused (benchmarks/README.md). Briefly, because this comes with the
  * opening of a store. And once more at length, since what only failures need is then compiled, too.
  */
-import type { NodeStart } from '../src/messages/node-control.js';
-import type { NodeCounters } from '../src/metrics/node-counters.js';
-import { EntropyRandom } from '../src/runtime/threads/entropy.js';
-import { Miniature } from '../src/runtime/threads/miniature.js';
-import type { WorkerContext } from '../src/runtime/threads/worker-thread.js';
-import { openMemoryStorage } from '../src/storage/memory-storage.js';
-import { objectsFile } from '../src/storage/node-storage.js';
-import { openStageStorage } from '../src/storage/stage-storage.js';
+import type { Random } from '../src/base/random.js';
 import type { Storage } from '../src/storage/storage.js';
-import { rehearse } from './rehearsal.js';
+import { type RehearsalStage, rehearse } from './rehearsal.js';
+
+/** What the thread gives for it. */
+export interface RehearsalGround {
+  readonly random: Random;
+  /** Has nothing of the one before. @param onTrouble - told of whatever goes wrong there; `isFatal`: there is no going on */
+  openStage(onTrouble: (error: unknown, isFatal: boolean) => void): ClosableStage;
+  openStorage(): Storage;
+}
+
+export interface ClosableStage extends RehearsalStage {
+  /** Ends all that is under way there. Idempotent. */
+  close(): void;
+}
+
+/** The node of which the thread is. */
+export interface RehearsingNode {
+  readonly node: number;
+  /** True if its thread has stood by: it has rehearsed before. */
+  readonly isPrepared: boolean;
+  /** How many operations it has been asked for. */
+  operations(): number;
+  /** It turns out to be in use. */
+  inUse(): void;
+  report(error: unknown): void;
+  /** @returns what takes it back */
+  after(ms: number, then: () => void): () => void;
+}
 
 /** How much of a rehearsal there is. */
 const BRIEFLY = 1 / 4;
@@ -36,97 +56,76 @@ const REST_MS = 20;
 /** So often a thread rehearses that stands by: until its code is compiled. */
 const TIMES = 4;
 
-/** True if this thread has stood by, and so has rehearsed before it became a node's. */
-let isPrepared = false;
-
-/** Has the failure of a node rehearsed by the thread of one. @returns what breaks that off */
-export function rehearseAsNode(start: WorkerContext<NodeStart>, counters: NodeCounters): () => void {
-  const rehearsals = new NodeRehearsals(start, counters);
-  rehearsals.begin();
-  return () => rehearsals.end();
-}
-
 /**
- * What a thread does that stands by: it is not known yet whose place it will take, but it has to be as fast as if it had been
- * there for long.
- * @param directory - of one of the store's nodes; null if they are in memory
+ * What a thread does that stands by: it is to be as fast as if it had been a node's for long. Rejects if anything goes wrong.
+ * @param restMs - between two rounds, in milliseconds
  */
-export async function prepare(directory: unknown): Promise<void> {
-  const random = new EntropyRandom();
-  const openStorage = storageAs(directory as string | null);
-  const report = (_what: string, error: Error): void => {
-    throw error;
-  };
+export async function rehearseStandingBy(ground: RehearsalGround, restMs = REST_MS): Promise<void> {
   for (let i = 0; i < TIMES; i++) {
-    const stage = new Miniature({});
-    await rehearse({ stage, random, openStorage, share: AT_LENGTH, restMs: REST_MS, report });
-    stage.close();
+    let stage: ClosableStage | undefined;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        stage = ground.openStage(reject);
+        const report = (_what: string, error: Error): void => reject(error);
+        rehearse({ ...ground, stage, share: AT_LENGTH, restMs, report }).then(() => resolve(), reject);
+      });
+    } finally {
+      stage?.close();
+    }
   }
-  isPrepared = true;
 }
 
-class NodeRehearsals {
-  private readonly start: WorkerContext<NodeStart>;
-  private readonly counters: NodeCounters;
-  private readonly told: (error: unknown) => void;
-  private stage: Miniature | undefined = undefined;
-  private timer: NodeJS.Timeout | undefined = undefined;
+/** The rehearsals of a node's thread. */
+export class NodeRehearsals {
+  private readonly ground: RehearsalGround;
+  private readonly node: RehearsingNode;
+  private stage: ClosableStage | undefined = undefined;
+  private takeBack: () => void = () => undefined;
 
-  constructor(start: WorkerContext<NodeStart>, counters: NodeCounters) {
-    this.start = start;
-    this.counters = counters;
-    this.told = (error) => start.report('rehearsal', error);
+  constructor(ground: RehearsalGround, node: RehearsingNode) {
+    this.ground = ground;
+    this.node = node;
   }
 
+  /** Once, as the thread starts. Nothing happens before this returns. */
   begin(): void {
-    // First it says that it is ready.
     this.after(0, () => {
-      if (!isPrepared) this.rehearse(BRIEFLY, 0);
+      if (!this.node.isPrepared) this.rehearse(BRIEFLY, 0);
       this.after(AFTER_MS, this.look);
     });
   }
 
+  /** Breaks off what is under way; none follows. */
   end(): void {
-    clearTimeout(this.timer);
+    this.takeBack();
     this.stage?.close();
   }
 
   private readonly look = (): void => {
-    const { start, counters } = this;
-    if (counters.puts + counters.gets < IN_USE_OPERATIONS) {
+    const { node } = this;
+    if (node.operations() < IN_USE_OPERATIONS) {
       this.after(LOOK_MS, this.look);
       return;
     }
-    start.inUse();
-    if (!isPrepared) this.after(start.thread * APART_MS, () => this.rehearse(AT_LENGTH, REST_MS));
+    node.inUse();
+    if (!node.isPrepared) this.after(node.node * APART_MS, () => this.rehearse(AT_LENGTH, REST_MS));
   };
 
   private rehearse(share: number, restMs: number): void {
-    const { told } = this;
-    const { host, data } = this.start;
+    const { ground, node } = this;
     this.stage?.close();
-    const stage = new Miniature({
-      crashed: (_slot, _incarnation, error) => told(error),
-      trouble: (_what, error) => told(error),
-      // Nothing is at stake: an actor that fails again and again stays down, and this node goes on.
-      escalated: (_slot, error) => {
-        told(error);
-        stage.close();
-      },
+    const stage = ground.openStage((error, isFatal) => {
+      node.report(error);
+      // Nothing is at stake: the node goes on.
+      if (isFatal) stage.close();
     });
     this.stage = stage;
-    const report = (_what: string, error: Error): void => told(error);
-    rehearse({ stage, random: host.random, openStorage: storageAs(data.path), share, restMs, report })
-      .catch(told)
+    rehearse({ ...ground, stage, share, restMs, report: (_what, error) => node.report(error) })
+      .catch((error: unknown) => node.report(error))
       .finally(() => stage.close());
   }
 
   private after(ms: number, then: () => void): void {
-    this.timer = setTimeout(then, ms).unref();
+    this.takeBack = this.node.after(ms, then);
   }
-}
-
-/** Storages in memory, of the kind that a node has whose data is in `directory`. */
-function storageAs(directory: string | null): () => Storage {
-  return directory === null ? openMemoryStorage : () => openStageStorage(objectsFile(directory));
 }

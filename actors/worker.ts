@@ -1,25 +1,30 @@
 /**
  * The entry of a node's worker thread: opens its storage, spawns its actors, and answers the control plane.
- * The only file of `actors/`, but for `node-rehearsals.ts`, that names threads and LMDB.
+ * The only file of `actors/` that names threads and LMDB.
  */
 import { setTimeout } from 'node:timers/promises';
 import { MAX_CONTEXT_ENTRIES } from '../src/anti-entropy/reaping.js';
 import { assert } from '../src/base/assert.js';
+import type { Random } from '../src/base/random.js';
 import type { HasherResult, HasherTask } from '../src/messages/hasher-task.js';
 import type { NodeControl, NodeStart } from '../src/messages/node-control.js';
 import { HotKeys } from '../src/metrics/hot-keys.js';
 import { newNodeCounters } from '../src/metrics/node-counters.js';
 import { latencyData, newOperationLatencies } from '../src/metrics/operation-latencies.js';
+import { EntropyRandom } from '../src/runtime/threads/entropy.js';
 import { HashingClient } from '../src/runtime/threads/hashing-client.js';
+import { Miniature } from '../src/runtime/threads/miniature.js';
 import { runWorkerThread, type WorkerContext } from '../src/runtime/threads/worker-thread.js';
 import { checkInChild } from '../src/storage/check-in-child.js';
+import { openMemoryStorage } from '../src/storage/memory-storage.js';
 import { type NodeStorage, objectsFile, openMemoryNodeStorage, openNodeStorage } from '../src/storage/node-storage.js';
 import { SharedOpening } from '../src/storage/shared-opening.js';
+import { openStageStorage } from '../src/storage/stage-storage.js';
 import { ExchangeRecord } from './exchange-record.js';
 import { distrustHints, HintStore } from './hint-store.js';
 import { localHashing } from './local-hashing.js';
 import { NodeIdentity } from './node-identity.js';
-import { prepare, rehearseAsNode } from './node-rehearsals.js';
+import { NodeRehearsals, type RehearsalGround, rehearseStandingBy } from './node-rehearsals.js';
 import { countUnreadable } from './own-records.js';
 import { poolHashing } from './pool-hashing.js';
 import { ReapRecord } from './reap-record.js';
@@ -28,6 +33,8 @@ import { type Hashing, ReplicaTrees } from './replica-trees.js';
 
 /** How soon something is given out again at which the pool failed, in milliseconds. */
 const HASHED_AGAIN_MS = 1_000;
+/** True if this thread has stood by, and so has rehearsed before it became a node's. */
+let isPrepared = false;
 const CHECKER = new URL('./objects-checker.js', import.meta.url);
 
 await runWorkerThread<NodeStart>(
@@ -92,7 +99,18 @@ await runWorkerThread<NodeStart>(
       onUnreadable,
       report,
     });
-    const endRehearsals = rehearseAsNode(start, counters);
+    const rehearsals = new NodeRehearsals(groundOf(data.path, random), {
+      node: thread,
+      isPrepared,
+      operations: () => counters.puts + counters.gets,
+      inUse: () => start.inUse(),
+      report: (error) => report('rehearsal', error),
+      after(ms, then) {
+        const timer = globalThis.setTimeout(then, ms).unref();
+        return () => clearTimeout(timer);
+      },
+    });
+    rehearsals.begin();
     const control: NodeControl = {
       counters: () => ({ ...counters }),
       latencies: () => latencyData(latencies),
@@ -118,7 +136,7 @@ await runWorkerThread<NodeStart>(
       control,
       canFlush: storage.persistent,
       stopped: () => {
-        endRehearsals();
+        rehearsals.end();
         // The readers of the pool may finish; no other begins.
         new SharedOpening(new Int32Array(data.opening)).closing();
         storage.stop();
@@ -127,6 +145,26 @@ await runWorkerThread<NodeStart>(
   },
   { prepare },
 );
+
+/** What a thread does that stands by. @param directory - of one of the store's nodes; null if they are in memory */
+async function prepare(directory: unknown): Promise<void> {
+  await rehearseStandingBy(groundOf(directory as string | null, new EntropyRandom()));
+  isPrepared = true;
+}
+
+/** Hosts as threads have them, and storages in memory, of the kind that a node has whose data is in `directory`. */
+function groundOf(directory: string | null, random: Random): RehearsalGround {
+  return {
+    random,
+    openStage: (onTrouble) =>
+      new Miniature({
+        crashed: (_slot, _incarnation, error) => onTrouble(error, false),
+        trouble: (_what, error) => onTrouble(error, false),
+        escalated: (_slot, error) => onTrouble(error, true),
+      }),
+    openStorage: () => (directory === null ? openMemoryStorage() : openStageStorage(objectsFile(directory))),
+  };
+}
 
 /** Records in memory can be read by nobody else; those on disk are read by the threads of the hashing pool. */
 function hashingFor({ data, service, report }: WorkerContext<NodeStart>, { objects }: NodeStorage): Hashing {

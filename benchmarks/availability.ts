@@ -137,7 +137,9 @@ async function measure(wanted: number | undefined, phases: readonly Phase[]): Pr
     load.prepare((perSecond * (SETTLE_MS + total)) / 1_000);
     const settled = await openLoop({ perSecond, durationMs: SETTLE_MS, begin: load.begin });
     const lost = settled.filter(({ failure }) => failure !== undefined).length;
-    console.log(`before that, ${SETTLE_MS / 1_000} s of the same load: ${count(lost)} of ${count(settled.length)} failed\n`);
+    console.log(
+      `before that, ${SETTLE_MS / 1_000} s of the same load: ${count(lost)} of ${count(settled.length)} failed\n`,
+    );
     const bareLoop = await BareThread.start({ what: 'loop' });
     const bareFlush = await BareThread.start({ what: 'flush', file: join(directory, 'flushed') });
     const startMs = performance.now();

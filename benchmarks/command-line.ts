@@ -68,9 +68,9 @@ export function createProgram(benchmarks: Benchmarks): Command {
       'half a minute: how long the turns of nodes are under a mixed load, and how much of them is the commit',
     )
     .action(() => benchmarks.turns());
-  const crash = program.command('failover').description('40 s: a node crashes and comes back, under constant load');
+  const crash = program.command('failover').description('a minute: a node crashes and comes back, under constant load');
   addRate(crash).action(({ rate }: Partial<Rate>) => benchmarks.failover(rate));
-  const pause = program.command('pause').description('50 s: nodes stand still, under constant load');
+  const pause = program.command('pause').description('a minute: nodes stand still, under constant load');
   addRate(pause).action(({ rate }: Partial<Rate>) => benchmarks.pause(rate));
   addAntiEntropy(program, benchmarks);
   return program;
