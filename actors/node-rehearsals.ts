@@ -48,7 +48,7 @@ const AT_LENGTH = 1;
  * after the other. Not while it catches up, nor before the node has been asked so much.
  */
 const AFTER_MS = 8_000;
-const APART_MS = 4_000;
+const APART_MS = 3_000;
 const IN_USE_OPERATIONS = 5_000;
 const LOOK_MS = 500;
 /** Between two rounds of a long one, in milliseconds: it takes a tenth of a core then. */

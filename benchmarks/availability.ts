@@ -38,7 +38,7 @@ const LOAD_SHARE = 0.5;
  * At the load that is measured, before it is: a store in steady use. By then its threads have compiled what it needs,
  * have each rehearsed a node's failure, and one stands by (`actors/node-rehearsals.ts`). What failed meanwhile is told.
  */
-const SETTLE_MS = 30_000;
+const SETTLE_MS = 25_000;
 
 /** The pauses that come at random: how long each is, and after how long the next begins, at most. */
 const SHORT_PAUSE_MS = 200;

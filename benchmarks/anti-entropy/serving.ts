@@ -25,10 +25,10 @@ import { WATCHED_WORKER, WatchedLoops } from './watched-loops.js';
 const NODES = 5;
 const VICTIM = 'b';
 const VALUE_BYTES = 100;
-/** Code that is not compiled yet costs most: after 2 s p99 was ten times what it is after 12. */
-const WARM_UP_MS = 12_000;
+/** Until code is compiled, which costs most, and all nodes have rehearsed a failure (`actors/node-rehearsals.ts`). */
+const WARM_UP_MS = 25_000;
 const SPAN_MS = 3_000;
-const ROUNDS = 6;
+const ROUNDS = 12;
 const REFILLS = 3;
 /** A refill that takes longer is reported as far as it has come. */
 const REFILL_MS = 30_000;
@@ -199,17 +199,31 @@ function clientTable(pairs: Readonly<Record<Work, readonly Pair[]>>): string {
 }
 
 function loopTable(pairs: Readonly<Record<Work, readonly Pair[]>>, store: Store): string {
-  const rows = WORKS.flatMap((work) =>
-    store.nodes().map(({ name }, node) => {
-      return [work, name, ...columnsOf(pairs[work], ({ loops }) => loops.get(node)!.late.quantile(0.99))];
-    }),
-  );
+  const rows = WORKS.flatMap((work) => {
+    const columns = (node: number): string[] => columnsOf(pairs[work], (span) => lateness(span, node));
+    const all = store
+      .nodes()
+      .flatMap((_, node) => pairs[work].map((pair) => ratioOf(pair, (span) => lateness(span, node))));
+    return [
+      ...store.nodes().map(({ name }, node) => [work, name, ...columns(node)]),
+      [work, 'all', '', '', `${middle(all).toFixed(2)} ×`],
+    ];
+  });
   return markdown(['', 'node', 'loop p99 quiet', 'then', 'ratio'], rows, 2);
+}
+
+/** p99 of how late a node's event loop was. */
+function lateness({ loops }: Span, node: number): number {
+  return loops.get(node)!.late.quantile(0.99);
+}
+
+function ratioOf({ quiet, busy }: Pair, of: (span: Span) => number): number {
+  return of(busy) / of(quiet);
 }
 
 /** Medians of both sides, and of the ratios, with their range. */
 function columnsOf(pairs: readonly Pair[], of: (span: Span) => number): string[] {
-  const ratios = pairs.map(({ quiet, busy }) => of(busy) / of(quiet));
+  const ratios = pairs.map((pair) => ratioOf(pair, of));
   const range = `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`;
   return [
     ms(middle(pairs.map(({ quiet }) => of(quiet)))),
