@@ -2,9 +2,9 @@
  * How much background work a node does beside its clients' requests: slices of time, so many in each interval, shared by
  * all of it. Pure: it is told how long requests took, and is asked for slices.
  *
- *     p99 of requests ≤ 1.25 × that of quiet times ──▶ one step more slices, up to MAX_SLICES
+ *     p99 of requests ≤ 1.25 × that of quiet times ──▶ one step more slices, up to MAX_SLICES_BESIDE
  *                     > ─────────────────────────────▶ half as many, down to MIN_SLICES
- *     hardly any requests ───────────────────────────▶ as many as there are
+ *     hardly any requests ───────────────────────────▶ as many as there are: MAX_SLICES
  *
  * What is normal is learnt from the intervals in which no slice was taken, and slowly from those with the fewest, since a
  * preset latency would be wrong on any other disk. Background work never starves: a slice in each interval is its own,
@@ -18,6 +18,11 @@
 const INTERVAL_MS = 100;
 const MIN_SLICES = 1;
 const MAX_SLICES = 64;
+/**
+ * While clients are served: more of them close together would be felt before the interval is over, and so before there can be
+ * fewer.
+ */
+const MAX_SLICES_BESIDE = 16;
 /**
  * Beside them, for each kind of urgent work alone: a holder is rid of 100 batches of hints within a second at the worst, and
  * a replica that was lost goes on being refilled, whatever read repairs take. And so many at most, where it would take more to
@@ -161,12 +166,13 @@ export class BackgroundBudget {
     const taken = this.taken + this.urgent.hints + this.urgent.refill;
     if (taken === 0) {
       this.normalMs += (1 - (1 - LEARNING) ** intervals) * (p99 - this.normalMs);
+      this.slices = Math.min(MAX_SLICES_BESIDE, this.slices);
       return;
     }
     // It is slow without background work, too: less and less is that to blame for it.
     if (taken <= MIN_SLICES) this.normalMs += LEARNING_AT_LEAST * (p99 - this.normalMs);
     const isSlow = p99 > TOLERANCE * Math.max(this.normalMs, NEVER_SLOW_MS);
-    this.slices = isSlow ? Math.max(MIN_SLICES, this.slices >>> 1) : Math.min(MAX_SLICES, this.slices + STEP);
+    this.slices = isSlow ? Math.max(MIN_SLICES, this.slices >>> 1) : Math.min(MAX_SLICES_BESIDE, this.slices + STEP);
   }
 
   /** The upper bound of the bucket in which the percentile lies, in milliseconds. */

@@ -29,7 +29,7 @@ export interface HashingPoolOptions<Result> {
   readonly threads: number;
   /** Tasks that may wait for a thread (default 256); more are refused. */
   readonly maxQueue?: number;
-  /** How long a thread stays without anything to do, in milliseconds (default 10,000). */
+  /** How long a thread stays without anything to do, in milliseconds (default 60,000): to start one takes some 0.15 s of a core. */
   readonly idleMs?: number;
   /** What of a result is moved on its way to a node. */
   readonly buffersOf: (result: Result) => ArrayBuffer[];
@@ -65,7 +65,7 @@ export class HashingPool<Task, Result> {
       name: options.name,
       minThreads: 0,
       maxThreads: options.threads,
-      idleTimeout: options.idleMs ?? 10_000,
+      idleTimeout: options.idleMs ?? 60_000,
       // Options of this process (loaders, a debugger's port) are not meant for the pool.
       ...withoutLoaders(process),
       execArgv: [],

@@ -37,16 +37,17 @@ class Node {
 
 test('while clients feel nothing, background work is given more and more, up to a bound', () => {
   const node = new Node();
-  const first = node.interval(2);
-  assert(node.intervals(5, 2) > first);
-  assert.equal(node.intervals(50, 2), 64);
+  node.intervals(20, 200);
+  const least = node.interval(2);
+  assert(node.intervals(3, 2) > least);
+  assert.equal(node.intervals(50, 2), 16);
 });
 
 test('clients that become slow halve it at once, but never end it', () => {
   const node = new Node();
   node.intervals(50, 2);
   node.interval(200);
-  assert.equal(node.interval(200), 32);
+  assert.equal(node.interval(200), 8);
   assert.equal(node.intervals(20, 200), 1);
   assert.equal(node.intervals(10, 200), 1, 'a slice is its own, whatever clients feel');
   assert(node.intervals(3, 2) > 1, 'it recovers');
@@ -63,7 +64,7 @@ test('urgent work has slices of its own beside the one that there always is, and
   assert.equal(node.urgently(200, 1, ['hints']), 10);
   assert.equal(node.urgently(200, 1, ['hints', 'refill']), 13, 'neither takes those of the other');
   node.intervals(50, 2);
-  assert.equal(node.urgently(2), 67);
+  assert.equal(node.urgently(2), 19);
 });
 
 test('urgent work that tells how much it needs to be done in time gets that, and no more while clients are served', () => {
@@ -73,7 +74,7 @@ test('urgent work that tells how much it needs to be done in time gets that, and
   assert.equal(node.urgently(2, 0, ['hints'], 1), 10, 'a little is done soon');
   assert.equal(node.urgently(2, 0, ['hints'], 150), 15);
   assert.equal(node.urgently(2, 0, ['hints'], 320), 32);
-  assert.equal(node.urgently(2, 0, ['hints'], 1_000), 32 + 64, 'whose own do not suffice takes what nobody else takes');
+  assert.equal(node.urgently(2, 0, ['hints'], 1_000), 32 + 16, 'whose own do not suffice takes what nobody else takes');
   node.intervals(20, 200);
   assert.equal(node.urgently(200, 1, ['hints'], 150), 15, 'whatever clients feel');
   assert.equal(node.budget.paceMs('hints', 150), 100 / 15, 'not all at once');
@@ -87,7 +88,7 @@ test('what is slow is learnt from times without background work', () => {
   const slowDisk = new Node();
   slowDisk.intervals(40, 40, 1_000, 0);
   slowDisk.intervals(20, 50);
-  assert.equal(slowDisk.interval(50), 64, 'on this disk, 50 ms are no more than usual');
+  assert.equal(slowDisk.interval(50), 16, 'on this disk, 50 ms are no more than usual');
   const fastDisk = new Node();
   fastDisk.intervals(40, 4, 1_000, 0);
   assert.equal(fastDisk.intervals(20, 50), 1, 'on this one they are slow');
@@ -113,14 +114,16 @@ test('slices are spread over the interval while anybody is served', () => {
   const node = new Node();
   assert.equal(node.budget.distanceMs(false), 0);
   node.intervals(50, 2);
-  assert.equal(node.budget.distanceMs(false), 100 / 64);
-  assert.equal(node.budget.distanceMs(true), 100 / 67, 'those of its own are among them');
+  assert.equal(node.budget.distanceMs(false), 100 / 16);
+  assert.equal(node.budget.distanceMs(true), 100 / 19, 'those of its own are among them');
   node.intervals(20, 200);
   assert.equal(node.budget.distanceMs(false), 100);
 });
 
-test('with hardly a request there is room for all of it', () => {
+test('with hardly a request there is room for all of it, until there are more', () => {
   const node = new Node();
   node.intervals(20, 200);
   assert.equal(node.intervals(8, 5_000, 10), 64);
+  assert.equal(node.interval(2), 64, 'nobody knows of them yet');
+  assert.equal(node.interval(2), 16);
 });
