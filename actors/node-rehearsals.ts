@@ -31,6 +31,8 @@ export interface RehearsingNode {
   readonly node: number;
   /** True if its thread has stood by: it has rehearsed before. */
   readonly isPrepared: boolean;
+  /** True if it was there before, and is back: others have much for it, and clients wait. */
+  readonly isBack: boolean;
   /** How many operations it has been asked for. */
   operations(): number;
   /** It turns out to be in use. */
@@ -51,16 +53,17 @@ const AFTER_MS = 8_000;
 const APART_MS = 3_000;
 const IN_USE_OPERATIONS = 5_000;
 const LOOK_MS = 500;
-/** Between two rounds of a long one, in milliseconds: it takes a tenth of a core then. */
+/** Between two rounds, in milliseconds, where clients are served: it takes a tenth of a core then. */
 const REST_MS = 20;
-/** So often a thread rehearses that stands by: until its code is compiled. */
+/** So often a thread rehearses that stands by, until its code is compiled; and its rests: until then there is none. */
 const TIMES = 4;
+const STANDING_BY_REST_MS = 10;
 
 /**
  * What a thread does that stands by: it is to be as fast as if it had been a node's for long. Rejects if anything goes wrong.
  * @param restMs - between two rounds, in milliseconds
  */
-export async function rehearseStandingBy(ground: RehearsalGround, restMs = REST_MS): Promise<void> {
+export async function rehearseStandingBy(ground: RehearsalGround, restMs = STANDING_BY_REST_MS): Promise<void> {
   for (let i = 0; i < TIMES; i++) {
     let stage: ClosableStage | undefined;
     try {
@@ -90,7 +93,7 @@ export class NodeRehearsals {
   /** Once, as the thread starts. Nothing happens before this returns. */
   begin(): void {
     this.after(0, () => {
-      if (!this.node.isPrepared) this.rehearse(BRIEFLY, 0);
+      if (!this.node.isPrepared) this.rehearse(BRIEFLY, this.node.isBack ? REST_MS : 0);
       this.after(AFTER_MS, this.look);
     });
   }

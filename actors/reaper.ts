@@ -260,8 +260,8 @@ export class Reaper implements Actor<ReapRequest, ReaperAnswer, ReaperAnswer | V
       if (step === 'round-ended') this.countRound(lead, context);
       else if (step === 'done') this.end(lead, now);
       else if (step === 'more') {
-        // Clients have this thread between two slices.
-        this.resume.at(now + BETWEEN_SLICES_MS, context);
+        // Clients have this thread between two slices, and other work some of them.
+        this.resume.at(now + Math.max(BETWEEN_SLICES_MS, budget.distanceMs(false)), context);
         return;
       }
     }

@@ -3,6 +3,8 @@
  * from the other replicas (`rot-healer.ts`). Bounded: what finds no room is found again by a later read, or by the next
  * build of its tree, which lacks it and is found to differ.
  */
+import { latin1 } from '../src/base/bytes.js';
+
 const MAX_KEYS = 1_024;
 
 export class RottenKeys {
@@ -13,7 +15,7 @@ export class RottenKeys {
   /** The key is copied. */
   note(located: Uint8Array): void {
     if (this.keys.size >= MAX_KEYS) return;
-    const name = nameOf(located);
+    const name = latin1(located);
     if (!this.keys.has(name) && !this.taken.has(name)) this.keys.set(name, Uint8Array.from(located));
   }
 
@@ -29,7 +31,7 @@ export class RottenKeys {
 
   /** Healed, or not to be healed now. */
   ended(located: Uint8Array): void {
-    this.taken.delete(nameOf(located));
+    this.taken.delete(latin1(located));
   }
 
   /** Nobody heals them any more: all that was taken waits again. */
@@ -41,8 +43,4 @@ export class RottenKeys {
   get size(): number {
     return this.keys.size;
   }
-}
-
-function nameOf(located: Uint8Array): string {
-  return Buffer.from(located.buffer, located.byteOffset, located.byteLength).toString('latin1');
 }

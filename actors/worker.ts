@@ -102,6 +102,7 @@ await runWorkerThread<NodeStart>(
     const rehearsals = new NodeRehearsals(groundOf(data.path, random), {
       node: thread,
       isPrepared,
+      isBack: start.incarnation > 1,
       operations: () => counters.puts + counters.gets,
       inUse: () => start.inUse(),
       report: (error) => report('rehearsal', error),

@@ -26,6 +26,7 @@ import { LoneReads } from './workloads/lone-reads.js';
 import { type Ended, openLoop } from './workloads/open-loop.js';
 import { PartitionLoad } from './workloads/partition-load.js';
 import { figureOf, type PartitionGap, type Span } from './workloads/span-figure.js';
+import { STEADY_AFTER_MS } from './workloads/steady.js';
 
 const NODES = 5;
 const VICTIM = 'b';
@@ -34,11 +35,6 @@ const BUCKET = 'bench';
 const VALUE = new Uint8Array(100).fill(7);
 /** Of the capacity. */
 const LOAD_SHARE = 0.5;
-/**
- * At the load that is measured, before it is: a store in steady use. By then its threads have compiled what it needs,
- * have each rehearsed a node's failure, and one stands by (`actors/node-rehearsals.ts`). What failed meanwhile is told.
- */
-const SETTLE_MS = 25_000;
 
 /** The pauses that come at random: how long each is, and after how long the next begins, at most. */
 const SHORT_PAUSE_MS = 200;
@@ -134,11 +130,12 @@ async function measure(wanted: number | undefined, phases: readonly Phase[]): Pr
     await load.fill();
     const perSecond = await rateFor(load, wanted);
     const total = phases.reduce((sum, { durationMs }) => sum + durationMs, 0);
-    load.prepare((perSecond * (SETTLE_MS + total)) / 1_000);
-    const settled = await openLoop({ perSecond, durationMs: SETTLE_MS, begin: load.begin });
+    load.prepare((perSecond * (STEADY_AFTER_MS + total)) / 1_000);
+    // At the load that is measured.
+    const settled = await openLoop({ perSecond, durationMs: STEADY_AFTER_MS, begin: load.begin });
     const lost = settled.filter(({ failure }) => failure !== undefined).length;
     console.log(
-      `before that, ${SETTLE_MS / 1_000} s of the same load: ${count(lost)} of ${count(settled.length)} failed\n`,
+      `before that, ${STEADY_AFTER_MS / 1_000} s of the same load: ${count(lost)} of ${count(settled.length)} failed\n`,
     );
     const bareLoop = await BareThread.start({ what: 'loop' });
     const bareFlush = await BareThread.start({ what: 'flush', file: join(directory, 'flushed') });

@@ -56,7 +56,7 @@ export function createProgram(benchmarks: Benchmarks): Command {
     .action(() => benchmarks.mix());
   program
     .command('profile')
-    .description('half a minute, Linux: where the time of an operation goes, by thread and by step')
+    .description('a minute, Linux: where the time of an operation goes, by thread and by step')
     .addArgument(program.createArgument('[operation]').choices(['put', 'get']).default('put'))
     .addOption(new Option('--sync <mode>', 'how writes are flushed').choices(['none', 'full']).default('none'))
     .action((operation: ProfileLoad['operation'], { sync }: Pick<ProfileLoad, 'sync'>) =>
@@ -114,7 +114,7 @@ interface FullFlags {
 function addAntiEntropy(program: Command, benchmarks: Benchmarks): void {
   const command = program
     .command('anti-entropy')
-    .description('about four minutes: trees, comparing replicas, what clients feel of it, refilling a lost node')
+    .description('about eight minutes: trees, comparing replicas, what clients feel of it, refilling a lost node')
     .addArgument(program.createArgument('[part]', 'only this part of it').choices(ANTI_ENTROPY_PARTS))
     .option('--keys <count>', 'of a replica; a fifth of it is in the stores', integer(1_000, 10_000_000), TREE_KEYS);
   addRate(command, SERVING_PER_SECOND).action(

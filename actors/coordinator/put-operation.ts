@@ -197,7 +197,10 @@ export class PutOperation implements Operation {
   failed(place: number, failure: Failure, context: ActorContext): void {
     const { quorum } = this;
     if (place < LAST_RESORT) this.desk.lost(this.order[place]!, failure, context);
-    if (place === quorum.minter) this.cannotReadAgain();
+    if (place === quorum.minter) {
+      this.cannotReadAgain();
+      if (failure === 'died') this.isMinterDead = true;
+    }
     if (failure === 'refused') {
       this.refusals++;
       this.refusedAt = context.now();
@@ -212,10 +215,7 @@ export class PutOperation implements Operation {
     if (failure === 'commit-failed' || failure === 'commit-full') this.noteStorageFailure(failure === 'commit-full');
     if (!this.isToMint(place)) quorum.onFailed(place, !neverReceived(failure));
     else if (neverReceived(failure)) quorum.onNotMinted(false, failure !== 'refused');
-    else {
-      this.isMinterDead = failure === 'died';
-      quorum.onMinterLost();
-    }
+    else quorum.onMinterLost();
     this.act(context);
   }
 

@@ -9,12 +9,15 @@
  * else runs on the machine, and whatever way the store's memory lies, meets both alike: two stores differ by more than is to be
  * measured. A pair is one round with and one without; what it says is their ratio. CPU time of each thread as Linux tells it.
  */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BroadcastChannel } from 'node:worker_threads';
 import { openWith } from '../../src/store/open.js';
+import { middle } from '../report.js';
 import { KeyValueLoad } from '../workloads/key-value-load.js';
+import { STEADY_AFTER_MS } from '../workloads/steady.js';
 import { threadCpuMs } from '../workloads/thread-cpu.js';
 import { NOTING_CHANNEL, NOTING_WORKER, WatchedLoops } from './watched-loops.js';
 
@@ -22,8 +25,6 @@ const NODES = 5;
 const KEYS = 10_000;
 const VALUE_BYTES = 100;
 const PAIRS = 40;
-/** Until code is compiled, and all nodes have rehearsed a failure (`actors/node-rehearsals.ts`). */
-const WARM_UP_MS = 25_000;
 const PUTS = 8_000;
 const IN_FLIGHT = 256;
 /** So that no comparison takes part. */
@@ -50,7 +51,7 @@ export async function putPath(): Promise<void> {
     await rounds.load.fill();
     for (const { name } of store.nodes()) await store.admin.rebuildTrees(name);
     const from = performance.now();
-    while (performance.now() - from < WARM_UP_MS) await rounds.run(2);
+    while (performance.now() - from < STEADY_AFTER_MS) await rounds.run(2);
     const pairs = await rounds.run(PAIRS);
     const { counters } = (await store.stats()).total;
     const line = (name: string, of: (pair: Pair) => Cost): string => {
@@ -124,7 +125,7 @@ class Rounds {
 function spreadOf(pairs: readonly Pair[], who: keyof Cost): string {
   const ratios = pairs.map(({ noting, without }) => noting[who] / without[who]).sort((a, b) => a - b);
   const at = (share: number): string => percentOf(ratios[Math.floor(share * (ratios.length - 1))]!);
-  return `${at(0.5)} (${at(0.25)} to ${at(0.75)})`;
+  return `${percentOf(middle(ratios))} (${at(0.25)} to ${at(0.75)})`;
 }
 
 function mean(values: readonly number[]): number {

@@ -18,6 +18,7 @@ import type { Store } from '../../src/index.js';
 import { openWith } from '../../src/store/open.js';
 import { count, markdown, middle, ms } from '../report.js';
 import { openLoop } from '../workloads/open-loop.js';
+import { STEADY_AFTER_MS } from '../workloads/steady.js';
 import { EvenLoad } from './even-load.js';
 import { type Span, type SpanOptions, spanOf } from './span.js';
 import { WATCHED_WORKER, WatchedLoops } from './watched-loops.js';
@@ -25,8 +26,6 @@ import { WATCHED_WORKER, WatchedLoops } from './watched-loops.js';
 const NODES = 5;
 const VICTIM = 'b';
 const VALUE_BYTES = 100;
-/** Until code is compiled, which costs most, and all nodes have rehearsed a failure (`actors/node-rehearsals.ts`). */
-const WARM_UP_MS = 25_000;
 const SPAN_MS = 3_000;
 const ROUNDS = 12;
 const REFILLS = 3;
@@ -59,7 +58,7 @@ export async function serving(keys: number, perSecond: number): Promise<void> {
     await load.fill();
     await store.admin.waitForExchange();
     for (const { name } of store.nodes()) await store.admin.rebuildTrees(name);
-    await openLoop({ perSecond, durationMs: WARM_UP_MS, begin: load.begin });
+    await openLoop({ perSecond, durationMs: STEADY_AFTER_MS, begin: load.begin });
     for (const work of BESIDE) await busily(under, work);
     const pairs: Record<Work, Pair[]> = { nothing: [], exchanges: [], rebuilding: [], refill: [] };
     for (let round = 0; round < ROUNDS; round++) {

@@ -9,12 +9,13 @@ import { assert } from '../../src/base/assert.js';
 import { open } from '../../src/index.js';
 import { closedLoop } from '../workloads/closed-loop.js';
 import { KeyValueLoad } from '../workloads/key-value-load.js';
+import { STEADY_AFTER_MS } from '../workloads/steady.js';
 import { NODES, type Profiled, type ProfileLoad, type Role } from './profile.js';
 
 const KEYS = 10_000;
 const VALUE_BYTES = 100;
 const IN_FLIGHT = 256;
-const WARM_UP = { inFlight: IN_FLIGHT, durationMs: 10_000, atLeast: 150_000 };
+const WARM_UP = { inFlight: IN_FLIGHT, durationMs: STEADY_AFTER_MS, atLeast: 150_000 };
 const MEASURED = { inFlight: IN_FLIGHT, durationMs: 5_000 };
 
 interface ThreadTimes {

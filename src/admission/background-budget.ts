@@ -19,8 +19,8 @@ const INTERVAL_MS = 100;
 const MIN_SLICES = 1;
 const MAX_SLICES = 64;
 /**
- * While clients are served: more of them close together would be felt before the interval is over, and so before there can be
- * fewer.
+ * While there are more than a few requests: more slices close together would be felt before the interval is over, and so before
+ * there can be fewer.
  */
 const MAX_SLICES_BESIDE = 16;
 /**
@@ -172,7 +172,8 @@ export class BackgroundBudget {
     // It is slow without background work, too: less and less is that to blame for it.
     if (taken <= MIN_SLICES) this.normalMs += LEARNING_AT_LEAST * (p99 - this.normalMs);
     const isSlow = p99 > TOLERANCE * Math.max(this.normalMs, NEVER_SLOW_MS);
-    this.slices = isSlow ? Math.max(MIN_SLICES, this.slices >>> 1) : Math.min(MAX_SLICES_BESIDE, this.slices + STEP);
+    const next = isSlow ? Math.max(MIN_SLICES, this.slices >>> 1) : this.slices + STEP;
+    this.slices = Math.min(MAX_SLICES_BESIDE, next);
   }
 
   /** The upper bound of the bucket in which the percentile lies, in milliseconds. */

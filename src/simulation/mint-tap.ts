@@ -1,4 +1,5 @@
 /** Learns which dots were minted for which attempts, and upon which records, whether or not anything comes of them. */
+import { latin1 } from '../base/bytes.js';
 import { sameEvent } from '../clocks/event-id.js';
 import { decodeLocatedKey } from '../codec/key.js';
 import { decodeRecord } from '../codec/record.js';
@@ -22,22 +23,18 @@ export class ReadTap extends TappedStorage {
   override get(key: Uint8Array): Uint8Array | undefined {
     const value = super.get(key);
     // A copy: it is lent only until the next call.
-    if (value === undefined) this.reads.delete(nameOf(key));
-    else this.reads.set(nameOf(key), new Uint8Array(value));
+    if (value === undefined) this.reads.delete(latin1(key));
+    else this.reads.set(latin1(key), new Uint8Array(value));
     return value;
   }
 
   lastRead(key: Uint8Array): Uint8Array | undefined {
-    return this.reads.get(nameOf(key));
+    return this.reads.get(latin1(key));
   }
 
   forget(): void {
     this.reads.clear();
   }
-}
-
-function nameOf(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('latin1');
 }
 
 /** What a mint was asked for. */
@@ -121,7 +118,7 @@ export class MintTap implements Tap {
   }
 
   private placeOf(key: Uint8Array): string {
-    return `on ${this.options.node} under ${nameOf(key)}`;
+    return `on ${this.options.node} under ${latin1(key)}`;
   }
 }
 

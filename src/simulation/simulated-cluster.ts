@@ -11,7 +11,7 @@
  */
 import { MAX_CONTEXT_ENTRIES } from '../anti-entropy/reaping.js';
 import { assert } from '../base/assert.js';
-import { equalBytes } from '../base/bytes.js';
+import { equalBytes, latin1 } from '../base/bytes.js';
 import { StorageFailedError, StorageFullError } from '../base/errors.js';
 import { SeededRandom } from '../base/random.js';
 import { partitionOf } from '../codec/key.js';
@@ -346,7 +346,7 @@ export class SimulatedCluster {
     // With its fence a replica may go, which is then emptied and refilled: of a last holder that is excused.
     this.history.destructions.push({ time: this.time, ...this.allOf(name) });
     const rotten = this.storageOf(this.nodeOf(name), 'system').rot();
-    if (rotten !== undefined) this.say(`${Buffer.from(rotten).toString('latin1')} rots on ${name}`);
+    if (rotten !== undefined) this.say(`${latin1(rotten)} rots on ${name}`);
     return rotten !== undefined;
   }
 

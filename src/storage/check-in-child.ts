@@ -49,11 +49,16 @@ export function checkInChild(
       verdict = message as CheckVerdict;
     });
     child.on('error', (error) => unknown(error.message));
-    child.on('exit', (code, signal) => {
+    const ended = (code: number | null, signal: NodeJS.Signals | null): void => {
       if (verdict !== undefined) resolve(verdict.damage ?? undefined);
       else if (NATIVE_CRASHES.has(signal) || (code !== null && code >= WINDOWS_EXCEPTION)) {
         resolve(`the process that walked through it was ended by ${signal ?? `exception ${code}`}`);
       } else unknown(`the process that walked through it ended with ${signal ?? `code ${code}`}`);
+    };
+    // What it has said may come after the news that it has ended, but not after the end of the way by which it comes.
+    child.on('exit', (code, signal) => {
+      if (child.connected) child.once('disconnect', () => ended(code, signal));
+      else ended(code, signal);
     });
   });
 }

@@ -3,7 +3,7 @@
  * exactly once. An actor like the others, so that it runs on the application's thread and, unchanged, in the simulator.
  *
  *     put ─▶ first node that is up ─ no room, not there ─▶ the next one, same attempt (it was never received)
- *            of the preference list  └ died with it in hand, or is silent ─▶ the next one, a new attempt that covers the
+ *            of the preference list  └ gone with it in hand, or silent ───▶ the next one, a new attempt that covers the
  *                                                       earlier ones, whose answers are ignored from then on
  *     get ─▶ the same ───────────────┴ is silent ─▶ the next one as well; the first answer counts
  *
@@ -213,6 +213,7 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     if (failure === 'unreachable') this.peers.unreachable(node, now);
     else if (wasLost(failure)) this.peers.unanswered(node, now);
     else if (failure === 'refused') this.choice.noteFull(node, now);
+    if (failure === 'died') pending.losses++;
     if (!pending.isAwaited(correlation)) return;
     pending.ended(place);
     // Another coordinator has it, too.
@@ -221,7 +222,6 @@ export class Client implements Actor<never, never, CoordinatorAnswer> {
     pending.verdict = null;
     // Its coordinator was restarted, and is known under its new incarnation now: once, it is asked again.
     if (failure === 'stale') pending.mayAskAgain(place);
-    if (failure === 'died') pending.losses++;
     if (pending.request.type === 'put' && !neverReceived(failure)) {
       pending.indefinite = true;
       // If it was minted, others may have built on it since: minted again elsewhere, it would undo what they did.

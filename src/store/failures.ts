@@ -51,7 +51,7 @@ export function errorOf(
   }
   switch (why) {
     case 'died':
-      return new QuorumNotMetError(`the nodes that were asked died with it in hand${end}`, {
+      return new QuorumNotMetError(`who was to store it died with it in hand${end}`, {
         ...{ definite, quorum, got, wanted },
       });
     case 'unavailable':

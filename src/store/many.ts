@@ -2,7 +2,7 @@
  * Calls on many keys: a bounded number under way at a time, each key answered by itself. One call's share of the
  * client's room is bounded, so that it cannot crowd out the others; where the room is short, it makes do with less.
  */
-import { utf8 } from '../base/bytes.js';
+import { latin1, utf8 } from '../base/bytes.js';
 import { InvalidArgumentError, OverloadedError } from '../base/errors.js';
 import type { Key, PutEntry } from './api/call-options.js';
 import { show } from './options.js';
@@ -54,7 +54,7 @@ export function keysOnce(call: string, keys: Iterable<Key>): Key[] {
     if (!(bytes instanceof Uint8Array)) {
       throw new InvalidArgumentError(`a key must be a string or a Uint8Array, not ${show(key)}`);
     }
-    const name = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+    const name = latin1(bytes);
     if (seen.has(name)) {
       throw new InvalidArgumentError(`${call} was given the key ${show(key)} twice; give each key once`);
     }

@@ -56,7 +56,7 @@ export class Link {
   dirty = false;
   /** False once the peer is known to be gone, or the link is severed: answers are dropped. */
   open = true;
-  /** True once a split has cut the link: whether the peer took what was sent cannot be known. */
+  /** True once the link was cut, by a split or because the peer was abandoned: whether the peer took what was sent cannot be known. */
   severed = false;
   /** True if the peer lives on although the link ends: what it has not taken yet it may still take. */
   peerLives = false;
@@ -151,10 +151,10 @@ export class Link {
   }
 
   /** Of a link that has ended: why a request fails that was answered in none of the frames. */
-  failureOf(request: number): Failure {
+  failureOf(index: number): Failure {
     if (this.abandoned) return 'died';
     if (this.severed || this.peerLives) return 'cut-off';
-    return this.writer.taken(this.outstanding.position[request]!) ? 'died' : 'unreachable';
+    return this.writer.taken(this.outstanding.position[index]!) ? 'died' : 'unreachable';
   }
 
   /** Enters a request that nobody will receive. */

@@ -248,7 +248,7 @@ export class ThreadGroup {
     await this.followed(cut);
   }
 
-  /** Ends all splits. What was under way is lost: requests across that had no outcome yet have failed with 'died'. */
+  /** Ends all splits. What was under way is lost: requests across that had no outcome yet have failed with 'cut-off'. */
   async heal(): Promise<void> {
     await this.followed(this.mesh.heal());
   }

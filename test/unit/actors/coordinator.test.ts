@@ -6,12 +6,12 @@ import { utf8 } from '../../../src/base/bytes.js';
 import { encodeContext } from '../../../src/codec/context.js';
 import { encodeLocatedKey } from '../../../src/codec/key.js';
 import { encodeRecord } from '../../../src/codec/record.js';
-import type { CoordinatorRequest } from '../../../src/messages/coordinator-messages.js';
+import type { CoordinatorRequest, OperationFailure } from '../../../src/messages/coordinator-messages.js';
 import type { VnodeAnswer, VnodeRequest } from '../../../src/messages/vnode-messages.js';
 import { HotKeys } from '../../../src/metrics/hot-keys.js';
 import { newNodeCounters } from '../../../src/metrics/node-counters.js';
 import { latencyData, newOperationLatencies, summaryOf } from '../../../src/metrics/operation-latencies.js';
-import { threadOf } from '../../../src/runtime/actor.js';
+import { type Failure, threadOf } from '../../../src/runtime/actor.js';
 import { LoneContext } from '../../support/lone-actor.js';
 import { anObject } from '../../support/records.js';
 import { test } from '../../support/test.js';
@@ -133,6 +133,21 @@ class Coordinating {
     return { reply: context.replies[0], asked };
   }
 
+  /** What comes of a put whose minter, here and there, is lost so. @param notice - it has told before what it minted */
+  putWhoseMinterIs(failure: Failure, notice: boolean): unknown {
+    const { context, coordinator } = this;
+    const before = context.sent.length;
+    coordinator.receive(PUT, {}, context);
+    const { correlation } = context.sent[before]!;
+    if (notice) coordinator.answered(correlation, MINTED, true, context);
+    coordinator.failed(correlation, failure, context);
+    // Nobody else stores it.
+    for (let i = before + 1; i < context.sent.length && context.replies.length === 0; i++) {
+      coordinator.failed(context.sent[i]!.correlation, 'cut-off', context);
+    }
+    return context.replies[0];
+  }
+
   /** What is sent after a get is answered so, by node; and what its reply was. */
   getOf(
     answers: Readonly<Record<number, VnodeAnswer>>,
@@ -177,6 +192,18 @@ test('the first request after a time of idleness goes by how the nodes are then,
   nodes.context.nowMs += 60_000;
   nodes.down.clear();
   assert.deepEqual(nodes.asked(), [0, 1]);
+});
+
+test('of a put whose minter has died with it the client is told just that; not of one that was cut off', () => {
+  for (const notice of [false, true]) {
+    for (const [failure, why] of [
+      ['died', 'died'],
+      ['cut-off', 'unavailable'],
+    ] as const) {
+      const reply = new Coordinating().putWhoseMinterIs(failure, notice) as { failure?: OperationFailure };
+      assert.deepEqual([reply.failure?.why, reply.failure?.definite], [why, false], `${failure}, ${notice}`);
+    }
+  }
 });
 
 // Goal: a replica that was lost does not have each read of its partition ask twice until it is refilled.

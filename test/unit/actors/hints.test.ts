@@ -566,6 +566,20 @@ test('a hint upon which the owner dies again and again is left out for a pass', 
   assert(deaths <= 7, `the owner died ${deaths} times`);
 });
 
+test('an owner that is merely cut off has its hints again as they were', () => {
+  const node = new Node();
+  for (let i = 0; i < 8; i++) node.keep(String(i), record(0));
+  const owner = new Delivering(node);
+  if (owner.isIdle) owner.tick();
+  const all = keysOf(owner.batch().entries);
+  assert.equal(all.length, 8);
+  for (let cuts = 0; cuts < 3; cuts++) {
+    owner.deliverer.failed(owner.correlation, 'cut-off', node.context);
+    while (owner.isIdle) owner.tick();
+    assert.deepEqual(keysOf(owner.batch().entries), all);
+  }
+});
+
 test('while nothing can be deleted, nothing is delivered', () => {
   const node = new Node();
   node.keep('a', record(0));

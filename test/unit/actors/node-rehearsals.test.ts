@@ -44,6 +44,7 @@ class Ground implements RehearsalGround {
 class Clock implements RehearsingNode {
   readonly node: number;
   readonly isPrepared: boolean;
+  readonly isBack = false;
   readonly reported: unknown[] = [];
   asked = 0;
   timesInUse = 0;
@@ -99,7 +100,7 @@ test('briefly as the thread starts, at length once the node is in use, one node 
   clock.pass();
   t.equal(clock.timesInUse, 1);
   const turnMs = clock.pass();
-  t.ok(turnMs !== undefined && turnMs >= 3 * 1_000, 'three nodes come before it');
+  t.ok(turnMs !== undefined && turnMs >= 3 * 2_600, 'three nodes come before it, each of which rests for 2.6 s');
   t.same(
     ground.stages.map(({ closed }) => closed),
     [true, false],

@@ -124,6 +124,9 @@ test('with hardly a request there is room for all of it, until there are more', 
   const node = new Node();
   node.intervals(20, 200);
   assert.equal(node.intervals(8, 5_000, 10), 64);
-  assert.equal(node.interval(2), 64, 'nobody knows of them yet');
-  assert.equal(node.interval(2), 16);
+  for (const latencyMs of [2, 200]) {
+    assert.equal(node.intervals(8, 5_000, 10), 64);
+    assert.equal(node.interval(latencyMs), 64, 'nobody knows of them yet');
+    assert.equal(node.interval(latencyMs), 16, 'whether they are slow or not');
+  }
 });

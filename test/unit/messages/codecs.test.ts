@@ -186,6 +186,7 @@ const coordinatorRequest: fc.Arbitrary<CoordinatorRequest> = fc.oneof(
 const failure = fc.record({
   why: fc.constantFrom(
     'unavailable' as const,
+    'died' as const,
     'not-met' as const,
     'timeout' as const,
     'overloaded' as const,

@@ -17,6 +17,7 @@ const WHYS: readonly OperationFailure['why'][] = [
   'object-too-large',
   'precondition-failed',
   'voided',
+  'died',
 ];
 
 // Goal: a put of which an earlier try may be stored is never said to have stored nothing, whatever refused the last try.

@@ -442,8 +442,11 @@ test('what takes too long fails in time: definite for reads, indefinite for writ
     const bucket = text(store);
     await bucket.put('k', 'v', { w: 'all' });
     const goOn = await faults.stall([1]);
-    // Another node coordinates, alone, since it is conditional; and has the time to say so, on a busy machine, too. There the
-    // first one may seem to stand still, before it is known that b does: so b is the last to be asked.
+    // From the first answer on that another gives in its stead it is known that b stands still.
+    let first = 'k0';
+    while (keyPrimaries(store, 'b', first)[0] !== 'b') first += 'x';
+    await bucket.get(first, { timeoutMs: 20_000 });
+    // Another node coordinates, alone, since it is conditional; and has the time to say so, on a busy machine, too.
     let key = 'k1';
     while (keyPrimaries(store, 'b', key)[2] !== 'b') key += 'x';
     const slow = fails(() => bucket.put(key, 'v', { w: 'all', timeoutMs: 1_500, ifNoneMatch: true }), {

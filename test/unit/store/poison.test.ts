@@ -61,6 +61,7 @@ test('an actor that throws is restarted; one that throws too often takes its thr
     await until('one outcome', () => outcomes.length > 0);
     // Three primaries have met it, and each has thrown: the client cannot know what came of it.
     assert(outcomes[0]!.ok === false && !outcomes[0]!.failure.definite);
+    assert.equal(outcomes[0]!.failure.why, 'died');
     assert.deepEqual(
       store.nodes().map(({ state }) => state),
       ['up', 'up', 'up'],

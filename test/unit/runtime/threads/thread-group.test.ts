@@ -314,7 +314,7 @@ test('another application thread joins the group, hears of its threads, and leav
   await group.start(1, {});
   t.same(await askUntil({ told: 1_000 }), { told: 1_000 }, 'a thread that comes back is linked to it, too');
   await group.split([1]);
-  t.same(await ask(), { told: 500, died: 500 }, 'a split cuts it off, too');
+  t.same(await ask(), { told: 500, 'cut-off': 500 }, 'a split cuts it off, too');
   await group.heal();
   t.same(await askUntil({ told: 1_000 }), { told: 1_000 });
   application.postMessage('leave');
@@ -330,7 +330,7 @@ test('another application thread joins the group, hears of its threads, and leav
   t.ok('told' in (await asker.ask(0, {})));
   const held = [0, 1].map((thread) => asker.ask(thread, { verb: 'hold' }));
   again.cut();
-  t.same(tally(await Promise.all(held)), { died: 2 });
+  t.same(tally(await Promise.all(held)), { 'cut-off': 2 });
   t.same([cut, asker.open, host.outstanding], [['cut'], 0, 0]);
   await again.left;
   host.close();
