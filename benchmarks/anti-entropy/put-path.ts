@@ -9,7 +9,6 @@
  * else runs on the machine, and whatever way the store's memory lies, meets both alike: two stores differ by more than is to be
  * measured. A pair is one round with and one without; what it says is their ratio. CPU time of each thread as Linux tells it.
  */
-
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
